@@ -1,0 +1,40 @@
+# make run    set up .venv once, then prepare, train, generate, evaluate, render: ends in runs/quickstart/report.html
+# make test   the test suite: offline, no GPU, under five minutes on two cores (make test-all adds the slow ones)
+# make check  linter and type checker
+# PYTHON=python3.12 chooses the interpreter that .venv is made from.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+PIP_OPTIONS ?=
+
+.PHONY: run test test-all check format clean
+
+run: $(READY)
+	$(BIN)/python -m experiments.quickstart
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-all: $(READY)
+	$(BIN)/python -m pytest -m "not gpu"
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy symbolic audio_bridge experiments
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The stamp is written last, so that a set-up that was cut off is done again.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: Python 3.11 or later is needed; name one with: make run PYTHON=python3.12" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) --no-deps -e .
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

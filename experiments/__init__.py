@@ -1,0 +1,1 @@
+"""Scripts that each remake one table or figure; see README.md here."""

@@ -1,0 +1,184 @@
+"""The whole path in one command: real tunes, two models trained alike, new tunes, measures, sound, one page.
+
+    python -m experiments.quickstart          (what `make run` runs)
+
+Each stage runs a verb, prints its command line, and is skipped when its result is there: an interrupted run goes on
+where it stopped. Results are in runs/quickstart; delete that folder to start again. The last lines on stdout are the
+table and the path of report.html.
+"""
+
+import json
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import audio_bridge.__main__ as sound
+import symbolic.__main__ as symbolic_program
+from symbolic import config, files, runs, verbs
+from symbolic.data.families import PHRASE_NOTES
+from symbolic.evaluate import cards, evaluate, measures, report, sets, tables
+
+DATA = Path("data/folk")
+SOURCES = ("aird", "oneill", "ryan")
+FOLDER = runs.ROOT / "quickstart"
+CONFIGS = {"gpt2": Path("configs/quickstart-gpt2.yaml"), "mamba2": Path("configs/quickstart-mamba2.yaml")}
+N_TUNES = 32
+SEED = 7
+INSTRUMENT = "violin"
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A model that writes tunes: `model` is what `generate` takes, `folder` is where its results go."""
+
+    name: str
+    family: str
+    model: str
+    folder: Path
+    is_trained_here: bool
+
+    @property
+    def tunes(self) -> Path:
+        """The tunes it wrote."""
+        return self.folder / "tunes.abc"
+
+
+def main() -> int:
+    """Run every stage that has no result yet, then print the table."""
+    return verbs.guarded(_run)
+
+
+def _run() -> int:
+    once(DATA / "summary.json", "symbolic", "prepare", *SOURCES, "-o", DATA)
+    for name, path in CONFIGS.items():
+        verb("symbolic", "train", path, "--folder", FOLDER / name, "--resume")
+    everyone = writers()
+    for writer in everyone:
+        arguments = (writer.model, "-n", N_TUNES, "--seed", SEED, "--top-p", 0.95, "-o", writer.tunes)
+        once(writer.tunes, "symbolic", "generate", *arguments)
+    if not (FOLDER / "report.html").exists():
+        _evaluate(everyone)
+    print((FOLDER / "scores.md").read_text(encoding="utf-8"))
+    print(f"read, hear and compare the tunes: {FOLDER / 'report.html'}")
+    return 0
+
+
+def writers() -> list[Writer]:
+    """The two models trained here, then the ready-made ones that the repository holds."""
+    found = [Writer(name, name, str(FOLDER / name), FOLDER / name, True) for name in CONFIGS]
+    for folder in runs.ready_made():
+        family = str(files.read_json(folder / "config.json")["model_type"])
+        found.append(Writer(f"{folder.name} (ready-made)", family, folder.name, FOLDER / folder.name, False))
+    return found
+
+
+def verb(program: str, *arguments: Any) -> None:
+    """Run one verb as a person would type it; leave with its exit status when it fails."""
+    table = {"symbolic": symbolic_program.VERBS, "audio_bridge": sound.VERBS}[program]
+    words = [str(word) for word in arguments]
+    print(f"\n$ python -m {program} {shlex.join(words)}", file=sys.stderr)
+    status = verbs.main(program, table, words)
+    if status:
+        sys.exit(status)
+
+
+def once(result: Path, program: str, *arguments: Any) -> None:
+    """Run a verb unless its result is there."""
+    if not result.exists():
+        verb(program, *arguments)
+
+
+def _evaluate(everyone: list[Writer]) -> None:
+    """Measure all tunes, render one of each model, write scores and the page."""
+    reference = measures.load_reference(DATA)
+    columns: dict[str, dict[str, Any]] = {}
+    shown: list[report.TuneCard] = []
+    for writer in everyone:
+        print(f"measuring {writer.tunes}", file=sys.stderr)
+        tunes = sets.read_tunes(writer.tunes)
+        result = measures.evaluate_tunes([tune.text for tune in tunes], reference)
+        held_out = evaluate.held_out_bits_per_byte(writer.model, reference)
+        columns[writer.name] = {**result["measures"], "bits_per_byte": held_out}
+        shown += _cards(writer, tunes, result["tunes"], reference)
+    columns |= measures.comparison(reference, seed=SEED)
+    table = measures.comparison_table(columns, reference, f"{N_TUNES} tunes of each model beside human tunes and noise")
+    trained = [writer for writer in everyone if writer.is_trained_here]
+    training = _training_table(trained)
+    files.write_json(FOLDER / "scores.json", {"measures": columns, "seed": SEED, "n_tunes": N_TUNES})
+    files.write_whole(FOLDER / "scores.md", tables.markdown(training) + "\n" + tables.markdown(table))
+    files.write_whole(FOLDER / "scores.csv", tables.comma_separated(table))
+    _write_page(trained, [training, table], shown)
+
+
+def _training_table(trained: list[Writer]) -> tables.Table:
+    rows = []
+    for writer in trained:
+        summary = files.read_json(runs.run_file(writer.folder))["summary"]
+        keys = ("parameters", "tokens", "seconds", "tokens_per_second", "bits_per_byte")
+        rows.append([writer.name, *(summary[key] for key in keys)])
+    names = ["parameters", "tokens read", "seconds", "tokens/s", "validation bits per byte"]
+    return tables.Table("Training", ["model", *names], rows)
+
+
+def _cards(writer: Writer, tunes: Any, rows: list[dict[str, Any]], reference: Any) -> list[report.TuneCard]:
+    """The tunes for the page, the one that is heard first: all bars right, no copied phrase, and the longest such."""
+    order = sorted(range(len(rows)), key=lambda i: _merit(rows[i]), reverse=True)
+    tunes, rows = [tunes[i] for i in order], [rows[i] for i in order]
+    audio: dict[int, tuple[bytes, str]] = {}
+    if rows and rows[0]["parses"]:
+        number = order[0] + 1
+        for suffix in (".wav", ".mp3"):
+            target = writer.folder / f"tune-{number}{suffix}"
+            once(
+                target,
+                "audio_bridge",
+                "render",
+                writer.tunes,
+                "--tune",
+                number,
+                "--instrument",
+                INSTRUMENT,
+                "-o",
+                target,
+            )
+        audio[0] = (target.read_bytes(), "mp3")
+    return cards.tune_cards(tunes, rows, reference, model=writer.name, family=writer.family, audio=audio)
+
+
+def _merit(row: dict[str, Any]) -> tuple[bool, bool, bool, int]:
+    copied = row["longest_shared_notes"] >= PHRASE_NOTES if row["parses"] else True
+    return bool(row["parses"]), bool(row["is_right"]), not copied, int(row["n_bars"] or 0)
+
+
+def _write_page(trained: list[Writer], shown_tables: list[tables.Table], shown: list[report.TuneCard]) -> None:
+    settings = config.load(runs.config_file(trained[0].folder))
+    records = [files.read_json(runs.run_file(writer.folder)) for writer in trained]
+    sizes = " and ".join(f"{record['parameters']:,}" for record in records)
+    n_tokens = settings.train.steps * settings.train.batch_size * settings.data.context
+    report.write_report(
+        FOLDER / "report.html",
+        title="Quickstart: GPT-2 and Mamba-2 on folk tunes",
+        intro=(
+            f"Two language models of matched size ({sizes} parameters) read "
+            f"the same {n_tokens:,} tokens of ABC notation with the same loop, then each wrote {N_TUNES} tunes. "
+            "They are measured beside human tunes that neither has seen, and beside noise made of those.\n\n"
+            "One tune of each model can be heard: the longest whose bars all fit the metre and that copies no phrase."
+        ),
+        curves=[curve for writer in trained for curve in cards.run_curves(writer.folder, writer.name)],
+        tables=shown_tables,
+        tunes=shown,
+        provenance={
+            "command": "python -m experiments.quickstart",
+            "seed": SEED,
+            "configurations": ", ".join(map(str, CONFIGS.values())),
+            "configuration digests": ", ".join(record["config_digest"][:12] for record in records),
+            "terms of the tunes": json.dumps([term["licence"] for term in records[0]["terms"]]),
+            "machine": records[0]["machine"],
+        },
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""The verbs: `python -m symbolic prepare|train|generate|evaluate|sizes`; each has its own --help.
+
+Results go to stdout, messages to stderr; exit status 0 done, 1 failed, 2 usage, 130 interrupted.
+"""
+
+import sys
+
+from symbolic.verbs import main
+
+VERBS = {
+    "prepare": ("symbolic.data.prepare", "clean tunes, remove duplicates, split by family"),
+    "train": ("symbolic.train", "train a model from a YAML configuration"),
+    "generate": ("symbolic.decode.generate", "write tunes with a trained model"),
+    "evaluate": ("symbolic.evaluate.evaluate", "measure tunes beside human ones and controls"),
+    "sizes": ("symbolic.models.sizes", "parameters of every configuration"),
+}
+
+if __name__ == "__main__":
+    sys.exit(main("symbolic", VERBS, sys.argv[1:]))

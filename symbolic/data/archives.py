@@ -1,0 +1,147 @@
+"""Tune files as bytes, from a file, a folder (recursively), or gzip, zip and tar archives of them.
+
+Nothing is ever extracted to disk: a member's name is a label, so `../` in it has nowhere to lead. What one file may
+unpack to is limited (a zip bomb becomes a `too_large` problem, not a full memory). Archives inside archives are left
+alone. Order is that of the sorted names, so the same files always come in the same order.
+"""
+
+import gzip
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+TUNE_SUFFIXES = (".abc", ".txt", ".json", ".jsonl")
+ZIP_SUFFIXES = (".zip",)
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+MAX_FILE_BYTES = 2**30  # one text, unpacked: five times the largest ABC collection known to us
+MAX_EXPANSION = 200  # repetitive ABC packs 20 to 1, a bomb 1,000 to 1
+FREE_BYTES = 2**24  # what may always be unpacked, however small the archive
+_DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    RuntimeError,
+    NotImplementedError,
+)
+
+
+class Document(NamedTuple):
+    """One file's bytes, or the (reason, message) for which they could not be had."""
+
+    file: str
+    data: bytes
+    problem: tuple[str, str] | None = None
+
+
+class _Readable(Protocol):
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+class _TooLarge(Exception):
+    """More was unpacked than the limit."""
+
+
+def tune_files(path: Path) -> list[Path]:
+    """The files under `path` that can hold tunes, sorted; a file named outright is taken whatever its suffix."""
+    if not path.is_dir():
+        return [path]
+    found = []
+    for folder, inner, names in os.walk(path):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        found += [Path(folder, name) for name in names if is_tune_file(name)]
+    return sorted(one for one in found if one.is_file())
+
+
+def is_tune_file(name: str) -> bool:
+    """Whether a file's name says that it holds tunes or is an archive."""
+    lowered = name.lower()
+    plain = lowered.removesuffix(".gz")
+    return not name.startswith(".") and (plain.endswith(TUNE_SUFFIXES) or lowered.endswith(ZIP_SUFFIXES + TAR_SUFFIXES))
+
+
+def documents(paths: Iterable[Path], root: Path) -> Iterator[Document]:
+    """The texts in `paths`, with names relative to `root`; a member of an archive is named `archive.zip/member.abc`."""
+    for path in paths:
+        label = path.relative_to(root).as_posix() if path != root else path.name
+        try:
+            yield from _unpacked(path, label)
+        except _TooLarge:
+            yield Document(label, b"", ("too_large", f"it unpacks to over {_limit(path):,} bytes; unpack it yourself."))
+        except _DAMAGED as error:
+            yield Document(label, b"", ("unreadable", f"it cannot be read: {error or type(error).__name__}."))
+
+
+def _unpacked(path: Path, label: str) -> Iterator[Document]:
+    name = path.name.lower()
+    if name.endswith(ZIP_SUFFIXES):
+        yield from _zip_members(path, label)
+    elif name.endswith(TAR_SUFFIXES):
+        yield from _tar_members(path, label)
+    elif name.endswith(".gz"):
+        with gzip.open(path) as stream:
+            yield Document(label, _Limited(stream, _limit(path)).read())
+    else:
+        with open(path, "rb") as stream:
+            yield Document(label, _Limited(stream, MAX_FILE_BYTES).read())
+
+
+def _limit(path: Path) -> int:
+    """Bytes that an archive may unpack to in all."""
+    return max(FREE_BYTES, min(MAX_FILE_BYTES, MAX_EXPANSION * path.stat().st_size))
+
+
+def _zip_members(path: Path, label: str) -> Iterator[Document]:
+    left = _limit(path)
+    with zipfile.ZipFile(path) as archive:
+        for member in sorted(archive.infolist(), key=lambda one: one.filename):
+            if member.is_dir() or not _is_member(member.filename):
+                continue
+            with archive.open(member) as stream:
+                data = _Limited(stream, left).read()
+            left -= len(data)
+            yield Document(f"{label}/{_safe(member.filename)}", data)
+
+
+def _tar_members(path: Path, label: str) -> Iterator[Document]:
+    """A stream is read in its own order, since going back would unpack it again."""
+    packed = path.name.lower().endswith("gz")
+    with gzip.open(path) if packed else open(path, "rb") as stream:
+        limited = _Limited(stream, _limit(path) if packed else 8 * MAX_FILE_BYTES)
+        with tarfile.open(fileobj=limited, mode="r|") as archive:  # type: ignore[call-overload]
+            for member in archive:
+                if member.isfile() and _is_member(member.name):
+                    content = archive.extractfile(member)
+                    yield Document(f"{label}/{_safe(member.name)}", content.read() if content else b"")
+
+
+def _is_member(name: str) -> bool:
+    base = name.replace("\\", "/").rsplit("/", 1)[-1]
+    return not base.startswith(".") and base.lower().endswith(TUNE_SUFFIXES)
+
+
+def _safe(name: str) -> str:
+    """A member's name without the parts that climb, and printable."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    return "".join(c if c.isprintable() else "?" for c in "/".join(parts))
+
+
+class _Limited:
+    """A stream that raises when more than `left` bytes have come out of it."""
+
+    def __init__(self, stream: _Readable, left: int) -> None:
+        self.stream, self.left = stream, left
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes, or all."""
+        data = self.stream.read(self.left + 1 if size < 0 else size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise _TooLarge
+        return data

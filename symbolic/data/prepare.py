@@ -1,0 +1,461 @@
+"""Clean tunes, remove duplicates, split by family, measure the leakage.
+
+    python -m symbolic prepare aird oneill ryan -o data/folk
+    python -m symbolic prepare configs/gpt2-6m.yaml              # what that run's `data` names
+    python -m symbolic prepare my-tunes/ more.zip -o data/mine
+
+A SOURCE is the name of a bundled collection (aird, oneill, ryan; essen and others with --opt-in), a file or folder of
+.abc, .txt, .json or .jsonl, plain or gzipped, or .zip and .tar.gz archives of them, or hf:OWNER/NAME.
+
+The folder is written whole, or not at all; the same input and options give the same bytes:
+
+    tunes/train.jsonl, valid.jsonl, test.jsonl   one tune a line: id, source, file, line, title, rhythm, text (canonical
+                                                 ABC, all that a model sees), bytes (of text), n_notes, family, and
+                                                 fields (title, composer, tempo, words and the other header fields)
+    rejects.jsonl     one line for what was left out: source, file, line, reason, message, title, of (what it repeats)
+    summary.json      counts by source, reason and split, leakage before and after, options, records of the sources
+    sources.json      the records: terms, licence, size, SHA-256
+    TERMS.txt         the same terms, for people
+"""
+
+import argparse
+import itertools
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from multiprocessing.pool import Pool
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from symbolic import files
+from symbolic.data import corpora
+from symbolic.data.corpora import Corpus, Found, Rejection
+from symbolic.errors import UsageError, UserError
+
+if TYPE_CHECKING:  # these import numpy, which --help does not need
+    from symbolic.data.cleaning import Limits, Tune
+    from symbolic.data.families import Phrases
+
+FORMAT = 1
+SPLITS = ("train", "valid", "test")
+BATCH_TUNES = 4096  # held unparsed at once
+POOL_TUNES = 1024  # below this, starting processes costs more than they save
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the result depends on besides the tunes; `processes` only changes how long it takes."""
+
+    opt_in: tuple[str, ...] = ()
+    seed: int = 0
+    min_notes: int | None = None  # None: the defaults of cleaning.Limits
+    max_bytes: int | None = None
+    valid_fraction: float = 0.05
+    test_fraction: float = 0.05
+    processes: int = 1
+
+    def check(self) -> None:
+        """Raise UsageError for fractions that leave nothing to train on."""
+        for name, value in (("--valid-fraction", self.valid_fraction), ("--test-fraction", self.test_fraction)):
+            if not 0 <= value < 1:
+                raise UsageError(f"{name} {value}: give a share of the tunes from 0 to below 1, for example 0.05.")
+        if self.valid_fraction + self.test_fraction > 0.9:
+            raise UsageError("--valid-fraction and --test-fraction leave less than a tenth to train on: lower them.")
+
+    def limits(self) -> "Limits":
+        """The limits of length, defaults filled in."""
+        from symbolic.data.cleaning import Limits
+
+        given = {"min_notes": self.min_notes, "max_bytes": self.max_bytes}
+        return replace(Limits(), **{name: value for name, value in given.items() if value is not None})
+
+
+@dataclass
+class _Work:
+    """What has been gathered so far."""
+
+    records: list[Corpus] = field(default_factory=list)
+    tunes: "list[Tune]" = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    read: Counter[str] = field(default_factory=Counter)
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+        print(f"note: {message}", file=sys.stderr)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the verb."""
+    parser.add_argument(
+        "sources", nargs="+", metavar="SOURCE", help="corpus name, file, folder, hf:OWNER/NAME, or CONFIG.yaml"
+    )
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="folder to write (with CONFIG.yaml: its data.folder)")
+    parser.add_argument("--opt-in", action="append", default=[], metavar="NAME",
+                        help="accept the terms of a corpus that is used only when asked for")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="which families are held out (default 0)")
+    parser.add_argument("--min-notes", type=int, metavar="N", help="reject shorter tunes (default 17)")
+    parser.add_argument("--max-bytes", type=int, metavar="N", help="reject longer canonical texts (default 4096)")
+    parser.add_argument("--valid-fraction", type=float, default=0.05, metavar="F", help="of the tunes (default 0.05)")
+    parser.add_argument("--test-fraction", type=float, default=0.05, metavar="F", help="of the tunes (default 0.05)")
+    parser.add_argument("--processes", type=int, default=_cores(),
+                        metavar="N", help="parsing processes (default: one per core)")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON in the last line")
+
+
+def _cores() -> int:
+    """Those this process may use, which a container can make fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run(args: argparse.Namespace) -> int:
+    """The verb."""
+    sources, folder = _sources_and_folder(args.sources, args.output)
+    options = Options(
+        opt_in=tuple(args.opt_in),
+        seed=args.seed,
+        min_notes=args.min_notes,
+        max_bytes=args.max_bytes,
+        valid_fraction=args.valid_fraction,
+        test_fraction=args.test_fraction,
+        processes=max(1, args.processes),
+    )
+    summary = prepare(sources, folder, options)
+    print(table(summary))
+    print(f"written to {folder}", file=sys.stderr)
+    if args.json:
+        print(json.dumps(summary, ensure_ascii=False))
+    return 0
+
+
+def prepare(sources: Sequence[str], folder: Path | str, options: Options = Options()) -> dict[str, Any]:
+    """Read, clean, deduplicate and split `sources` into `folder`; the summary, as in summary.json."""
+    from symbolic.data import cleaning, families
+
+    options.check()
+    folder = Path(folder)
+    sources = list(dict.fromkeys(sources))
+    _check_folder(folder, sources)
+    work = _gather(sources, options)
+    kept, repeats = cleaning.without_duplicates(work.tunes)
+    phrases = families.phrases([tune.pitches for tune in kept])
+    family = families.families(phrases).tolist()
+    names = _family_names(kept, family)
+    fractions = {"valid_fraction": options.valid_fraction, "test_fraction": options.test_fraction, "seed": options.seed}
+    assigned = families.split(family, [tune.key for tune in kept], **fractions)  # type: ignore[arg-type]
+    for split in ("valid", "test"):
+        if split not in assigned and fractions[f"{split}_fraction"]:
+            work.warn(
+                f"the {split} set is empty: {len(kept)} tunes in {len(set(family))} families are too few to split."
+            )
+    leakage = {
+        "random_split_with_duplicates": _random_leakage(work.tunes, None, fractions),
+        "random_split": _random_leakage(kept, phrases, fractions),
+        "family_split": families.leakage(phrases, assigned).as_dict(),
+        "family_split_valid": families.leakage(phrases, assigned, families.VALID).as_dict(),
+    }
+    work.rejections += repeats
+    summary = _summary(work, kept, names, assigned, leakage, options)
+    _write(folder, work, kept, names, assigned, summary)
+    return summary
+
+
+def table(summary: dict[str, Any]) -> str:
+    """The summary for people."""
+    width = max(len(name) for name in [*summary["by_source"], "source", "all"])
+    lines = [f"{'source':{width}}  {'read':>8}  {'kept':>8}  rejected"]
+    total = {"read": summary["read"], "kept": summary["kept"], "rejected": summary["rejected"]}
+    for name, counts in [*summary["by_source"].items(), ("all", total)]:
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in counts["rejected"].items()) or "-"
+        lines.append(f"{name:{width}}  {counts['read']:8,}  {counts['kept']:8,}  {reasons}")
+    lines += ["", f"{'split':{width}}  {'tunes':>8}  {'families':>8}  {'bytes':>10}"]
+    for name, one in summary["splits"].items():
+        lines.append(f"{name:{width}}  {one['tunes']:8,}  {one['families']:8,}  {one['bytes']:10,}")
+    lines += [
+        "",
+        "test tunes that share a 17-note phrase with train (in brackets: at least half covered by such phrases)",
+    ]
+    for name in ("random_split_with_duplicates", "random_split", "family_split"):
+        one = summary["leakage"][name]
+        shares = f"{one['share_sharing']:7.1%}  ({one['share_half_covered']:.1%})"
+        lines.append(f"  {name.replace('_', ' '):30} {shares}  of {one['n_tunes']:,}")
+    return "\n".join(lines)
+
+
+# --- what to read and where to write ---------------------------------------------------------------------------------
+
+
+def _sources_and_folder(given: Sequence[str], output: str | None) -> tuple[list[str], str]:
+    """The sources and the output folder, from the command line or from the configuration that it names."""
+    configs = [one for one in given if one.lower().endswith((".yaml", ".yml"))]
+    sources = [one for one in given if one not in configs]
+    if len(configs) > 1:
+        raise UsageError(f"give one configuration at a time, not {len(configs)}.")
+    if configs:
+        from symbolic import config
+
+        data = config.load(configs[0]).data
+        named = getattr(data, "sources", corpora.DEFAULT_SOURCES)
+        sources = sources or (named.split() if isinstance(named, str) else list(named))
+        output = output or data.folder
+    if not output:
+        raise UsageError("say where to write: -o FOLDER, for example -o data/mine.")
+    return sources, output
+
+
+def _check_folder(folder: Path, sources: Sequence[str]) -> None:
+    """Only a folder that `prepare` wrote is replaced, and never one that a source lies in."""
+    for source in sources:
+        if Path(source).exists() and Path(source).resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"-o {folder} would replace the source {source}: choose another folder.")
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file: choose another folder.")
+    if folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder):
+        raise UserError(f"{folder} exists and was not written by `prepare`: choose another folder, or empty it.")
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return "leakage" in files.read_json(folder / "summary.json")
+    except (UserError, TypeError):
+        return False
+
+
+# --- reading and cleaning --------------------------------------------------------------------------------------------
+
+
+def _gather(sources: Sequence[str], options: Options) -> _Work:
+    """Read and clean every source. All of them are resolved first, so that a misspelt name costs nothing."""
+    work = _Work(records=[corpora.resolve(source, options.opt_in) for source in sources])
+    with _Parsers(options.processes) as parsers:
+        for index, source in enumerate(sources):
+            work.records[index] = corpora.measured(work.records[index])
+            _gather_one(source, options, work, parsers)
+    if not work.tunes:
+        raise UserError(_nothing_left(sources, work.rejections))
+    work.tunes = _with_unique_ids(work.tunes)
+    return work
+
+
+def _gather_one(source: str, options: Options, work: _Work, parsers: "_Parsers") -> None:
+    progress = _Progress(source)
+    for one in parsers.clean(corpora.read(source, options.opt_in, work.warn), options.limits()):
+        work.read[one.source] += 1
+        if isinstance(one, Rejection):
+            work.rejections.append(one)
+        else:
+            work.tunes.append(one)
+        progress.add(kept=not isinstance(one, Rejection))
+    progress.finish()
+
+
+class _Parsers:
+    """Cleans tunes in their order, in processes of their own when there are enough tunes to pay for them."""
+
+    def __init__(self, processes: int) -> None:
+        self.processes = processes
+        self.pool: Pool | None = None
+
+    def __enter__(self) -> "_Parsers":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.pool is not None:
+            self.pool.terminate()
+            self.pool.join()
+
+    def clean(self, items: Iterable[Found | Rejection], limits: "Limits") -> "Iterator[Tune | Rejection]":
+        """A tune or a rejection for each item; a Rejection passes through."""
+        work = partial(_clean_one, limits=limits)
+        items = iter(items)
+        while batch := list(itertools.islice(items, BATCH_TUNES)):
+            if self.processes == 1 or len(batch) < POOL_TUNES:
+                yield from map(work, batch)
+            else:
+                yield from self._pool().map(work, batch, chunksize=64)
+
+    def _pool(self) -> Pool:
+        """Fresh processes rather than forked ones: a fork copies locks that another thread may hold."""
+        if self.pool is None:
+            self.pool = multiprocessing.get_context("spawn").Pool(self.processes, _leave_interrupts_to_the_parent)
+        return self.pool
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _clean_one(item: Found | Rejection, limits: "Limits") -> "Tune | Rejection":
+    from symbolic.data.cleaning import clean
+
+    return item if isinstance(item, Rejection) else clean(item, limits)
+
+
+def _nothing_left(sources: Sequence[str], rejections: Sequence[Rejection]) -> str:
+    counts = Counter(one.reason for one in rejections)
+    if not counts:
+        return f"no tune in {', '.join(sources)}: give ABC files (X: ... K: ...) or JSON with an 'abc notation' column."
+    listed = ", ".join(f"{n:,} {reason}" for reason, n in counts.most_common())
+    return f"no tune of {', '.join(sources)} can be used ({listed}). The first: {_told(rejections[0])}"
+
+
+def _told(rejection: Rejection) -> str:
+    """The message with its file."""
+    place = rejection.file if rejection.line is None else f"{rejection.file}:{rejection.line}"
+    return rejection.message if rejection.file in rejection.message else f"{place}: {rejection.message}"
+
+
+def _with_unique_ids(tunes: "list[Tune]") -> "list[Tune]":
+    """One JSON row can hold several tunes; those after the first get -2, -3, ..."""
+    seen: Counter[str] = Counter()
+    unique = []
+    for tune in tunes:
+        seen[tune.id] += 1
+        unique.append(tune if seen[tune.id] == 1 else replace(tune, id=f"{tune.id}-{seen[tune.id]}"))
+    return unique
+
+
+class _Progress:
+    """A line on stderr: in a terminal it counts along, elsewhere it is printed once."""
+
+    def __init__(self, source: str) -> None:
+        self.source, self.read, self.kept = source, 0, 0
+        self.live, self.last, self.began = sys.stderr.isatty(), 0.0, time.monotonic()
+
+    def add(self, kept: bool) -> None:
+        self.read += 1
+        self.kept += kept
+        if self.live and time.monotonic() - self.last > 0.2:
+            self.last = time.monotonic()
+            print(f"\r{self._line()}", end="", file=sys.stderr, flush=True)
+
+    def finish(self) -> None:
+        print(f"\r{self._line()}" if self.live else self._line(), file=sys.stderr, flush=True)
+
+    def _line(self) -> str:
+        speed = self.read / max(time.monotonic() - self.began, 1e-3)
+        return f"{self.source}: {self.read:,} read, {self.kept:,} readable, {speed:,.0f} tunes/s"
+
+
+# --- splitting and writing -------------------------------------------------------------------------------------------
+
+
+def _random_leakage(tunes: "Sequence[Tune]", phrases: "Phrases | None", fractions: dict[str, Any]) -> dict[str, float]:
+    """The leakage of a split that deals out single tunes, as most published ones do."""
+    from symbolic.data import families
+
+    if phrases is None:
+        phrases = families.phrases([tune.pitches for tune in tunes])
+    assigned = families.split(range(len(tunes)), [tune.id for tune in tunes], **fractions)
+    return families.leakage(phrases, assigned).as_dict()
+
+
+def _family_names(tunes: "Sequence[Tune]", family: Sequence[int]) -> list[str]:
+    """A family is named by the smallest key in it, which does not depend on the order of the input."""
+    smallest: dict[int, str] = {}
+    for tune, one in zip(tunes, family, strict=True):
+        smallest[one] = min(tune.key, smallest.get(one, tune.key))
+    return [smallest[one][:16] for one in family]
+
+
+def _summary(
+    work: _Work,
+    kept: "Sequence[Tune]",
+    names: Sequence[str],
+    assigned: Sequence[str],
+    leakage: dict[str, Any],
+    options: Options,
+) -> dict[str, Any]:
+    sizes = Counter(names)
+    chosen = {name: value for name, value in asdict(options).items() if name != "processes"} | asdict(options.limits())
+    return {
+        "format": FORMAT,
+        "options": chosen,
+        "read": sum(work.read.values()),
+        "kept": len(kept),
+        "rejected": _by_reason(work.rejections),
+        "by_source": _by_source(work, kept),
+        "splits": {split: _split_counts(split, kept, names, assigned) for split in SPLITS},
+        "families": {"n": len(sizes), "largest": max(sizes.values()), "of_one_tune": list(sizes.values()).count(1)},
+        "leakage": leakage,
+        "sources": [asdict(record) for record in work.records],
+        "warnings": work.warnings,
+    }
+
+
+def _by_reason(rejections: Iterable[Rejection]) -> dict[str, int]:
+    return dict(sorted(Counter(one.reason for one in rejections).items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _by_source(work: _Work, kept: "Sequence[Tune]") -> dict[str, Any]:
+    rejections: dict[str, list[Rejection]] = defaultdict(list)
+    for one in work.rejections:
+        rejections[one.source].append(one)
+    n_kept = Counter(tune.source for tune in kept)
+    return {
+        name: {"read": work.read[name], "kept": n_kept[name], "rejected": _by_reason(rejections[name])}
+        for name in (record.name for record in work.records)
+    }
+
+
+def _split_counts(split: str, kept: "Sequence[Tune]", names: Sequence[str], assigned: Sequence[str]) -> dict[str, int]:
+    chosen = [(tune, name) for tune, name, one in zip(kept, names, assigned, strict=True) if one == split]
+    return {
+        "tunes": len(chosen),
+        "families": len({name for _, name in chosen}),
+        "bytes": sum(tune.n_bytes for tune, _ in chosen),
+        "notes": sum(tune.n_notes for tune, _ in chosen),
+    }
+
+
+def _write(
+    folder: Path,
+    work: _Work,
+    kept: "Sequence[Tune]",
+    names: Sequence[str],
+    assigned: Sequence[str],
+    summary: dict[str, Any],
+) -> None:
+    with files.whole_folder(folder) as temporary:
+        for split in SPLITS:
+            rows = (_row(tune, name) for tune, name, one in zip(kept, names, assigned, strict=True) if one == split)
+            files.write_jsonl(temporary / "tunes" / f"{split}.jsonl", rows)
+        files.write_jsonl(temporary / "rejects.jsonl", map(asdict, work.rejections))
+        files.write_json(temporary / "sources.json", summary["sources"])
+        files.write_whole(temporary / "TERMS.txt", _terms(work.records))
+        files.write_json(temporary / "summary.json", summary)
+
+
+def _row(tune: "Tune", family: str) -> dict[str, Any]:
+    return {
+        "id": tune.id,
+        "source": tune.source,
+        "file": tune.file,
+        "line": tune.line,
+        "title": tune.title,
+        "rhythm": tune.rhythm,
+        "text": tune.text,
+        "bytes": tune.n_bytes,
+        "n_notes": tune.n_notes,
+        "family": family,
+        "fields": tune.fields,
+    }
+
+
+def _terms(records: Sequence[Corpus]) -> str:
+    """What may be done with the tunes of this folder; it binds what is trained on them, too."""
+    parts = ["The tunes in this folder come from the sources below. Pass these terms on with them.\n"]
+    for one in records:
+        url = f"\n  where     {one.url}" if one.url else ""
+        parts.append(
+            f"{one.name}: {one.title}{url}\n  terms     {one.terms}\n  licence   {one.licence}\n"
+            f"  pass on   {one.redistribution}\n  SHA-256   {one.sha256 or 'not measured'}\n"
+        )
+    return "\n".join(parts)

@@ -1,0 +1,144 @@
+"""How a score is written as ABC: the canonical text, and the same music laid out for people.
+
+The conventions are those of `symbolic.data.notation`.
+"""
+
+import re
+from collections.abc import Iterator
+
+from symbolic.data.music import Meter, length_text
+from symbolic.data.score import (
+    Bar,
+    ChordSymbol,
+    Event,
+    Grace,
+    KeyChange,
+    MeterChange,
+    Note,
+    Rest,
+    Score,
+    Slur,
+    Tuplet,
+)
+
+DECORATIONS = ".~HLMOPSTuv"
+BARS_PER_LINE = 4
+_TUPLET_TIME = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
+
+
+def canonical(score: Score) -> str:
+    """The one spelling of a score, as the module's docstring fixes it."""
+    header = f"M:{score.meter.text}\nL:1/8\nK:{score.key.text}\n"
+    if len(score.voices) == 1 and not score.voices[0].name:
+        return header + music_line(score.voices[0].events, score.meter) + "\n"
+    for voice in score.voices:
+        header += f"V:{voice.name}" + (f" clef={voice.clef}" if voice.clef else "") + "\n"
+    return header + "".join(f"V:{v.name}\n{music_line(v.events, score.meter)}\n" for v in score.voices)
+
+
+def music_line(events: list[Event], meter: Meter) -> str:
+    """The canonical music of one voice; `meter` decides which tuplets need no ratio."""
+    parts: list[str] = []
+    for event in events:
+        if isinstance(event, MeterChange):
+            meter = event.meter
+        parts.append(event_text(event, meter))
+    return "".join(parts)
+
+
+def event_text(event: Event, meter: Meter) -> str:
+    """The canonical spelling of one event."""
+    match event:
+        case Note():
+            names = "".join(pitch.text for pitch in event.pitches)
+            chord = names if len(event.pitches) == 1 else f"[{names}]"
+            return event.marks + chord + length_text(event.written) + ("-" if event.tie else "")
+        case Bar():
+            return event.kind + event.ending if event.kind else f"[{event.ending}"
+        case Rest():
+            return "z" + length_text(event.written)
+        case Grace():
+            return "{" + "".join(pitch.text for pitch in event.pitches) + "}"
+        case Tuplet():
+            default = event.count == event.p and event.q == tuplet_time(event.p, meter)
+            return f"({event.p}" if default else f"({event.p}:{event.q}:{event.count}"
+        case Slur():
+            return "(" if event.opens else ")"
+        case ChordSymbol():
+            return f'"{event.text}"'
+        case KeyChange():
+            return f"[K:{event.key.text}]"
+        case MeterChange():
+            return f"[M:{event.meter.text}]"
+
+
+def tuplet_time(p: int, meter: Meter) -> int:
+    """q of a bare (p in ABC 2.1, section 4.13: p notes in the time of q."""
+    return _TUPLET_TIME.get(p, 3 if meter.is_compound else 2)
+
+
+def laid_out(score: Score, *, number: int, title: str, fields: dict[str, str]) -> str:
+    """ABC for people: X:, T:, `fields`, beams by the metre, four bars a line. Ends with a line end."""
+    header = [f"X:{number}", f"T:{_one_line(title) or 'untitled'}"]
+    header += [
+        f"{letter} {_one_line(value)}" if letter == "%" else f"{letter}:{_one_line(value)}"
+        for letter, value in fields.items()
+    ]
+    header += [f"M:{score.meter.text}", "L:1/8"]
+    named = len(score.voices) > 1 or bool(score.voices[0].name)
+    if named:
+        header += [f"V:{v.name}" + (f" clef={v.clef}" if v.clef else "") for v in score.voices]
+    lines = [*header, f"K:{score.key.text}"]
+    for voice in score.voices:
+        lines += [f"V:{voice.name}"] if named else []
+        lines.append(_beamed(voice.events, score.meter))
+    return "\n".join(lines) + "\n"
+
+
+def _one_line(text: str) -> str:
+    """Free text that cannot end its field: no line ends, no comment sign."""
+    return re.sub(r"\s+", " ", re.sub(r"[\x00-\x1f\x7f%]", " ", text)).strip()
+
+
+def _beamed(events: list[Event], meter: Meter) -> str:
+    parts: list[str] = []
+    n_bars = 0
+    for measure in _measures(events):
+        opening = measure[0] if isinstance(measure[0], Bar) else None
+        if opening is not None:
+            parts.append(event_text(opening, meter))
+            n_bars += 1
+            if n_bars % BARS_PER_LINE == 0 and not opening.ending and opening.kind != "|:" and len(measure) > 1:
+                parts.append("\n")
+            else:
+                parts.append(" ")
+        meter = next((e.meter for e in measure if isinstance(e, MeterChange)), meter)
+        parts.append(_beamed_measure(measure[opening is not None :], meter))
+    return "".join(parts).strip()
+
+
+def _measures(events: list[Event]) -> Iterator[list[Event]]:
+    """Groups of events, each begun by its bar line (the first may have none)."""
+    group: list[Event] = []
+    for event in events:
+        if isinstance(event, Bar) and group:
+            yield group
+            group = []
+        group.append(event)
+    if group:
+        yield group
+
+
+def _beamed_measure(events: list[Event], meter: Meter) -> str:
+    """One measure with a space at each beat; beats are counted from the bar line that a pick-up leads to."""
+    total = sum(e.ticks for e in events if isinstance(e, (Note, Rest)))
+    position = (-total) % meter.beat_ticks
+    text, gap = "", False
+    for event in events:
+        if gap and not (isinstance(event, Slur) and not event.opens):
+            text, gap = text + " ", False
+        text += event_text(event, meter)
+        if isinstance(event, (Note, Rest)):
+            position += event.ticks
+            gap = position % meter.beat_ticks == 0
+    return text

@@ -1,0 +1,333 @@
+"""One decoding engine for every model: batched, ragged, same seed same tune.
+
+A model is anything with `new_state`, `prefill` and `step` (see symbolic.models). The engine keeps a batch of rows,
+each at work on one prompt; a row that finishes is given the next prompt (continuous batching) until none is left.
+
+    pending  each row's token that the model has not read yet: at first the prompt's last, then the one drawn last
+    step     logits = model.step(pending); pending = drawn token
+
+So a tune whose prompt is a single token needs no prefill, and a new tune joins a running batch without a pass of its
+own.
+
+Randomness: tune `index` of `seed` draws its numbers from its own counter-based stream, Philox keyed by (seed, index),
+one number a token. A tune is therefore a function of (weights, prompt, seed, index, rules) and not of the batch it ran
+in. What remains is rounding: matrix products of different shapes may add in different orders. A float32 logit then
+moves by about 1e-6, which changes a token when the number drawn lies that close to the border of two: expected about
+once in a million tokens. A bfloat16 logit can move by 1e-2, so tunes may part within tens of tokens, between batch
+sizes where the machine's kernels differ by shape and between machines. Use float32 where equality matters.
+
+Host and device: on CUDA the tokens of `SYNCHRONISE_EVERY` steps are brought to the host in one copy, which is where
+ends are seen; a row that ended inside such a block spends the rest of it on tokens that are thrown away. On a CPU, or
+with a mask or a token callback (which must see each token before the next is drawn), a block is one step. The tunes
+are the same either way.
+
+Log-probability is in nats, of the generated tokens (end of tune included), under the model's own distribution:
+temperature 1 and before any rule or mask.
+"""
+
+# B rows, V vocabulary entries, K steps in a block
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from symbolic.decode.sampling import Sampling, choose
+from symbolic.errors import UsageError, UserError
+from symbolic.tokens import BOS, PAD
+
+SYNCHRONISE_EVERY = 16  # steps a CUDA device runs between two looks at the tokens
+
+
+class Mask(Protocol):
+    """Constraint on what may come next, such as the metre. A row is reused for one tune after another."""
+
+    def start(self, row: int, prompt: list[int]) -> None:
+        """Row begins a tune whose prompt is `prompt`."""
+
+    def advance(self, row: int, token: int) -> None:
+        """`token` was drawn in row."""
+
+    def allowed(self, row: int) -> Tensor:
+        """(V,) bool, True for each token that row may draw next; at least one must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """One finished tune. `tokens` is what followed the prompt, without the end-of-tune token.
+
+    finished: "eos", "length" (max_new_tokens reached), "context" (the model's context is full), "stopped" (by the
+    callback).
+    """
+
+    index: int
+    prompt: list[int]
+    tokens: list[int]
+    finished: str
+    log_probability: float
+
+
+@dataclass(slots=True)
+class _Tune:
+    """A tune being generated."""
+
+    index: int
+    prompt: list[int]
+    most: int  # new tokens it may have
+    limit: str  # why no more: "length" or "context"
+    tokens: list[int] = field(default_factory=list)
+    log_probability: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What stays the same during one call of `generate`."""
+
+    model: Any
+    rules: Sampling
+    seed: int
+    stream: int
+    eos: int | None
+    longest: int  # new tokens of the longest tune: the length of a column of random numbers
+    capacity: int  # tokens that a row of the state must hold
+    device: torch.device
+    dtype: torch.dtype
+    bias: Tensor  # (V,) -inf at the ids that are never drawn
+    mask: Mask | None
+    on_token: Callable[[int, int], bool | None] | None
+    on_block: Callable[[int], None] | None
+    block: int
+
+
+@torch.inference_mode()
+def generate(
+    model: Any,
+    prompts: Sequence[list[int]],
+    *,
+    max_new_tokens: int,
+    n_tokens: int,
+    eos: int | None,
+    sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
+    seed: int = 0,
+    stream: int = 0,
+    batch_size: int = 32,
+    mask: Mask | None = None,
+    on_tune: Callable[[Generated], None] | None = None,
+    on_token: Callable[[int, int], bool | None] | None = None,
+    on_block: Callable[[int], None] | None = None,
+    synchronise_every: int | None = None,
+) -> list[Generated]:
+    """Continue every prompt; return the tunes in the order of the prompts.
+
+    n_tokens: ids from here on are vocabulary padding and never drawn, nor are PAD and BOS.
+    eos: the end-of-tune id; None runs every tune to its limit.
+    stream: a second pass over the same tunes takes another number, so as not to repeat the first pass's draws.
+    on_tune(tune) is called as each tune ends, in any order; on_token(index, token) after each token, and ends that
+    tune by returning True; on_block(n) with the number of tokens drawn since its last call, for progress.
+    synchronise_every overrides the number of steps in a block.
+    """
+    if not prompts:
+        return []
+    _check(prompts, max_new_tokens, seed, batch_size)
+    tunes = [_tune(model, index, prompt, max_new_tokens) for index, prompt in enumerate(prompts)]
+    weight = next(model.parameters())
+    request = _Request(
+        model=model,
+        rules=sampling,
+        seed=seed,
+        stream=stream,
+        eos=eos,
+        longest=max(tune.most for tune in tunes),
+        capacity=max(len(tune.prompt) + tune.most - 1 for tune in tunes),
+        device=weight.device,
+        dtype=weight.dtype,
+        bias=_never_drawn(model.config.vocab_size, n_tokens).to(weight.device),
+        mask=mask,
+        on_token=on_token,
+        on_block=on_block,
+        block=1 if mask or on_token else synchronise_every or (SYNCHRONISE_EVERY if weight.is_cuda else 1),
+    )
+    done: list[Generated] = []
+    for tune in _run(request, deque(tunes), min(batch_size, len(tunes))):
+        done.append(tune)
+        if on_tune is not None:
+            on_tune(tune)
+    return sorted(done, key=lambda tune: tune.index)
+
+
+def context_limit(model: Any) -> int | None:
+    """Positions the model has (GPT-2), or None where the state has no length (Mamba)."""
+    return getattr(model.config, "n_positions", None)
+
+
+def _check(prompts: Sequence[list[int]], max_new_tokens: int, seed: int, batch_size: int) -> None:
+    if max_new_tokens < 1:
+        raise UsageError(f"the number of new tokens is {max_new_tokens}; it must be 1 or more.")
+    if batch_size < 1:
+        raise UsageError(f"the batch size is {batch_size}; it must be 1 or more.")
+    if not 0 <= seed < 2**64:
+        raise UsageError(f"the seed is {seed}; it must be 0 or more and below 2**64.")
+    if not all(prompts):
+        raise ValueError("an empty prompt: begin each with the beginning-of-tune token")
+
+
+def _tune(model: Any, index: int, prompt: list[int], max_new_tokens: int) -> _Tune:
+    """A model that reads at most C tokens can still draw the one that follows them: C + 1 in all."""
+    context = context_limit(model)
+    if context is None:
+        return _Tune(index, list(prompt), max_new_tokens, "length")
+    room = context + 1 - len(prompt)
+    if room < 1:
+        raise UserError(
+            f"the prompt has {len(prompt)} tokens and the model reads at most {context}. Shorten the prompt."
+        )
+    return _Tune(index, list(prompt), min(max_new_tokens, room), "length" if max_new_tokens <= room else "context")
+
+
+def _never_drawn(vocab_size: int, n_tokens: int) -> Tensor:
+    bias = torch.zeros(vocab_size)
+    bias[[PAD, BOS]] = float("-inf")
+    bias[n_tokens:] = float("-inf")
+    return bias
+
+
+def _run(request: _Request, waiting: deque[_Tune], n_rows: int) -> Iterator[Generated]:
+    """Run a batch until nothing is left, yielding each tune as it ends."""
+    batch = _Batch(request, [waiting.popleft() for _ in range(n_rows)])
+    while live := batch.live():
+        tokens, log_probabilities = batch.steps()
+        ended: dict[int, Generated] = {}
+        n_drawn = 0
+        for row, tune in live:
+            n_taken, reason = _take(request, row, tune, tokens[row], log_probabilities[row])
+            n_drawn += n_taken
+            if reason:
+                ended[row] = Generated(tune.index, tune.prompt, tune.tokens, reason, tune.log_probability)
+        if request.on_block is not None:
+            request.on_block(n_drawn)
+        yield from ended.values()
+        rows = list(ended)
+        refilled = rows[: len(waiting)]
+        batch.begin(refilled, [waiting.popleft() for _ in refilled])
+        batch.rest(rows[len(refilled) :])
+
+
+def _take(
+    request: _Request, row: int, tune: _Tune, tokens: list[int], log_probabilities: list[float]
+) -> tuple[int, str]:
+    """Add a block's tokens to a tune up to its end; return how many it took (its end included) and why it ended, or
+    ''."""
+    for n_taken, (token, log_probability) in enumerate(zip(tokens, log_probabilities, strict=True), start=1):
+        tune.log_probability += log_probability
+        if token == request.eos:
+            return n_taken, "eos"
+        tune.tokens.append(token)
+        if request.mask is not None:
+            request.mask.advance(row, token)
+        if request.on_token is not None and request.on_token(tune.index, token):
+            return n_taken, "stopped"
+        if len(tune.tokens) == tune.most:
+            return n_taken, tune.limit
+    return len(tokens), ""
+
+
+class _Batch:
+    """The rows at work: the model's state, and for each row its pending token, its tune and its random numbers.
+
+    `numbers` (N, B) is a ring over the steps: at step t every row reads numbers[t % N], where its stream was written,
+    turned by the step at which its tune began. So the numbers of a step are one slice, whatever row began when."""
+
+    def __init__(self, request: _Request, tunes: list[_Tune]) -> None:
+        n_rows = len(tunes)
+        self.request = request
+        self.time = 0
+        self.tunes: list[_Tune | None] = list(tunes)
+        self.state = request.model.new_state(n_rows, request.capacity, request.dtype, request.device)
+        self.pending = torch.zeros(n_rows, dtype=torch.int64, device=request.device)
+        self.numbers = torch.zeros(request.longest, n_rows, dtype=torch.float64, device=request.device)
+        self.begin(list(range(n_rows)), tunes)
+
+    def steps(self) -> tuple[list[list[int]], list[list[float]]]:
+        """Run one block on the device, then copy once to the host: tokens and their log-probabilities, B lists of K."""
+        n_steps = min(self.request.block, min(tune.most - len(tune.tokens) for _, tune in self.live()))
+        drawn = [self._step() for _ in range(n_steps)]
+        tokens, log_probabilities = torch.stack(drawn, -1).cpu()  # each (B, K)
+        return tokens.long().tolist(), log_probabilities.tolist()
+
+    def begin(self, rows: list[int], tunes: list[_Tune]) -> None:
+        """Start tunes in rows: the state reads each prompt but for its last token, which becomes the pending one."""
+        if not rows:
+            return
+        for row, tune in zip(rows, tunes, strict=True):
+            self.tunes[row] = tune
+            if self.request.mask is not None:
+                self.request.mask.start(row, tune.prompt)
+        index = torch.tensor(rows, device=self.request.device)
+        self.pending[index] = torch.tensor([tune.prompt[-1] for tune in tunes], device=self.request.device)
+        self.numbers[:, index] = self._turned_numbers(tunes)
+        self._read_prompts(rows, [tune.prompt[:-1] for tune in tunes])
+
+    def rest(self, rows: list[int]) -> None:
+        """Leave rows without a tune: they go on stepping from an empty state, and what they draw is thrown away."""
+        for row in rows:
+            self.tunes[row] = None
+        if rows and self.live():
+            self.state.reset(torch.tensor(rows, device=self.request.device))
+
+    def live(self) -> list[tuple[int, _Tune]]:
+        """The rows that have a tune, with it."""
+        return [(row, tune) for row, tune in enumerate(self.tunes) if tune is not None]
+
+    def _step(self) -> Tensor:
+        """Read the pending tokens, draw the next: (2, B), ids and log-probabilities, float64 (which holds both
+        exactly)."""
+        request = self.request
+        logits = request.model.step(self.pending, self.state).float()  # (B, V)
+        allowed = logits + request.bias
+        if request.mask is not None:
+            allowed.masked_fill_(~self._allowed(), float("-inf"))
+        token = choose(allowed, self.numbers[self.time % len(self.numbers)], request.rules)
+        self.pending = token
+        self.time += 1
+        log_probability = logits.log_softmax(-1).gather(1, token[:, None])[:, 0]
+        return torch.stack((token.double(), log_probability.double()))
+
+    def _allowed(self) -> Tensor:
+        """(B, V) from the mask, everything for a row at rest."""
+        assert self.request.mask is not None
+        allowed = torch.ones(len(self.tunes), len(self.request.bias), dtype=torch.bool)
+        for row, _ in self.live():
+            allowed[row] = self.request.mask.allowed(row)
+        return allowed.to(self.request.device)
+
+    def _read_prompts(self, rows: list[int], prompts: list[list[int]]) -> None:
+        """Bring each row to the state after its prompt; prompts of several lengths are read together, right-padded."""
+        empty = [row for row, prompt in zip(rows, prompts, strict=True) if not prompt]
+        filled = [(row, prompt) for row, prompt in zip(rows, prompts, strict=True) if prompt]
+        device = self.request.device
+        if empty:
+            self.state.reset(torch.tensor(empty, device=device))
+        if not filled:
+            return
+        lengths = [len(prompt) for _, prompt in filled]
+        padded = [prompt + [PAD] * (max(lengths) - len(prompt)) for _, prompt in filled]
+        fresh = self.request.model.new_state(len(filled), max(lengths), self.request.dtype, device)
+        self.request.model.prefill(torch.tensor(padded, device=device), torch.tensor(lengths, device=device), fresh)
+        self.state.insert(torch.tensor([row for row, _ in filled], device=device), fresh)
+
+    def _turned_numbers(self, tunes: list[_Tune]) -> Tensor:
+        """(N, rows): each tune's uniform numbers, its first at the place of the present step in the ring."""
+        n = len(self.numbers)
+        columns = [np.roll(uniforms(self.request.seed, t.index, n, self.request.stream), self.time % n) for t in tunes]
+        return torch.from_numpy(np.stack(columns, axis=1)).to(self.request.device)
+
+
+def uniforms(seed: int, index: int, n: int, stream: int = 0) -> np.ndarray:
+    """The first n numbers in [0, 1) of tune `index`; each stream starts 2**128 blocks of Philox after the one
+    before."""
+    key = np.array([seed, index], dtype=np.uint64)  # a plain list would pass through floating point
+    return np.random.Generator(np.random.Philox(key=key, counter=stream << 128)).random(n)

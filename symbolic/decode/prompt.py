@@ -1,0 +1,160 @@
+"""Prompts: what a person fixes of a tune (metre, key, first bars), as the beginning of a canonical text.
+
+A prompt is written as ABC, in any order and spelling that the parser reads: `K:Dmix`, `M:C| K:Ador`, or whole first
+bars after the fields, `M:6/8 L:1/16 K:G |:g4e2 d4B2|`. Fields stand on lines, or side by side with blanks between. L
+is the unit length of the bars given, not of the tune: canonical text is always L:1/8, and the bars are rewritten to
+it.
+
+Canonical text has the order M, L, K, music, and a model continues text from left to right. So fields are forced where
+their place comes and what is free before them is drawn by the model first: for `K:Dmix` alone it draws the metre line,
+then L and K are put in its place, then it goes on. The metre is then drawn without knowledge of the key to come.
+
+First bars are best ended by a bar line: what comes after a cut-off note, its length for example, may be split into
+other tokens than the model was trained on.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from symbolic.data import notation
+from symbolic.data.music import parse_key, parse_meter
+from symbolic.data.notation import NotationError
+from symbolic.data.spelling import DECORATIONS
+from symbolic.errors import UserError
+
+if TYPE_CHECKING:
+    from symbolic.tokens import Tokenizer
+
+ALLOWED = (
+    "Allowed are M: (metre, as M:6/8), K: (key, as K:Dmix), L: (unit length of the bars given) and then the first bars."
+)
+UNIT = "L:1/8\n"
+MOST_LINE_TOKENS = 32  # a header line that the model has not ended by then is cut off
+_FIELD = re.compile(
+    r"([A-Za-z]):(?![|:])[ \t]*(\S*(?:[ \t]+(?:m|maj|min|ion|dor|phr|lyd|mix|aeo|loc)[A-Za-z]*(?=\s|$))?)\s*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is fixed, in canonical spelling; '' is free. `bars` is one line of music without its line end."""
+
+    metre: str = ""
+    key: str = ""
+    bars: str = ""
+
+    @property
+    def pieces(self) -> tuple[str | None, ...]:
+        """The beginning of the text from left to right; None is a header line that the model draws."""
+        metre = f"M:{self.metre}\n" if self.metre else None
+        key = f"K:{self.key}\n" if self.key else None
+        if self.bars:
+            return _joined(metre, UNIT, key, self.bars)
+        if key:
+            return _joined(metre, UNIT, key)
+        return _joined(metre, UNIT) if metre else ()
+
+    @property
+    def text(self) -> str:
+        """For people: the fields and bars on one line."""
+        fields = [f"M:{self.metre}" if self.metre else "", f"K:{self.key}" if self.key else "", self.bars]
+        return " ".join(part for part in fields if part)
+
+
+def read_prompt(text: str) -> Prompt:
+    """Read a prompt; line ends may be spelled `\\n`. UserError says which part is wrong and what is allowed."""
+    fields, bars = _split(text.replace("\\n", "\n"))
+    unknown = sorted(set(fields) - set("MLK"))
+    if unknown:
+        raise UserError(f"prompt: the field {unknown[0]}: cannot be prompted. {ALLOWED}")
+    if "L" in fields and not bars:
+        raise UserError(f"prompt: L:{fields['L']} is the unit length of first bars, and none follow. {ALLOWED}")
+    return make_prompt(metre=fields.get("M"), key=fields.get("K"), bars=bars, unit=fields.get("L", "1/8"))
+
+
+def make_prompt(*, metre: str | None = None, key: str | None = None, bars: str = "", unit: str = "1/8") -> Prompt:
+    """A prompt from its parts; None is free."""
+    return Prompt(
+        metre="" if metre is None else _metre(metre),
+        key="" if key is None else _key(key),
+        bars=_bars(bars, metre or "4/4", key or "C", unit) if bars.strip() else "",
+    )
+
+
+def prefixes(prompt: Prompt, n: int, draw_line: Callable[[list[str], int], list[str]]) -> list[str]:
+    """The beginning of each of n tunes: forced pieces as they are, free lines from `draw_line(beginnings, pass
+    number)`."""
+    texts = [""] * n
+    for number, piece in enumerate(prompt.pieces, start=1):
+        drawn = [piece] * n if piece is not None else draw_line(texts, number)
+        texts = [text + part for text, part in zip(texts, drawn, strict=True)]
+    return texts
+
+
+def line_of(tokenizer: "Tokenizer", tokens: list[int]) -> str:
+    """The first line of what was drawn, with its line end, which is added where the model drew none."""
+    return tokenizer.decode(tokens).partition("\n")[0] + "\n"
+
+
+def _joined(*pieces: str | None) -> tuple[str | None, ...]:
+    """Forced pieces that follow one another as one."""
+    joined: list[str | None] = []
+    for piece in pieces:
+        if piece is not None and joined and joined[-1] is not None:
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    return tuple(joined)
+
+
+def _split(text: str) -> tuple[dict[str, str], str]:
+    """The fields at the head of a prompt by letter, and what follows them."""
+    fields: dict[str, str] = {}
+    rest = text.strip()
+    while match := _FIELD.match(rest):
+        letter = match[1].upper()
+        if letter in fields:
+            raise UserError(f"prompt: the field {letter}: is given twice.")
+        fields[letter] = match[2]
+        rest = rest[match.end() :]
+    return fields, rest
+
+
+def _metre(text: str) -> str:
+    try:
+        return parse_meter(text).text
+    except NotationError as error:
+        raise UserError(f"prompt: {error}") from error
+
+
+def _key(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]+[#b]?\s*[A-Za-z]*", text.strip() or "C"):
+        raise UserError(f"prompt: K:{text} is not a key; write for example K:G, K:Bb, K:Em, K:Ador, K:Dmix.")
+    try:
+        return parse_key(text).text
+    except NotationError as error:
+        raise UserError(f"prompt: {error}") from error
+
+
+def _bars(text: str, metre: str, key: str, unit: str) -> str:
+    """The music line of the bars in canonical spelling. The key does not enter it; the metre only where tuplets have
+    no ratio."""
+    if re.search(r"^[A-Za-z]:(?![|:])|\[V:", text, re.MULTILINE):
+        raise UserError(f"prompt: the first bars hold a field or a second voice: {text!r}. {ALLOWED}")
+    try:  # three header lines, so that the bars' first line is number 1 in messages
+        _check_letters(text)
+        score = notation.parse(f"M:{metre}\nL:{unit}\nK:{key}\n{text}\n", line=-2)
+    except NotationError as error:
+        raise UserError(f"prompt: the first bars {text!r} cannot be read as ABC: {error} {ALLOWED}") from error
+    return notation.canonical(score).splitlines()[3]
+
+
+def _check_letters(text: str) -> None:
+    """Refuse letters that ABC leaves to the user's own decorations: they would be dropped, and words pass for music."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        for token in notation.lex(line, number):
+            if token.kind == "decoration" and len(token.text) == 1 and token.text not in DECORATIONS:
+                raise NotationError("unknown_symbol", f"column {token.start + 1}: {token.text!r} is no note.", number)

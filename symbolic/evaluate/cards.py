@@ -1,0 +1,98 @@
+"""Tunes and their measures as cards of the report: badges, the nearest training tune, the learning curves of runs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from symbolic import config, files, runs
+from symbolic.data.families import PHRASE_NOTES
+from symbolic.data.notation import NotationError, canonical, parse, pretty
+from symbolic.evaluate.charts import Curve
+from symbolic.evaluate.measures import Reference
+from symbolic.evaluate.report import Badge, TuneCard
+from symbolic.evaluate.sets import Tune
+
+_SERIES = (
+    ("train", "loss", "training loss (nats per token)"),
+    ("validation", "bits_per_byte", "bits per byte of validation tunes"),
+)
+
+
+def tune_cards(
+    tunes: Sequence[Tune],
+    rows: Sequence[Mapping[str, Any]],
+    reference: Reference,
+    *,
+    model: str = "",
+    family: str = "",
+    audio: Mapping[int, tuple[bytes, str]] | None = None,
+) -> list[TuneCard]:
+    """One card a tune; `rows` is `evaluate_tunes(...)["tunes"]`, `audio` maps an index to sound and its type."""
+    return [
+        _card(number, tune, row, reference, model, family, (audio or {}).get(number))
+        for number, (tune, row) in enumerate(zip(tunes, rows, strict=True))
+    ]
+
+
+def run_curves(folder: Path | str, name: str = "") -> list[Curve]:
+    """Training loss and validation bits per byte of a run directory, from its metrics.jsonl."""
+    folder = Path(folder)
+    settings = config.load(runs.config_file(folder))
+    rows = list(files.read_jsonl(runs.metrics_file(folder)))
+    curves = []
+    for kind, key, label in _SERIES:
+        points = [(row["step"], row[key]) for row in rows if row.get("kind") == kind and row.get(key) is not None]
+        if points:
+            x, y = zip(*points)
+            curves.append(Curve(name or settings.name, settings.model.family, x, y, "step", label))
+    return curves
+
+
+def _card(
+    number: int,
+    tune: Tune,
+    row: Mapping[str, Any],
+    reference: Reference,
+    model: str,
+    family: str,
+    audio: tuple[bytes, str] | None,
+) -> TuneCard:
+    sound, kind = audio or (None, "mp3")
+    abc = _laid_out(tune, number + 1)
+    notes = {**_badges(row), "Longest shared passage": _shared(row)}
+    return TuneCard(tune.title, abc, sound, kind, notes, model, family, _nearest(row, reference))
+
+
+def _badges(row: Mapping[str, Any]) -> dict[str, Badge]:
+    if not row["parses"]:
+        return {"notation": Badge(f"does not parse: {row['reason']}", False)}
+    bars = "bars not checked: " + row["reason"] if row["reason"] else f"{row['n_full']} of {row['n_bars']} bars fit"
+    copied = row["longest_shared_notes"] >= PHRASE_NOTES
+    badges = {
+        "metre": Badge(bars, row["is_right"]),
+        "copying": Badge(f"{100 * row['share_covered']:.0f} % copied" if copied else "no copied phrase", not copied),
+    }
+    if row["repeats"] is not None:
+        badges["repeat"] = Badge(f"repeats tune {row['repeats'] + 1}", False)
+    return badges
+
+
+def _shared(row: Mapping[str, Any]) -> str:
+    if not row["longest_shared_notes"]:
+        return ""
+    return f"{row['longest_shared_notes']} notes, with {row['source_title'] or 'untitled'} ({row['source_id']})"
+
+
+def _nearest(row: Mapping[str, Any], reference: Reference) -> tuple[str, str] | None:
+    if row["source"] is None:
+        return None
+    source = reference.human.train[row["source"]]
+    return source.title or source.id, _laid_out(source, 1)
+
+
+def _laid_out(tune: Tune, number: int) -> str:
+    """ABC for people; text that does not parse as it is."""
+    try:
+        return pretty(canonical(parse(tune.text)), number=number, title=tune.title)
+    except NotationError:
+        return tune.text

@@ -1,0 +1,84 @@
+"""Sets of tunes: the ones to be measured, and the human ones that they are measured against.
+
+A set to be measured is an .abc file of `generate`, JSON lines with a `text` or `abc notation`, or whatever else
+`prepare` reads. Every X: counts as one tune, readable or not, so that failures stay in the count.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from symbolic import files
+from symbolic.data import corpora
+from symbolic.errors import UserError
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Tune:
+    """One tune as text: `id` names it in its set, `title` is for people."""
+
+    id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Human:
+    """Human tunes: `train`, which a model may have learnt from, and `test`, which it has not; `test` is empty for a
+    set that was not split. `summary` is that of `prepare`, where there is one."""
+
+    name: str
+    train: Sequence[Tune]
+    test: Sequence[Tune]
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def held_out(self) -> Sequence[Tune]:
+        """The human tunes of the human column."""
+        return self.test or self.train
+
+
+def read_tunes(source: Path | str) -> list[Tune]:
+    """The tunes of a file, folder or bundled collection; UserError when there is none."""
+    path = Path(source)
+    if path.suffix == ".jsonl" and path.is_file() and _has_text(path):
+        tunes = list(_rows(path))
+    else:
+        tunes = [_tune(number, item) for number, item in enumerate(corpora.read(str(source)), start=1)]
+    if not any(tune.text for tune in tunes):
+        raise UserError(f"{source} holds no tunes. Name an .abc file with X: and K: fields, or a .jsonl with `text`.")
+    return tunes
+
+
+def read_human(source: Path | str) -> Human:
+    """The human tunes of a folder written by `prepare`, or of any other set, which is then not split."""
+    folder = Path(source)
+    paths = {split: folder / "tunes" / f"{split}.jsonl" for split in SPLITS}
+    if not all(path.is_file() for path in paths.values()):
+        return Human(str(source), [tune for tune in read_tunes(source) if tune.text], [])
+    found = {split: list(_rows(path)) for split, path in paths.items()}
+    if not found["train"] or not found["test"]:
+        raise UserError(f"{folder}/tunes has an empty train.jsonl or test.jsonl. Prepare more tunes.")
+    summary = folder / "summary.json"
+    return Human(folder.name, found["train"], found["test"], files.read_json(summary) if summary.is_file() else {})
+
+
+def _has_text(path: Path) -> bool:
+    first = next(files.read_jsonl(path), {})
+    return isinstance(first.get("text"), str)
+
+
+def _rows(path: Path) -> Iterator[Tune]:
+    for number, row in enumerate(files.read_jsonl(path), start=1):
+        if not isinstance(row.get("text"), str):
+            raise UserError(f'{path}: row {number} has no "text".')
+        yield Tune(str(row.get("id", number)), str(row.get("title", "")), row["text"])
+
+
+def _tune(number: int, item: corpora.Found | corpora.Rejection) -> Tune:
+    """What could not even be read is a tune without text, which then fails to parse."""
+    text = item.text if isinstance(item, corpora.Found) else ""
+    return Tune(f"{item.file}:{item.line or number}", item.title or f"tune {number}", text)

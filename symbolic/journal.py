@@ -1,0 +1,201 @@
+"""What a training run tells: `metrics.jsonl` for programs, a status line for people.
+
+The losses of steps stay on the device until a logging moment, when all since the last one are fetched in one transfer:
+the step itself never waits for the host. Rows are listed in `symbolic.runs`; `seconds` count training only, without
+evaluation and checkpoints, and go on over a resume.
+"""
+
+import contextlib
+import json
+import math
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from symbolic import files
+from symbolic.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FLUSH_SECONDS = 0.5  # between logging moments
+LINE_SECONDS = 15.0  # between status lines where they cannot be rewritten in place
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where training stands, for the status line; loss in nats a token, mean since the last status."""
+
+    name: str
+    step: int
+    steps: int
+    loss: float
+    bits_per_byte: float | None
+    learning_rate: float
+    tokens_per_second: float
+    seconds_left: float
+
+    def line(self) -> str:
+        """One line of text, for example
+        `gpt2-6m  step 1200/100000  loss 1.234  bits/byte 1.432  lr 9.8e-04  12,345 tokens/s  1:02:03 left`.
+        """
+        bits = "-" if self.bits_per_byte is None else f"{self.bits_per_byte:.3f}"
+        return (
+            f"{self.name}  step {self.step}/{self.steps}  loss {self.loss:.3f}  bits/byte {bits}  "
+            f"lr {self.learning_rate:.1e}  {self.tokens_per_second:,.0f} tokens/s  {clock(self.seconds_left)} left"
+        )
+
+    def narrow(self) -> str:
+        """The same for a terminal of 80 columns."""
+        words = self.line().removeprefix(f"{self.name}  step ").replace("tokens/s", "tok/s")
+        return " ".join(words.split())
+
+
+class Console:
+    """Messages and the live line on a stream: rewritten in place on a terminal, now and then elsewhere."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty()
+        self.shown = -math.inf
+        self.open_line = False
+
+    def status(self, status: Status) -> None:
+        """Show where training stands."""
+        if self.live:
+            width = shutil.get_terminal_size().columns - 1
+            line = status.line() if len(status.line()) <= width else status.narrow()[:width]
+            self.stream.write(f"\r{line}\x1b[K")
+            self.open_line = True
+        elif time.monotonic() - self.shown >= LINE_SECONDS or status.step == status.steps:
+            self.stream.write(status.line() + "\n")
+            self.shown = time.monotonic()
+        self.stream.flush()
+
+    def working(self, text: str) -> None:
+        """Show, on a terminal only, what is being done meanwhile."""
+        if self.live:
+            self.stream.write(f"\r{text}\x1b[K")
+            self.stream.flush()
+            self.open_line = True
+
+    def say(self, text: str) -> None:
+        """Print a message on a line of its own."""
+        self.stream.write(("\r\x1b[K" if self.open_line else "") + text + "\n")
+        self.open_line = False
+        self.stream.flush()
+
+    def close(self) -> None:
+        """Leave the live line as it is and go on below it."""
+        if self.open_line:
+            self.stream.write("\n")
+        self.open_line = False
+
+
+class Journal:
+    """The metrics of one run, from update `step` on; rows of later steps, left by a killed process, are dropped."""
+
+    def __init__(self, path: Path, step: int, seconds: float, tokens_per_step: int) -> None:
+        kept = [row for row in read(path) if row["step"] <= step] if step else []
+        files.write_jsonl(path, kept)
+        self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
+        self.validations = {row["step"]: row["bits_per_byte"] for row in kept if row["kind"] == "validation"}
+        self.step, self.seconds, self.tokens_per_step = step, seconds, tokens_per_step
+        self.loss = next((row["loss"] for row in reversed(kept) if row["kind"] == "train"), math.nan)
+        self.learning_rate = self.tokens_per_second = 0.0
+        self.pending: list[tuple[int, Tensor, Tensor, float]] = []
+        self.mark = time.perf_counter()
+
+    @property
+    def best(self) -> float:
+        """The lowest validation bits per byte so far."""
+        return min(self.validations.values(), default=math.inf)
+
+    @property
+    def latest(self) -> float | None:
+        """The last validation bits per byte."""
+        return self.validations[max(self.validations)] if self.validations else None
+
+    def add(self, step: int, loss: "Tensor", gradient_norm: "Tensor", rate: float) -> None:
+        """Note a step; the tensors are not read yet."""
+        self.pending.append((step, loss, gradient_norm, rate))
+
+    def due(self) -> bool:
+        """Whether a logging moment has come."""
+        return time.perf_counter() - self.mark >= FLUSH_SECONDS
+
+    def flush(self, flops_per_token: float, peak_flops: float | None = None) -> None:
+        """Fetch and write the steps noted since the last time; UserError at the first loss that is not finite."""
+        if not self.pending:
+            return
+        import torch
+
+        fetched = torch.stack([torch.stack((loss.float(), norm.float())) for _, loss, norm, _ in self.pending]).tolist()
+        for (step, _, _, rate), (loss, norm) in zip(self.pending, fetched, strict=True):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                raise UserError(f"step {step}: the loss is {loss} and the gradient's norm {norm}, not finite.")
+            self._append("train", step, loss=loss, learning_rate=rate, gradient_norm=norm)
+        self.loss = sum(loss for loss, _ in fetched) / len(fetched)
+        self.step, self.learning_rate = self.pending[-1][0], self.pending[-1][3]
+        self._measure_speed(len(fetched), flops_per_token, peak_flops)
+        self.pending = []
+
+    def validated(self, step: int, values: dict[str, Any]) -> None:
+        """Write the result of an evaluation; `values` has `bits_per_byte`."""
+        self.validations[step] = values["bits_per_byte"]
+        self._append("validation", step, **values)
+        self._write_out()
+
+    def restart_clock(self) -> None:
+        """Leave out of the speed what passed since the last flush: evaluation, checkpoints."""
+        self.mark = time.perf_counter()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # said already by _write_out
+            self.file.close()
+
+    def _measure_speed(self, n_steps: int, flops_per_token: float, peak_flops: float | None) -> None:
+        elapsed = time.perf_counter() - self.mark
+        self.seconds += elapsed
+        self.tokens_per_second = n_steps * self.tokens_per_step / elapsed
+        flops = flops_per_token * self.tokens_per_second
+        mfu = flops / peak_flops if peak_flops else None
+        speed = {"tokens_per_second": self.tokens_per_second, "model_flops_per_second": flops, "mfu": mfu}
+        self._append("speed", self.step, **speed, seconds=self.seconds)
+        self._write_out()
+        self.restart_clock()
+
+    def _append(self, kind: str, step: int, **values: Any) -> None:
+        self.file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+
+    def _write_out(self) -> None:
+        try:
+            self.file.flush()
+        except OSError as error:
+            raise UserError(f"cannot write {self.file.name}: {error.strerror}. Free space, then --resume.") from error
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a metrics file up to the first that a killed process left half-written; [] where there is none."""
+    rows = []
+    if path.exists():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+    return rows
+
+
+def clock(seconds: float) -> str:
+    """`1:02:03`, or `2:03` under an hour."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+Reporter = Callable[[Status], None]

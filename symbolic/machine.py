@@ -1,0 +1,152 @@
+"""The machine a result was made on, and the device and number type to compute with.
+
+`card()` is the record that goes beside every measured number. `memory_gib` is binary gigabytes of the whole machine.
+Asking for a device or type by name never falls back on another: what is absent is an error that names the fix.
+"""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from symbolic.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+# Processor flags (Linux /proc/cpuinfo) that make bfloat16 products faster than float32 ones.
+BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
+
+# Dense bfloat16 products, FLOP/s, from NVIDIA's data sheets (SXM form); the first name found in the device's counts.
+PEAK_BFLOAT16_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "T4": 65e12}
+
+
+def card() -> dict[str, Any]:
+    """What a result file says of its machine: processor, cores, memory, GPU, system, versions, commit."""
+    return {
+        "cpu": cpu_name(),
+        "cores": n_cores(),
+        "memory_gib": memory_gib(),
+        "gpu": gpu_name(),
+        "os": platform.platform(),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "transformers": version("transformers"),
+        "commit": commit(),
+    }
+
+
+def pick_device(name: str) -> "torch.device":
+    """The device for `auto`, `cpu`, `cuda` or `cuda:N`; `auto` is the first GPU where there is one."""
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name != "cpu" and not name.startswith("cuda"):
+        raise UsageError(f"device {name!r} is not one of auto, cpu, cuda.")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(f"device {name!r} was asked for, but {_why_no_cuda()}. Or write `device: cpu`.")
+    return torch.device(name)
+
+
+def pick_dtype(name: str, device: "torch.device") -> "torch.dtype":
+    """The number type of matrix products; `auto` is bfloat16 where the device multiplies it faster than float32."""
+    import torch
+
+    if name == "auto":
+        return torch.bfloat16 if has_bfloat16(device) else torch.float32
+    if name not in ("bfloat16", "float32"):
+        raise UsageError(f"dtype {name!r} is not one of auto, bfloat16, float32.")
+    return {"bfloat16": torch.bfloat16, "float32": torch.float32}[name]
+
+
+def has_bfloat16(device: "torch.device") -> bool:
+    """Whether the device has bfloat16 matrix instructions."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return any(flag in _cpuinfo_line("flags").split() for flag in BFLOAT16_FLAGS)
+
+
+def peak_flops(device: "torch.device", dtype: "torch.dtype") -> float | None:
+    """The device's peak FLOP/s in bfloat16 by its data sheet; None for CPUs, unknown GPUs and other types."""
+    import torch
+
+    if device.type != "cuda" or dtype != torch.bfloat16:
+        return None
+    name = torch.cuda.get_device_name(device)
+    return next((peak for known, peak in PEAK_BFLOAT16_FLOPS.items() if known in name), None)
+
+
+def cpu_name() -> str:
+    """The processor's name as the system gives it."""
+    return _cpuinfo_line("model name") or platform.processor() or platform.machine()
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_gib() -> float | None:
+    """Memory of the machine, None where the system does not say."""
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def gpu_name() -> str | None:
+    """The first GPU's name, None without one."""
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+
+
+def version(package: str) -> str | None:
+    """The installed version of a package, None where it is absent."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def commit() -> str | None:
+    """The commit of the source tree, with `+` when files differ from it; None outside a checkout."""
+    head = _git("rev-parse", "HEAD")
+    if not head:
+        return None
+    return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def _git(*arguments: str) -> str:
+    folder = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _cpuinfo_line(key: str) -> str:
+    """The first value of `key` in /proc/cpuinfo, empty on systems without it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                name, _, value = line.partition(":")
+                if name.strip() == key:
+                    return value.strip()
+    except OSError:
+        pass
+    return ""
+
+
+def _why_no_cuda() -> str:
+    import torch
+
+    if torch.version.cuda is None:
+        return "this PyTorch is built without CUDA: install a CUDA build (https://pytorch.org/get-started/locally)"
+    return "PyTorch finds no GPU: check `nvidia-smi`"

@@ -1,0 +1,200 @@
+"""Mamba (Mamba-1): a selective state-space model, parameters named and shaped as `MambaForCausalLM`'s.
+
+Shapes   B rows, L positions, E = d_model channels of the residual stream, D = expand E inner channels, N = d_state
+         state variables a channel, R = dt_rank, K = d_conv convolution width, V vocabulary.
+Symbols  u residual stream; x inner signal; z gate; delta step size; A, B, C, D the state space (see scan.py).
+
+    x, z     = W_in norm(u)
+    x        = silu(conv(x))
+    dt, B, C = W_x x;   dt = W_dt dt
+    y        = scan(x, dt, A, B, C, D)
+    u        = u + W_out (y silu(z))
+
+Papers: Gu & Dao 2023, Mamba: Linear-Time Sequence Modeling with Selective State Spaces (arXiv:2312.00752).
+Initial values follow the authors' package `mamba-ssm`.
+"""
+
+import math
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from symbolic.config import MambaConfig
+from symbolic.models.layers import (
+    CausalConvolution,
+    RecurrentState,
+    RMSNorm,
+    last_inputs,
+    logits,
+    real_positions,
+    tied_head,
+    wide,
+)
+from symbolic.models.scan import NO_STEP, scan_path, scan_step, selective_scan
+
+
+class Mamba(nn.Module):
+    """Tokens (B, L) -> scores of the next token (B, L, V)."""
+
+    def __init__(self, config: MambaConfig, *, scan: str = "auto", tied: bool = True) -> None:
+        super().__init__()
+        scan_path(scan, "mamba", "cuda" if scan == "mamba_ssm" else "cpu")
+        self.config, self.scan, self.tied = config, scan, tied
+        self.backbone = Backbone(config)
+        self.lm_head = tied_head(self.backbone.embeddings, tied)
+        _initialise(self)
+
+    @property
+    def blocks(self) -> "list[Block]":
+        """The layers, for those who compile them one by one."""
+        return cast("list[Block]", list(self.backbone.layers))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        path, u = self.path(), wide(self.backbone.embeddings(tokens))
+        for block in self.blocks:
+            u = block(u, path)
+        return self._scores(u)
+
+    def path(self) -> str:
+        """The form of the scan that runs where the weights are now."""
+        return scan_path(self.scan, "mamba", self.lm_head.weight.device, self.lm_head.weight.dtype)
+
+    def new_state(self, batch: int, max_tokens: int, dtype: torch.dtype, device: torch.device | str) -> RecurrentState:
+        """Blank memory for `batch` rows; its size does not depend on `max_tokens`."""
+        c, D = self.config, self.config.expand * self.config.d_model
+        window = torch.zeros(c.n_layer, batch, c.d_conv - 1, D, dtype=dtype, device=device)
+        kind = torch.float64 if dtype == torch.float64 else torch.float32
+        return RecurrentState(window, torch.zeros(c.n_layer, batch, D, c.d_state, dtype=kind, device=device))
+
+    @torch.no_grad()
+    def prefill(self, tokens: Tensor, lengths: Tensor, state: RecurrentState) -> Tensor:
+        """Read right-padded prompts from a blank memory; scores after each row's last real token (B, V)."""
+        path, u = self.path(), wide(self.backbone.embeddings(tokens))
+        lengths = lengths.to(tokens.device)
+        for layer, block in enumerate(self.blocks):
+            u, state.window[layer], state.recurrence[layer] = block.prefill(u, lengths, path)
+        return self._scores(u[torch.arange(len(u), device=u.device), lengths - 1])
+
+    @torch.no_grad()
+    def step(self, tokens: Tensor, state: RecurrentState) -> Tensor:
+        """One more token in every row: tokens (B) -> scores (B, V)."""
+        u = wide(self.backbone.embeddings(tokens))
+        for layer, block in enumerate(self.blocks):
+            u, state.window[layer], state.recurrence[layer] = block.step(
+                u, state.window[layer], state.recurrence[layer]
+            )
+        return self._scores(u)
+
+    def _scores(self, u: Tensor) -> Tensor:
+        return logits(self.backbone.norm_f(u), self.lm_head)
+
+
+class Backbone(nn.Module):
+    """Everything but the head, under the library's name."""
+
+    def __init__(self, config: MambaConfig) -> None:
+        super().__init__()
+        self.embeddings = nn.Embedding(config.vocab_size, config.d_model)
+        self.layers = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.norm_f = RMSNorm(config.d_model)
+
+
+class Block(nn.Module):
+    """u <- u + mixer(norm(u)); the residual stream u stays in float32 or wider."""
+
+    def __init__(self, config: MambaConfig) -> None:
+        super().__init__()
+        self.norm = RMSNorm(config.d_model)
+        self.mixer = Mixer(config)
+
+    def forward(self, u: Tensor, path: str) -> Tensor:
+        return u + self.mixer(self.norm(u), path)
+
+    def prefill(self, u: Tensor, lengths: Tensor, path: str) -> tuple[Tensor, Tensor, Tensor]:
+        y, window, h = self.mixer.prefill(self.norm(u), lengths, path)
+        return u + y, window, h
+
+    def step(self, u: Tensor, window: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        y, window, h = self.mixer.step(self.norm(u), window, h)
+        return u + y, window, h
+
+
+class Mixer(nn.Module):
+    """The equations at the head of this file."""
+
+    def __init__(self, config: MambaConfig) -> None:
+        super().__init__()
+        assert config.dt_rank is not None
+        E, N, R, K = config.d_model, config.d_state, config.dt_rank, config.d_conv
+        D = config.expand * E
+        self.split = [R, N, N]
+        self.A_log = nn.Parameter(torch.empty(D, N))
+        self.D = nn.Parameter(torch.ones(D))
+        self.conv1d = CausalConvolution(D, K)
+        self.in_proj = nn.Linear(E, 2 * D, bias=False)
+        self.x_proj = nn.Linear(D, R + 2 * N, bias=False)
+        self.dt_proj = nn.Linear(R, D, bias=True)
+        self.out_proj = nn.Linear(D, E, bias=False)
+
+    def forward(self, u: Tensor, path: str) -> Tensor:
+        x, z = self.in_proj(u).chunk(2, dim=-1)
+        x = self._convolve(x)
+        dt, B, C = self._step_and_maps(x)
+        y, _ = selective_scan(path, x, dt, self._A(), B, C, self.D, self.dt_proj.bias)
+        return self._gate_out(y, z)
+
+    def prefill(self, u: Tensor, lengths: Tensor, path: str) -> tuple[Tensor, Tensor, Tensor]:
+        """As forward, and what a decoder must remember; padding leaves the state alone."""
+        inputs, z = self.in_proj(u).chunk(2, dim=-1)
+        x = self._convolve(inputs)
+        dt, B, C = self._step_and_maps(x)
+        dt = dt.masked_fill(~real_positions(lengths, u.shape[1])[..., None], NO_STEP)
+        y, h = selective_scan(path, x, dt, self._A(), B, C, self.D, self.dt_proj.bias)
+        return self._gate_out(y, z), last_inputs(inputs, lengths, self.conv1d.memory), h
+
+    def step(self, u: Tensor, window: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, z = self.in_proj(u).chunk(2, dim=-1)  # (B, D) each
+        x, window = self.conv1d.step(window, x)
+        x = F.silu(x).to(z.dtype)
+        dt, B, C = self._step_and_maps(x)
+        delta = F.softplus(wide(dt) + wide(self.dt_proj.bias))
+        h = scan_step(h, wide(x), delta, self._A(), wide(B))
+        y = (h @ wide(C)[..., None]).squeeze(-1) + wide(self.D) * wide(x)
+        return self._gate_out(y, z), window, h
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        return F.silu(self.conv1d(x)).to(x.dtype)
+
+    def _step_and_maps(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """dt, B, C = W_x x; the bias of dt is added by the scan, in float32."""
+        dt, B, C = self.x_proj(x).split(self.split, dim=-1)
+        return F.linear(dt, self.dt_proj.weight), B, C
+
+    def _A(self) -> Tensor:
+        return -torch.exp(wide(self.A_log))
+
+    def _gate_out(self, y: Tensor, z: Tensor) -> Tensor:
+        return self.out_proj(y.to(z.dtype) * F.silu(z))
+
+
+def _initialise(model: Mamba) -> None:
+    """As mamba-ssm: A = -1..-N, D = 1, delta log-uniform in [1e-3, 1e-1], projections to the residual stream scaled."""
+    layers = model.config.n_layer
+    nn.init.normal_(model.backbone.embeddings.weight, std=0.02)
+    if not model.tied:
+        nn.init.normal_(model.lm_head.weight, std=0.02)
+    for mixer in (block.mixer for block in model.blocks):
+        with torch.no_grad():
+            D, N = mixer.A_log.shape
+            mixer.A_log.copy_(torch.arange(1, N + 1).float().log().expand(D, N))
+            nn.init.uniform_(mixer.dt_proj.weight, -(mixer.split[0] ** -0.5), mixer.split[0] ** -0.5)
+            mixer.dt_proj.bias.copy_(step_bias(D))
+            mixer.out_proj.weight.div_(math.sqrt(layers))
+
+
+def step_bias(n: int, low: float = 1e-3, high: float = 1e-1) -> Tensor:
+    """Biases whose softplus is log-uniform in [low, high]: the inverse is delta + log(1 - exp(-delta))."""
+    delta = torch.exp(torch.rand(n) * math.log(high / low) + math.log(low))
+    return delta + torch.log(-torch.expm1(-delta))

@@ -1,0 +1,224 @@
+"""Mamba-2: a state-space model with scalar decays, parameters named and shaped as `Mamba2ForCausalLM`'s.
+
+Shapes   B rows, L positions, E = d_model channels of the residual stream, D = expand E inner channels, P = head_dim,
+         H = D / P heads, N = d_state, G = n_groups, K = d_conv convolution width, V vocabulary.
+Symbols  u residual stream; z gate; x inner signal; delta step size of a head; A, B, C, D the state space (see ssd.py).
+
+    z, xBC, dt = W_in norm(u)
+    x, B, C    = silu(conv(xBC))
+    delta      = softplus(dt + bias)
+    y          = scan(x, delta, A, B, C) + D x
+    u          = u + W_out gated_norm(y, z)
+
+Papers: Dao & Gu 2024, Transformers are SSMs (arXiv:2405.21060). Initial values follow the authors' package `mamba-ssm`.
+"""
+
+import math
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from symbolic.config import Mamba2Config
+from symbolic.models import ssd
+from symbolic.models.layers import (
+    CausalConvolution,
+    RecurrentState,
+    RMSNorm,
+    last_inputs,
+    logits,
+    real_positions,
+    tied_head,
+    wide,
+)
+from symbolic.models.mamba import step_bias
+from symbolic.models.scan import NO_STEP, scan_path
+
+
+class Mamba2(nn.Module):
+    """Tokens (B, L) -> scores of the next token (B, L, V)."""
+
+    def __init__(self, config: Mamba2Config, *, scan: str = "auto", tied: bool = True) -> None:
+        super().__init__()
+        scan_path(scan, "mamba2", "cuda" if scan == "mamba_ssm" else "cpu")
+        self.config, self.scan, self.tied = config, scan, tied
+        self.backbone = Backbone(config)
+        self.lm_head = tied_head(self.backbone.embeddings, tied)
+        _initialise(self)
+
+    @property
+    def blocks(self) -> "list[Block]":
+        """The layers, for those who compile them one by one."""
+        return cast("list[Block]", list(self.backbone.layers))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        path, u = self.path(), wide(self.backbone.embeddings(tokens))
+        for block in self.blocks:
+            u = block(u, path)
+        return self._scores(u)
+
+    def path(self) -> str:
+        """The form of the scan that runs where the weights are now."""
+        return scan_path(self.scan, "mamba2", self.lm_head.weight.device, self.lm_head.weight.dtype)
+
+    def new_state(self, batch: int, max_tokens: int, dtype: torch.dtype, device: torch.device | str) -> RecurrentState:
+        """Blank memory for `batch` rows; its size does not depend on `max_tokens`."""
+        c, mixer = self.config, self.blocks[0].mixer
+        window = torch.zeros(c.n_layer, batch, c.d_conv - 1, mixer.parts[1], dtype=dtype, device=device)
+        kind = torch.float64 if dtype == torch.float64 else torch.float32
+        shape = (c.n_layer, batch, mixer.n_heads, c.d_state, c.head_dim)
+        return RecurrentState(window, torch.zeros(shape, dtype=kind, device=device))
+
+    @torch.no_grad()
+    def prefill(self, tokens: Tensor, lengths: Tensor, state: RecurrentState) -> Tensor:
+        """Read right-padded prompts from a blank memory; scores after each row's last real token (B, V)."""
+        path, u = self.path(), wide(self.backbone.embeddings(tokens))
+        lengths = lengths.to(tokens.device)
+        for layer, block in enumerate(self.blocks):
+            u, state.window[layer], state.recurrence[layer] = block.prefill(u, lengths, path)
+        return self._scores(u[torch.arange(len(u), device=u.device), lengths - 1])
+
+    @torch.no_grad()
+    def step(self, tokens: Tensor, state: RecurrentState) -> Tensor:
+        """One more token in every row: tokens (B) -> scores (B, V)."""
+        u = wide(self.backbone.embeddings(tokens))
+        for layer, block in enumerate(self.blocks):
+            u, state.window[layer], state.recurrence[layer] = block.step(
+                u, state.window[layer], state.recurrence[layer]
+            )
+        return self._scores(u)
+
+    def _scores(self, u: Tensor) -> Tensor:
+        return logits(self.backbone.norm_f(u), self.lm_head)
+
+
+class Backbone(nn.Module):
+    """Everything but the head, under the library's name."""
+
+    def __init__(self, config: Mamba2Config) -> None:
+        super().__init__()
+        self.embeddings = nn.Embedding(config.vocab_size, config.d_model)
+        self.layers = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.norm_f = RMSNorm(config.d_model)
+
+
+class Block(nn.Module):
+    """u <- u + mixer(norm(u)); the residual stream u stays in float32 or wider."""
+
+    def __init__(self, config: Mamba2Config) -> None:
+        super().__init__()
+        self.norm = RMSNorm(config.d_model)
+        self.mixer = Mixer(config)
+
+    def forward(self, u: Tensor, path: str) -> Tensor:
+        return u + self.mixer(self.norm(u), path)
+
+    def prefill(self, u: Tensor, lengths: Tensor, path: str) -> tuple[Tensor, Tensor, Tensor]:
+        y, window, h = self.mixer.prefill(self.norm(u), lengths, path)
+        return u + y, window, h
+
+    def step(self, u: Tensor, window: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        y, window, h = self.mixer.step(self.norm(u), window, h)
+        return u + y, window, h
+
+
+class Mixer(nn.Module):
+    """The equations at the head of this file."""
+
+    def __init__(self, config: Mamba2Config) -> None:
+        super().__init__()
+        E, N, G, K = config.d_model, config.d_state, config.n_groups, config.d_conv
+        D = config.expand * E
+        self.n_heads, self.head_dim, self.chunk = D // config.head_dim, config.head_dim, config.chunk_size
+        self.n_groups = G
+        self.parts, self.maps = [D, D + 2 * G * N, self.n_heads], [D, G * N, G * N]
+        self.dt_bias = nn.Parameter(torch.empty(self.n_heads))
+        self.A_log = nn.Parameter(torch.empty(self.n_heads))
+        self.D = nn.Parameter(torch.ones(self.n_heads))
+        self.conv1d = CausalConvolution(self.parts[1], K)
+        self.in_proj = nn.Linear(E, sum(self.parts), bias=False)
+        self.norm = GatedRMSNorm(D, G)
+        self.out_proj = nn.Linear(D, E, bias=False)
+
+    def forward(self, u: Tensor, path: str) -> Tensor:
+        z, xBC, dt = self.in_proj(u).split(self.parts, dim=-1)
+        y, _ = self._scan(path, self._convolve(xBC), dt)
+        return self.out_proj(self.norm(y, z))
+
+    def prefill(self, u: Tensor, lengths: Tensor, path: str) -> tuple[Tensor, Tensor, Tensor]:
+        """As forward, and what a decoder must remember; padding leaves the state alone."""
+        z, xBC, dt = self.in_proj(u).split(self.parts, dim=-1)
+        dt = dt.masked_fill(~real_positions(lengths, u.shape[1])[..., None], NO_STEP)
+        y, h = self._scan(path, self._convolve(xBC), dt)
+        return self.out_proj(self.norm(y, z)), last_inputs(xBC, lengths, self.conv1d.memory), h
+
+    def step(self, u: Tensor, window: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        z, xBC, dt = self.in_proj(u).split(self.parts, dim=-1)  # (B, ...) each
+        xBC, window = self.conv1d.step(window, xBC)
+        x, B, C = self._heads_and_maps(F.silu(xBC))
+        h = ssd.ssd_step(h, x, F.softplus(wide(dt) + wide(self.dt_bias)), self._A(), B)
+        y = ssd.read_out(h, C) + wide(self.D)[:, None] * x
+        return self.out_proj(self.norm(y.flatten(-2), z)), window, h
+
+    def _convolve(self, xBC: Tensor) -> Tensor:
+        return F.silu(self.conv1d(xBC))
+
+    def _scan(self, path: str, xBC: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
+        """y (B, L, D) and h_L; step sizes, decays and states in float32 or wider, products in the type of dt."""
+        x, B, C = self._heads_and_maps(xBC)
+        if path == "mamba_ssm":
+            y, h = _mamba_ssm(x.to(dt.dtype), dt, self._A(), B.to(dt.dtype), C.to(dt.dtype), self)
+            return y.flatten(-2), h
+        with torch.autocast(x.device.type, enabled=False):
+            delta = F.softplus(wide(dt) + wide(self.dt_bias))
+            if path == "recurrence":
+                y, h = ssd.recurrence(x, delta, self._A(), B, C)
+            else:
+                y, h = ssd.chunked(x, delta, self._A(), B, C, self.chunk, products=dt.dtype)
+            return (y + wide(self.D)[:, None] * x).flatten(-2), h
+
+    def _heads_and_maps(self, xBC: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (..., H, P), B and C (..., G, N)."""
+        x, B, C = xBC.split(self.maps, dim=-1)
+        B, C = (t.unflatten(-1, (self.n_groups, -1)) for t in (B, C))
+        return x.unflatten(-1, (self.n_heads, self.head_dim)), B, C
+
+    def _A(self) -> Tensor:
+        return -torch.exp(wide(self.A_log))
+
+
+class GatedRMSNorm(nn.Module):
+    """w v / sqrt(mean(v^2) + eps) with v = y silu(z), the mean over each group of channels."""
+
+    def __init__(self, n_channels: int, n_groups: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(n_channels))
+        self.n_groups, self.eps = n_groups, eps
+
+    def forward(self, y: Tensor, z: Tensor) -> Tensor:
+        v = (wide(y) * F.silu(wide(z))).unflatten(-1, (self.n_groups, -1))
+        v = v * torch.rsqrt(v.square().mean(-1, keepdim=True) + self.eps)
+        return self.weight * v.flatten(-2).to(self.weight.dtype)
+
+
+def _mamba_ssm(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, mixer: Mixer) -> tuple[Tensor, Tensor]:
+    from mamba_ssm.ops.triton.ssd_combined import mamba_chunk_scan_combined
+
+    y, h = mamba_chunk_scan_combined(
+        x, dt, A, B, C, mixer.chunk, D=mixer.D.float(), dt_bias=mixer.dt_bias.float(), dt_softplus=True,
+        return_final_states=True,
+    )  # fmt: skip
+    return y, h.transpose(-1, -2)  # the kernel keeps (B, H, P, N)
+
+
+def _initialise(model: Mamba2) -> None:
+    """As mamba-ssm: A uniform in [-16, -1], D = 1, delta log-uniform in [1e-3, 1e-1], residual projections scaled."""
+    nn.init.normal_(model.backbone.embeddings.weight, std=0.02)
+    if not model.tied:
+        nn.init.normal_(model.lm_head.weight, std=0.02)
+    for mixer in (block.mixer for block in model.blocks):
+        with torch.no_grad():
+            mixer.A_log.uniform_(1, 16).log_()
+            mixer.dt_bias.copy_(step_bias(mixer.n_heads))
+            mixer.out_proj.weight.div_(math.sqrt(model.config.n_layer))

@@ -1,0 +1,174 @@
+"""The selective scan of Mamba (Mamba-1): its definition, and the ways to compute it, chosen by name.
+
+Shapes   B rows, L positions, D channels, N state variables of a channel.
+Symbols  x input (B, L, D); dt raw step size (B, L, D) with its bias (D); A (D, N), negative; B, C (B, L, N) input and
+         output maps; D (D) skip; h state (B, D, N); y output (B, L, D).
+
+    delta_t = softplus(dt_t + bias)
+    h_t     = exp(delta_t A) h_{t-1} + delta_t B_t x_t
+    y_t     = C_t . h_t + D x_t
+
+Every form returns (y, h_L). A position whose dt is `NO_STEP` leaves the state exactly as it was: that is how padding
+is kept out. `recurrence` is the definition, one position at a time; `chunked` computes the same with hand-written
+gradients, storing one state a chunk; `native` is scan.c; `mamba_ssm` is that package's CUDA kernel.
+
+Papers: Gu & Dao 2023, Mamba: Linear-Time Sequence Modeling with Selective State Spaces (arXiv:2312.00752).
+"""
+
+import importlib.util
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from symbolic.errors import UsageError, UserError
+from symbolic.models.layers import wide
+
+SCANS = {
+    "mamba": ("auto", "native", "chunked", "recurrence", "mamba_ssm"),
+    "mamba2": ("auto", "chunked", "recurrence", "mamba_ssm"),
+}
+NO_STEP = -1e4  # softplus of it is 0 in every number type, and bfloat16 holds it
+CHUNK = 32  # positions between stored states; the chunk's states (B, 32, D, N) should fit a processor's cache
+
+
+def scan_path(name: str, family: str, device: torch.device | str, dtype: torch.dtype = torch.float32) -> str:
+    """The form that runs for a requested name on a device; UserError when the one asked for cannot run there."""
+    from symbolic.models import native
+
+    if name not in SCANS[family]:
+        raise UsageError(f"scan={name!r} is not a form of {family}'s scan: choose one of {', '.join(SCANS[family])}.")
+    cuda = torch.device(device).type == "cuda"
+    if name == "auto":
+        return _best(family, cuda, dtype)
+    if name == "mamba_ssm" and not (cuda and has_mamba_ssm()):
+        raise UserError(
+            "scan='mamba_ssm' needs a CUDA device and `pip install 'abc-symbolic[cuda]'`; or use scan='auto'."
+        )
+    if name == "native" and (cuda or dtype == torch.float64):
+        raise UserError("scan='native' computes in float32 on a CPU only: use scan='auto' here.")
+    if name == "native" and native.problem():
+        raise UserError(f"scan='native' cannot run: {native.problem()} Or use scan='chunked', which needs no compiler.")
+    return name
+
+
+def has_mamba_ssm() -> bool:
+    """Whether the package with the CUDA kernels is installed."""
+    return importlib.util.find_spec("mamba_ssm") is not None
+
+
+def selective_scan(
+    path: str, x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, dt_bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Compute (y, h_L) by the named form; the result is float32, or float64 where the inputs are."""
+    if path == "mamba_ssm":
+        return _mamba_ssm(x, dt, A, B, C, D, dt_bias)
+    with torch.autocast(x.device.type, enabled=False):
+        x, A, B, C, D = wide(x), wide(A), wide(B), wide(C), wide(D)
+        delta = F.softplus(wide(dt) + wide(dt_bias))
+        if path == "native":
+            from symbolic.models.native import native_scan
+
+            return native_scan(x, delta, A, B, C, D)
+        y, h = (recurrence if path == "recurrence" else chunked)(x, delta, A, B, C)
+        return y + D * x, h
+
+
+def recurrence(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+    """The definition, without the skip: one position after the other."""
+    h = x.new_zeros(x.shape[0], x.shape[2], A.shape[1])
+    y = []
+    for t in range(x.shape[1]):
+        h = scan_step(h, x[:, t], delta[:, t], A, B[:, t])
+        y.append((h @ C[:, t, :, None]).squeeze(-1))
+    return torch.stack(y, dim=1), h
+
+
+def scan_step(h: Tensor, x: Tensor, delta: Tensor, A: Tensor, B: Tensor) -> Tensor:
+    """h_t from h_{t-1} (B, D, N); x, delta (B, D); B (B, N)."""
+    return torch.exp(delta[..., None] * A) * h + (delta * x)[..., None] * B[:, None]
+
+
+def chunked(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+    """The same values and gradients, a chunk of positions at a time; only the steps h <- a h + b stay sequential."""
+    return _Chunked.apply(x, delta, A, B, C)
+
+
+class _Chunked(torch.autograd.Function):
+    """Autograd through the recurrence would keep every state and sum A's gradient L times; this keeps one a chunk."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+        h, y, starts = x.new_zeros(x.shape[0], x.shape[2], A.shape[1]), torch.empty_like(x), []
+        for chunk in _chunks(x.shape[1]):
+            starts.append(h)
+            _, states = _states(h, x[:, chunk], delta[:, chunk], A, B[:, chunk])
+            y[:, chunk] = (states @ C[:, chunk, :, None]).squeeze(-1)
+            h = states[:, -1].clone()
+        ctx.save_for_backward(x, delta, A, B, C, torch.stack(starts))
+        return y, h
+
+    @staticmethod
+    def backward(ctx: Any, gy: Tensor, gh_last: Tensor) -> tuple[Tensor, ...]:
+        x, delta, A, B, C, starts = ctx.saved_tensors
+        gx, gdelta, gB, gC, gA = (torch.zeros_like(t) for t in (x, delta, B, C, A))
+        carry = gh_last
+        for chunk, start in reversed(list(zip(_chunks(x.shape[1]), starts))):
+            u, d = x[:, chunk], delta[:, chunk]
+            a, states = _states(start, u, d, A, B[:, chunk])
+            gh, carry = _state_gradients(carry, a, gy[:, chunk], C[:, chunk])
+            gC[:, chunk] = (gy[:, chunk, None] @ states).squeeze(2)
+            gB[:, chunk] = ((d * u)[:, :, None] @ gh).squeeze(2)
+            s = (gh @ B[:, chunk, :, None]).squeeze(-1)
+            # d(delta A) = gh a h_{t-1}
+            decay = gh.mul_(a).mul_(torch.cat([start[:, None], states[:, :-1]], dim=1))
+            gx[:, chunk] = s * d
+            gdelta[:, chunk] = s * u + (decay * A).sum(-1)
+            gA += (decay * d[..., None]).sum((0, 1))
+        return gx, gdelta, gA, gB, gC
+
+
+def _chunks(n: int) -> list[slice]:
+    return [slice(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]
+
+
+def _states(h: Tensor, x: Tensor, delta: Tensor, A: Tensor, B: Tensor) -> tuple[Tensor, Tensor]:
+    """Decays and states of every position of a chunk, both (B, T, D, N), from the state before it."""
+    a = torch.exp_(delta[..., None] * A)
+    states = (delta * x)[..., None] * B[:, :, None]
+    for t in range(x.shape[1]):
+        h = states[:, t].addcmul_(a[:, t], h)
+    return a, states
+
+
+def _state_gradients(carry: Tensor, a: Tensor, gy: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of a chunk's states, and of the state before it, from the gradient of the state after it."""
+    gh = gy[..., None] * C[:, :, None]
+    gh[:, -1] += carry
+    for t in range(gy.shape[1] - 1, 0, -1):
+        gh[:, t - 1].addcmul_(a[:, t], gh[:, t])
+    return gh, a[:, 0] * gh[:, 0]
+
+
+def _mamba_ssm(
+    x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, dt_bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
+
+    x, dt, B, C = (t.to(x.dtype).transpose(1, 2).contiguous() for t in (x, dt, B, C))
+    y, h = selective_scan_fn(
+        x, dt, A.float(), B, C, D.float(), delta_bias=dt_bias.float(), delta_softplus=True, return_last_state=True
+    )
+    return y.transpose(1, 2), h
+
+
+def _best(family: str, cuda: bool, dtype: torch.dtype) -> str:
+    """The fastest form that can run: nothing here raises, and the answer is what gets reported."""
+    from symbolic.models import native
+
+    if cuda:
+        return "mamba_ssm" if has_mamba_ssm() and dtype != torch.float64 else "chunked"
+    if family == "mamba" and dtype != torch.float64 and not native.problem():
+        return "native"
+    return "chunked"

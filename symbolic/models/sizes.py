@@ -1,0 +1,104 @@
+"""Print the parameters of every configuration: `python -m symbolic sizes [--json] [CONFIG...]`.
+
+`parameters` counts by formula, without building the model; a test holds it to the instantiated modules. Embeddings
+are tied, so they count once. Without arguments the table covers configs/*.yaml.
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from symbolic.config import GPT2Config, Mamba2Config, MambaConfig, ModelConfig, load
+from symbolic.errors import UsageError
+
+CONFIGS = Path("configs")
+NOMINAL = {"6m": 6_000_000, "60m": 60_000_000}  # by the suffix of a configuration's name
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    parser.add_argument("configs", nargs="*", type=Path, help="YAML files (default: configs/*.yaml)")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table, and the JSON where asked."""
+    rows = [row(path) for path in args.configs or _all_configs()]
+    width = max(len(r["name"]) for r in rows)
+    print(f"{'configuration':<{max(width, 13)}}  {'parameters':>11}  {'of nominal':>10}  {'state, bytes a tune':>20}")
+    for r in rows:
+        ratio = f"{r['ratio'] - 1:+.2%}" if r["ratio"] else ""
+        print(f"{r['name']:<{max(width, 13)}}  {r['parameters']:>11,}  {ratio:>10}  {r['state_bytes']:>20,}")
+    if args.json:
+        print(json.dumps({r["name"]: r for r in rows}))
+    return 0
+
+
+def row(path: Path) -> dict[str, Any]:
+    """What the table says of one file; `state_bytes` is a decoder's memory after `context` tokens, in bfloat16."""
+    from symbolic.models.costs import state_bytes
+
+    config = load(path)
+    n, size = parameters(config.model), nominal(config.name)
+    return {
+        "name": config.name,
+        "family": config.model.family,
+        "parameters": n,
+        "nominal": size,
+        "ratio": n / size if size else None,
+        "vocab_size": config.model.vocab_size,
+        "state_bytes": state_bytes(config.model, config.data.context, itemsize=2),
+    }
+
+
+def nominal(name: str) -> int | None:
+    """The size a configuration's name promises: gpt2-6m -> 6,000,000; None where it promises none."""
+    found = re.search(r"(?:^|[-_])(\d+m)(?:$|[-_])", name)
+    return NOMINAL.get(found[1]) if found else None
+
+
+def parameters(config: ModelConfig) -> int:
+    """Trainable numbers of a model with tied embeddings."""
+    if isinstance(config, GPT2Config):
+        return _gpt2(config)
+    return _mamba(config) if isinstance(config, MambaConfig) else _mamba2(config)
+
+
+def _gpt2(c: GPT2Config) -> int:
+    E = c.n_embd
+    attention = 3 * E * E + 3 * E + E * E + E
+    mlp = 2 * 4 * E * E + 4 * E + E
+    norms = 2 * 2 * E
+    return (c.vocab_size + c.n_positions) * E + c.n_layer * (attention + mlp + norms) + 2 * E
+
+
+def _mamba(c: MambaConfig) -> int:
+    assert c.dt_rank is not None
+    E, D, N, R = c.d_model, c.expand * c.d_model, c.d_state, c.dt_rank
+    projections = E * 2 * D + D * (R + 2 * N) + (R * D + D) + D * E
+    convolution, decays, skip, norm = D * c.d_conv + D, D * N, D, E
+    return c.vocab_size * E + c.n_layer * (projections + convolution + decays + skip + norm) + E
+
+
+def _mamba2(c: Mamba2Config) -> int:
+    E, D = c.d_model, c.expand * c.d_model
+    H, convolved = D // c.head_dim, D + 2 * c.n_groups * c.d_state
+    projections = E * (D + convolved + H) + D * E
+    convolution, heads, norms = convolved * c.d_conv + convolved, 3 * H, D + E
+    return c.vocab_size * E + c.n_layer * (projections + convolution + heads + norms) + E
+
+
+def _all_configs() -> list[Path]:
+    found = sorted(CONFIGS.glob("*.yaml"))
+    if not found:
+        raise UsageError(f"no YAML file in {CONFIGS.resolve()}: run this in the repository's root or name the files.")
+    return found
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    sys.exit(run(parser.parse_args()))

@@ -1,0 +1,113 @@
+"""The recurrence of Mamba-2 (state-space duality): its definition, and its chunked matrix form.
+
+Shapes   B rows, L positions, H heads, P channels a head, G groups of heads that share B and C, N state variables;
+         in the chunked form Q positions a chunk, c chunks, J = H / G heads a group.
+Symbols  x input (B, L, H, P); delta step size (B, L, H); A (H), negative; B, C (B, L, G, N) input and output maps;
+         h state (B, H, N, P); y output (B, L, H, P).
+
+    h_t = exp(delta_t A) h_{t-1} + delta_t B_t x_t^T
+    y_t = C_t^T h_t
+
+Every form returns (y, h_L), without the skip D x. A position whose delta is 0 leaves the state exactly as it was.
+
+Papers: Dao & Gu 2024, Transformers are SSMs: Generalized Models and Efficient Algorithms Through Structured State
+Space Duality (arXiv:2405.21060), section 6.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def recurrence(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+    """The definition: one position after the other."""
+    n, L, H, P = x.shape
+    h = x.new_zeros(n, H, B.shape[-1], P)
+    y = []
+    for t in range(L):
+        h = ssd_step(h, x[:, t], delta[:, t], A, B[:, t])
+        y.append(read_out(h, C[:, t]))
+    return torch.stack(y, dim=1), h
+
+
+def ssd_step(h: Tensor, x: Tensor, delta: Tensor, A: Tensor, B: Tensor) -> Tensor:
+    """h_t from h_{t-1} (B, H, N, P); x (B, H, P), delta (B, H), B (B, G, N)."""
+    B = B.repeat_interleave(h.shape[1] // B.shape[1], dim=1)
+    return torch.exp(delta * A)[..., None, None] * h + B[..., None] * (delta[..., None] * x)[..., None, :]
+
+
+def read_out(h: Tensor, C: Tensor) -> Tensor:
+    """y_t = C_t^T h_t: h (B, H, N, P), C (B, G, N) -> (B, H, P)."""
+    C = C.repeat_interleave(h.shape[1] // C.shape[1], dim=1)
+    return (C[..., None, :] @ h).squeeze(-2)
+
+
+def chunked(
+    x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, chunk: int, products: torch.dtype | None = None
+) -> tuple[Tensor, Tensor]:
+    """The same by matrix products: attention-like inside a chunk, one state passed from chunk to chunk.
+
+    Every exponent is a sum of delta A over a stretch of positions, so at most 0: nothing overflows. `products` is the
+    type the matrices are multiplied in; decays and states stay in the type of x, but exponents are summed in float64:
+    after one strong decay, the small differences of large float32 sums would be wrong in the fourth digit. Heads of a
+    group stand side by side, J = H / G of them, so that what they share is multiplied once.
+    """
+    L, P, products = x.shape[1], x.shape[3], products or x.dtype
+    G, kind = B.shape[2], x.dtype
+    x, delta, B, C = (_split(t, min(chunk, L)) for t in (x, delta, B, C))  # (B, c, Q, ...)
+    B, C = B.transpose(2, 3).to(products), C.transpose(2, 3).to(products)  # (B, c, G, Q, N)
+    x = (x * delta[..., None]).unflatten(3, (G, -1)).transpose(2, 3)  # (B, c, G, Q, J, P)
+    total = (delta * A).double().unflatten(3, (G, -1)).movedim(2, -1).cumsum(-1)  # (B, c, G, J, Q), since the start
+    scores = _DecayedScores.apply((C @ B.transpose(-1, -2)).to(kind)[:, :, :, None], total)  # (B, c, G, J, Q, Q)
+    within = (scores.to(products) @ x.to(products).transpose(3, 4)).to(kind).transpose(3, 4)  # (B, c, G, Q, J, P)
+    left = torch.exp((total[..., -1:] - total).to(kind)).transpose(-1, -2)[..., None]  # decay until the chunk's end
+    added = (B.transpose(-1, -2) @ (x * left).to(products).flatten(4)).to(kind).unflatten(-1, (-1, P))
+    since = torch.exp(total.to(kind))  # decay since the chunk's start
+    before, last = _pass_states(added, since[..., -1])
+    carried = (C @ before.to(products).flatten(4)).to(kind).unflatten(-1, (-1, P))
+    y = torch.addcmul(within, since.transpose(-1, -2)[..., None], carried)
+    return y.transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, :L], last.transpose(2, 3).flatten(1, 2)
+
+
+def _split(t: Tensor, chunk: int) -> Tensor:
+    """(B, L, ...) -> (B, c, Q, ...), padded by zeros: delta = 0 is no step."""
+    short = -t.shape[1] % chunk
+    if short:
+        t = torch.cat([t, t.new_zeros(t.shape[0], short, *t.shape[2:])], dim=1)
+    return t.unflatten(1, (-1, chunk))
+
+
+def _pass_states(added: Tensor, decay: Tensor) -> tuple[Tensor, Tensor]:
+    """The state before each chunk, and after the last: added (B, c, G, N, J, P), decay (B, c, G, J)."""
+    h, before = torch.zeros_like(added[:, 0]), []
+    for c in range(added.shape[1]):
+        before.append(h)
+        h = torch.addcmul(added[:, c], decay[:, c, :, None, :, None], h)
+    return torch.stack(before, dim=1), h
+
+
+class _DecayedScores(torch.autograd.Function):
+    """scores_ts exp(total_t - total_s) for s <= t, else 0: (..., Q, Q) and, in float64, (..., Q).
+
+    Its own backward, because the exponent's gradient is the output's times the output: the largest tensors of the
+    model are then read twice less than autograd would.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, total: Tensor) -> Tensor:
+        Q, kind = total.shape[-1], scores.dtype
+        future = torch.full((Q, Q), -math.inf, dtype=kind, device=total.device).triu_(1)
+        # Masked before exp: above the diagonal the difference is positive and could overflow.
+        decay = (total[..., :, None] - total[..., None, :]).to(kind).add_(future).exp_()
+        decayed = scores * decay
+        ctx.save_for_backward(decay, decayed)
+        return decayed
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        decay, decayed = ctx.saved_tensors
+        exponent, wide = gradient * decayed, torch.float64
+        through_total = exponent.sum(-1, dtype=wide) - exponent.sum(-2, dtype=wide)
+        return (gradient * decay).sum(-3, keepdim=True), through_total

@@ -1,0 +1,116 @@
+"""Run directories: the only module that decides their paths.
+
+    runs/NAME/                   one training run; NAME is the configuration's `name`
+      config.yaml                the resolved configuration, overrides included; written first, read with `config.load`
+      run.json                   machine card, digests of configuration and tokenizer, parameters, terms of the data,
+                                 when it started; once finished also `summary`
+      metrics.jsonl              the truth of the run, one object a line, by `kind`; `step` counts finished updates:
+                                   train       step, loss (nats a token), learning_rate, gradient_norm (unclipped)
+                                   speed       step, tokens_per_second, model_flops_per_second, mfu, seconds (so far)
+                                   validation  step, bits_per_byte, nats_per_token, n_tunes, n_bytes, n_tokens, seconds
+      checkpoints/step-00000500/ the state after 500 steps, whole or absent; the newest `train.keep_checkpoints`
+        config.json              model shape         } a Hugging Face directory: `from_pretrained` loads it
+        model.safetensors        weights, float32    }
+        tokenizer.json, tokenizer_config.json        }
+        training.safetensors     optimiser moments and random-number states
+        training.json            step, data position, digests, terms; sizes and SHA-256 of the other files
+      best/                      a checkpoint without training.safetensors: the lowest validation bits per byte so far
+
+`resolve` turns what a person types (a run's name, a run directory, a checkpoint, any Hugging Face directory, a
+ready-made model's name) into the folder to load a model from.
+"""
+
+import difflib
+import re
+from pathlib import Path
+
+from symbolic.errors import UsageError
+
+ROOT = Path("runs")
+READY = Path(__file__).parent / "ready"  # models that come with the package, each with its card
+STEP = re.compile(r"step-(\d{8,})")
+
+
+def run_folder(name: str, root: Path | str = ROOT) -> Path:
+    """The directory of the run called `name`."""
+    return Path(root) / name
+
+
+def config_file(folder: Path) -> Path:
+    """The resolved configuration."""
+    return Path(folder) / "config.yaml"
+
+
+def run_file(folder: Path) -> Path:
+    """Machine, digests, terms, and the summary once finished."""
+    return Path(folder) / "run.json"
+
+
+def metrics_file(folder: Path) -> Path:
+    """Losses, speeds and validation results, one object a line."""
+    return Path(folder) / "metrics.jsonl"
+
+
+def checkpoint_folder(folder: Path, step: int) -> Path:
+    """The checkpoint after `step` optimiser steps."""
+    return Path(folder) / "checkpoints" / f"step-{step:08d}"
+
+
+def best_folder(folder: Path) -> Path:
+    """The model with the lowest validation bits per byte so far."""
+    return Path(folder) / "best"
+
+
+def checkpoints(folder: Path) -> list[tuple[int, Path]]:
+    """(step, folder) of a run's checkpoints, oldest first."""
+    parent = Path(folder) / "checkpoints"
+    found = ((STEP.fullmatch(path.name), path) for path in parent.glob("step-*")) if parent.is_dir() else ()
+    return sorted((int(match[1]), path) for match, path in found if match)
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder looks like a Hugging Face model directory."""
+    return (Path(folder) / "config.json").is_file() and any(Path(folder).glob("*.safetensors"))
+
+
+def ready_made() -> list[Path]:
+    """The folders of the models that come with the package."""
+    return sorted(path for path in READY.glob("*") if is_model(path))
+
+
+def resolve(target: Path | str, root: Path | str = ROOT) -> Path:
+    """The model folder meant by a run's name, a run directory, a checkpoint, a Hugging Face directory or, when there is
+    no such run, the name of a ready-made model.
+
+    Of a run it is `best/`, or the newest checkpoint before the first evaluation.
+    """
+    for folder in (Path(target), run_folder(str(target), root)):
+        if is_model(folder):
+            return folder
+        if folder.is_dir() and (metrics_file(folder).exists() or config_file(folder).exists()):
+            return _model_of_run(folder)
+    for folder in ready_made():
+        if folder.name == str(target):
+            return folder
+    raise UsageError(_unresolved(Path(target), Path(root)))
+
+
+def _model_of_run(folder: Path) -> Path:
+    if is_model(best_folder(folder)):
+        return best_folder(folder)
+    for _, path in reversed(checkpoints(folder)):
+        if is_model(path):
+            return path
+    raise UsageError(f"the run {folder} has no checkpoint yet: train it longer, or lower train.checkpoint_every.")
+
+
+def _unresolved(target: Path, root: Path) -> str:
+    """Say what is at `target` instead, and the nearest run."""
+    if target.is_dir():
+        return f"{target} is neither a run (config.yaml, checkpoints/) nor a model (config.json, model.safetensors)."
+    names = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    ready = [path.name for path in ready_made()]
+    near = difflib.get_close_matches(target.name, [*names, *ready], n=1)
+    listed = f"Runs in {root}/: {', '.join(names) or 'none'}; ready-made: {', '.join(ready) or 'none'}."
+    hint = f"Did you mean {near[0]}?" if near else listed
+    return f"no run or checkpoint {str(target)!r}. {hint}"

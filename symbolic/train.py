@@ -1,0 +1,497 @@
+"""Train any model of a configuration: one loop for all.
+
+    python -m symbolic train configs/gpt2-6m.yaml --train.steps 2000
+    python -m symbolic train configs/gpt2-6m.yaml --train.steps 2000 --resume
+
+Every key of the configuration is also an option. The run directory, runs/NAME unless --folder names another, is
+described file by file in `symbolic.runs`. Ctrl-C saves a checkpoint and exits with 130; --resume goes on from the
+newest whole checkpoint, on one thread with bit-identical losses, and starts a run that has none.
+
+Conventions: loss in nats a token, mean over all tokens of a step (batch_size * accumulation rows of `context` tokens);
+validation in bits per byte of the canonical text (`symbolic.likelihood`). A step is an optimiser update; `step` is the
+number of updates made.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import shutil
+import signal
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from symbolic import config as configuration
+from symbolic import files, journal, runs
+from symbolic.config import Config
+from symbolic.errors import UsageError, UserError
+from symbolic.journal import Console, Journal, Reporter, Status
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from symbolic.checkpoint import Origin
+    from symbolic.data.loader import Batches
+    from symbolic.data.shards import Shard
+    from symbolic.models import Model
+    from symbolic.tokens import Tokenizer
+
+# Keys that a resumed run may change: they alter no loss.
+FREE_KEYS = {"name", "device", "compile", "threads", "data.folder"} | {
+    f"train.{key}" for key in ("evaluate_every", "evaluate_tunes", "checkpoint_every", "keep_checkpoints")
+}
+
+
+class Interrupted(UserError):
+    """Training stopped by a signal after it was saved; `status` is 128 + the signal's number."""
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.status = 128 + number
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The configuration, what to do with its run directory, and every key."""
+    parser.add_argument("config", type=Path, metavar="CONFIG.yaml", help="the run, for example configs/gpt2-6m.yaml")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of the run")
+    parser.add_argument("--folder", type=Path, help="run directory (default: runs/NAME)")
+    parser.add_argument("--json", action="store_true", help="end with the summary as one line of JSON")
+    configuration.add_overrides(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train as asked on the command line."""
+    config = configuration.load(args.config, configuration.overrides_of(args))
+    try:
+        summary = train(config, args.folder, resume=args.resume)
+    except Interrupted as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.status
+    print(describe(summary))
+    if args.json:
+        print(json.dumps(summary))
+    return 0
+
+
+def train(
+    config: Config, folder: Path | str | None = None, resume: bool = False, on_status: Reporter | None = None
+) -> dict[str, Any]:
+    """Train as `config` says in the run directory `folder` (default: runs/NAME) and return the summary of run.json.
+
+    `on_status` hears of progress instead of the status line on stderr.
+    """
+    import torch
+
+    from symbolic import checkpoint, machine, models, optim, tokens
+    from symbolic.data import loader
+    from symbolic.models import costs
+
+    configuration.check(config)
+    folder = runs.run_folder(config.name) if folder is None else Path(folder)
+    _check_folder(folder, config, resume)
+    if finished := _finished(folder, config):
+        return finished
+    console = Console()
+    show, t = on_status or console.status, config.train
+
+    # What the run is made of: nothing is written before all of it is known to fit.
+    device = machine.pick_device(config.device)
+    dtype = machine.pick_dtype(config.dtype, device)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    source = checkpoint.newest(folder, console.say) if resume else None
+    tokenizer = tokens.load(source) if source else _build_tokenizer(config)
+    training, validation = _shards(config, tokenizer, console)
+    batches = loader.Batches(training, t.batch_size * t.accumulation, config.data.context, config.seed)
+    tunes, n_bytes = _validation_tunes(validation, t.evaluate_tunes)
+
+    # The state: as a checkpoint left it, or new.
+    if source:
+        model, optimizer, at = checkpoint.load(source, device, lambda model: optim.build(model, t))
+        batches.load_state_dict(at.data)
+    else:
+        model = models.build(config.model).to(device)
+        optimizer, at = optim.build(model, t), checkpoint.Progress(0)
+    model.train()
+    feed = Feed(batches, device)
+    origin = _origin(config, tokenizer, training)
+    cost = costs.training_flops(config.model, config.data.context)
+    peak = machine.peak_flops(device, dtype)
+    if config.compile:
+        _compile_blocks(model, device)
+    _claim(folder, config, origin, model, device, dtype, at.step)
+    checkpoint.discard_after(folder, at.step)
+    console.say(_opening(config, folder, model, device, dtype, at.step, cost))
+
+    step, began, first, saved = at.step, time.perf_counter(), at.step, at.step
+    tokens_per_step = t.batch_size * t.accumulation * config.data.context
+    log = Journal(runs.metrics_file(folder), step, at.seconds, tokens_per_step)
+    with contextlib.closing(console), contextlib.closing(log), _stop_signals(console.say) as stop:
+        while True:
+            if _due(step, t.evaluate_every, t.steps) and step not in log.validations:
+                before = log.best
+                result = _evaluate(model, tunes, n_bytes, config.data.context, dtype, stop, console)
+                if result is not None:
+                    log.validated(step, result)
+                    console.say(f"step {step}: validation {result['bits_per_byte']:.4f} bits/byte")
+                    if result["bits_per_byte"] < before:
+                        here = checkpoint.Progress(step, step * tokens_per_step, log.seconds, feed.position)
+                        checkpoint.save(runs.best_folder(folder), model, tokenizer, here, origin)
+            if step != saved and (_due(step, t.checkpoint_every, t.steps) or stop.number):
+                with _kept(folder, saved):
+                    log.flush(cost, peak)  # a signal may have come after the last logging moment
+                here = checkpoint.Progress(step, step * tokens_per_step, log.seconds, feed.position)
+                checkpoint.save(runs.checkpoint_folder(folder, step), model, tokenizer, here, origin, optimizer)
+                checkpoint.prune(folder, t.keep_checkpoints)
+                saved = step
+            if step == t.steps or stop.number:
+                break
+            if not log.pending:
+                log.restart_clock()
+
+            rate = optim.learning_rate(step, t)
+            optim.set_learning_rate(optimizer, rate)
+            loss = accumulate(model, feed.next(), t.accumulation, dtype)
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), t.clip_norm)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            step += 1
+            log.add(step, loss, norm, rate)
+
+            saving = _due(step, t.evaluate_every, t.steps) or _due(step, t.checkpoint_every, t.steps) or stop.number
+            if saving or log.due():  # the only place where the host waits for the device
+                with _kept(folder, saved):
+                    log.flush(cost, peak)
+                left = (time.perf_counter() - began) / (step - first) * (t.steps - step)
+                show(_status(config, log, step, left))
+
+    if step < t.steps or step not in log.validations:
+        where = f"stopped and saved at step {step}" if step else "stopped before the first step"
+        raise Interrupted(f"{where}. {_how_to_resume(folder, config)}", stop.number)
+    summary = _summary(config, folder, model, log, cost, peak)
+    files.write_json(runs.run_file(folder), {**files.read_json(runs.run_file(folder)), "summary": summary})
+    return summary
+
+
+def accumulate(model: "nn.Module", rows: "Tensor", accumulation: int, dtype: "torch.dtype") -> "Tensor":
+    """Add the gradient of the mean loss over all tokens of `rows` (B, T + 1), taken in `accumulation` equal parts.
+
+    The parts hold equally many tokens, so that the mean of their means is the mean over all; it is returned.
+    """
+    import torch
+
+    assert len(rows) % accumulation == 0
+    total = torch.zeros((), device=rows.device)
+    for part in rows.chunk(accumulation):
+        with torch.autocast(rows.device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+            logits = model(part[:, :-1])  # (B, T, V)
+        loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), part[:, 1:].flatten()) / accumulation
+        loss.backward()
+        total += loss.detach()
+    return total
+
+
+class Feed:
+    """Batches on the device; on a GPU the next one is under way while this one is computed."""
+
+    def __init__(self, batches: "Batches", device: "torch.device") -> None:
+        self.batches, self.device = batches, device
+        self.position: dict[str, Any] = batches.state_dict()  # after the last batch handed out
+        self.ahead: Tensor | None = None
+
+    def next(self) -> "Tensor":
+        rows = self._fetch() if self.ahead is None else self.ahead
+        self.position = self.batches.state_dict()
+        self.ahead = self._fetch() if self.device.type == "cuda" else None
+        return rows
+
+    def _fetch(self) -> "Tensor":
+        import torch
+
+        rows = torch.from_numpy(next(self.batches))
+        return rows if self.device.type == "cpu" else rows.pin_memory().to(self.device, non_blocking=True)
+
+
+def describe(summary: dict[str, Any]) -> str:
+    """The summary for people."""
+    speed = f"{summary['median_tokens_per_second']:,.0f} tokens/s"
+    speed += f" = {summary['model_flops_per_second'] / 1e9:,.1f} GFLOP/s"
+    if summary["mfu"]:
+        speed += f" ({summary['mfu']:.1%} of the device's peak)"
+    return (
+        f"{summary['name']}: {summary['steps']} steps, {summary['tokens']:,} tokens in "
+        f"{journal.clock(summary['seconds'])} of training ({speed})\n"
+        f"validation {summary['bits_per_byte']:.4f} bits/byte, best {summary['best_bits_per_byte']:.4f} "
+        f"at step {summary['best_step']}\n"
+        f"run: {summary['folder']}"
+    )
+
+
+# --- before the loop -------------------------------------------------------------------------------------------------
+
+
+def _check_folder(folder: Path, config: Config, resume: bool) -> None:
+    """Refuse to overwrite a run, and to go on with one under another configuration."""
+    if not runs.config_file(folder).exists():
+        return
+    if not resume:
+        raise UsageError(f"the run {folder} exists. Add --resume to go on with it, or choose another --name.")
+    if not runs.checkpoints(folder):  # nothing to go on from: a fresh start under any configuration
+        return
+    before = configuration.load(runs.config_file(folder))
+    changed = [key for key in configuration.differences(before, config) if key not in FREE_KEYS]
+    if changed:
+        raise UsageError(
+            f"cannot resume {folder}: {', '.join(changed)} differ from {runs.config_file(folder)}. "
+            "Take the run's values, or start another with --name."
+        )
+
+
+def _finished(folder: Path, config: Config) -> dict[str, Any] | None:
+    """The summary of a run that made all its steps and whose model is there."""
+    if not runs.run_file(folder).exists() or not runs.is_model(runs.best_folder(folder)):
+        return None
+    summary = files.read_json(runs.run_file(folder)).get("summary")
+    return summary if summary and summary["steps"] == config.train.steps else None
+
+
+def _build_tokenizer(config: Config) -> "Tokenizer":
+    from symbolic import tokens
+
+    texts = (row["text"] for row in files.read_jsonl(Path(config.data.folder) / "tunes" / "train.jsonl"))
+    return tokens.build(config.tokenizer.kind, config.tokenizer.vocab_size, texts)
+
+
+def _shards(config: Config, tokenizer: "Tokenizer", console: Console) -> tuple["Shard", "Shard"]:
+    """The training and validation splits as tokens."""
+    from symbolic.data import shards
+
+    semitones = range(config.data.transpose_low, config.data.transpose_high + 1)
+    folder = shards.build(
+        config.data.folder, tokenizer, semitones, lambda done, total: console.working(f"encoding tunes {done}/{total}")
+    )
+    return shards.load(folder, "train", tokenizer.digest), shards.load(folder, "valid", tokenizer.digest)
+
+
+def _validation_tunes(shard: "Shard", n: int) -> tuple[list[list[int]], list[int]]:
+    """Ids and bytes of `n` tunes spread evenly over the split (0: of all)."""
+    if shard.n_tunes == 0:
+        raise UserError(f"the validation split in {shard.folder} is empty: prepare more tunes.")
+    n = min(n or shard.n_tunes, shard.n_tunes)
+    chosen = [index * shard.n_tunes // n for index in range(n)]
+    return [shard.document(tune).tolist() for tune in chosen], [shard.bytes_of(tune) for tune in chosen]
+
+
+def _origin(config: Config, tokenizer: "Tokenizer", shard: "Shard") -> "Origin":
+    from symbolic.checkpoint import Origin
+
+    terms = files.read_json(shard.folder / "header.json").get("sources", [])
+    return Origin(configuration.digest(config), tokenizer.digest, terms, dataclasses.asdict(config))
+
+
+def _claim(
+    folder: Path,
+    config: Config,
+    origin: "Origin",
+    model: "Model",
+    device: "torch.device",
+    dtype: "torch.dtype",
+    step: int,
+) -> None:
+    """Write the resolved configuration and what the run is made on."""
+    from symbolic import machine, models
+
+    files.write_whole(runs.config_file(folder), configuration.dump(config))
+    record = {
+        "name": config.name,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "from_step": step,
+        "machine": machine.card(),
+        "device": str(device),
+        "dtype": str(dtype).removeprefix("torch."),
+        "paths": models.paths(model),
+        "config_digest": origin.config_digest,
+        "tokenizer_digest": origin.tokenizer_digest,
+        "parameters": _n_parameters(model),
+        "terms": origin.terms,
+    }
+    files.write_json(runs.run_file(folder), record)
+
+
+def _compile_blocks(model: "Model", device: "torch.device") -> None:
+    """Compile each block in place: as fast as compiling the whole model, and several times quicker to compile."""
+    if device.type == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++"))):
+        raise UsageError("compile: true needs a C++ compiler (g++) on a CPU: install one, or write `compile: false`.")
+    for block in model.blocks:
+        block.compile()
+
+
+def _opening(
+    config: Config,
+    folder: Path,
+    model: "Model",
+    device: "torch.device",
+    dtype: "torch.dtype",
+    step: int,
+    cost: float,
+) -> str:
+    from symbolic import models
+
+    t = config.train
+    forms = ", ".join(f"{kind} {form}" for kind, form in models.paths(model).items())
+    tokens = t.steps * t.batch_size * t.accumulation * config.data.context
+    return (
+        f"{folder}: {_n_parameters(model):,} parameters on {device} in {str(dtype).removeprefix('torch.')} ({forms}); "
+        f"step {step} of {t.steps}; {tokens:,} tokens in all, {cost * tokens:.2g} FLOP"
+    )
+
+
+def _n_parameters(model: "Model") -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+# --- in the loop -----------------------------------------------------------------------------------------------------
+
+
+def _due(step: int, every: int, steps: int) -> bool:
+    return step > 0 and (step % every == 0 or step == steps)
+
+
+def _evaluate(
+    model: "Model",
+    tunes: list[list[int]],
+    n_bytes: list[int],
+    context: int,
+    dtype: "torch.dtype",
+    stop: "Stop",
+    console: Console,
+) -> dict[str, Any] | None:
+    """Validation figures for metrics.jsonl; None when a signal came meanwhile."""
+    import torch
+
+    from symbolic import likelihood
+
+    def on_batch(done: int, total: int) -> None:
+        if stop.number:
+            raise _Leave
+        console.working(f"validation {done}/{total}")
+
+    began = time.perf_counter()
+    try:
+        with torch.compiler.set_stance("force_eager"):  # each batch has its own shape: compiling them would not pay
+            scores = likelihood.score(model, tunes, n_bytes, context=context, dtype=dtype, on_batch=on_batch)
+    except _Leave:
+        return None
+    return {
+        "bits_per_byte": likelihood.bits_per_byte(scores),
+        "nats_per_token": likelihood.nats_per_token(scores),
+        "n_tunes": len(scores),
+        "n_bytes": sum(score.n_bytes for score in scores),
+        "n_tokens": sum(score.n_tokens for score in scores),
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def _status(config: Config, log: Journal, step: int, seconds_left: float) -> Status:
+    return Status(
+        name=config.name,
+        step=step,
+        steps=config.train.steps,
+        loss=log.loss,
+        bits_per_byte=log.latest,
+        learning_rate=log.learning_rate,
+        tokens_per_second=log.tokens_per_second,
+        seconds_left=seconds_left,
+    )
+
+
+@contextlib.contextmanager
+def _kept(folder: Path, saved: int) -> Iterator[None]:
+    """Add to the message of a loss that is not finite what is left and what to do."""
+    try:
+        yield
+    except UserError as error:
+        kept = runs.checkpoint_folder(folder, saved) if saved else None
+        left = f"The checkpoint {kept} is kept." if kept else "There is no checkpoint before it."
+        raise UserError(f"{error} {left} Try a lower train.learning_rate or more train.warmup_steps.") from error
+
+
+class _Leave(Exception):
+    """Leave an evaluation: a signal came."""
+
+
+class Stop:
+    """The signal that asked training to stop; `number` is 0 until one comes."""
+
+    number = 0
+
+
+@contextlib.contextmanager
+def _stop_signals(say: Callable[[str], None]) -> Iterator[Stop]:
+    """Note SIGINT and SIGTERM instead of dying of them; a second one acts at once."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield stop
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, frame: Any) -> None:
+        stop.number = number
+        _restore(before)
+        say("stopping after this step to save; once more to stop at once")
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield stop
+    finally:
+        _restore(before)
+
+
+def _restore(handlers: dict[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+# --- after the loop --------------------------------------------------------------------------------------------------
+
+
+def _how_to_resume(folder: Path, config: Config) -> str:
+    same = "" if folder == runs.run_folder(config.name) else f" --folder {folder}"
+    return f"Go on with: python -m symbolic train {runs.config_file(folder)}{same} --resume"
+
+
+def _summary(
+    config: Config, folder: Path, model: "Model", log: Journal, cost: float, peak: float | None
+) -> dict[str, Any]:
+    """The figures of a finished run; the median speed is that without compilation and hiccups, and FLOP/s go by it."""
+    tokens = config.train.steps * log.tokens_per_step
+    rows = journal.read(runs.metrics_file(folder))
+    speed = statistics.median(row["tokens_per_second"] for row in rows if row["kind"] == "speed")
+    best_step = min(log.validations, key=lambda step: (log.validations[step], step))
+    return {
+        "name": config.name,
+        "folder": str(folder),
+        "parameters": _n_parameters(model),
+        "steps": config.train.steps,
+        "tokens": tokens,
+        "seconds": log.seconds,
+        "tokens_per_second": tokens / log.seconds,
+        "median_tokens_per_second": speed,
+        "model_flops_per_second": cost * speed,
+        "mfu": cost * speed / peak if peak else None,
+        "loss": log.loss,
+        "bits_per_byte": log.latest,
+        "best_bits_per_byte": log.best,
+        "best_step": best_step,
+        "checkpoint": str(runs.checkpoint_folder(folder, config.train.steps)),
+        "best": str(runs.best_folder(folder)),
+    }

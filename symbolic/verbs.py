@@ -1,0 +1,60 @@
+"""The command line: one dispatcher for both packages, which imports a verb's module only when that verb is asked for.
+
+A verb module has `add_arguments(parser)` and `run(args) -> int`; its docstring is its help.
+"""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+from symbolic.errors import UserError
+
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def main(program: str, verbs: dict[str, tuple[str, str]], arguments: list[str]) -> int:
+    """Run one verb and return its exit status; `verbs` maps a name to (module, one line of help)."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview(program, verbs), file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else 2
+    name = arguments[0]
+    if name not in verbs:
+        print(f"error: '{name}' is not a verb of {program}.\n\n{_overview(program, verbs)}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(verbs[name][0])
+    parser = _parser(f"python -m {program} {name}", module)
+    args = parser.parse_args(arguments[1:])
+    return guarded(lambda: module.run(args))
+
+
+def guarded(action: Callable[[], int]) -> int:
+    """Run `action`; print the errors that a user can mend as one line, and return the exit status."""
+    try:
+        return action()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        print("interrupted; nothing was left half-written.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _overview(program: str, verbs: dict[str, tuple[str, str]]) -> str:
+    width = max(map(len, verbs))
+    lines = [f"usage: python -m {program} VERB ...", ""]
+    lines += [f"  {name:{width}}  {text}" for name, (_, text) in verbs.items()]
+    return "\n".join([*lines, "", f"python -m {program} VERB --help tells a verb's options."])
+
+
+def _parser(program: str, module: ModuleType) -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog=program, description=module.__doc__, formatter_class=raw, allow_abbrev=False)
+    module.add_arguments(parser)
+    return parser

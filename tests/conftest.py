@@ -1,0 +1,32 @@
+"""Fixtures shared by all tests: the real tunes that music21 carries, read once a session."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from symbolic.data.notation import NotationError, canonical, parse, split_tunes
+
+PUBLIC_DOMAIN = ("airdsAirs", "oneills1850", "ryansMammoth")
+
+
+@pytest.fixture(scope="session")
+def music21_corpus() -> Path:
+    """The folder of music21's corpus, found without importing music21."""
+    spec = importlib.util.find_spec("music21")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / "corpus"
+
+
+@pytest.fixture(scope="session")
+def real_tunes(music21_corpus: Path) -> list[str]:
+    """The canonical text of every tune of Aird, O'Neill and Ryan that parses."""
+    texts = []
+    for folder in PUBLIC_DOMAIN:
+        for path in sorted((music21_corpus / folder).glob("*.abc")):
+            for raw in split_tunes(path.read_text(encoding="latin-1")):
+                try:
+                    texts.append(canonical(parse(raw.text, raw.line)))
+                except NotationError:
+                    continue
+    return texts

@@ -1,0 +1,186 @@
+"""Batches: every id once an epoch, one transposition of each tune, exact resumption."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from symbolic import files, tokens
+from symbolic.data import notation, shards
+from symbolic.data.loader import Batches
+from symbolic.errors import UserError
+
+BOS, EOS = 1, 2
+
+
+def make_shard(n_tunes: int = 40, transpositions: tuple[int, ...] = (0, -1, 1), split: str = "train") -> shards.Shard:
+    """Tune t in transposition n is ids 1000 n + 10 + t, (t + n) % 7 + 1 times: lengths differ, and ids tell all."""
+    texts = [[1000 * n + 10 + t] * ((t + n) % 7 + 1) for t in range(n_tunes) for n in range(len(transpositions))]
+    lengths = np.array([len(ids) for ids in texts])
+    return shards.Shard(
+        folder=Path("nowhere"),
+        split=split,
+        tokens=np.array(list(itertools.chain.from_iterable(texts)), dtype="<u2"),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        document_bytes=lengths.astype(np.int32),
+        transpositions=transpositions,
+        tokenizer_digest="a" * 64,
+        tunes_digest="b" * 64,
+        bos=BOS,
+        eos=EOS,
+    )
+
+
+def epoch_of(batches: Batches, epoch: int = 0) -> list[NDArray[np.int64]]:
+    batches.load_state_dict({**batches.state_dict(), "epoch": epoch, "batch": 0})
+    return [next(batches) for _ in range(batches.batches_per_epoch)]
+
+
+def stream_of(epoch: list[NDArray[np.int64]]) -> list[int]:
+    """The rows put end to end again: the first id, then every target."""
+    rows = np.concatenate(epoch)
+    return [int(rows[0, 0]), *rows[:, 1:].ravel().tolist()]
+
+
+def tunes_of(stream: list[int]) -> list[list[int]]:
+    """Whole tunes of a stream: what stands between BOS and EOS."""
+    tunes, start = [], None
+    for place, id in enumerate(stream):
+        if id == BOS:
+            assert start is None
+            start = place + 1
+        elif id == EOS:
+            assert start is not None
+            tunes.append(stream[start:place])
+            start = None
+    return tunes
+
+
+def test_shape_and_type() -> None:
+    batch = next(Batches(make_shard(), batch_size=4, context=8, seed=0))
+    assert (batch.shape, batch.dtype, batch.flags.c_contiguous, batch.flags.writeable) == ((4, 9), np.int64, True, True)
+
+
+def test_neighbouring_rows_share_one_id() -> None:
+    rows = np.concatenate(epoch_of(Batches(make_shard(), batch_size=2, context=8, seed=0)))
+    assert len(rows) > 10
+    assert (rows[1:, 0] == rows[:-1, -1]).all()
+
+
+@pytest.mark.parametrize(("batch_size", "context"), [(1, 1), (1, 5), (2, 8), (3, 7), (4, 16), (1, 150)])
+def test_every_id_once_an_epoch(batch_size: int, context: int) -> None:
+    shard = make_shard()
+    batches = Batches(shard, batch_size, context, seed=3)
+    for epoch in range(3):
+        stream = stream_of(epoch_of(batches, epoch))
+        tunes = tunes_of(stream)
+        numbers = [(tune[0] - 10) % 1000 for tune in tunes]
+        assert len(set(numbers)) == len(numbers)
+        for number, tune in zip(numbers, tunes):
+            assert tune == shard.document(number, (tune[0] - 10) // 1000).tolist()
+        assert 0 <= int(batches._plan.starts[-1]) - len(stream) < batch_size * context  # less than a batch is dropped
+        assert sum(len(tune) + 2 for tune in tunes) > len(stream) - 9  # nothing but whole tunes, and one begun
+
+
+def test_epoch_follows_epoch() -> None:
+    batches = Batches(make_shard(), batch_size=2, context=8, seed=0)
+    expected = [batch for epoch in range(3) for batch in epoch_of(batches, epoch)]
+    endless = Batches(make_shard(), batch_size=2, context=8, seed=0)
+    assert all((next(endless) == batch).all() for batch in expected)
+    assert (endless.epoch, endless.batch) == (2, endless.batches_per_epoch)
+
+
+def test_a_whole_epoch_when_nothing_is_dropped() -> None:
+    shard = make_shard(n_tunes=6, transpositions=(0,), split="valid")  # 6 tunes: 21 + 12 ids = 1 + 4 x 8
+    tunes = tunes_of(stream_of(epoch_of(Batches(shard, batch_size=2, context=16, seed=0))))
+    assert sorted(tunes) == [shard.document(tune).tolist() for tune in range(6)]
+
+
+def test_epochs_differ_in_order_and_transposition() -> None:
+    batches = Batches(make_shard(), batch_size=1, context=8, seed=0)
+    first = tunes_of(stream_of(epoch_of(batches, 0)))
+    second = tunes_of(stream_of(epoch_of(batches, 1)))
+    assert [tune[0] % 1000 for tune in first] != [tune[0] % 1000 for tune in second]
+    used = {tune[0] // 1000 for tune in first}
+    assert used == {0, 1, 2}
+
+
+def test_held_out_splits_are_never_transposed() -> None:
+    batches = Batches(make_shard(transpositions=(0,), split="valid"), batch_size=1, context=8, seed=0)
+    assert max(max(stream_of(epoch_of(batches, epoch))) for epoch in range(3)) < 1000
+
+
+def test_seed_decides() -> None:
+    def some(seed: int) -> NDArray[np.int64]:
+        return np.stack(list(itertools.islice(Batches(make_shard(), 2, 8, seed), 50)))
+
+    assert (some(1) == some(1)).all()
+    assert (some(1) != some(2)).any()
+
+
+@pytest.mark.parametrize("n_before", [0, 1, 7, 30, 100])
+def test_resumption_is_exact(n_before: int) -> None:
+    batches = Batches(make_shard(), batch_size=2, context=8, seed=5)
+    for _ in range(n_before):
+        next(batches)
+    state = batches.state_dict()
+    expected = [next(batches) for _ in range(40)]
+    resumed = Batches(make_shard(), batch_size=2, context=8, seed=5)
+    resumed.load_state_dict(state)
+    assert all((next(resumed) == batch).all() for batch in expected)
+    assert resumed.state_dict() == batches.state_dict()
+    assert n_before < 30 or state["epoch"] > 0
+
+
+def test_state_is_json() -> None:
+    batches = Batches(make_shard(), batch_size=2, context=8, seed=5)
+    next(batches)
+    assert json.loads(json.dumps(batches.state_dict())) == batches.state_dict()
+
+
+@pytest.mark.parametrize(("name", "settings"), [("seed", (2, 8, 6)), ("context", (2, 4, 5)), ("batch_size", (4, 8, 5))])
+def test_resuming_another_run_is_refused(name: str, settings: tuple[int, int, int]) -> None:
+    state = Batches(make_shard(), batch_size=2, context=8, seed=5).state_dict()
+    with pytest.raises(UserError, match=f"cannot resume: {name} was"):
+        Batches(make_shard(), *settings).load_state_dict(state)
+
+
+@pytest.mark.parametrize("n_tunes", [0, 5])
+def test_corpus_smaller_than_a_batch(n_tunes: int) -> None:
+    with pytest.raises(UserError, match=rf"holds {n_tunes} tunes .* one batch needs 129 .* train\.batch_size"):
+        Batches(make_shard(n_tunes), batch_size=8, context=16, seed=0)
+
+
+def test_corpus_of_exactly_one_batch() -> None:
+    shard = make_shard(n_tunes=6, transpositions=(0,))
+    assert Batches(shard, batch_size=2, context=16, seed=0).batches_per_epoch == 1
+    with pytest.raises(UserError, match="needs 34"):
+        Batches(shard, batch_size=1, context=33, seed=0)
+
+
+def test_a_tune_longer_than_many_rows() -> None:
+    long = np.arange(10, 1010, dtype="<u2")
+    shard = make_shard(n_tunes=1, transpositions=(0,))
+    offsets = np.array([0, 1000], dtype=np.int64)
+    shard = shards.Shard(**{**vars(shard), "tokens": long, "offsets": offsets})
+    rows = np.concatenate(epoch_of(Batches(shard, batch_size=2, context=10, seed=0)))
+    assert stream_of([rows]) == [BOS, *range(10, 1010)]
+
+
+def test_tunes_come_back_from_files(tmp_path: Path) -> None:
+    """From JSON lines through a real tokenizer and memory-mapped files to text again."""
+    texts = [f"M:4/4\nL:1/8\nK:{key}\nCDEF|G4|]\n" for key in ("C", "D", "Em", "Ador")]
+    for split in shards.SPLITS:
+        files.write_jsonl(tmp_path / "tunes" / f"{split}.jsonl", [{"id": text, "text": text} for text in texts])
+    tokenizer = tokens.build("grammar")
+    shard = shards.load(shards.build(tmp_path, tokenizer, range(-1, 2)), "train", tokenizer.digest)
+    batches = Batches(shard, batch_size=1, context=1, seed=0)
+    epoch = epoch_of(batches)
+    assert all(type(batch) is np.ndarray for batch in epoch)
+    expected = {notation.transpose(text, n) for text in texts for n in (0, -1, 1)}
+    decoded = [tokenizer.decode(tune) for tune in tunes_of(stream_of(epoch))]
+    assert len(decoded) == 4
+    assert set(decoded) <= expected

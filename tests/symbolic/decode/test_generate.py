@@ -1,0 +1,256 @@
+"""The verb, end to end: a checkpoint that knows two tunes by heart, and one that knows nothing."""
+
+import json
+import re
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import torch
+
+from symbolic import checkpoint, models, tokens
+from symbolic.__main__ import VERBS
+from symbolic.checkpoint import Origin, Progress
+from symbolic.config import GPT2Config, Mamba2Config, ModelConfig
+from symbolic.data import midi, notation
+from symbolic.decode import generate
+from symbolic.verbs import main
+
+JIG = "M:6/8\nL:1/8\nK:Dmix\n|:A|d2fa2f|gecA2A|d2fa2f|gecd2:|\n"
+REEL = "M:4/4\nL:1/8\nK:G\nG2BGdGBG|A2cAeAcA|(3BcdgdBcAF|G4G4|]\n"
+TERMS = [{"name": "made for a test", "terms": "public domain", "sha256": "0" * 64}]
+GPT2 = GPT2Config(n_layer=2, n_embd=32, n_head=2, n_positions=128)
+TOKENIZER = tokens.build("grammar")
+
+
+def save(folder: Path, shape: ModelConfig, tunes: tuple[str, ...] = ()) -> Path:
+    """A checkpoint of a model that was taught the tunes, or nothing."""
+    torch.manual_seed(0)
+    model = models.build(shape)
+    if tunes:
+        learn(model, tunes)
+    origin = Origin("c" * 64, TOKENIZER.digest, TERMS, {"name": "tiny"})
+    checkpoint.save(folder, model, TOKENIZER, Progress(7), origin)
+    return folder
+
+
+def learn(model: torch.nn.Module, tunes: tuple[str, ...]) -> None:
+    ids = [[1, *TOKENIZER.encode(tune), 2] for tune in tunes]
+    rows = torch.tensor([row + [0] * (max(map(len, ids)) - len(row)) for row in ids])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(150):
+        loss = torch.nn.functional.cross_entropy(
+            model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten(), ignore_index=0
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.05
+
+
+@pytest.fixture(scope="module")
+def knowing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("knowing") / "best", GPT2, (JIG, REEL))
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(
+        tmp_path_factory.mktemp("untrained") / "best", Mamba2Config(n_layer=1, d_model=32, d_state=8, head_dim=16)
+    )
+
+
+def call(*arguments: object) -> int:
+    return main("symbolic", VERBS, ["generate", *map(str, arguments), "--device", "cpu", "--threads", "1"])
+
+
+def canonical_tunes(path: Path) -> list[str]:
+    return [notation.canonical(notation.parse(raw.text)) for raw in notation.split_tunes(path.read_text())]
+
+
+def test_tunes_are_written_for_people(knowing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "new" / "tunes.abc"
+    assert call(knowing, "-n", 12, "--seed", 3, "-o", output, "--temperature", 0.5) == 0
+    text = output.read_text()
+    assert set(canonical_tunes(output)) == {JIG, REEL}
+    assert re.findall(r"^X:(\d+)\nT:(.*)$", text, re.MULTILINE) == [(str(i), f"tiny 3 / {i}") for i in range(1, 13)]
+    head = text.partition("\n\n")[0]
+    assert "% model tiny\n% seed 3, temperature 0.5, top-k 0, top-p 1, min-p 0, at most 1024 tokens, float32" in head
+    assert "% data made for a test; public domain" in head
+    assert "12 tunes by tiny: 0 unfinished, 0 unparseable" in capsys.readouterr().out
+
+
+def test_the_same_seed_writes_the_same_file(knowing: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.abc", "b.abc", "c.abc")]
+    for path, batch_size, seed in zip(paths, (1, 5, 5), (17, 17, 18), strict=True):
+        assert call(knowing, "-n", 9, "--seed", seed, "--batch-size", batch_size, "-o", path) == 0
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    first, other = (re.sub(r"(?m)^(T:|% seed).*", "", path.read_text()) for path in paths[1:])
+    assert first != other
+
+
+@pytest.mark.parametrize(
+    ("arguments", "beginning"),
+    [
+        (["--prompt", "M:6/8"], r"M:6/8\nL:1/8\nK:Dmix\n"),
+        (["--prompt", "M:C K:G"], r"M:4/4\nL:1/8\nK:G\n"),
+        (["--key", "G"], r"M:(6/8|4/4)\nL:1/8\nK:G\n"),
+        (["--metre", "3/4", "--key", "Em", "--first-bars", "E2 G2 B2|"], r"M:3/4\nL:1/8\nK:Em\nE2G2B2\|"),
+        (["--first-bars", "|:A|d2f a2f|"], r"M:(6/8|4/4)\nL:1/8\nK:(Dmix|G)\n\|:A\|d2fa2f\|"),
+    ],
+)
+def test_prompts_are_kept(knowing: Path, tmp_path: Path, arguments: list[str], beginning: str) -> None:
+    output = tmp_path / "tunes.abc"
+    assert call(knowing, "-n", 4, "-o", output, "--temperature", 0.5, *arguments) == 0
+    tunes = canonical_tunes(output)
+    assert len(tunes) == 4
+    assert all(re.match(beginning, tune) for tune in tunes)
+    assert "% prompt " in output.read_text()
+
+
+def test_text_that_does_not_parse_is_kept_and_counted(
+    untrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "noise.abc"
+    assert call(untrained, "-n", 5, "-o", output, "--max-tokens", 40, "--json") == 0
+    out, err = capsys.readouterr()
+    record = json.loads(out.splitlines()[-1])
+    assert record["tunes"] == record["unparseable"] == 5
+    assert record["tokens"] >= 5 * 40 - 5
+    assert record["output"] == str(output)
+    assert "5 unparseable" in err
+    text = output.read_text()
+    assert len(notation.split_tunes(text)) == text.count("% unparseable, ") == 5
+    kept = [json.loads(line.removeprefix("% text ")) for line in text.splitlines() if line.startswith("% text ")]
+    assert all(TOKENIZER.decode(TOKENIZER.encode(line)) == line for line in kept)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("M:6/8\nABc|\n", "M:6/8\nABc|"),
+        ("M:6/8\nX:3\nABc", '% text "M:6/8\\nX:3\\nABc"'),
+        ("A\n\nB", '% text "A\\n\\nB"'),
+        ("A\r\nB", '% text "A\\r\\nB"'),
+        ("A\x00\x0b\u2028B", '% text "A\\u0000\\u000b\\u2028B"'),
+        ("", '% text ""'),
+    ],
+)
+def test_raw_text_cannot_break_the_file(text: str, written: str) -> None:
+    assert generate._raw(text) == written
+    assert len(notation.split_tunes(f"X:1\n{written}\nX:2\nK:C\n")) == 2
+
+
+def test_midi_beside_the_tunes(knowing: Path, tmp_path: Path) -> None:
+    assert call(knowing, "-n", 3, "-o", tmp_path / "t.abc", "--midi", "--temperature", 0.5) == 0
+    written = sorted((tmp_path / "t_midi").iterdir())
+    assert [path.name for path in written] == ["0001.mid", "0002.mid", "0003.mid"]
+    for path, tune in zip(written, canonical_tunes(tmp_path / "t.abc"), strict=True):
+        sounds = notation.performance(notation.parse(tune))
+        assert [(s.onset_ticks, s.midi) for s in midi.read_notes(path)] == [(s.onset_ticks, s.midi) for s in sounds]
+
+
+def test_musicxml_beside_the_tunes(knowing: Path, tmp_path: Path) -> None:
+    assert call(knowing, "-n", 2, "-o", tmp_path / "t.abc", "--musicxml", "--temperature", 0.5) == 0
+    written = sorted((tmp_path / "t_musicxml").iterdir())
+    assert [path.name for path in written] == ["0001.musicxml", "0002.musicxml"]
+    assert "<movement-title>tiny 0 / 2<" in written[1].read_text()
+
+
+def test_no_files_for_what_does_not_parse(untrained: Path, tmp_path: Path) -> None:
+    assert call(untrained, "-n", 2, "-o", tmp_path / "t.abc", "--midi", "--max-tokens", 9) == 0
+    assert list((tmp_path / "t_midi").iterdir()) == []
+
+
+def test_without_a_file_the_tunes_go_to_standard_output(knowing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(knowing, "-n", 2, "--temperature", 0.5) == 0
+    out, err = capsys.readouterr()
+    assert len(notation.split_tunes(out)) == 2
+    assert "2 tunes by tiny" in err
+    assert "2 tunes by tiny" not in out
+
+
+def test_unfinished_tunes_are_counted_and_marked(knowing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(knowing, "-n", 2, "--max-tokens", 12, "--temperature", 0.5, "--json") == 0
+    out = capsys.readouterr().out
+    assert out.count("% unfinished: length") == 2
+    assert json.loads(out.splitlines()[-1])["unfinished"] == 2
+    assert json.loads(out.splitlines()[-1])["tokens"] == 24
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["-n", 0], 2, "-n is 0; it must be 1 or more"),
+        (["--top-k", -1], 2, "top-k is -1"),
+        (["--temperature", "nan"], 2, "temperature is nan"),
+        (["--max-tokens", 0], 2, "--max-tokens is 0"),
+        (["--batch-size", -3], 2, "--batch-size is -3"),
+        (["--seed", -1], 2, "--seed is -1"),
+        (["--midi"], 2, "-o FILE.abc"),
+        (["--prompt", "K:G", "--metre", "6/8"], 2, "either --prompt"),
+        (["--dtype", "float7"], 2, "float7"),
+        (["--prompt", "hello there"], 1, "cannot be read as ABC"),
+        (["--metre", "6"], 1, "M:6 is not a metre"),
+        (["--prompt", "M:4/4 K:C " + "abc|" * 40], 1, "tokens and the model reads at most 128"),
+        (["-o", "/proc/none/tunes.abc"], 1, "cannot write /proc/none/tunes.abc"),
+        (["-o", "/tmp"], 1, "it is a folder"),
+    ],
+)
+def test_bad_input(
+    knowing: Path, capsys: pytest.CaptureFixture[str], arguments: list[object], status: int, message: str
+) -> None:
+    assert call(knowing, *arguments) == status
+    out, err = capsys.readouterr()
+    assert message in err
+    assert err.startswith("error: ")
+    assert out == ""
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_truncated_checkpoint_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    folder = save(tmp_path / "cut", GPT2)
+    path = folder / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert call(folder, "-o", tmp_path / "t.abc") == 1
+    assert name in capsys.readouterr().err
+    assert not (tmp_path / "t.abc").exists()
+
+
+def test_an_unknown_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(tmp_path / "none") == 2
+    assert "no run or checkpoint" in capsys.readouterr().err
+
+
+def test_a_library_directory_without_our_record_is_read(knowing: Path, tmp_path: Path) -> None:
+    (knowing.parent / "plain").mkdir()
+    for path in knowing.iterdir():
+        if path.name != checkpoint.RECORD:
+            (knowing.parent / "plain" / path.name).write_bytes(path.read_bytes())
+    assert call(knowing.parent / "plain", "-n", 1, "-o", tmp_path / "t.abc") == 0
+    assert "% model plain\n" in (tmp_path / "t.abc").read_text()
+    assert "% data of unknown terms\n" in (tmp_path / "t.abc").read_text()
+
+
+def test_the_printed_speed_is_tokens_over_seconds() -> None:
+    assert generate.Summary(tunes=2, unfinished=0, unparseable=0, tokens=300, seconds=1.5).tokens_per_second == 200
+
+
+def test_progress_tells_the_time_left() -> None:
+    progress = generate._Progress(10)
+    progress.live = False
+    progress.add_tokens(50)
+    assert progress.line(4.0) == "0/10 tunes, 50 tokens, 12 tokens/s, ..."
+    progress.add_tune()
+    progress.add_tune()
+    assert progress.line(4.0) == "2/10 tunes, 50 tokens, 12 tokens/s, 16 s left"
+
+
+def test_settings_stand_in_the_file() -> None:
+    args = Namespace(temperature=0.9, top_k=5, top_p=0.95, min_p=0.1, max_tokens=99, dtype="bfloat16", seed=4)
+    source = generate.Source(Path("a"), "m", [], None, TOKENIZER)
+    text = generate.abc_file([], source, generate.prompts.Prompt("6/8"), args)
+    assert (
+        "% seed 4, temperature 0.9, top-k 5, top-p 0.95, min-p 0.1, at most 99 tokens, bfloat16\n% prompt M:6/8\n"
+        in text
+    )

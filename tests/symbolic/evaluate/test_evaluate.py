@@ -1,0 +1,163 @@
+"""The verb and the function behind it, on real tunes."""
+
+import argparse
+import csv
+import json
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from symbolic.data.notation import pretty, transpose
+from symbolic.errors import UsageError, UserError
+from symbolic.evaluate import cards, evaluate, measures, sets
+from symbolic.evaluate.measures import Reference, evaluate_tunes
+from symbolic.files import write_jsonl
+
+BROKEN = "% unparseable\nX:9\nT:bad\nM:4/4\nL:1/8\nK:G\nAB[[c??|@@\n"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, real_tunes: list[str]) -> Path:
+    """A folder as `prepare` writes it: 120 training and 30 test tunes."""
+    folder = tmp_path_factory.mktemp("data")
+    texts = random.Random(0).sample([text for text in real_tunes if len(text) > 150], 150)
+    rows = [{"id": f"t{i}", "title": f"Tune {i}", "text": text} for i, text in enumerate(texts)]
+    write_jsonl(folder / "tunes" / "train.jsonl", rows[:120])
+    write_jsonl(folder / "tunes" / "test.jsonl", rows[120:])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(data: Path) -> Reference:
+    return measures.load_reference(data)
+
+
+def run(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    return evaluate.run(parser.parse_args(arguments))
+
+
+def abc_file(path: Path, texts: list[str], more: str = "") -> Path:
+    tunes = "".join(f"\n{pretty(t, number=i + 1, title=f'made {i + 1}')}" for i, t in enumerate(texts))
+    path.write_text("% model x\n" + tunes + "\n" + more, encoding="utf-8")
+    return path
+
+
+def test_a_transposed_copy_is_traced_to_its_source(reference: Reference) -> None:
+    source = reference.human.train[17]
+    result = evaluate_tunes([transpose(source.text, 3)], reference)
+    (row,) = result["tunes"]
+    assert (row["source_id"], row["source_title"]) == ("t17", "Tune 17") and row["share_covered"] == 1.0
+    assert result["measures"]["share_with_copied_phrase"] == result["measures"]["share_mostly_copied"] == 1.0
+
+
+def test_garbage_scores_nothing(reference: Reference) -> None:
+    found = evaluate_tunes(["", "K:G\n\x00", BROKEN], reference)["measures"]
+    assert found["n_tunes"] == 3
+    assert found["share_that_parse"] == found["share_of_full_bars"] == found["share_of_right_tunes"] == 0.0
+    assert "share_with_copied_phrase" not in found  # unknown, not zero: nothing could be judged
+    with pytest.raises(UserError, match="no tunes"):
+        evaluate_tunes([], reference)
+
+
+def test_repeats_are_counted(reference: Reference) -> None:
+    text, other = (tune.text for tune in reference.human.test[:2])
+    result = evaluate_tunes([text, other, transpose(text, 2), BROKEN, BROKEN], reference)
+    assert [row["repeats"] for row in result["tunes"]] == [None, None, 0, None, None]
+    assert result["measures"]["share_of_duplicates"] == pytest.approx(1 / 3)
+
+
+def test_controls_are_told_from_human_tunes(reference: Reference) -> None:
+    columns = measures.comparison(reference)
+    human = columns["human, held out"]
+    for name in ("5 % dropped", "shuffled"):
+        assert columns[name]["share_of_full_bars"] < human["share_of_full_bars"] - 0.4, name
+        assert columns[name]["share_of_right_tunes"] < human["share_of_right_tunes"] - 0.5, name
+    assert columns["training tunes"]["share_with_copied_phrase"] == 1.0 > human["share_with_copied_phrase"]
+    assert measures.comparison(reference) == columns
+
+
+def test_the_verb_writes_its_artefacts(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = [tune.text for tune in sets.read_human(data).test[:5]]
+    tunes = abc_file(tmp_path / "made.abc", texts, BROKEN)
+    assert run(str(tunes), "--against", str(data), "-o", str(tmp_path / "out"), "--html", "--json") == 0
+    output = capsys.readouterr()
+    assert "tunes that parse" in output.out and "83.3 %" in output.out
+    printed = json.loads(output.out.splitlines()[-1])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "report.html", "scores.csv", "scores.json", "scores.md",
+    ]  # fmt: skip
+    scores: dict[str, Any] = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))
+    assert scores["measures"] == printed and scores["measures"]["made"]["n_tunes"] == 6
+    assert [row["parses"] for row in scores["tunes"]] == [True] * 5 + [False]
+    with open(tmp_path / "out" / "scores.csv", encoding="utf-8", newline="") as file:
+        rows = {row["measure"]: row for row in csv.DictReader(file)}
+    assert float(rows["tunes that parse"]["made"]) == pytest.approx(5 / 6)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<article") == 6 and "AB[[c??|@@" in page and "does not parse" in page
+
+
+def test_a_set_that_is_not_split(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = [tune.text for tune in sets.read_human(data).test]
+    tunes = abc_file(tmp_path / "made.abc", texts[:3])
+    human = abc_file(tmp_path / "human.abc", texts[3:])
+    assert run(str(tunes), "--against", str(human)) == 0
+    assert "not split" in capsys.readouterr().out
+    with pytest.raises(UserError, match="prepare"):
+        run(str(tunes), "--against", str(human), "--model", "nothing")
+
+
+def test_bad_input_has_a_message(tmp_path: Path, data: Path) -> None:
+    tunes = abc_file(tmp_path / "made.abc", [tune.text for tune in sets.read_human(data).test[:2]])
+    empty = tmp_path / "empty.abc"
+    empty.write_text("nothing here\n", encoding="utf-8")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "X:1"}\n{"no": 1}\n', encoding="utf-8")
+    with pytest.raises(UsageError, match="-o FOLDER"):
+        run(str(tunes), "--against", str(data), "--html")
+    with pytest.raises(UserError, match="is a file"):
+        run(str(tunes), "--against", str(data), "-o", str(tunes))
+    with pytest.raises(UserError, match="holds no tunes"):
+        run(str(empty), "--against", str(data))
+    with pytest.raises(UserError, match="row 2"):
+        run(str(rows), "--against", str(data))
+    with pytest.raises(UserError):
+        run(str(tmp_path / "absent.abc"), "--against", str(data))
+    with pytest.raises(UserError):
+        run(str(tunes), "--against", str(tmp_path / "absent"))
+
+
+def test_cards_tell_what_was_found(reference: Reference) -> None:
+    tunes = [reference.human.test[0], reference.human.train[3], sets.Tune("x", "bad", BROKEN)]
+    rows = evaluate_tunes([tune.text for tune in tunes], reference)["tunes"]
+    found = cards.tune_cards(tunes, rows, reference, model="m", family="gpt2", audio={1: (b"x", "mp3")})
+    assert [card.audio for card in found] == [None, b"x", None]
+    assert found[1].nearest is not None and found[1].nearest[0] == "Tune 3"
+    assert found[1].notes["copying"].text == "100 % copied" and found[1].notes["copying"].good is False
+    assert found[2].abc == BROKEN and found[2].notes["notation"].good is False
+
+
+def test_curves_of_a_run(tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).parents[3] / "configs" / "gpt2-debug.yaml", tmp_path / "config.yaml")
+    rows = [{"kind": "train", "step": i, "loss": 3.0 / i} for i in (1, 2, 3)]
+    rows += [{"kind": "speed", "step": 3}, {"kind": "validation", "step": 3, "bits_per_byte": 2.5}]
+    write_jsonl(tmp_path / "metrics.jsonl", rows)
+    loss, bits = cards.run_curves(tmp_path, "mine")
+    assert (loss.model, loss.family, list(loss.x), list(loss.y)) == ("mine", "gpt2", [1, 2, 3], [3.0, 1.5, 1.0])
+    assert (list(bits.x), list(bits.y)) == ([3], [2.5])
+
+
+def test_help_is_quick() -> None:
+    code = (
+        "import sys; from symbolic.evaluate import evaluate; print([m for m in ('torch', 'numpy') if m in sys.modules])"
+    )
+    started = time.perf_counter()
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]" and time.perf_counter() - started < 3
