@@ -13,10 +13,10 @@ run: $(READY)
 	$(BIN)/python -m experiments.quickstart
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu"
 
 test-all: $(READY)
-	$(BIN)/python -m pytest -m "not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not gpu"
 
 check: $(READY)
 	$(BIN)/ruff check .

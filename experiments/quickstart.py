@@ -8,6 +8,7 @@ table and the path of report.html.
 """
 
 import json
+import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Writer:
 
 def main() -> int:
     """Run every stage that has no result yet, then print the table."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two spinning threads on a busy machine are slower than one
     return verbs.guarded(_run)
 
 

@@ -110,7 +110,7 @@ def _add_machine_arguments(group: Any) -> None:
     group.add_argument("--batch-size", type=int, default=32, help="tunes at a time (default 32)")
     group.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
     group.add_argument("--dtype", default="float32", help="float32, bfloat16 or auto (default float32)")
-    group.add_argument("--threads", type=int, default=0, help="CPU threads (default 0: PyTorch's choice)")
+    group.add_argument("--threads", type=int, default=1, help="CPU threads (default 1: steadiest; 0: PyTorch's choice)")
 
 
 def run(args: argparse.Namespace) -> int:
