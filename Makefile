@@ -1,5 +1,6 @@
 # make run    set up .venv once, then prepare, train, generate, evaluate, render: ends in runs/quickstart/report.html
 # make test   the test suite: offline, no GPU, under five minutes on two cores (make test-all adds the slow ones)
+# make bench  speed and memory, ours against the peers that are installed: under 20 minutes on two idle cores
 # make check  linter and type checker
 # PYTHON=python3.12 chooses the interpreter that .venv is made from.
 PYTHON ?= python3
@@ -7,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP_OPTIONS ?=
 
-.PHONY: run test test-all check format clean
+.PHONY: run test test-all bench check format clean
 
 run: $(READY)
 	$(BIN)/python -m experiments.quickstart
@@ -18,10 +19,18 @@ test: $(READY)
 test-all: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not gpu"
 
+# Peers that are not installed are 'not run'; `.venv/bin/pip install -e .[bench]` installs them.
+bench: $(READY)
+	test -f data/folk/summary.json || $(BIN)/python -m symbolic prepare aird oneill ryan -o data/folk
+	$(BIN)/python -m benchmarks.decoding --models gpt2-6m mamba-6m --tokens 128 --repeats 3
+	$(BIN)/python -m benchmarks.training --steps 2 --repeats 3
+	$(BIN)/python -m benchmarks.preparing --repeats 1 --music21-tunes 300
+	$(BIN)/python -m benchmarks.readme
+
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy symbolic audio_bridge experiments
+	$(BIN)/mypy symbolic audio_bridge experiments benchmarks
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -17,7 +17,7 @@ from typing import Any
 
 import audio_bridge.__main__ as sound
 import symbolic.__main__ as symbolic_program
-from symbolic import config, files, runs, verbs
+from symbolic import config, files, machine, runs, verbs
 from symbolic.data.families import PHRASE_NOTES
 from symbolic.evaluate import cards, evaluate, measures, report, sets, tables
 
@@ -105,23 +105,32 @@ def _evaluate(everyone: list[Writer]) -> None:
         columns[writer.name] = {**result["measures"], "bits_per_byte": held_out}
         shown += _cards(writer, tunes, result["tunes"], reference)
     columns |= measures.comparison(reference, seed=SEED)
-    table = measures.comparison_table(columns, reference, f"{N_TUNES} tunes of each model beside human tunes and noise")
     trained = [writer for writer in everyone if writer.is_trained_here]
-    training = _training_table(trained)
-    files.write_json(FOLDER / "scores.json", {"measures": columns, "seed": SEED, "n_tunes": N_TUNES})
-    files.write_whole(FOLDER / "scores.md", tables.markdown(training) + "\n" + tables.markdown(table))
-    files.write_whole(FOLDER / "scores.csv", tables.comma_separated(table))
-    _write_page(trained, [training, table], shown)
+    records = {writer.name: files.read_json(runs.run_file(writer.folder)) for writer in trained}
+    scores = {
+        "command": "python -m experiments.quickstart",
+        "machine": machine.card(),
+        "seed": SEED,
+        "config_digests": {name: record["config_digest"] for name, record in records.items()},
+        "training": {name: record["summary"] for name, record in records.items()},
+        "measures": columns,
+        "note": measures.explanation(columns, reference),
+    }
+    files.write_json(FOLDER / "scores.json", scores)
+    files.write_whole(FOLDER / "scores.md", "\n".join(map(tables.markdown, tables_of(scores))))
+    files.write_whole(FOLDER / "scores.csv", tables.comma_separated(tables_of(scores)[1]))
+    _write_page(trained, tables_of(scores), shown)
 
 
-def _training_table(trained: list[Writer]) -> tables.Table:
-    rows = []
-    for writer in trained:
-        summary = files.read_json(runs.run_file(writer.folder))["summary"]
-        keys = ("parameters", "tokens", "seconds", "tokens_per_second", "bits_per_byte")
-        rows.append([writer.name, *(summary[key] for key in keys)])
+def tables_of(scores: dict[str, Any]) -> list[tables.Table]:
+    """The two tables of a scores.json: what training took, and the measures."""
+    keys = ("parameters", "tokens", "seconds", "tokens_per_second", "bits_per_byte")
+    rows = [[name, *(summary[key] for key in keys)] for name, summary in scores["training"].items()]
     names = ["parameters", "tokens read", "seconds", "tokens/s", "validation bits per byte"]
-    return tables.Table("Training", ["model", *names], rows)
+    training = tables.Table("Training", ["model", *names], rows)
+    title = f"{N_TUNES} tunes of each model beside human tunes and noise"
+    compared = measures.comparison_table(scores["measures"], title=title)
+    return [training, tables.Table(compared.title, compared.columns, compared.rows, scores["note"])]
 
 
 def _cards(writer: Writer, tunes: Any, rows: list[dict[str, Any]], reference: Any) -> list[report.TuneCard]:

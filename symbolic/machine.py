@@ -30,7 +30,7 @@ def card() -> dict[str, Any]:
         "cores": n_cores(),
         "memory_gib": memory_gib(),
         "gpu": gpu_name(),
-        "os": platform.platform(),
+        "os": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "torch": version("torch"),
         "transformers": version("transformers"),

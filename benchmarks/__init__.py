@@ -1,0 +1,1 @@
+"""Speed and memory, ours against peers in one run; each ends in one line of JSON and writes results/NAME.json."""

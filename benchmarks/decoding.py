@@ -1,0 +1,344 @@
+"""Decoding speed of GPT-2, Mamba and Mamba-2 (6M): ours against the engines that people use, on a CPU.
+
+    python -m benchmarks.decoding                     # 512 new tokens, batch 1 and 32, 1 and 2 threads
+    python -m benchmarks.decoding --tokens 64 --repeats 2 --models gpt2-6m
+
+Every path gets the same weights, the same prompts (16 ids of held-out tunes), draws greedily and makes exactly
+`--tokens` tokens a row, end of tune or not. Tokens per second are batch x tokens over the wall time of the whole call,
+prompt included. All paths of one model and thread count are processes of one tree that take turns, round by round, so
+that ratios are taken within a round; between turns they are stopped. At two threads each OpenMP path is first tried
+with OMP_WAIT_POLICY active and passive and measured with the better one, batch by batch.
+
+`agreement` rows: largest difference of the first logits from `transformers` in float32, and, for trained weights, the
+share of rows whose greedy tokens are the reference's up to the end of the tune, with the mean length of the common
+beginning. (A random model repeats one token: equality of its tokens would prove nothing.)
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import weights
+from benchmarks.peers import Absent
+from benchmarks.weights import Weights
+from benchmarks.workers import Worker
+from experiments import results
+from symbolic import config as configuration
+from symbolic import machine, verbs
+
+MODELS = ("gpt2-6m", "mamba-6m", "mamba2-6m")
+PROMPT_TOKENS = 16
+TRIAL_TOKENS = 32
+EOS = 2
+START_SECONDS = 5.0  # of a worker: mostly imports
+# Tokens per second to be expected on one core, batch 1 and 32: only for the estimate of the cost.
+EXPECTED = {"gpt2-6m": (400, 2000), "mamba-6m": (200, 2000), "mamba2-6m": (150, 1500)}
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of decoding: adapter module, its settings, whether OpenMP's wait policy matters to it."""
+
+    engine: str
+    module: str
+    precision: str
+    settings: tuple[tuple[str, str], ...] = ()
+    openmp: bool = True
+    slow: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.engine}, {self.precision}"
+
+
+PATHS = (
+    Way("ours, native step", "ours", "float32", (("step", "native"),), openmp=False),
+    Way("ours, native step", "ours", "bfloat16", (("step", "native"),), openmp=False),
+    Way("ours, native step", "ours", "int8", (("step", "native"),), openmp=False),
+    Way("ours, PyTorch step", "ours", "float32", (("step", "torch"),)),
+    Way("ours, PyTorch step", "ours", "bfloat16", (("step", "torch"),)),
+    Way("transformers, dynamic cache", "library", "float32", (("cache", "dynamic"),)),
+    Way("transformers, dynamic cache", "library", "bfloat16", (("cache", "dynamic"),)),
+    Way("transformers, static cache", "library", "float32", (("cache", "static"),)),
+    Way("transformers, compiled", "library", "float32", (("cache", "compiled"),), slow=True),
+    Way("CTranslate2", "ctranslate", "float32"),
+    Way("CTranslate2", "ctranslate", "int8"),
+    Way("llama.cpp", "llama", "float32"),
+    Way("llama.cpp", "llama", "bfloat16"),
+)
+REFERENCE = next(path for path in PATHS if path.name == "transformers, dynamic cache, float32")
+
+
+@dataclass
+class Seat:
+    """A path at work: one worker for each wait policy that is in question."""
+
+    path: Way
+    workers: dict[str, Worker]
+    chosen: dict[int, str]  # batch -> policy
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    args = parser().parse_args(arguments)
+    return verbs.guarded(lambda: run(args))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS, metavar="NAME")
+    made.add_argument("--batches", nargs="+", type=int, default=[1, 32], metavar="N")
+    made.add_argument("--threads", nargs="+", type=int, default=[1, 2], metavar="N")
+    made.add_argument("--tokens", type=int, default=512, help="new tokens a row (default 512)")
+    made.add_argument("--repeats", type=int, default=5, help="rounds (default 5)")
+    made.add_argument("--full", action="store_true", help="also paths that take a minute to compile")
+    made.add_argument("--weights", action="append", default=[], metavar="NAME=FOLDER", help="weights of a model")
+    made.add_argument("--data", type=Path, default=Path("data/folk"), help="where prompts come from")
+    made.add_argument("-o", "--output", type=Path, default=results.BENCHMARKS / "decoding.json")
+    return made
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure everything and write the result."""
+    paths = [path for path in PATHS if args.full or not path.slow]
+    print(cost_text(cost_seconds(args, paths)), file=sys.stderr)
+    given = dict(weights.read_option(text) for text in args.weights)
+    prompts = weights.prompts(args.data, max(args.batches), PROMPT_TOKENS)
+    settings = {"tokens": args.tokens, "prompt_tokens": PROMPT_TOKENS, "repeats": args.repeats, "sampling": "greedy"}
+    recorder = results.Recorder("decoding", settings=settings, data_digest=results.data_digest(args.data))
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in args.models:
+            chosen = weights.choose(name, given, Path(scratch))
+            recorder.config_digests[name] = configuration.digest(chosen.config)
+            recorder.settings.setdefault("weights", {})[name] = chosen.source
+            for threads in args.threads:
+                _measure(recorder, chosen, threads, paths, prompts, args)
+    result = recorder.result()
+    print(table(result), file=sys.stderr)
+    recorder.write(args.output)
+    return 0
+
+
+def cost_seconds(args: argparse.Namespace, paths: Sequence[Way]) -> float:
+    """About how long the measurement takes."""
+    seconds = 0.0
+    for name in args.models:
+        single, many = EXPECTED[name]
+        for threads in args.threads:
+            policies = 2 if threads > 1 else 1
+            seconds += START_SECONDS * len(paths) * policies / max(1, machine.n_cores())
+            for batch in args.batches:
+                speed = single if batch == 1 else many
+                tokens = args.tokens * args.repeats + TRIAL_TOKENS * (policies + 1)
+                seconds += sum(batch * tokens / (speed * _advantage(path)) for path in paths)
+    return seconds
+
+
+def cost_text(seconds: float) -> str:
+    """The line printed before measuring."""
+    return f"this takes about {max(1, round(seconds / 60))} min on an idle machine of this kind"
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result for people: one line a path, one block a model, batch and thread count."""
+    lines = []
+    for model, threads, batch in _blocks(result):
+        lines += ["", f"{model}, batch {batch}, {threads} threads: tokens/s, and ours over it at its precision class"]
+        rows = results.select(result, model=model, threads=threads, batch=batch, quantity="speed")
+        for row in rows:
+            lines.append(f"  {row['path']:40} {results.row_text(row):>26}  {_ratio_text(rows, row)}")
+    return "\n".join(lines)
+
+
+def best_of_ours(rows: Sequence[results.Row], precision: str) -> results.Row | None:
+    """Our fastest path whose numbers are of the same class: float32 with float32, bfloat16 and int8 together."""
+    ours = [r for r in rows if r["engine"].startswith("ours") and "repeats" in r and same_class(r, precision)]
+    return max(ours, key=lambda row: statistics.median(row["repeats"]), default=None)
+
+
+def same_class(row: results.Row, precision: str) -> bool:
+    """float32 is compared with float32; bfloat16 and int8 are compared with one another."""
+    return bool((row["precision"] == "float32") == (precision == "float32"))
+
+
+# --- one model, one thread count -------------------------------------------------------------------------------------
+
+
+def _measure(
+    recorder: results.Recorder,
+    chosen: Weights,
+    threads: int,
+    paths: Sequence[Way],
+    prompts: list[list[int]],
+    args: argparse.Namespace,
+) -> None:
+    keys = {"model": chosen.name, "threads": threads}
+    with ExitStack() as stack:
+        seats = list(_start(recorder, chosen, threads, paths, keys, args.batches, stack))
+        for batch in args.batches:
+            _choose_policies(seats, prompts[:batch])
+            _rounds(recorder, seats, prompts[:batch], {**keys, "batch": batch}, args)
+        if threads == min(args.threads):
+            _agreement(recorder, seats, prompts[: max(args.batches)], keys, chosen, args.tokens)
+
+
+def _start(
+    recorder: results.Recorder,
+    chosen: Weights,
+    threads: int,
+    paths: Sequence[Way],
+    keys: dict[str, Any],
+    batches: Sequence[int],
+    stack: ExitStack,
+) -> Iterator[Seat]:
+    """Start all workers, then wait for each; those that cannot run are recorded."""
+    started = [(path, _workers(path, chosen, threads, stack)) for path in paths]
+    for path, workers in started:
+        try:
+            for worker in workers.values():
+                worker.begin()
+        except Absent as reason:
+            for batch in batches:
+                recorder.not_run(str(reason), **_speed_keys(path, {**keys, "batch": batch}))
+            print(f"{chosen.name}, {threads} threads: {path.name}: not run: {reason}", file=sys.stderr)
+            continue
+        yield Seat(path, workers, {})
+
+
+def _workers(path: Way, chosen: Weights, threads: int, stack: ExitStack) -> dict[str, Worker]:
+    policies = ("active", "passive") if path.openmp and threads > 1 else ("passive",)
+    settings = {"folder": str(chosen.folder.resolve()), "threads": threads, "precision": path.precision}
+    return {
+        policy: stack.enter_context(
+            Worker(
+                f"benchmarks.peers.{path.module}",
+                {**settings, **dict(path.settings)},
+                {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": policy},
+            )
+        )
+        for policy in policies
+    }
+
+
+def _choose_policies(seats: Sequence[Seat], prompts: list[list[int]]) -> None:
+    """A short trial of each policy, the first one of each worker to warm it up."""
+    for seat in seats:
+        seconds: dict[str, float] = {}
+        for policy, worker in seat.workers.items():
+            worker.ask("generate", prompts=prompts, n=TRIAL_TOKENS)
+            if len(seat.workers) > 1:
+                seconds[policy] = worker.ask("generate", prompts=prompts, n=TRIAL_TOKENS)["seconds"]
+        seat.chosen[len(prompts)] = min(seconds, key=lambda policy: seconds[policy], default="passive")
+
+
+def _rounds(
+    recorder: results.Recorder,
+    seats: Sequence[Seat],
+    prompts: list[list[int]],
+    keys: dict[str, Any],
+    args: argparse.Namespace,
+) -> None:
+    """Every path once a round."""
+    batch = len(prompts)
+    speeds: dict[str, list[float]] = {seat.path.name: [] for seat in seats}
+    peaks: dict[str, float] = {}
+    for number in range(args.repeats):
+        for seat in seats:
+            answer = seat.workers[seat.chosen[batch]].ask("generate", prompts=prompts, n=args.tokens)
+            made = {len(row) for row in answer["value"]}
+            assert made == {args.tokens}, f"{seat.path.name} made {made} tokens, not {args.tokens}"
+            speeds[seat.path.name].append(batch * args.tokens / answer["seconds"])
+            peaks[seat.path.name] = answer["peak_mib"]
+        print(f"{keys}: round {number + 1} of {args.repeats}", file=sys.stderr)
+    for seat in seats:
+        policy = seat.chosen[batch] if len(seat.workers) > 1 else None
+        extra = {"wait_policy": policy, "about": seat.workers[seat.chosen[batch]].about}
+        keys_here = _speed_keys(seat.path, keys)
+        recorder.measured(speeds[seat.path.name], "tokens/s", **keys_here, peak_mib=peaks[seat.path.name], **extra)
+
+
+def _speed_keys(path: Way, keys: dict[str, Any]) -> dict[str, Any]:
+    return {**keys, "quantity": "speed", "path": path.name, "engine": path.engine, "precision": path.precision}
+
+
+# --- do they compute the same? ---------------------------------------------------------------------------------------
+
+
+def _agreement(
+    recorder: results.Recorder,
+    seats: Sequence[Seat],
+    prompts: list[list[int]],
+    keys: dict[str, Any],
+    chosen: Weights,
+    tokens: int,
+) -> None:
+    reference = next((seat for seat in seats if seat.path == REFERENCE), None)
+    for seat in seats:
+        here = {**keys, "quantity": "agreement", "path": seat.path.name, "precision": seat.path.precision}
+        if reference is None:
+            recorder.not_run("the reference, transformers in float32, did not run", **here)
+            continue
+        try:
+            difference = largest_difference(_ask(seat, "logits", prompts), _ask(reference, "logits", prompts))
+        except Absent as reason:
+            recorder.not_run(str(reason), **here)
+            continue
+        extra: dict[str, Any] = {"equal_rows": None, "common_tokens": None}
+        if chosen.is_trained:
+            ours, theirs = (_ask(one, "generate", prompts, n=tokens) for one in (seat, reference))
+            extra = common_beginnings(ours, theirs)
+        recorder.measured([difference], "largest difference of logits", **here, **extra)
+
+
+def _ask(seat: Seat, method: str, prompts: list[list[int]], **arguments: int) -> Any:
+    worker = next(iter(seat.workers.values()))
+    return worker.ask(method, prompts=prompts, **arguments)["value"]
+
+
+def largest_difference(ours: list[list[float]], theirs: list[list[float]]) -> float:
+    """The largest absolute difference of two (rows, V) arrays of logits."""
+    return max(abs(a - b) for x, y in zip(ours, theirs, strict=True) for a, b in zip(x, y, strict=True))
+
+
+def common_beginnings(ours: list[list[int]], theirs: list[list[int]]) -> dict[str, float]:
+    """Share of rows that are equal up to the reference's end of tune, and the mean length of the common beginning."""
+    wanted = [row[: row.index(EOS) + 1] if EOS in row else row for row in theirs]
+    common = [_common(a, b) for a, b in zip(ours, wanted, strict=True)]
+    equal = [n == len(row) for n, row in zip(common, wanted, strict=True)]
+    return {"equal_rows": sum(equal) / len(equal), "common_tokens": statistics.mean(common)}
+
+
+def _common(a: list[int], b: list[int]) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def _blocks(result: dict[str, Any]) -> list[tuple[str, int, int]]:
+    rows = results.select(result, quantity="speed")
+    return list(dict.fromkeys((row["model"], row["threads"], row["batch"]) for row in rows))
+
+
+def _ratio_text(rows: Sequence[results.Row], row: results.Row) -> str:
+    if "not_run" in row:
+        return row["not_run"]
+    ours = best_of_ours(rows, row["precision"])
+    if ours is None or row["engine"].startswith("ours"):
+        return ""
+    return f"ours x{results.spread_text(results.ratio(ours, row), 2)} ({ours['path']})"
+
+
+def _advantage(path: Way) -> float:
+    """How many times transformers' speed a path is expected to have."""
+    return {"ours": 3.0, "library": 1.0, "ctranslate": 3.0, "llama": 3.5}[path.module]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""This project's decoding engine, with the PyTorch step or the native one."""
+
+from typing import Any
+
+import torch
+
+from benchmarks.peers import Absent
+from symbolic import models
+from symbolic.decode import engine, native
+from symbolic.decode.sampling import Sampling
+from symbolic.errors import UserError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class Ours:
+    """`step` is torch or native; `precision` float32, bfloat16 or (native) int8."""
+
+    def __init__(self, folder: str, threads: int, precision: str, step: str) -> None:
+        torch.set_num_threads(threads)
+        if step == "torch":
+            self.model: Any = models.load(folder, "cpu", DTYPES[precision])[0]
+            self.about = {"path": "torch", **models.paths(self.model)}
+        else:
+            try:
+                loaded = models.load(folder, "cpu", torch.float32)[0]
+                self.model = native.NativeModel(loaded, weights=precision, threads=threads)
+            except UserError as error:
+                raise Absent(str(error)) from error
+            self.about = {"path": self.model.path}
+
+    def generate(self, prompts: list[list[int]], n: int) -> list[list[int]]:
+        """n new tokens after each prompt, greedily, end of tune or not."""
+        tunes = engine.generate(
+            self.model,
+            prompts,
+            max_new_tokens=n,
+            n_tokens=self.model.config.vocab_size,
+            eos=None,
+            sampling=Sampling(temperature=0),
+            batch_size=len(prompts),
+        )
+        return [tune.tokens for tune in tunes]
+
+    @torch.inference_mode()
+    def logits(self, prompts: list[list[int]]) -> list[list[float]]:
+        """Scores after the last token of each prompt (equally long)."""
+        tokens, dtype = torch.tensor(prompts), next(self.model.parameters()).dtype
+        state = self.model.new_state(len(prompts), tokens.shape[1], dtype, "cpu")
+        lengths = torch.full((len(prompts),), tokens.shape[1])
+        return list(self.model.prefill(tokens, lengths, state).float().tolist())
+
+
+def make(**settings: Any) -> Ours:
+    """The worker's object."""
+    return Ours(**settings)

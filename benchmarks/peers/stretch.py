@@ -1,0 +1,101 @@
+"""One of our models at any length: prefill of T tokens, and steps from a state that holds T tokens already.
+
+The weights are random and, for GPT-2, positions are as many as asked for: neither changes what a step costs. A state of
+T tokens is made by saying so (lengths = T) instead of reading T tokens; its numbers are zeros, whose products cost as
+much as others'.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.peers import Absent
+from symbolic import config as configuration
+from symbolic import models
+from symbolic.config import GPT2Config
+from symbolic.decode import native
+from symbolic.errors import UserError
+from symbolic.models import costs
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class Stretch:
+    """A model with room for `positions` tokens."""
+
+    def __init__(
+        self, config: str, threads: int, precision: str, step: str, positions: int, device: str = "cpu"
+    ) -> None:
+        import dataclasses
+
+        torch.set_num_threads(threads)
+        shape = configuration.load(Path(config)).model
+        if isinstance(shape, GPT2Config):
+            shape = dataclasses.replace(shape, n_positions=max(positions + 1, shape.n_positions))
+        torch.manual_seed(0)
+        self.shape, self.device = shape, torch.device(device)
+        self.dtype = DTYPES["float32" if step == "native" else precision]
+        self.model: Any = models.build(shape).to(self.device, self.dtype).eval()
+        if step == "native":
+            try:
+                self.model = native.NativeModel(self.model, weights=precision, threads=threads)
+            except UserError as error:
+                raise Absent(str(error)) from error
+        self.about = {"path": getattr(self.model, "path", "torch") if step == "native" else "torch"}
+
+    @torch.inference_mode()
+    def prefill(self, batch: int, tokens: int) -> dict[str, float]:
+        """Seconds to read `tokens` ids in each of `batch` rows."""
+        ids = torch.randint(3, 200, (batch, tokens), device=self.device)
+        lengths = torch.full((batch,), tokens, device=self.device)
+        state = self.model.new_state(batch, tokens, self.dtype, self.device)
+        began = time.perf_counter()
+        self.model.prefill(ids, lengths, state)
+        return {"seconds": self._since(began), "state_bytes": _state_bytes(state)}
+
+    @torch.inference_mode()
+    def step(self, batch: int, tokens: int, n: int) -> dict[str, float]:
+        """Seconds of n steps from a state of `tokens` tokens a row, after one that warms up."""
+        state = self.model.new_state(batch, tokens + n + 1, self.dtype, self.device)
+        _pretend(state, tokens)
+        pending = torch.full((batch,), 3, device=self.device)
+        self.model.step(pending, state)
+        began = time.perf_counter()
+        for _ in range(n):
+            pending = self.model.step(pending, state).argmax(-1)
+        return {"seconds": self._since(began), "state_bytes": costs.state_bytes(self.shape, tokens, _itemsize(state))}
+
+    def _since(self, began: float) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - began
+
+
+def make(**settings: Any) -> Stretch:
+    """The worker's object."""
+    return Stretch(**settings)
+
+
+def _pretend(state: Any, tokens: int) -> None:
+    """Say that each row holds `tokens` tokens; a recurrent state does not count them."""
+    lengths = getattr(state, "lengths", None)
+    if isinstance(lengths, Tensor):
+        lengths.fill_(tokens)
+    if hasattr(state, "filled"):
+        state.filled = tokens
+
+
+def _tensors(state: Any) -> list[Tensor]:
+    parts = getattr(state, "parts", None) or [value for value in vars(state).values() if isinstance(value, Tensor)]
+    return [part for part in parts if part.is_floating_point()]
+
+
+def _state_bytes(state: Any) -> int:
+    return sum(part.numel() * part.element_size() for part in _tensors(state))
+
+
+def _itemsize(state: Any) -> int:
+    return _tensors(state)[0].element_size()

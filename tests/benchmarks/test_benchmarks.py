@@ -1,0 +1,136 @@
+"""Benchmarks: the cost is told before measuring, classes of precision, tables, varied corpora. Nothing is timed."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import decoding, preparing, readme, scaling, training, weights
+from experiments import results
+from symbolic.data import notation
+from symbolic.errors import UserError
+
+
+def speed_row(path: str, repeats: list[float], **extra: Any) -> results.Row:
+    engine, precision = path.rsplit(", ", 1)
+    keys = {"model": "gpt2-6m", "threads": 1, "batch": 1, "quantity": "speed", **extra}
+    return {**keys, "path": path, "engine": engine, "precision": precision, "unit": "tokens/s", "repeats": repeats}
+
+
+def decoding_result() -> dict[str, Any]:
+    made = results.Recorder("decoding", settings={}).result()
+    absent = speed_row("llama.cpp, bfloat16", [1.0])
+    del absent["repeats"], absent["unit"]
+    made["rows"] = [
+        speed_row("ours, native step, float32", [1600.0, 1500.0]),
+        speed_row("ours, native step, bfloat16", [3300.0, 3100.0]),
+        speed_row("ours, native step, int8", [4000.0, 4400.0]),
+        speed_row("transformers, dynamic cache, float32", [400.0, 300.0]),
+        speed_row("CTranslate2, float32", [1000.0, 1000.0]),
+        speed_row("CTranslate2, int8", [2000.0, 2000.0]),
+        {**absent, "not_run": "the package llama_cpp is not installed"},
+    ]
+    return made
+
+
+@pytest.mark.parametrize("module", [decoding, training, preparing])
+def test_the_cost_is_an_estimate_of_the_work(module: Any) -> None:
+    small = module.parser().parse_args(["--repeats", "1"])
+    large = module.parser().parse_args(["--repeats", "10"])
+    assert 0 < cost(module, small) < cost(module, large)
+    assert module.cost_text(600.0).startswith("this takes about 10 min")
+
+
+def cost(module: Any, args: argparse.Namespace) -> float:
+    if module is decoding:
+        return float(module.cost_seconds(args, module.PATHS))
+    return float(module.cost_seconds(args, args.sizes) if module is preparing else module.cost_seconds(args))
+
+
+def test_float32_is_compared_with_float32_and_the_fast_modes_together() -> None:
+    rows = decoding_result()["rows"]
+    single, fast = (decoding.best_of_ours(rows, precision) for precision in ("float32", "int8"))
+    assert single is not None and single["path"] == "ours, native step, float32"
+    assert fast is not None and fast["path"] == "ours, native step, int8"
+    assert decoding.best_of_ours(rows, "bfloat16") == fast
+
+
+def test_the_decoding_table_names_what_was_not_run() -> None:
+    text = decoding.table(decoding_result())
+    line = next(line for line in text.splitlines() if "llama.cpp" in line)
+    assert "not run" in line and "llama_cpp is not installed" in line and " 0" not in line
+    line = next(line for line in text.splitlines() if "CTranslate2, int8" in line)
+    assert "x2.10 (2.00–2.20)" in line
+
+
+def test_common_beginnings_stop_at_the_end_of_the_tune() -> None:
+    end = decoding.EOS
+    theirs = [[5, 6, end, 9], [5, 6, 7, 8]]
+    ours = [[5, 6, end, 4], [5, 6, 8, 8]]
+    assert decoding.common_beginnings(ours, theirs) == {"equal_rows": 0.5, "common_tokens": 2.5}
+    assert decoding.largest_difference([[1.0, 2.0]], [[1.5, 2.25]]) == 0.5
+
+
+def test_ways_of_training_that_take_minutes_are_left_to_full() -> None:
+    left_out = {way.name for way, reason in training.ways("mamba", full=False) if reason}
+    assert "library with mambapy, plain loop, compiled" in left_out and "ours, compiled" not in left_out
+    assert [reason for _, reason in training.ways("mamba", full=True) if reason] == []
+
+
+def test_varied_tunes_are_tunes_and_differ() -> None:
+    text = 'M:4/4\nL:1/8\nK:D\n|:"D"d2fd A2d2|[K:G]g2!fine!bg (3ded d2:|\n'
+    made = list(preparing.varied([text], 6, seed=1))
+    assert made[0] == f"X:1\n{text}" and len({tune.partition("K:")[2] for tune in made}) == 6
+    for number, tune in enumerate(made, start=1):
+        assert tune.startswith(f"X:{number}\n")
+        assert len(notation.parse(tune).voices[0].events) == len(notation.parse(text).voices[0].events)
+    assert made == list(preparing.varied([text], 6, seed=1))
+
+
+def test_curves_are_measured_from_their_cheap_end() -> None:
+    found = [p.tokens for p in scaling.points([512, 128], [1]) if (p.quantity, p.line) == ("step", "length")]
+    assert found == [128, 512]
+
+
+def test_crossover_is_interpolated_on_logarithmic_axes() -> None:
+    assert scaling.crossover([100, 400], [2.0, 2.0], [1.0, 4.0]) == pytest.approx(200)
+    assert scaling.crossover([100, 400], [2.0, 2.0], [1.0, 1.0]) is None
+    assert scaling.crossover([100, 400], [1.0, 1.0], [2.0, 2.0]) is None  # faster throughout: nothing is crossed
+
+
+def test_readme_table_is_rewritten_between_the_markers(tmp_path: Path) -> None:
+    results.write(tmp_path / "decoding.json", decoding_result())
+    table = readme.section(tmp_path)
+    text = f"# Title\n\n{readme.BEGIN}\nold\n{readme.END}\n\nrest\n"
+    once = readme.replaced(text, table)
+    assert "old" not in once and once.startswith("# Title\n") and once.endswith("\nrest\n")
+    assert readme.replaced(once, table) == once
+    line = next(line for line in once.splitlines() if line.startswith("| gpt2-6m, batch 1 | 1 | float32"))
+    assert "1.55 (1.50–1.60)" in line and "4.50 (4.00–5.00)" in line  # over CTranslate2, over transformers
+    assert "`python -m benchmarks.training` | not run" in once
+
+
+def test_readme_without_a_place_is_left_alone() -> None:
+    with pytest.raises(UserError, match="no place for the table"):
+        readme.replaced("# Title\n", "table")
+
+
+def test_weights_option_and_random_weights(tmp_path: Path) -> None:
+    assert weights.read_option("gpt2-6m=runs/x") == ("gpt2-6m", Path("runs/x"))
+    with pytest.raises(UserError, match="NAME=FOLDER"):
+        weights.read_option("runs/x")
+    chosen = weights.choose("gpt2-debug", {}, tmp_path)
+    assert not chosen.is_trained and (chosen.folder / "model.safetensors").exists()
+    again = weights.choose("gpt2-debug", {"gpt2-debug": chosen.folder}, tmp_path / "copies")
+    assert again.is_trained and again.folder != chosen.folder
+    with pytest.raises(UserError, match="has not the shape"):
+        weights.choose("mamba-debug", {"mamba-debug": chosen.folder}, tmp_path / "others")
+
+
+def test_results_end_stdout_in_one_line_of_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recorder = results.Recorder("x")
+    recorder.measured([1.0], "s")
+    recorder.write(tmp_path / "x.json")
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["name"] == "x"

@@ -1,0 +1,83 @@
+"""Result files: what they must hold, 'not run', ratios round by round."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments import results
+from symbolic.errors import UserError
+
+
+def made(**extra: Any) -> dict[str, Any]:
+    recorder = results.Recorder("speed", seed=3, settings={"tokens": 8}, config_digests={"a": "00"})
+    recorder.measured([100.0, 110.0, 90.0], "tokens/s", path="ours")
+    recorder.measured([50.0, 44.0, 60.0], "tokens/s", path="peer")
+    recorder.not_run("the package peer2 is not installed", path="peer2")
+    return {**recorder.result(), **extra}
+
+
+def test_a_result_carries_where_it_comes_from(tmp_path: Path) -> None:
+    path = tmp_path / "speed.json"
+    results.write(path, made())
+    found = results.read(path)
+    assert {"commit", "cpu", "torch"} <= set(found["machine"])
+    assert found["seed"] == 3 and found["versions"]["torch"] and found["config_digests"] == {"a": "00"}
+    assert found["rows"][0]["repeats"] == [100.0, 110.0, 90.0]
+
+
+def test_ratio_is_taken_round_by_round() -> None:
+    ours, peer = made()["rows"][:2]
+    spread = results.ratio(ours, peer)
+    assert spread == results.Spread(2.0, 1.5, 2.5)  # 100/50, 110/44, 90/60
+
+
+def test_what_is_absent_is_not_run_and_never_zero() -> None:
+    ours, _, absent = made()["rows"]
+    assert absent["not_run"] == "the package peer2 is not installed" and "repeats" not in absent
+    assert results.ratio(ours, absent) is None
+    assert results.row_text(absent) == results.row_text(None) == "not run"
+
+
+def test_spread_text_and_overlap() -> None:
+    assert results.spread_text(results.spread([1200.0, 1500.0, 1300.0])) == "1,300 (1,200–1,500)"
+    assert results.spread_text(results.spread([2.0]), 2) == "2.00"
+    assert results.Spread(5, 4, 6).overlaps(results.Spread(7, 6, 8))
+    assert not results.Spread(5, 4, 6).overlaps(results.Spread(8, 7, 9))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rows": [{"path": "x"}]}, "row 0 must have either"),
+        ({"rows": [{"repeats": [1.0], "not_run": "why"}]}, "row 0 must have either"),
+        ({"rows": [{"repeats": []}]}, "row 0 has no repeats"),
+        ({"format": 2}, "format is 2"),
+    ],
+)
+def test_faulty_results_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        results.write(tmp_path / "x.json", made(**change))
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_find_and_select() -> None:
+    result = made()
+    assert results.find(result, path="peer") == result["rows"][1]
+    assert results.find(result, path="nobody") is None
+    assert len(results.select(result, unit="tokens/s")) == 2
+
+
+def test_numbers_that_are_not_finite_are_not_results() -> None:
+    with pytest.raises(AssertionError):
+        results.Recorder("x").measured([float("nan")], "s")
+
+
+def test_data_digest_changes_with_the_data(tmp_path: Path) -> None:
+    assert results.data_digest(tmp_path) is None
+    (tmp_path / "tunes").mkdir()
+    for split in ("train", "valid", "test"):
+        (tmp_path / "tunes" / f"{split}.jsonl").write_text(split)
+    before = results.data_digest(tmp_path)
+    (tmp_path / "tunes" / "test.jsonl").write_text("other")
+    assert before and results.data_digest(tmp_path) != before
