@@ -172,10 +172,14 @@ def _write_page(trained: list[Writer], shown_tables: list[tables.Table], shown: 
         FOLDER / "report.html",
         title="Quickstart: GPT-2 and Mamba-2 on folk tunes",
         intro=(
-            f"Two language models of matched size ({sizes} parameters) read "
-            f"the same {n_tokens:,} tokens of ABC notation with the same loop, then each wrote {N_TUNES} tunes. "
-            "They are measured beside human tunes that neither has seen, and beside noise made of those.\n\n"
-            "One tune of each model can be heard: the longest whose bars all fit the metre and that copies no phrase."
+            f"Two language models of matched size ({sizes} parameters) read the same {n_tokens:,} tokens of ABC "
+            f"notation with the same loop, then each wrote {N_TUNES} tunes; so did the models of the package, "
+            "which read far more. All are measured beside human tunes that none has seen, and beside noise made of "
+            "those.\n\n"
+            "A million tokens is what a few minutes of two cores allow: the curves below are still falling, and what "
+            "they show is who learns faster at first, not who is better in the end.\n\n"
+            "Of each model the best of its tunes can be heard: the first in the order of those that parse, whose bars "
+            "all fit the metre, that copy no phrase, and that are long. Its badges say how far that went."
         ),
         curves=[curve for writer in trained for curve in cards.run_curves(writer.folder, writer.name)],
         tables=shown_tables,

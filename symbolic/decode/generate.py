@@ -9,6 +9,9 @@ text does not parse is written too, with its text as it is after a line `% unpar
 --musicxml write one file a tune into the folders FILE_midi and FILE_musicxml beside FILE.abc. Without -o the tunes go
 to standard output.
 
+With --constrain every tune parses and every bar is full, as `evaluate` counts bars; a tune that nears --max-tokens is
+led to an end. Tunes then have one voice and a metre, and symbolic.decode.automaton lists what else they leave out.
+
 The same seed gives the same tunes whatever the batch size, and the first n of a larger number, in float32.
 """
 
@@ -31,6 +34,7 @@ from symbolic.decode import prompt as prompts
 from symbolic.errors import UsageError, UserError
 
 if TYPE_CHECKING:
+    from symbolic.decode.automaton import Automaton
     from symbolic.decode.engine import Generated
     from symbolic.decode.sampling import Sampling
     from symbolic.tokens import Tokenizer
@@ -103,6 +107,7 @@ def _add_sampling_arguments(group: Any) -> None:
     group.add_argument("--top-k", type=int, default=0, help="the k likeliest tokens (default 0: off)")
     group.add_argument("--top-p", type=float, default=1.0, help="the likeliest tokens of mass p (default 1: off)")
     group.add_argument("--min-p", type=float, default=0.0, help="tokens p times as likely as the best (default 0: off)")
+    group.add_argument("--constrain", action="store_true", help="only what parses and fills its bars")
     group.add_argument("--max-tokens", type=int, default=MAX_TOKENS, help=f"of one tune (default {MAX_TOKENS})")
 
 
@@ -117,13 +122,21 @@ def run(args: argparse.Namespace) -> int:
     """Generate, write, report; returns the exit status."""
     _check(args)
     prompt = _prompt(args)
+    automaton = _automaton(prompt) if args.constrain else None
     from symbolic.decode.sampling import Sampling
 
     rules = Sampling(args.temperature, args.top_k, args.top_p, args.min_p)
     source = load_source(args.model, args.device, args.dtype, args.threads)
     started = time.monotonic()
     generated, n_tokens = generate_tunes(
-        source, prompt, rules, n=args.n, seed=args.seed, max_tokens=args.max_tokens, batch_size=args.batch_size
+        source,
+        prompt,
+        rules,
+        n=args.n,
+        seed=args.seed,
+        max_tokens=args.max_tokens,
+        batch_size=args.batch_size,
+        automaton=automaton,
     )
     seconds = time.monotonic() - started
     tunes = [_tune(source.tokenizer, tune, f"{source.name} {args.seed}") for tune in generated]
@@ -157,7 +170,7 @@ def load_source(target: str, device: str = "auto", dtype: str = "float32", threa
             f"{folder}: the tokenizer has {tokenizer.n_tokens} ids and the model {model.config.vocab_size}. "
             "They are not of one run: copy both from it again."
         )
-    name = str(record.get("config", {}).get("name") or folder.name)
+    name = folder.name if folder in runs.ready_made() else str(record.get("config", {}).get("name") or folder.name)
     return Source(folder, name, [_term(term) for term in record.get("terms", [])], model.eval(), tokenizer)
 
 
@@ -170,11 +183,15 @@ def generate_tunes(
     seed: int = 0,
     max_tokens: int = MAX_TOKENS,
     batch_size: int = 32,
+    automaton: "Automaton | None" = None,
 ) -> tuple[list["Generated"], int]:
-    """n tunes that begin with the prompt, and how many tokens were drawn for them, header lines included."""
-    from symbolic.decode import engine
+    """n tunes that begin with the prompt, and how many tokens were drawn for them, header lines included; with an
+    automaton, tunes that it accepts."""
+    from symbolic.decode import constraint, engine
 
     tokenizer = source.tokenizer
+    vocab_size = source.model.config.vocab_size
+    mask = constraint.Constraint(tokenizer, automaton, vocab_size=vocab_size) if automaton else None
     progress = _Progress(n)
     settings: dict[str, Any] = {
         "sampling": rules,
@@ -183,6 +200,7 @@ def generate_tunes(
         "n_tokens": tokenizer.n_tokens,
         "batch_size": batch_size,
         "on_block": progress.add_tokens,
+        "mask": mask,
     }
     line_ends = {id for id in range(tokenizer.n_tokens) if b"\n" in tokenizer.token_bytes(id)}
 
@@ -198,6 +216,8 @@ def generate_tunes(
         return [prompts.line_of(tokenizer, tune.tokens) for tune in drawn]
 
     beginnings = prompts.prefixes(prompt, n, draw_line)
+    if mask is not None:
+        mask.limit(max_tokens, engine.context_limit(source.model))
     tunes = engine.generate(
         source.model,
         _encoded(tokenizer, beginnings),
@@ -213,7 +233,7 @@ def abc_file(tunes: list[Tune], source: Source, prompt: prompts.Prompt, args: ar
     """The whole .abc file: comment lines on what made it, then each tune after an empty line."""
     settings = (
         f"temperature {args.temperature:g}, top-k {args.top_k}, top-p {args.top_p:g}, min-p {args.min_p:g}, "
-        f"at most {args.max_tokens} tokens, {args.dtype}"
+        f"at most {args.max_tokens} tokens, {args.dtype}" + (", constrained" if args.constrain else "")
     )
     head = [f"model {source.name}", f"seed {args.seed}, {settings}"]
     head += [f"prompt {prompt.text}"] if prompt.text else []
@@ -251,6 +271,13 @@ def _prompt(args: argparse.Namespace) -> prompts.Prompt:
     if any(value is not None for value in (args.metre, args.key, args.first_bars)):
         raise UsageError("give either --prompt, or --metre, --key and --first-bars.")
     return prompts.read_prompt(args.prompt)
+
+
+def _automaton(prompt: prompts.Prompt) -> "Automaton":
+    """The rules of --constrain for tunes that begin so; UserError where no right tune does."""
+    from symbolic.decode.constraint import prompted
+
+    return prompted(prompt)
 
 
 def _encoded(tokenizer: "Tokenizer", texts: list[str]) -> list[list[int]]:
@@ -292,6 +319,10 @@ def _write(args: argparse.Namespace, tunes: list[Tune], text: str) -> None:
         _write_folder(args.output, "midi", "mid", tunes, write_midi)
     if args.musicxml:
         _write_folder(args.output, "musicxml", "musicxml", tunes, _write_musicxml)
+    for kind, is_asked in (("midi", args.midi), ("musicxml", args.musicxml)):
+        older = args.output.with_name(f"{args.output.stem}_{kind}")
+        if older.is_dir() and not is_asked:
+            print(f"{older} holds files of earlier tunes; --{kind} would replace it.", file=sys.stderr)
 
 
 def _write_folder(
