@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 DEFAULT_INSTRUMENT = "violin"
 DEFAULT_LOUDNESS_LUFS = -18.0  # ReplayGain 2's reference: leaves room for the peaks of a solo instrument
 MAX_SECONDS = 20 * 60.0
+MAX_TRANSPOSE = 127  # semitones, MIDI's whole range
 MAX_ABC_BYTES = 64 * 2**20
 TAIL_SECONDS = 3.0  # after the last event, for release and reverberation
 _MIDI_SUFFIXES = (".mid", ".midi")
@@ -139,7 +140,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--soundfont", type=Path, metavar="FILE", help="a .sf2 file (default: TimGM6mb of pretty_midi)")
     parser.add_argument(
-        "--record", action="store_true", help="write OUT.json beside the audio: levels, hashes, options"
+        "--record", action="store_true", help="write OUT.wav.json beside OUT.wav: levels, hashes, options"
     )
     parser.add_argument("--json", action="store_true", help="print the records as JSON in the last line")
 
@@ -250,7 +251,7 @@ def _text(source: Path, data: bytes) -> str:
 def _check(target: Path, recipe: Recipe) -> None:
     """Fail before the work, not after it, on what holds for every tune."""
     from audio_bridge import audio, instruments, soundfonts, synthesis
-    from symbolic.data.midi import microseconds
+    from symbolic.data.midi import MAX_QPM, MIN_QPM
 
     audio.check_format(target, recipe.sample_rate, recipe.sample_format)
     _check_folder(target)
@@ -258,14 +259,16 @@ def _check(target: Path, recipe: Recipe) -> None:
     synthesis.available(recipe.backend)
     if recipe.instrument is not None:
         instruments.program(recipe.instrument)
-    if recipe.tempo_qpm is not None:
-        microseconds(recipe.tempo_qpm)
+    if recipe.tempo_qpm is not None and not MIN_QPM <= recipe.tempo_qpm <= MAX_QPM:
+        raise UsageError(f"--tempo {recipe.tempo_qpm:g} cannot be played; choose {MIN_QPM:g} to {MAX_QPM:g}.")
+    if abs(recipe.transpose) > MAX_TRANSPOSE:
+        raise UsageError(f"--transpose {recipe.transpose}: choose {-MAX_TRANSPOSE} to {MAX_TRANSPOSE} semitones.")
 
 
 def _check_folder(target: Path) -> None:
     """The folder may be made, but not through a file."""
     if target.is_dir():
-        raise UserError(f"{target} is a folder; name a file such as {target / 'tune.wav'}.")
+        raise UsageError(f"{target} is a folder; name a file such as {target / 'tune.wav'}.")
     folder = next((parent for parent in target.absolute().parents if parent.exists()), None)
     if folder is None or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"cannot write {target}: {folder} is no folder that can be written. Choose another with -o.")
@@ -384,7 +387,7 @@ def _report(rendering: Rendering, record: bool) -> None:
     limited = " (the peak sets the level)" if rendering.limited_by_peak else ""
     print(f"{rendering.path}  {rendering.seconds:.1f} s, {loudness}{peak}{limited}  {rendering.title}".rstrip())
     if record:
-        write_json(Path(rendering.path).with_suffix(".json"), asdict(rendering))
+        write_json(f"{rendering.path}.json", asdict(rendering))  # with its ending: OUT.mp3 and OUT.wav may both be
 
 
 def _show_progress(number: int, total: int) -> None:

@@ -74,25 +74,23 @@ def save(
 
 def verify(folder: Path) -> dict[str, Any]:
     """The record of a whole checkpoint; UserError names the file that is absent, cut or changed."""
-    record = files.read_json(folder / RECORD)
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise UserError(f"{folder / RECORD} is not a record of this version: train again.")
-    for name, expected in record["files"].items():
-        _verify_file(folder / name, expected)
-    return record
+    try:
+        return _whole_record(folder)
+    except UserError as error:
+        raise UserError(f"{error} Copy {folder} again from where it is whole, or train again.") from error
 
 
 def newest(folder: Path, say: Callable[[str], None]) -> Path | None:
     """The newest whole checkpoint of a run, None where it has none; `say` hears of each broken one passed over."""
     found = runs.checkpoints(folder)
-    for _, path in reversed(found):
+    for position, (_, path) in reversed(list(enumerate(found))):
         try:
-            verify(path)
+            _whole_record(path)
             return path
         except UserError as error:
-            say(f"{error} Trying the checkpoint before it.")
+            say(f"{error} Trying the checkpoint before it." if position else str(error))
     if found:
-        raise UserError(f"no checkpoint in {folder} is whole. Delete {folder} and train again.")
+        raise UserError(f"no checkpoint in {folder} is whole, so it cannot be resumed. {_what_is_left(folder)}")
     return None
 
 
@@ -164,12 +162,37 @@ def _measure(path: Path) -> dict[str, Any]:
     return {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
 
 
-def _verify_file(path: Path, expected: dict[str, Any]) -> None:
-    mend = "Use another checkpoint of the run, or --resume, which falls back to the one before."
+def _whole_record(folder: Path) -> dict[str, Any]:
+    """The record of a checkpoint whose files are those written; the UserError says what is wrong, not what to do."""
+    path = folder / RECORD
     if not path.is_file():
-        raise UserError(f"{path} is missing. {mend}")
+        raise UserError(f"{path} is missing.")
+    try:
+        record = files.read_json(path)
+    except UserError as error:
+        raise UserError(f"{path} is cut or damaged: it is not whole JSON.") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise UserError(f"{path} is not a record of this version.")
+    for name, expected in record["files"].items():
+        _verify_file(folder / name, expected)
+    return record
+
+
+def _what_is_left(folder: Path) -> str:
+    """What to do with a run that has no whole checkpoint."""
+    best = runs.best_folder(folder)
+    try:
+        _whole_record(best)
+    except UserError:
+        return f"Delete {folder} and train again."
+    return f"{best} is whole: `generate` takes it. To train further, start a new run in another folder."
+
+
+def _verify_file(path: Path, expected: dict[str, Any]) -> None:
+    if not path.is_file():
+        raise UserError(f"{path} is missing.")
     size = path.stat().st_size
     if size != expected["bytes"]:
-        raise UserError(f"{path} holds {size:,} bytes, but {expected['bytes']:,} were written: it is cut. {mend}")
+        raise UserError(f"{path} holds {size:,} bytes, but {expected['bytes']:,} were written: it is cut.")
     if files.sha256(path) != expected["sha256"]:
-        raise UserError(f"{path} is damaged: its SHA-256 is not the one written. {mend}")
+        raise UserError(f"{path} is damaged: its SHA-256 is not the one written.")

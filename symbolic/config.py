@@ -152,8 +152,11 @@ def load(path: Path | str, overrides: Sequence[Override] = ()) -> Config:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the configuration {path}: {_reason(error)}.{_other_configs(path)}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not a text file: give a YAML file such as configs/gpt2-debug.yaml.") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(f"cannot read the configuration {path}: {reason}.{_other_configs(path)}") from error
     return parse(text, overrides, source=str(path))
 
 
@@ -164,7 +167,7 @@ def parse(text: str, overrides: Sequence[Override] = (), source: str = "configur
         _override(tree, key, value)
     config: Config = _read_dataclass(tree, tree.root, Config, "")
     for key, message in problems(config):
-        raise UsageError(f"{tree.place(key)}: {key}: {message}")
+        raise UsageError(_blamed(tree, key, message))
     return config
 
 
@@ -248,6 +251,15 @@ class _Tree:
             key = key.rpartition(".")[0]
         return self.places.get(key, f"{self.source}:1")
 
+    def where(self, key: str) -> str:
+        """How a message about a key begins: its place and its path, which an option of the command line names."""
+        place = self.place(key)
+        return place if self.is_option(key) else f"{place}: {key}"
+
+    def is_option(self, key: str) -> bool:
+        """Whether the value is of the command line."""
+        return self.places.get(key) == f"--{key}"
+
     def see(self, key: str, node: yaml.Node) -> None:
         self.places.setdefault(key, f"{self.source}:{node.start_mark.line + 1}")
 
@@ -300,7 +312,7 @@ def _read_dataclass(tree: _Tree, node: yaml.Node, kind: Any, path: str) -> Any:
     """Read a mapping into the dataclass `kind`."""
     tree.see(path, node)
     if not isinstance(node, yaml.MappingNode):
-        raise UsageError(f"{tree.place(path)}: {path}: expected a mapping of keys, found {_found(node)}.")
+        raise UsageError(f"{tree.where(path)}: expected a mapping of keys, found {_found(node)}.")
     if kind is ModelConfig:
         kind = _family(tree, node, path)
     fields = {f.name: f for f in dataclasses.fields(kind)}
@@ -319,7 +331,7 @@ def _family(tree: _Tree, node: yaml.MappingNode, path: str) -> type[ModelConfig]
             tree.see(_join(path, "family"), key)
             if value.value in FAMILIES:
                 return FAMILIES[value.value]
-            where = f"{tree.place(_join(path, 'family'))}: {_join(path, 'family')}"
+            where = tree.where(_join(path, "family"))
             raise UsageError(f"{where}: {_found(value)} is not one of {', '.join(FAMILIES)}.")
     raise UsageError(
         f"{tree.place(path)}: the key {_join(path, 'family')!r} is missing: add one of {', '.join(FAMILIES)}."
@@ -333,7 +345,7 @@ def _named_nodes(tree: _Tree, node: yaml.MappingNode, names: list[str], path: st
         name = key.value if isinstance(key, yaml.ScalarNode) else "?"
         if not tree.places.get(_join(path, name), "").startswith("--"):
             tree.places[_join(path, name)] = f"{tree.source}:{key.start_mark.line + 1}"
-        where = f"{tree.place(_join(path, name))}: {_join(path, name)}"
+        where = tree.where(_join(path, name))
         if name not in names:
             raise UsageError(f"{where}: no such key{_nearest(name, names)}")
         if name in found:
@@ -346,7 +358,7 @@ def _read(tree: _Tree, node: yaml.Node, kind: Any, path: str) -> Any:
     """Read a node as the type of its field."""
     if kind is ModelConfig or dataclasses.is_dataclass(kind):
         return _read_dataclass(tree, node, kind, path)
-    where = f"{tree.place(path)}: {path}"
+    where = tree.where(path)
     if not isinstance(node, yaml.ScalarNode):
         raise UsageError(f"{where}: expected {_wanted(kind)}, found {_found(node)}.")
     if isinstance(kind, types.UnionType):  # `int | None`
@@ -391,6 +403,16 @@ def _read_choice(node: yaml.ScalarNode, choices: tuple[str, ...], where: str) ->
 # --- words of messages -----------------------------------------------------------------------------------------------
 
 
+def _blamed(tree: _Tree, key: str, message: str) -> str:
+    """A failed check of `key`; where the command line gave not that value but one it is compared with, blame that."""
+    others = [
+        one for one in keys() if tree.is_option(one) and re.search(rf"(?<![\w.]){re.escape(one)}(?![\w.])", message)
+    ]
+    if others and not tree.is_option(key):
+        return f"--{others[0]}: {key} ({tree.place(key)}) {message}"
+    return f"{tree.where(key)}: {message}"
+
+
 def _spelling(node: yaml.ScalarNode) -> str:
     """What YAML makes of a trap, and how to write what was meant."""
     if node.style:
@@ -426,14 +448,10 @@ def _nearest(name: str, names: Sequence[str]) -> str:
     return f": did you mean {near[0]!r}?" if near else f"; the keys here are {', '.join(names)}."
 
 
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
 def _other_configs(path: Path) -> str:
     """Name the nearest YAML beside an absent one."""
     folder = path.parent if path.parent.is_dir() else Path(".")
-    near = difflib.get_close_matches(path.name, [p.name for p in folder.glob("*.yaml")], n=1)
+    near = difflib.get_close_matches(path.name, [p.name for p in folder.glob("*.yaml") if p != path], n=1)
     return f" Did you mean {folder / near[0]}?" if near else ""
 
 

@@ -73,6 +73,11 @@ def is_model(folder: Path) -> bool:
     return (Path(folder) / "config.json").is_file() and any(Path(folder).glob("*.safetensors"))
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder looks like a run directory."""
+    return metrics_file(folder).is_file() or config_file(folder).is_file()
+
+
 def ready_made() -> list[Path]:
     """The folders of the models that come with the package."""
     return sorted(path for path in READY.glob("*") if is_model(path))
@@ -87,7 +92,7 @@ def resolve(target: Path | str, root: Path | str = ROOT) -> Path:
     for folder in (Path(target), run_folder(str(target), root)):
         if is_model(folder):
             return folder
-        if folder.is_dir() and (metrics_file(folder).exists() or config_file(folder).exists()):
+        if is_run(folder):
             return _model_of_run(folder)
     for folder in ready_made():
         if folder.name == str(target):
@@ -106,11 +111,29 @@ def _model_of_run(folder: Path) -> Path:
 
 def _unresolved(target: Path, root: Path) -> str:
     """Say what is at `target` instead, and the nearest run."""
-    if target.is_dir():
-        return f"{target} is neither a run (config.yaml, checkpoints/) nor a model (config.json, model.safetensors)."
-    names = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    ready = [path.name for path in ready_made()]
-    near = difflib.get_close_matches(target.name, [*names, *ready], n=1)
+    for folder in (target, root / target):
+        if folder.is_dir():
+            inner = ", ".join(str(target / name) for name in _names_in(folder))
+            what = (
+                f"{folder} is neither a run (config.yaml, checkpoints/) nor a model (config.json, model.safetensors)."
+            )
+            return f"{what} It holds runs: name one of {inner}." if inner else what
+    names, ready = _run_names(root), [path.name for path in ready_made()]
+    near = [name for typed in (str(target), target.name) for name in difflib.get_close_matches(typed, [*names, *ready])]
     listed = f"Runs in {root}/: {', '.join(names) or 'none'}; ready-made: {', '.join(ready) or 'none'}."
     hint = f"Did you mean {near[0]}?" if near else listed
     return f"no run or checkpoint {str(target)!r}. {hint}"
+
+
+def _run_names(root: Path) -> list[str]:
+    """What `resolve` takes: the runs in `root`, and as FOLDER/NAME those in a folder of it that is no run itself."""
+    groups = [path for path in root.iterdir() if path.is_dir() and not _is_named(path)] if root.is_dir() else []
+    return sorted([*_names_in(root), *(f"{group.name}/{name}" for group in groups for name in _names_in(group))])
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if _is_named(path)) if folder.is_dir() else []
+
+
+def _is_named(folder: Path) -> bool:
+    return is_run(folder) or is_model(folder)

@@ -94,8 +94,9 @@ def train(
     from symbolic.models import costs
 
     configuration.check(config)
+    option = "--name" if folder is None else "--folder"
     folder = runs.run_folder(config.name) if folder is None else Path(folder)
-    _check_folder(folder, config, resume)
+    _check_folder(folder, config, resume, option)
     if finished := _finished(folder, config):
         return finished
     console = Console()
@@ -238,21 +239,38 @@ def describe(summary: dict[str, Any]) -> str:
 # --- before the loop -------------------------------------------------------------------------------------------------
 
 
-def _check_folder(folder: Path, config: Config, resume: bool) -> None:
-    """Refuse to overwrite a run, and to go on with one under another configuration."""
-    if not runs.config_file(folder).exists():
+def _check_folder(folder: Path, config: Config, resume: bool, option: str) -> None:
+    """Refuse to overwrite anything, and to go on with a run under another configuration; `option` names the folder."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: choose another {option}.")
+    if not folder.is_dir() or not any(folder.iterdir()):
         return
+    if not _is_ours(folder):
+        raise UsageError(f"{folder} is not empty and holds no run: choose another {option}, a new or empty folder.")
     if not resume:
-        raise UsageError(f"the run {folder} exists. Add --resume to go on with it, or choose another --name.")
-    if not runs.checkpoints(folder):  # nothing to go on from: a fresh start under any configuration
+        raise UsageError(f"the run {folder} exists. Add --resume to go on with it, or choose another {option}.")
+    if not runs.config_file(folder).exists() or not runs.checkpoints(
+        folder
+    ):  # nothing to go on from: a fresh start under any configuration
         return
     before = configuration.load(runs.config_file(folder))
     changed = [key for key in configuration.differences(before, config) if key not in FREE_KEYS]
     if changed:
         raise UsageError(
-            f"cannot resume {folder}: {', '.join(changed)} differ from {runs.config_file(folder)}. "
-            "Take the run's values, or start another with --name."
+            f"cannot resume {folder}: {', '.join(changed)} {'differs' if len(changed) == 1 else 'differ'} from "
+            f"{runs.config_file(folder)}. Take the run's values, or start another with {option}."
         )
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is a run, if only just begun; other programs have a config.yaml, too."""
+    if runs.run_file(folder).is_file():
+        return True
+    try:
+        configuration.load(runs.config_file(folder))
+    except UsageError:
+        return False
+    return True
 
 
 def _finished(folder: Path, config: Config) -> dict[str, Any] | None:

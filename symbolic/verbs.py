@@ -4,12 +4,14 @@ A verb module has `add_arguments(parser)` and `run(args) -> int`; its docstring 
 """
 
 import argparse
+import difflib
 import importlib
 import os
 import signal
 import sys
 from collections.abc import Callable
 from types import ModuleType
+from typing import NoReturn
 
 from symbolic.errors import UserError
 
@@ -27,7 +29,9 @@ def main(program: str, verbs: dict[str, tuple[str, str]], arguments: list[str]) 
         return 2
     module = importlib.import_module(verbs[name][0])
     parser = _parser(f"python -m {program} {name}", module)
-    args = parser.parse_args(arguments[1:])
+    args, unknown = parser.parse_known_args(arguments[1:])
+    if unknown:
+        parser.error(parser.unknown(unknown[0]))
     return guarded(lambda: module.run(args))
 
 
@@ -53,8 +57,24 @@ def _overview(program: str, verbs: dict[str, tuple[str, str]]) -> str:
     return "\n".join([*lines, "", f"python -m {program} VERB --help tells a verb's options."])
 
 
-def _parser(program: str, module: ModuleType) -> argparse.ArgumentParser:
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line: the usage of a verb with many options would hide it."""
+
+    def error(self, message: str) -> NoReturn:
+        end = "" if message.endswith((".", "?")) else "."
+        self.exit(2, f"error: {message}{end} {self.prog} --help tells the options.\n")
+
+    def unknown(self, argument: str) -> str:
+        """The message for an argument that no option takes, with the nearest option."""
+        name = argument.split("=")[0]
+        if not name.startswith("-"):
+            return f"{argument!r} is one argument too many"
+        near = difflib.get_close_matches(name, self._option_string_actions, n=1)
+        return f"{name}: no such option{f': did you mean {near[0]}?' if near else ''}"
+
+
+def _parser(program: str, module: ModuleType) -> _Parser:
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog=program, description=module.__doc__, formatter_class=raw, allow_abbrev=False)
+    parser = _Parser(prog=program, description=module.__doc__, formatter_class=raw, allow_abbrev=False)
     module.add_arguments(parser)
     return parser

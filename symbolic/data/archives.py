@@ -75,7 +75,8 @@ def documents(paths: Iterable[Path], root: Path) -> Iterator[Document]:
         except _TooLarge:
             yield Document(label, b"", ("too_large", f"it unpacks to over {_limit(path):,} bytes; unpack it yourself."))
         except _DAMAGED as error:
-            yield Document(label, b"", ("unreadable", f"it cannot be read: {error or type(error).__name__}."))
+            reason = getattr(error, "strerror", None) or error or type(error).__name__  # strerror names no path
+            yield Document(label, b"", ("unreadable", f"it cannot be read: {reason}."))
 
 
 def _unpacked(path: Path, label: str) -> Iterator[Document]:

@@ -81,7 +81,7 @@ def clean(found: Found, limits: Limits = Limits()) -> Tune | Rejection:
             found, "too_long", f"{n_bytes:,} bytes of canonical text; --max-bytes is {limits.max_bytes:,}."
         )
     return Tune(
-        id=f"{found.source}/{found.file}:{found.line}",
+        id=found.id,
         source=found.source,
         file=found.file,
         line=found.line,

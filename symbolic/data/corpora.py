@@ -15,7 +15,7 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from typing import Any
 from symbolic.data import archives
 from symbolic.data.archives import Document
 from symbolic.data.notation import split_tunes
-from symbolic.errors import UserError
+from symbolic.errors import UsageError, UserError
 
 COLUMN = "abc notation"
 CONTROL_COLUMN = "control code"
@@ -40,7 +40,7 @@ class Corpus:
 
     name: str
     title: str
-    origin: str  # music21:FOLDER, hf:OWNER/NAME, or a path
+    origin: str  # music21:FOLDER, hf:OWNER/NAME, or a path (of which `without_path` leaves the name)
     url: str
     terms: str
     licence: str
@@ -152,6 +152,12 @@ class Found:
     extra: dict[str, str] = field(default_factory=dict)
 
     @property
+    def id(self) -> str:
+        """`source/file:line`; a source that is one file is named once."""
+        is_in_name = self.file == self.source or self.file.startswith(f"{self.source}/")
+        return f"{self.file}:{self.line}" if is_in_name else f"{self.source}/{self.file}:{self.line}"
+
+    @property
     def title(self) -> str:
         """Its first T: field, or ''."""
         match = re.search(r"^T:[ \t]*(.*?)[ \t]*$", self.text, re.MULTILINE)
@@ -178,16 +184,18 @@ def resolve(source: str, opt_in: Collection[str] = ()) -> Corpus:
     """
     record = RECORDS.get(source) or _hub_record(source) or _path_record(source)
     if record.opt_in and record.name not in opt_in:
-        raise UserError(
+        raise UsageError(
             f"{record.name} is used only when asked for: {record.opt_in}. Terms: {record.terms} "
             f"To accept them, add --opt-in {record.name}."
         )
     return record
 
 
-def read(source: str, opt_in: Collection[str] = (), warn: Warn = lambda message: None) -> Iterator[Found | Rejection]:
+def read(
+    source: str | Corpus, opt_in: Collection[str] = (), warn: Warn = lambda message: None
+) -> Iterator[Found | Rejection]:
     """Every tune of a source in a fixed order, and a Rejection for what cannot be read; `warn` hears of oddities."""
-    record = resolve(source, opt_in)
+    record = resolve(source, opt_in) if isinstance(source, str) else source
     if record.origin.startswith(HUB):
         yield from _read_hub(record)
         return
@@ -204,6 +212,25 @@ def measured(record: Corpus) -> Corpus:
         return record
     sha256, n_bytes = fingerprint(_tune_files(record))
     return replace(record, sha256=sha256, n_bytes=n_bytes)
+
+
+def distinctly_named(records: Iterable[Corpus]) -> list[Corpus]:
+    """The records, those of user files numbered (-2, -3, ...) where they share a name or have a known corpus's."""
+    taken = set(RECORDS)
+    renamed = []
+    for record in records:
+        name, number = record.name, 1
+        while _is_path(record) and name in taken:
+            number += 1
+            name = f"{record.name}-{number}"
+        taken.add(name)
+        renamed.append(replace(record, name=name))
+    return renamed
+
+
+def without_path(record: Corpus) -> Corpus:
+    """The record to pass on: of user files it keeps the name, not where they lie on this machine."""
+    return replace(record, origin=record.name) if _is_path(record) else record
 
 
 def fingerprint(files: list[Path]) -> tuple[str, int]:
@@ -239,12 +266,16 @@ def _hub_record(source: str) -> Corpus | None:
 def _path_record(source: str) -> Corpus:
     path = Path(source)
     if not path.exists():
-        near = difflib.get_close_matches(source, RECORDS, n=1)
+        near = difflib.get_close_matches(source, RECORDS, n=1, cutoff=0.75)
         hint = f"Did you mean {near[0]!r}?" if near else f"The names are {', '.join(RECORDS)}."
         raise UserError(f"no corpus, file or folder {source!r}. {hint} A hub dataset is written hf:OWNER/NAME.")
     terms = "Brought by the user: its terms are not known to this program."
-    name = path.as_posix()
-    return Corpus(name, path.resolve().name, name, "", terms, "not known", "not known")
+    name = path.resolve().name or "files"
+    return Corpus(name, name, path.as_posix(), "", terms, "not known", "not known")
+
+
+def _is_path(record: Corpus) -> bool:
+    return not record.origin.startswith((BUNDLED, HUB))
 
 
 def _root(record: Corpus) -> Path:

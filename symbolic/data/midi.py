@@ -161,9 +161,7 @@ def read_midi(path: Path | str) -> mido.MidiFile:
     try:
         midi = mido.MidiFile(file=io.BytesIO(data))
     except Exception as error:  # mido lets whatever its parser meets through: EOFError, KeyError, ValueError, ...
-        raise UserError(
-            f"{path} is not a readable MIDI file ({type(error).__name__}: {error}). Export it again."
-        ) from error
+        raise UserError(f"{path} is not a readable MIDI file: it is cut or damaged. Export it again.") from error
     fault = _fault(midi)
     if fault:
         raise UserError(f"{path}: {fault}")

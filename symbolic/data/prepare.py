@@ -62,7 +62,12 @@ class Options:
     processes: int = 1
 
     def check(self) -> None:
-        """Raise UsageError for fractions that leave nothing to train on."""
+        """Raise UsageError for numbers out of range and fractions that leave nothing to train on."""
+        numbers = (("--seed", self.seed, 0), ("--processes", self.processes, 1))
+        limits = (("--min-notes", self.min_notes, 0), ("--max-bytes", self.max_bytes, 1))
+        for name, number, least in numbers + limits:
+            if number is not None and number < least:
+                raise UsageError(f"{name} {number}: give a whole number of at least {least}.")
         for name, value in (("--valid-fraction", self.valid_fraction), ("--test-fraction", self.test_fraction)):
             if not 0 <= value < 1:
                 raise UsageError(f"{name} {value}: give a share of the tunes from 0 to below 1, for example 0.05.")
@@ -125,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
         max_bytes=args.max_bytes,
         valid_fraction=args.valid_fraction,
         test_fraction=args.test_fraction,
-        processes=max(1, args.processes),
+        processes=args.processes,
     )
     summary = prepare(sources, folder, options)
     print(table(summary))
@@ -216,9 +221,12 @@ def _check_folder(folder: Path, sources: Sequence[str]) -> None:
         if Path(source).exists() and Path(source).resolve().is_relative_to(folder.resolve()):
             raise UsageError(f"-o {folder} would replace the source {source}: choose another folder.")
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file: choose another folder.")
+        raise UsageError(f"{folder} is a file: choose another folder.")
     if folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder):
-        raise UserError(f"{folder} exists and was not written by `prepare`: choose another folder, or empty it.")
+        raise UsageError(f"{folder} exists and was not written by `prepare`: choose another folder, or empty it.")
+    parent = next(one for one in folder.absolute().parents if one.exists())  # the folder is made beside and renamed
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise UserError(f"cannot write {folder}: {parent} is no folder that can be written. Choose another with -o.")
 
 
 def _is_ours(folder: Path) -> bool:
@@ -233,20 +241,22 @@ def _is_ours(folder: Path) -> bool:
 
 def _gather(sources: Sequence[str], options: Options) -> _Work:
     """Read and clean every source. All of them are resolved first, so that a misspelt name costs nothing."""
-    work = _Work(records=[corpora.resolve(source, options.opt_in) for source in sources])
+    records = corpora.distinctly_named(corpora.resolve(source, options.opt_in) for source in sources)
+    work = _Work(records=records)
     with _Parsers(options.processes) as parsers:
         for index, source in enumerate(sources):
-            work.records[index] = corpora.measured(work.records[index])
-            _gather_one(source, options, work, parsers)
+            record = corpora.measured(records[index])
+            _gather_one(source, record, options, work, parsers)
+            work.records[index] = corpora.without_path(record)
     if not work.tunes:
         raise UserError(_nothing_left(sources, work.rejections))
     work.tunes = _with_unique_ids(work.tunes)
     return work
 
 
-def _gather_one(source: str, options: Options, work: _Work, parsers: "_Parsers") -> None:
+def _gather_one(source: str, record: Corpus, options: Options, work: _Work, parsers: "_Parsers") -> None:
     progress = _Progress(source)
-    for one in parsers.clean(corpora.read(source, options.opt_in, work.warn), options.limits()):
+    for one in parsers.clean(corpora.read(record, options.opt_in, work.warn), options.limits()):
         work.read[one.source] += 1
         if isinstance(one, Rejection):
             work.rejections.append(one)
@@ -454,8 +464,9 @@ def _terms(records: Sequence[Corpus]) -> str:
     parts = ["The tunes in this folder come from the sources below. Pass these terms on with them.\n"]
     for one in records:
         url = f"\n  where     {one.url}" if one.url else ""
+        heading = one.name if one.title == one.name else f"{one.name}: {one.title}"
         parts.append(
-            f"{one.name}: {one.title}{url}\n  terms     {one.terms}\n  licence   {one.licence}\n"
+            f"{heading}{url}\n  terms     {one.terms}\n  licence   {one.licence}\n"
             f"  pass on   {one.redistribution}\n  SHA-256   {one.sha256 or 'not measured'}\n"
         )
     return "\n".join(parts)

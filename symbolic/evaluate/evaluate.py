@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MOST_CARDS = 1000  # tunes shown in the report
 PROGRESS_SECONDS = 0.5
 CONTEXT = 1024  # tokens, for a model that does not say
+ARTEFACTS = ("scores.json", "scores.csv", "scores.md", "report.html")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,13 +50,13 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print, write; returns the exit status."""
     if args.html and args.output is None:
         raise UsageError("--html writes report.html into a folder: name it with -o FOLDER.")
-    if args.output is not None and args.output.exists() and not args.output.is_dir():
-        raise UserError(f"{args.output} is a file; -o names a folder.")
+    if args.output is not None:
+        _check_folder(args.output)
     from symbolic.evaluate import measures, sets, tables
 
     progress = _Progress()
     tunes = sets.read_tunes(args.tunes)
-    reference = measures.load_reference(args.against)
+    reference = _reference(args.against)
     result = measures.evaluate_tunes([tune.text for tune in tunes], reference, progress)
     columns = {Path(args.tunes).stem: result["measures"]}
     if args.model:
@@ -69,6 +70,10 @@ def run(args: argparse.Namespace) -> int:
         _write(args, tunes, reference, columns, result, table)
     if args.json:
         print(json.dumps(columns))
+    if not any(row["parses"] for row in result["tunes"]):
+        message = f"error: no tune of {args.tunes} could be measured: none of the {len(tunes):,} is readable ABC."
+        print(message, file=sys.stderr)
+        return 1
     return 0
 
 
@@ -94,6 +99,30 @@ def held_out_bits_per_byte(
         on_batch=lambda done, total: progress("windows scored by the model", done, total) if progress else None,
     )
     return likelihood.bits_per_byte(scores)
+
+
+def _check_folder(folder: Path) -> None:
+    """Only an empty folder or one of earlier scores is written to."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; -o names a folder.")
+    others = sorted({path.name for path in folder.iterdir()} - set(ARTEFACTS)) if folder.is_dir() else []
+    if others:
+        raise UsageError(
+            f"{folder} holds other files ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''}): "
+            f"choose another folder with -o, such as {folder / 'scores'}."
+        )
+
+
+def _reference(against: str) -> "Reference":
+    from symbolic.evaluate import measures
+
+    try:
+        return measures.load_reference(against)
+    except UserError as error:
+        if Path(against).exists():
+            raise
+        hint = "Usual is a folder written by `prepare`, for example data/folk."
+        raise type(error)(f"--against {against}: {error} {hint}") from error
 
 
 def _write(

@@ -45,7 +45,7 @@ def test_one_tune_of_a_file_with_its_record(tunes: Path, capsys: pytest.CaptureF
     assert (record["tempo_qpm"], record["backend"].split()[0]) == (165.0, "midirenderer")
     assert record["source_sha256"] == sha256(tunes)
     assert len(record["soundfont_sha256"]) == 64 and record["soundfont_licence"] == "GPL-2.0"
-    assert json.loads(out.with_suffix(".json").read_text(encoding="utf-8")) == record
+    assert json.loads(out.with_name("out.flac.json").read_text(encoding="utf-8")) == record
 
 
 def test_all_tunes_go_to_files_numbered_as_they_are(tunes: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +111,7 @@ def test_a_recipe_from_python(tunes: Path) -> None:
         ("a.abc", b"X:1\nM:4/4\nL:1/8\nQ:1/4=1000000\nK:G\nGABc|\n", [], 1, "Q:1/4=1000000"),
         ("a.abc", b"X:1\nM:4/4\nL:1/1\nQ:1/4=5\nK:G\n" + b"G64|" * 9, [], 1, "at most 20 minutes"),
         ("a.mid", b"X:1\nK:G\nGABc|\n", [], 1, "does not begin with MThd"),
-        ("a.mid", b"MThd", [], 1, "not a readable MIDI file"),
+        ("a.mid", b"MThd", [], 1, "cut or damaged. Export it again."),
         ("a.abc", ONE.encode(), ["--tune", "8"], 2, "has no tune 8"),
         ("a.abc", ONE.encode(), ["--instrument", "violine"], 2, "Did you mean violin"),
         ("a.abc", ONE.encode(), ["--soundfont", "no.sf2"], 1, "no.sf2"),
@@ -119,8 +119,10 @@ def test_a_recipe_from_python(tunes: Path) -> None:
         ("a.abc", ONE.encode(), ["-o", "a.mp3", "--sample-rate", "96000"], 2, "96000"),
         ("a.abc", ONE.encode(), ["-o", "a.abc/x.wav"], 1, "cannot write"),
         ("a.abc", ONE.encode(), ["--transpose", "99"], 1, "outside 0 to 127"),
-        ("a.abc", ONE.encode(), ["--tempo", "1e9"], 1, "cannot be played"),
-        ("a.abc", ONE.encode(), ["--tempo", "nan"], 1, "cannot be played"),
+        ("a.abc", ONE.encode(), ["--tempo", "1e9"], 2, "cannot be played"),
+        ("a.abc", ONE.encode(), ["--tempo", "nan"], 2, "cannot be played"),
+        ("a.abc", ONE.encode(), ["--tempo", "0"], 2, "choose 5 to 3000"),
+        ("a.abc", ONE.encode(), ["--transpose", "300"], 2, "choose -127 to 127"),
         ("a.abc", ONE.encode(), ["--backend", "timidity"], 2, "midirenderer or fluidsynth"),
     ],
 )
@@ -146,7 +148,7 @@ def test_missing_input_and_output_that_is_a_folder(tunes: Path, capsys: pytest.C
     assert call(tunes.with_name("absent.abc")) == 1
     folder = tunes.with_name("folder.wav")
     folder.mkdir()
-    assert call(tunes, "--tune", 7, "-o", folder) == 1
+    assert call(tunes, "--tune", 7, "-o", folder) == 2
     shown = capsys.readouterr().err
     assert "absent.abc" in shown and "is a folder" in shown
 

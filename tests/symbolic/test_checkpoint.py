@@ -92,7 +92,7 @@ def test_a_truncated_file_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "a" / name).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=name) as caught:
         checkpoint.load(tmp_path / "a", "cpu", make_optimizer)
-    assert name == "training.json" or "--resume" in str(caught.value)
+    assert "cut" in str(caught.value) and "Copy" in str(caught.value) and "--resume" not in str(caught.value)
 
 
 def test_a_changed_byte_and_a_missing_file_are_named(tmp_path: Path) -> None:
@@ -127,8 +127,13 @@ def test_the_newest_whole_one_is_found_and_the_broken_said(tmp_path: Path) -> No
     assert checkpoint.newest(tmp_path, said.append) == runs.checkpoint_folder(tmp_path, 1)
     assert len(said) == 1 and "step-00000002/model.safetensors" in said[0]
     (runs.checkpoint_folder(tmp_path, 1) / "training.json").unlink()
-    with pytest.raises(UserError, match=r"no checkpoint .* is whole"):
+    with pytest.raises(UserError, match=r"no checkpoint .* is whole.*Delete"):
         checkpoint.newest(tmp_path, said.append)
+    assert "Trying" not in said[-1]
+    checkpoint.save(runs.best_folder(tmp_path), trained()[0], TOKENIZER, Progress(1), ORIGIN)
+    with pytest.raises(UserError, match=r"cannot be resumed\. .*best is whole: `generate` takes it"):
+        checkpoint.newest(tmp_path, said.append)
+    assert not any("--resume" in line for line in said)
 
 
 def test_pruning_keeps_the_newest_and_discarding_the_earlier(tmp_path: Path) -> None:

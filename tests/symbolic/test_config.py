@@ -131,8 +131,12 @@ def test_an_absent_file_names_its_neighbour(tmp_path: Path) -> None:
 
 def test_a_binary_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match=r"cannot read the configuration .*x\.yaml"):
+    with pytest.raises(UsageError, match=r"x\.yaml is not a text file") as caught:
         config.load(tmp_path / "x.yaml")
+    assert "Did you mean" not in str(caught.value)
+    (tmp_path / "y.yaml").mkdir()
+    with pytest.raises(UsageError, match=r"cannot read the configuration .*y\.yaml: .* Did you mean .*x\.yaml"):
+        config.load(tmp_path / "y.yaml")
 
 
 def test_overrides_replace_and_add_keys() -> None:
@@ -144,10 +148,19 @@ def test_overrides_replace_and_add_keys() -> None:
 
 def test_bad_overrides_are_named_as_typed() -> None:
     assert "did you mean 'train.steps'?" in refused(DEBUG, ("train.stpes", "3"))
-    assert refused(DEBUG, ("train.steps", "many")).startswith("--train.steps: ")
-    assert refused(DEBUG, ("train.steps", "0")).startswith("--train.steps: ")
+    assert refused(DEBUG, ("train.steps", "many")) == "--train.steps: expected a whole number, found `many`."
+    assert refused(DEBUG, ("train.steps", "0")).startswith("--train.steps: 0 is out of range")
+    assert refused(DEBUG, ("model.family", "rnn")).startswith("--model.family: `rnn` is not one of")
     assert "not a single value" in refused(DEBUG, ("train.steps", "[1, 2]"))
     assert "not a single value" in refused(DEBUG, ("name", ""))
+
+
+def test_a_check_that_an_override_breaks_is_blamed_on_it() -> None:
+    line = line_of(DEBUG, "warmup_steps")
+    expected = f"--train.steps: train.warmup_steps (x.yaml:{line}) is more than train.steps 5: lower it."
+    assert refused(DEBUG, ("train.steps", "5")) == expected
+    both = refused(DEBUG, ("train.steps", "5"), ("train.warmup_steps", "6"))
+    assert both == "--train.warmup_steps: is more than train.steps 5: lower it."
 
 
 def test_the_command_line_takes_both_spellings() -> None:

@@ -66,3 +66,16 @@ def test_what_is_no_model_is_said(tmp_path: Path) -> None:
         runs.resolve(tmp_path / "empty")
     with pytest.raises(UsageError, match="none"):
         runs.resolve("x", root=tmp_path / "absent")
+
+
+def test_a_folder_of_runs_names_those_in_it(tmp_path: Path) -> None:
+    for name in ("gpt2", "mamba2"):
+        make_run(tmp_path / "quickstart" / name, 5)
+    (tmp_path / "quickstart" / "sounds").mkdir()
+    with pytest.raises(UsageError, match=r"neither a run.*name one of quickstart/gpt2, quickstart/mamba2\.$"):
+        runs.resolve("quickstart", root=tmp_path)
+    with pytest.raises(UsageError, match=r"Did you mean quickstart/gpt2\?"):
+        runs.resolve("quikstart/gpt2", root=tmp_path)
+    with pytest.raises(UsageError, match=r"Runs in .*: quickstart/gpt2, quickstart/mamba2; ready-made"):
+        runs.resolve("x", root=tmp_path)
+    assert runs.resolve("quickstart/gpt2", root=tmp_path).name == "step-00000005"

@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from symbolic import checkpoint, config, files, journal, likelihood, models, optim, runs, tokens, train
+from symbolic import checkpoint, config, files, journal, likelihood, models, optim, runs, tokens, train, verbs
 from symbolic.config import Config, GPT2Config, Mamba2Config, MambaConfig, ModelConfig
 from symbolic.errors import UsageError, UserError
 from symbolic.journal import Status
@@ -249,13 +249,33 @@ def test_a_finished_run_resumes_to_its_summary_at_once(data: Path, tmp_path: Pat
 def test_a_run_is_not_overwritten_nor_resumed_under_other_settings(data: Path, tmp_path: Path, often: None) -> None:
     with pytest.raises(Killed):
         train.train(make(data), tmp_path / "a", on_status=kill_at(13))
-    with pytest.raises(UsageError, match=r"exists\. Add --resume"):
+    with pytest.raises(UsageError, match=r"exists\. Add --resume .* another --folder"):
         train.train(make(data), tmp_path / "a", on_status=quiet)
-    with pytest.raises(UsageError, match=r"cannot resume .*: train\.learning_rate differ"):
+    with pytest.raises(UsageError, match=r"cannot resume .*: train\.learning_rate differs from .*--folder"):
         train.train(make(data, learning_rate=1e-3), tmp_path / "a", resume=True, on_status=quiet)
     assert len(losses(tmp_path / "a")) == 13
     summary = train.train(make(data, evaluate_every=20), tmp_path / "a", resume=True, on_status=quiet)
     assert summary["steps"] == 20
+
+
+def test_a_folder_of_others_is_not_written_to(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "config.yaml").write_text("album: summer\n")  # of another program
+    for resume in (False, True):
+        with pytest.raises(UsageError, match=r"photos is not empty and holds no run: choose another --folder"):
+            train.train(make(data), tmp_path / "photos", resume=resume, on_status=quiet)
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["config.yaml"]
+    with pytest.raises(UsageError, match=r"config\.yaml is a file"):
+        train.train(make(data), tmp_path / "photos" / "config.yaml", on_status=quiet)
+
+
+def test_an_unknown_option_is_one_line_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    for typed in (["--train.stepz", "3"], ["--train.stepz=3"]):
+        with pytest.raises(SystemExit) as caught:
+            verbs.main("symbolic", {"train": ("symbolic.train", "")}, ["train", "configs/gpt2-debug.yaml", *typed])
+        error = capsys.readouterr().err
+        assert caught.value.code == 2 and error.count("\n") == 1
+        assert error.startswith("error: --train.stepz: no such option: did you mean --train.steps?")
 
 
 def test_resume_without_a_checkpoint_starts(data: Path, tmp_path: Path, often: None) -> None:

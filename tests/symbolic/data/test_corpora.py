@@ -154,6 +154,8 @@ def test_damaged_files_are_told(tmp_path: Path) -> None:
     assert reasons(tmp_path) == ["unreadable", "unreadable", "unreadable", "binary", "no_tune"]
     rejections = everything(tmp_path)
     assert all(isinstance(one, Rejection) and one.file in one.message for one in rejections)
+    [absent] = archives.documents([tmp_path / "absent.abc"], tmp_path)
+    assert absent.problem == ("unreadable", "it cannot be read: No such file or directory.")
 
 
 def test_json_rows(tmp_path: Path) -> None:
@@ -202,6 +204,8 @@ def test_texts_without_tunes_are_skipped_with_a_note(tmp_path: Path) -> None:
 def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(UserError, match="Did you mean 'oneill'"):
         resolve("oneil")
+    with pytest.raises(UserError, match="The names are aird, "):
+        resolve("nothing")
     with pytest.raises(UserError, match="hf:OWNER/NAME"):
         resolve("hf:../../etc")
 

@@ -6,13 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from symbolic import config
+from symbolic.data import corpora
 from symbolic.data import prepare as verb
 from symbolic.data.cleaning import Limits
 from symbolic.data.notation import canonical, melody, parse, transpose
@@ -116,7 +119,7 @@ def test_rejects_are_counted_and_placed(tunes: Path, tmp_path: Path) -> None:
     summary = prepare([str(tunes)], tmp_path / "out")
     found = {(row["file"], row["line"], row["reason"]) for row in rows(tmp_path / "out" / "rejects.jsonl")}
     assert found == {("bad.abc", 1, "no_key"), ("bad.abc", 6, "too_short"), ("noise.abc", None, "binary")}
-    assert summary["by_source"][str(tunes)]["read"] == 43
+    assert summary["by_source"]["tunes"]["read"] == 43
     assert summary["kept"] == 40
 
 
@@ -126,7 +129,32 @@ def test_a_transposed_copy_is_left_out(tunes: Path, tmp_path: Path) -> None:
     (tunes / "later.abc").write_text("X:1\nT:Stolen\n" + copy)
     prepare([str(tunes)], tmp_path / "out")
     [row] = [row for row in rows(tmp_path / "out" / "rejects.jsonl") if row["reason"] == "duplicate"]
-    assert (row["title"], row["of"]) == ("Stolen", f"{tunes}/good.abc:22")
+    assert (row["title"], row["of"]) == ("Stolen", "tunes/good.abc:22")
+
+
+def test_no_path_of_this_machine_is_written(tunes: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+        archive.write(tunes / "good.abc", "in/good.abc")
+    summary = prepare([str(tmp_path / "more.zip"), str(tunes / "good.abc"), str(tunes)], tmp_path / "out")
+    assert list(summary["by_source"]) == ["more.zip", "good.abc", "tunes"]
+    assert [(one["name"], one["title"], one["origin"]) for one in summary["sources"]] == [
+        (name, name, name) for name in ("more.zip", "good.abc", "tunes")
+    ]
+    ids = [row["id"] for split in SPLITS for row in rows(tmp_path / "out" / "tunes" / f"{split}.jsonl")]
+    assert len(ids) == 40 and "more.zip/in/good.abc:1" in ids
+    assert {row["of"].split(":")[0] for row in rows(tmp_path / "out" / "rejects.jsonl")} == {"more.zip/in/good.abc", ""}
+    assert not [name for name, data in contents(tmp_path / "out").items() if str(tmp_path).encode() in data]
+
+
+def test_folders_of_one_name_stay_apart(tunes: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "tunes"
+    other.mkdir(parents=True)
+    (other / "good.abc").write_text("X:1\nM:4/4\nL:1/8\nK:C\n" + "CEGc BdAf|ecAF GEDB|" * 3 + "\n")
+    summary = prepare([str(tunes), str(other)], tmp_path / "out")
+    assert {name: one["read"] for name, one in summary["by_source"].items()} == {"tunes": 43, "tunes-2": 1}
+    known = corpora.resolve("aird")
+    mine = replace(known, origin="my/aird")
+    assert [one.name for one in corpora.distinctly_named([known, mine])] == ["aird", "aird-2"]
 
 
 def test_the_verb_prints_a_table_and_json(tunes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,7 +218,7 @@ def test_bad_input_is_told_and_nothing_written(
 
 
 def test_opt_in_corpora_ask_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("nottingham", "-o", tmp_path / "out") == 1
+    assert run("nottingham", "-o", tmp_path / "out") == 2
     assert "--opt-in nottingham" in capsys.readouterr().err
     assert run("nottingham", "-o", tmp_path / "out", "--opt-in", "nottingham") == 0
     assert "too few to split" in capsys.readouterr().err
@@ -198,9 +226,10 @@ def test_opt_in_corpora_ask_first(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("options", [Options(valid_fraction=-0.1), Options(test_fraction=1.0),
-                                     Options(valid_fraction=0.5, test_fraction=0.5)])  # fmt: skip
-def test_impossible_fractions(tunes: Path, tmp_path: Path, options: Options) -> None:
-    with pytest.raises(UsageError, match="fraction"):
+                                     Options(valid_fraction=0.5, test_fraction=0.5), Options(seed=-1),
+                                     Options(min_notes=-1), Options(max_bytes=0), Options(processes=0)])  # fmt: skip
+def test_impossible_options(tunes: Path, tmp_path: Path, options: Options) -> None:
+    with pytest.raises(UsageError, match=r"fraction|of at least"):
         prepare([str(tunes)], tmp_path / "out", options)
 
 
@@ -214,6 +243,8 @@ def test_folders_of_others_are_not_replaced(tunes: Path, tmp_path: Path) -> None
         prepare([str(tunes)], tmp_path)
     with pytest.raises(UserError, match="is a file"):
         prepare([str(tunes)], mine / "thesis.tex")
+    with pytest.raises(UserError, match="no folder that can be written"):
+        prepare(["aird"], mine / "thesis.tex" / "out")
     assert (mine / "thesis.tex").read_text() == "years of work"
     (tmp_path / "empty").mkdir()
     assert prepare([str(tunes)], tmp_path / "empty")["kept"] == 40

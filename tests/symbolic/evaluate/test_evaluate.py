@@ -7,7 +7,6 @@ import random
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +103,21 @@ def test_the_verb_writes_its_artefacts(tmp_path: Path, data: Path, capsys: pytes
     assert page.count("<article") == 6 and "AB[[c??|@@" in page and "does not parse" in page
 
 
+def test_only_folders_of_scores_are_written_to(tmp_path: Path, data: Path) -> None:
+    tunes = abc_file(tmp_path / "made.abc", [tune.text for tune in sets.read_human(data).test[:2]])
+    with pytest.raises(UsageError, match=r"holds other files \(made\.abc\): choose another"):
+        run(str(tunes), "--against", str(data), "-o", str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["made.abc"]
+    for _ in range(2):
+        assert run(str(tunes), "--against", str(data), "-o", str(tmp_path / "out")) == 0
+
+
+def test_nothing_measured_is_a_failure(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tunes = abc_file(tmp_path / "made.abc", [], BROKEN)
+    assert run(str(tunes), "--against", str(data), "-o", str(tmp_path / "out")) == 1
+    assert "error: no tune of" in capsys.readouterr().err and (tmp_path / "out" / "scores.json").is_file()
+
+
 def test_a_set_that_is_not_split(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts = [tune.text for tune in sets.read_human(data).test]
     tunes = abc_file(tmp_path / "made.abc", texts[:3])
@@ -130,7 +144,7 @@ def test_bad_input_has_a_message(tmp_path: Path, data: Path) -> None:
         run(str(rows), "--against", str(data))
     with pytest.raises(UserError):
         run(str(tmp_path / "absent.abc"), "--against", str(data))
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match="Usual is a folder written by `prepare`"):
         run(str(tunes), "--against", str(tmp_path / "absent"))
 
 
@@ -158,6 +172,5 @@ def test_help_is_quick() -> None:
     code = (
         "import sys; from symbolic.evaluate import evaluate; print([m for m in ('torch', 'numpy') if m in sys.modules])"
     )
-    started = time.perf_counter()
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]" and time.perf_counter() - started < 3
+    assert result.stdout.strip() == "[]"
