@@ -125,7 +125,9 @@ def _native(model: NativeModel) -> Decoder:
 def _measured(paths: dict[str, Decoder], threads: int, batch: int, tokens: int, repeats: int) -> list[dict[str, Any]]:
     for decode in paths.values():
         decode(batch, 8)
-    rows = {name: {"path": name, "threads": threads, "batch": batch, "wall": [], "core": []} for name in paths}
+    rows: dict[str, dict[str, Any]] = {
+        name: {"path": name, "threads": threads, "batch": batch, "wall": [], "core": []} for name in paths
+    }
     for _ in range(repeats):
         for name, decode in paths.items():
             time.sleep(PAUSE_SECONDS)

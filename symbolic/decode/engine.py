@@ -298,11 +298,11 @@ class _Batch:
 
     def _allowed(self) -> Tensor:
         """(B, V) from the mask, everything for a row at rest."""
-        assert self.request.mask is not None
-        allowed = torch.ones(len(self.tunes), len(self.request.bias), dtype=torch.bool)
-        for row, _ in self.live():
-            allowed[row] = self.request.mask.allowed(row)
-        return allowed.to(self.request.device)
+        mask = self.request.mask
+        assert mask is not None
+        everything = torch.ones(len(self.request.bias), dtype=torch.bool)
+        rows = [everything if tune is None else mask.allowed(row) for row, tune in enumerate(self.tunes)]
+        return torch.stack(rows).to(self.request.device)
 
     def _read_prompts(self, rows: list[int], prompts: list[list[int]]) -> None:
         """Bring each row to the state after its prompt; prompts of several lengths are read together, right-padded."""
