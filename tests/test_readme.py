@@ -40,3 +40,19 @@ def test_verbs_and_scripts_that_it_names_exist() -> None:
         assert (ROOT / module.replace(".", "/")).with_suffix(".py").exists()
     for path in re.findall(r"configs/[\w.-]+\.yaml", README):
         assert (ROOT / path).exists()
+
+
+def test_study_figures_are_those_of_the_result_files() -> None:
+    shown = section("study")
+    results = ROOT / "experiments" / "results"
+    for name in ("gpt2-6m", "mamba2-6m"):
+        result = files.read_json(results / f"ready-{name}.json")
+        assert (
+            f"| {result['bits_per_byte']:.3f} |" in shown
+            and f"PPMd order 16: {result['ppmd_bits_per_byte']:.3f}" in shown
+        )
+        for key in ("share_that_parse", "share_of_full_bars", "share_of_right_tunes", "share_with_copied_phrase"):
+            assert f"| {result['measures'][key]:.1%} |".replace("%", " %") in shown
+    for row in files.read_json(results / "copying.json")["rows"]:
+        if row["class"] != "header":
+            assert f"| {row['repeats'][0]:.3f} ({row['low']:.3f}–{row['high']:.3f}) |" in shown
