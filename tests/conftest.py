@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: the real tunes that music21 carries, read once a session."""
 
 import importlib.util
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,13 @@ import pytest
 from symbolic.data.notation import NotationError, canonical, parse, split_tunes
 
 PUBLIC_DOMAIN = ("airdsAirs", "oneills1850", "ryansMammoth")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A suite that a shell runs in the background starts with SIGINT ignored, and so would the programs it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
