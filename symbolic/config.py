@@ -100,10 +100,11 @@ class TokenizerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """A folder written by `prepare`, and how its training tunes are cut and transposed."""
+    """A folder written by `prepare`; how its training tunes fill rows (`symbolic.data.loader`) and are transposed."""
 
     folder: str
     context: int = _within(2, default=1024)
+    packing: Literal["stream", "tunes"] = "stream"
     transpose_low: int = _within(-11, 11, default=-5)
     transpose_high: int = _within(-11, 11, default=6)
 

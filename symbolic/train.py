@@ -111,7 +111,9 @@ def train(
     source = checkpoint.newest(folder, console.say) if resume else None
     tokenizer = tokens.load(source) if source else _build_tokenizer(config)
     training, validation = _shards(config, tokenizer, console)
-    batches = loader.Batches(training, t.batch_size * t.accumulation, config.data.context, config.seed)
+    batches = loader.Batches(
+        training, t.batch_size * t.accumulation, config.data.context, config.seed, config.data.packing
+    )
     tunes, n_bytes = _validation_tunes(validation, t.evaluate_tunes)
 
     # The state: as a checkpoint left it, or new.

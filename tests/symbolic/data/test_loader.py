@@ -184,3 +184,46 @@ def test_tunes_come_back_from_files(tmp_path: Path) -> None:
     decoded = [tokenizer.decode(tune) for tune in tunes_of(stream_of(epoch))]
     assert len(decoded) == 4
     assert set(decoded) <= expected
+
+
+def spans_of(row: NDArray[np.int64]) -> list[list[int]]:
+    """A row cut before every BOS."""
+    cuts = [0, *(np.flatnonzero(row[1:] == BOS) + 1).tolist(), len(row)]
+    return [row[low:high].tolist() for low, high in itertools.pairwise(cuts)]
+
+
+@pytest.mark.parametrize("context", [9, 12, 20, 64])
+def test_rows_of_whole_tunes(context: int) -> None:
+    """Each tune that fits a row stands whole in one of them, and every row begins with a tune."""
+    batches = Batches(make_shard(), 1, context, seed=5, packing="tunes")
+    rows = np.concatenate(epoch_of(batches))
+    whole = [span for row in rows for span in spans_of(row) if span[-1] == EOS]
+    cut = [span for row in rows for span in spans_of(row)[:-1] if span[-1] != EOS]
+    assert (rows[:, 0] == BOS).all()
+    assert cut == []  # only the last tune of a row may be cut off
+    assert {(span[1] - 10) % 1000 for span in whole} == set(range(40))
+    filled = sum(len(span) for row in rows for span in spans_of(row))
+    once = sum(len(tune) for tune in {(span[1] - 10) % 1000: span for span in whole}.values())
+    assert once / filled > 0.85
+
+
+def test_a_tune_longer_than_a_row_goes_on_in_others() -> None:
+    """Tunes of 3 to 9 framed ids in rows of 5: with the shared id, each id but BOS is a target."""
+    batches = Batches(make_shard(), 1, 4, seed=1, packing="tunes")
+    rows = np.concatenate(epoch_of(batches))
+    longest = [row for row in rows if (row[1:-1] == 16).all()]  # tune 6 in transposition 0 is 16 seven times
+    targets = {int(id) for row in rows for id in row[1:]}
+    assert {(id - 10) % 1000 for id in targets - {BOS, EOS}} == set(range(40))
+    assert EOS in targets and len(longest) <= 2
+
+
+def test_rows_of_whole_tunes_resume() -> None:
+    batches = Batches(make_shard(), 2, 12, seed=5, packing="tunes")
+    for _ in range(batches.batches_per_epoch + 2):
+        next(batches)
+    state, expected = batches.state_dict(), [next(batches) for _ in range(5)]
+    again = Batches(make_shard(), 2, 12, seed=5, packing="tunes")
+    again.load_state_dict(state)
+    assert all((a == b).all() for a, b in zip(expected, again, strict=False))
+    with pytest.raises(UserError, match="packing was tunes"):
+        Batches(make_shard(), 2, 12, seed=5).load_state_dict(state)
