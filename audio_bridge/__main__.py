@@ -9,6 +9,12 @@ from symbolic.verbs import main
 
 VERBS = {
     "render": ("audio_bridge.render", "ABC tunes or a MIDI file to audio, with a SoundFont"),
+    "condition": ("audio_bridge.condition", "a melody and a text to sound, with MusicGen-melody"),
+    "adherence": ("audio_bridge.adherence", "how closely a sound follows a score"),
+    "dataset": ("audio_bridge.dataset", "a folder of recordings to checked clips for fine-tuning"),
+    "finetune": ("audio_bridge.finetune", "train MusicGen on the clips of a genre"),
+    "lyrics": ("audio_bridge.lyrics.verbs", "lyric corpora, models, generation, measures, alignment"),
+    "song": ("audio_bridge.song", "words, melody, chords, sound, score and karaoke from a title"),
 }
 
 if __name__ == "__main__":

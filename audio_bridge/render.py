@@ -99,7 +99,7 @@ def render(
 ) -> "Audio":
     """The sound of a score, of sounds, or of a MIDI file in memory: stereo, float32 (2, samples)."""
     recipe = Recipe(sample_rate, instrument, tempo_qpm, transpose, loudness_lufs, backend, soundfont, repeats)
-    return _performed(_midi_of(music, recipe), recipe)[0]
+    return _performed(midi_of(music, recipe), recipe)[0]
 
 
 def render_file(
@@ -111,7 +111,7 @@ def render_file(
     OUT-01.wav, OUT-02.wav, ...
     """
     recipe = recipe or Recipe()
-    pieces = _pieces(Path(source), Path(target) if target else None, tune)
+    pieces = pieces_of(Path(source), Path(target) if target else None, tune)
     _check(pieces[0].target, recipe)
     return [_rendered(piece, recipe) for piece in pieces]
 
@@ -158,7 +158,7 @@ def run(args: argparse.Namespace) -> int:
         repeats=not args.no_repeats,
         sample_format=args.sample_format,
     )
-    pieces = _pieces(args.tune_file, args.output, args.tune)
+    pieces = pieces_of(args.tune_file, args.output, args.tune)
     _check(pieces[0].target, recipe)
     renderings, failures = [], []
     for number, piece in enumerate(pieces, start=1):
@@ -179,7 +179,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True)
-class _Piece:
+class Piece:
     """Something to render: ABC text (None: the source is a MIDI file), its line and number in the source."""
 
     source: Path
@@ -189,13 +189,13 @@ class _Piece:
     number: int | None = None
 
 
-def _pieces(source: Path, target: Path | None, tune: int | None) -> list[_Piece]:
+def pieces_of(source: Path, target: Path | None, tune: int | None) -> list[Piece]:
     target = target or source.with_suffix(".wav")
     data = _source_bytes(source)
     if data[:4] == b"MThd" or source.suffix.lower() in _MIDI_SUFFIXES:
         if tune is not None:
             raise UsageError(f"{source} is a MIDI file and holds one piece; leave --tune out.")
-        return [_Piece(source, target)]
+        return [Piece(source, target)]
     pieces = _abc_pieces(source, target, _text(source, data))
     if tune is None:
         return pieces
@@ -205,7 +205,7 @@ def _pieces(source: Path, target: Path | None, tune: int | None) -> list[_Piece]
     return chosen
 
 
-def _abc_pieces(source: Path, target: Path, text: str) -> list[_Piece]:
+def _abc_pieces(source: Path, target: Path, text: str) -> list[Piece]:
     from symbolic.data.notation import split_tunes
 
     tunes = list(split_tunes(text))
@@ -214,11 +214,11 @@ def _abc_pieces(source: Path, target: Path, text: str) -> list[_Piece]:
             f"{source} has no tune: a tune begins with a line such as X:1 and has a K: line, for example K:G."
         )
     if len(tunes) == 1:
-        return [_Piece(source, target, tunes[0].text, tunes[0].line, _numbers([tunes[0].text])[0])]
+        return [Piece(source, target, tunes[0].text, tunes[0].line, _numbers([tunes[0].text])[0])]
     numbers = _numbers([tune.text for tune in tunes])
     width = len(str(max(numbers)))
     names = [target.with_name(f"{target.stem}-{number:0{width}d}{target.suffix}") for number in numbers]
-    return [_Piece(source, name, t.text, t.line, n) for t, name, n in zip(tunes, names, numbers, strict=True)]
+    return [Piece(source, name, t.text, t.line, n) for t, name, n in zip(tunes, names, numbers, strict=True)]
 
 
 def _numbers(texts: list[str]) -> list[int]:
@@ -254,7 +254,7 @@ def _check(target: Path, recipe: Recipe) -> None:
     from symbolic.data.midi import MAX_QPM, MIN_QPM
 
     audio.check_format(target, recipe.sample_rate, recipe.sample_format)
-    _check_folder(target)
+    check_folder(target)
     soundfonts.find(recipe.soundfont)
     synthesis.available(recipe.backend)
     if recipe.instrument is not None:
@@ -265,7 +265,7 @@ def _check(target: Path, recipe: Recipe) -> None:
         raise UsageError(f"--transpose {recipe.transpose}: choose {-MAX_TRANSPOSE} to {MAX_TRANSPOSE} semitones.")
 
 
-def _check_folder(target: Path) -> None:
+def check_folder(target: Path) -> None:
     """The folder may be made, but not through a file."""
     if target.is_dir():
         raise UsageError(f"{target} is a folder; name a file such as {target / 'tune.wav'}.")
@@ -274,11 +274,11 @@ def _check_folder(target: Path) -> None:
         raise UserError(f"cannot write {target}: {folder} is no folder that can be written. Choose another with -o.")
 
 
-def _rendered(piece: _Piece, recipe: Recipe) -> Rendering:
+def _rendered(piece: Piece, recipe: Recipe) -> Rendering:
     from audio_bridge import audio, soundfonts, synthesis
     from symbolic.data.midi import first_tempo, seconds
 
-    with _named(piece):
+    with named(piece):
         midi, title = _load(piece, recipe)
         sound, levels = _performed(midi, recipe)
     audio.write_audio(sound, piece.target, recipe.sample_format)
@@ -307,7 +307,7 @@ def _rendered(piece: _Piece, recipe: Recipe) -> Rendering:
 
 
 @contextlib.contextmanager
-def _named(piece: _Piece) -> Iterator[None]:
+def named(piece: Piece) -> Iterator[None]:
     """Faults inside name the file and, in ABC, the tune and its line."""
     try:
         yield
@@ -321,19 +321,19 @@ def _named(piece: _Piece) -> Iterator[None]:
         raise (UsageError if isinstance(error, UsageError) else UserError)(f"{where}: {message}") from error
 
 
-def _load(piece: _Piece, recipe: Recipe) -> tuple["mido.MidiFile", str]:
+def _load(piece: Piece, recipe: Recipe) -> tuple["mido.MidiFile", str]:
     """The piece as MIDI with the recipe's edits, and its title."""
     from symbolic.data import midi, notation
 
     if piece.text is not None:
         score = notation.parse(piece.text, piece.line)
-        return _midi_of(score, recipe), score.title
+        return midi_of(score, recipe), score.title
     if not recipe.repeats:
         raise UsageError(f"{piece.source}: a MIDI file has no repeats to leave out; drop --no-repeats.")
-    return _midi_of(midi.read_midi(piece.source), recipe), ""
+    return midi_of(midi.read_midi(piece.source), recipe), ""
 
 
-def _midi_of(music: "Score | Sequence[Sound] | mido.MidiFile", recipe: Recipe) -> "mido.MidiFile":
+def midi_of(music: "Score | Sequence[Sound] | mido.MidiFile", recipe: Recipe) -> "mido.MidiFile":
     """MIDI with instrument, tempo and transposition applied. A MIDI file keeps what the recipe leaves open."""
     import mido
 
@@ -411,7 +411,7 @@ def _finite(value: float) -> float | None:
     return round(value, 2) if math.isfinite(value) else None
 
 
-def _instrument(piece: _Piece, recipe: Recipe) -> str | None:
+def _instrument(piece: Piece, recipe: Recipe) -> str | None:
     """The name of the one instrument that plays; None where a MIDI file chooses."""
     from audio_bridge.instruments import PROGRAMS, program
 

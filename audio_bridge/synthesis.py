@@ -11,7 +11,6 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import wave
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audio_bridge import guard
 from symbolic.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def synthesise(midi: bytes, soundfont: Path | str, seconds: float, backend: str 
     with tempfile.TemporaryDirectory(prefix="render-") as folder:
         source, target = Path(folder, "in.mid"), Path(folder, "out.wav")
         source.write_bytes(midi)
-        _child([engine, str(soundfont), str(source), str(target), f"{cpu_seconds:.0f}", str(memory)], cpu_seconds)
+        arguments = [engine, str(soundfont), str(source), str(target), f"{cpu_seconds:.0f}", str(memory)]
+        advice = "Try another SoundFont, or --backend."
+        guard.call("audio_bridge.synthesis", arguments, cpu_seconds, f"the synthesiser {engine}", advice)
         sound = read_wav(target)
     if not sound.samples.shape[1]:
         raise UserError(f"the synthesiser {engine} returned no sound for this music.")
@@ -80,55 +82,14 @@ def version(backend: str) -> str:
     return f"{engine} {importlib.metadata.version(engine)}"
 
 
-def _child(arguments: list[str], cpu_seconds: float) -> None:
-    """Run this module in a child. Wall time is four times the processor's, for machines that are busy."""
-    command = [sys.executable, "-m", "audio_bridge.synthesis", *arguments]
-    root = str(Path(__file__).resolve().parent.parent)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=4 * cpu_seconds,
-            env=environment,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UserError(f"the synthesiser {arguments[0]} was stopped after {4 * cpu_seconds:.0f} s.") from error
-    if done.returncode:
-        reason = _reason(done.returncode, done.stderr.decode("utf-8", "replace"))
-        raise UserError(f"the synthesiser {arguments[0]} failed: {reason} Try another SoundFont, or --backend.")
-
-
-def _reason(status: int, messages: str) -> str:
-    if -status in (signal.SIGXCPU, signal.SIGKILL):
-        return "it ran out of the processor time or memory allowed."
-    if status < 0:
-        return f"it crashed ({signal.Signals(-status).name})."
-    lines = [line for line in messages.splitlines() if line.strip()]
-    return f"{lines[-1][:300].rstrip('.')}." if lines else f"exit status {status}."
-
-
 def main(arguments: list[str]) -> int:
     """The child: set the limits, then hand the files to the synthesiser."""
     engine, soundfont, source, target, cpu_seconds, memory = arguments
-    _limit(int(cpu_seconds), int(memory))
+    guard.limit(int(cpu_seconds), int(memory))
     {"midirenderer": _midirenderer, "fluidsynth": _fluidsynth, "pyfluidsynth": _pyfluidsynth}[engine](
         soundfont, source, target
     )
     return 0
-
-
-def _limit(cpu_seconds: int, memory: int) -> None:
-    try:
-        import resource
-    except ImportError:  # Windows has no such limits; the parent's time-out remains
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 
 def _midirenderer(soundfont: str, source: str, target: str) -> None:

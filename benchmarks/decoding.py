@@ -1,13 +1,21 @@
 """Decoding speed of GPT-2, Mamba and Mamba-2 (6M): ours against the engines that people use, on a CPU.
 
-    python -m benchmarks.decoding                     # 512 new tokens, batch 1 and 32, 1 and 2 threads
+    python -m benchmarks.decoding                     # 512 new tokens, batch 1 and 32, 1 and 2 threads: under 15 min
     python -m benchmarks.decoding --tokens 64 --repeats 2 --models gpt2-6m
 
 Every path gets the same weights, the same prompts (16 ids of held-out tunes), draws greedily and makes exactly
 `--tokens` tokens a row, end of tune or not. Tokens per second are batch x tokens over the wall time of the whole call,
-prompt included. All paths of one model and thread count are processes of one tree that take turns, round by round, so
-that ratios are taken within a round; between turns they are stopped. At two threads each OpenMP path is first tried
-with OMP_WAIT_POLICY active and passive and measured with the better one, batch by batch.
+prompt included; `core` is the same over the processor time of all its threads, which other work on the machine spoils
+less. All paths of one model and thread count are processes of one tree that take turns, round by round, so that ratios
+are taken within a round; between turns they are stopped. At two threads each OpenMP path is first tried with
+OMP_WAIT_POLICY active and passive and measured with the better one, batch by batch.
+
+Cost: a block (model, threads, batch) makes `--repeats` rounds, but no further one (two are made always) once its share
+of `--minutes` is spent. A token of a Mamba costs the same at any length, so there a path that would take longer than
+TURN_SECONDS makes fewer tokens a row; its row says how many. The result file is written after each block.
+
+Classes: float32 is compared with float32; bfloat16 and int8 together. Ours holds float32 weights in 16 bits where that
+changes none of them, as in models shipped in bfloat16; its `about` says so. Its numbers are float32's all the same.
 
 `agreement` rows: largest difference of the first logits from `transformers` in float32, and, for trained weights, the
 share of rows whose greedy tokens are the reference's up to the end of the tune, with the mean length of the common
@@ -18,6 +26,7 @@ import argparse
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -34,9 +43,11 @@ from symbolic import machine, verbs
 
 MODELS = ("gpt2-6m", "mamba-6m", "mamba2-6m")
 PROMPT_TOKENS = 16
-TRIAL_TOKENS = 32
+TRIAL_TOKENS = 16
+TURN_SECONDS, LEAST_TOKENS = 3.0, 64  # of a path whose tokens cost the same at any length
+AGREEMENT_TOKENS = 128
 EOS = 2
-START_SECONDS = 5.0  # of a worker: mostly imports
+START_SECONDS = 3.0  # of a worker: mostly imports
 # Tokens per second to be expected on one core, batch 1 and 32: only for the estimate of the cost.
 EXPECTED = {"gpt2-6m": (400, 2000), "mamba-6m": (200, 2000), "mamba2-6m": (150, 1500)}
 
@@ -53,6 +64,10 @@ class Way:
     slow: bool = False
 
     @property
+    def only_gpt2(self) -> bool:
+        return self.module == "ctranslate" or ("cache", "static") in self.settings
+
+    @property
     def name(self) -> str:
         return f"{self.engine}, {self.precision}"
 
@@ -62,26 +77,32 @@ PATHS = (
     Way("ours, native step", "ours", "bfloat16", (("step", "native"),), openmp=False),
     Way("ours, native step", "ours", "int8", (("step", "native"),), openmp=False),
     Way("ours, PyTorch step", "ours", "float32", (("step", "torch"),)),
-    Way("ours, PyTorch step", "ours", "bfloat16", (("step", "torch"),)),
     Way("transformers, dynamic cache", "library", "float32", (("cache", "dynamic"),)),
     Way("transformers, dynamic cache", "library", "bfloat16", (("cache", "dynamic"),)),
     Way("transformers, static cache", "library", "float32", (("cache", "static"),)),
     Way("transformers, compiled", "library", "float32", (("cache", "compiled"),), slow=True),
     Way("CTranslate2", "ctranslate", "float32"),
+    Way("CTranslate2", "ctranslate", "bfloat16"),
     Way("CTranslate2", "ctranslate", "int8"),
     Way("llama.cpp", "llama", "float32"),
     Way("llama.cpp", "llama", "bfloat16"),
+    Way("llama.cpp", "llama", "int8"),
 )
 REFERENCE = next(path for path in PATHS if path.name == "transformers, dynamic cache, float32")
 
 
 @dataclass
 class Seat:
-    """A path at work: one worker for each wait policy that is in question."""
+    """A path at work: one worker for each wait policy that is in question, and the one that is chosen."""
 
     path: Way
     workers: dict[str, Worker]
-    chosen: dict[int, str]  # batch -> policy
+    policy: str = "passive"
+    tokens: int = 0  # a row, in the present block
+
+    @property
+    def worker(self) -> Worker:
+        return self.workers[self.policy]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,7 +117,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--batches", nargs="+", type=int, default=[1, 32], metavar="N")
     made.add_argument("--threads", nargs="+", type=int, default=[1, 2], metavar="N")
     made.add_argument("--tokens", type=int, default=512, help="new tokens a row (default 512)")
-    made.add_argument("--repeats", type=int, default=5, help="rounds (default 5)")
+    made.add_argument("--repeats", type=int, default=3, help="rounds (default 3)")
+    made.add_argument("--minutes", type=float, default=10.0, help="to spend on rounds (default 10)")
     made.add_argument("--full", action="store_true", help="also paths that take a minute to compile")
     made.add_argument("--weights", action="append", default=[], metavar="NAME=FOLDER", help="weights of a model")
     made.add_argument("--data", type=Path, default=Path("data/folk"), help="where prompts come from")
@@ -119,8 +141,7 @@ def run(args: argparse.Namespace) -> int:
             recorder.settings.setdefault("weights", {})[name] = chosen.source
             for threads in args.threads:
                 _measure(recorder, chosen, threads, paths, prompts, args)
-    result = recorder.result()
-    print(table(result), file=sys.stderr)
+    print(table(recorder.result()), file=sys.stderr)
     recorder.write(args.output)
     return 0
 
@@ -129,15 +150,27 @@ def cost_seconds(args: argparse.Namespace, paths: Sequence[Way]) -> float:
     """About how long the measurement takes."""
     seconds = 0.0
     for name in args.models:
-        single, many = EXPECTED[name]
+        able = [path for path in paths if name.startswith("gpt2") or not path.only_gpt2]
         for threads in args.threads:
             policies = 2 if threads > 1 else 1
-            seconds += START_SECONDS * len(paths) * policies / max(1, machine.n_cores())
+            seconds += START_SECONDS * len(able) * policies / max(1, machine.n_cores())
             for batch in args.batches:
-                speed = single if batch == 1 else many
-                tokens = args.tokens * args.repeats + TRIAL_TOKENS * (policies + 1)
-                seconds += sum(batch * tokens / (speed * _advantage(path)) for path in paths)
+                trials, one_round = _block_seconds(name, batch, args.tokens, able)
+                rounds = min(args.repeats, max(2, share_seconds(args) / one_round))
+                seconds += trials * policies + rounds * one_round
     return seconds
+
+
+def _block_seconds(name: str, batch: int, tokens: int, paths: Sequence[Way]) -> tuple[float, float]:
+    """Of the trials of one policy, and of one round."""
+    speeds = [EXPECTED[name][batch > 1] * _advantage(path) for path in paths]
+    most = float("inf") if name.startswith("gpt2") else TURN_SECONDS
+    return sum(2 * batch * TRIAL_TOKENS / v for v in speeds), sum(min(most, batch * tokens / v) for v in speeds)
+
+
+def share_seconds(args: argparse.Namespace) -> float:
+    """Of a block, out of all the time for rounds."""
+    return float(60 * args.minutes / (len(args.models) * len(args.threads) * len(args.batches)))
 
 
 def cost_text(seconds: float) -> str:
@@ -182,10 +215,12 @@ def _measure(
     with ExitStack() as stack:
         seats = list(_start(recorder, chosen, threads, paths, keys, args.batches, stack))
         for batch in args.batches:
-            _choose_policies(seats, prompts[:batch])
-            _rounds(recorder, seats, prompts[:batch], {**keys, "batch": batch}, args)
+            here = {**keys, "batch": batch}
+            seats = _try(recorder, seats, prompts[:batch], here, args.tokens, chosen.config.model.family != "gpt2")
+            _rounds(recorder, seats, prompts[:batch], here, args)
+            results.write(args.output, recorder.result())
         if threads == min(args.threads):
-            _agreement(recorder, seats, prompts[: max(args.batches)], keys, chosen, args.tokens)
+            _agreement(recorder, seats, prompts[: max(args.batches)], keys, chosen, min(args.tokens, AGREEMENT_TOKENS))
 
 
 def _start(
@@ -208,7 +243,7 @@ def _start(
                 recorder.not_run(str(reason), **_speed_keys(path, {**keys, "batch": batch}))
             print(f"{chosen.name}, {threads} threads: {path.name}: not run: {reason}", file=sys.stderr)
             continue
-        yield Seat(path, workers, {})
+        yield Seat(path, workers)
 
 
 def _workers(path: Way, chosen: Weights, threads: int, stack: ExitStack) -> dict[str, Worker]:
@@ -226,15 +261,32 @@ def _workers(path: Way, chosen: Weights, threads: int, stack: ExitStack) -> dict
     }
 
 
-def _choose_policies(seats: Sequence[Seat], prompts: list[list[int]]) -> None:
-    """A short trial of each policy, the first one of each worker to warm it up."""
+def _try(
+    recorder: results.Recorder,
+    seats: Sequence[Seat],
+    prompts: list[list[int]],
+    keys: dict[str, Any],
+    tokens: int,
+    cut: bool,
+) -> list[Seat]:
+    """A short turn of each worker to warm it up, and one to choose the wait policy and the tokens of its turns by;
+    returns the paths that work."""
+    working = []
     for seat in seats:
         seconds: dict[str, float] = {}
-        for policy, worker in seat.workers.items():
-            worker.ask("generate", prompts=prompts, n=TRIAL_TOKENS)
-            if len(seat.workers) > 1:
+        try:
+            for policy, worker in seat.workers.items():
+                worker.ask("generate", prompts=prompts, n=TRIAL_TOKENS)
                 seconds[policy] = worker.ask("generate", prompts=prompts, n=TRIAL_TOKENS)["seconds"]
-        seat.chosen[len(prompts)] = min(seconds, key=lambda policy: seconds[policy], default="passive")
+        except Absent as reason:
+            recorder.not_run(str(reason), **_speed_keys(seat.path, keys))
+            print(f"{keys}: {seat.path.name}: not run: {reason}", file=sys.stderr)
+            continue
+        seat.policy = min(seconds, key=lambda policy: seconds[policy])
+        affordable = int(TURN_SECONDS / seconds[seat.policy] * TRIAL_TOKENS)
+        seat.tokens = min(tokens, max(LEAST_TOKENS, affordable)) if cut else tokens
+        working.append(seat)
+    return working
 
 
 def _rounds(
@@ -245,22 +297,28 @@ def _rounds(
     args: argparse.Namespace,
 ) -> None:
     """Every path once a round."""
-    batch = len(prompts)
-    speeds: dict[str, list[float]] = {seat.path.name: [] for seat in seats}
+    wall: dict[str, list[float]] = {seat.path.name: [] for seat in seats}
+    core: dict[str, list[float]] = {seat.path.name: [] for seat in seats}
     peaks: dict[str, float] = {}
+    began = time.perf_counter()
     for number in range(args.repeats):
+        if number >= 2 and time.perf_counter() - began > share_seconds(args):
+            break
         for seat in seats:
-            answer = seat.workers[seat.chosen[batch]].ask("generate", prompts=prompts, n=args.tokens)
+            answer = seat.worker.ask("generate", prompts=prompts, n=seat.tokens)
             made = {len(row) for row in answer["value"]}
-            assert made == {args.tokens}, f"{seat.path.name} made {made} tokens, not {args.tokens}"
-            speeds[seat.path.name].append(batch * args.tokens / answer["seconds"])
+            assert made == {seat.tokens}, f"{seat.path.name} made {made} tokens, not {seat.tokens}"
+            wall[seat.path.name].append(len(prompts) * seat.tokens / answer["seconds"])
+            core[seat.path.name].append(len(prompts) * seat.tokens / answer["core_seconds"])
             peaks[seat.path.name] = answer["peak_mib"]
         print(f"{keys}: round {number + 1} of {args.repeats}", file=sys.stderr)
     for seat in seats:
-        policy = seat.chosen[batch] if len(seat.workers) > 1 else None
-        extra = {"wait_policy": policy, "about": seat.workers[seat.chosen[batch]].about}
-        keys_here = _speed_keys(seat.path, keys)
-        recorder.measured(speeds[seat.path.name], "tokens/s", **keys_here, peak_mib=peaks[seat.path.name], **extra)
+        extra: dict[str, Any] = {
+            "wait_policy": seat.policy if len(seat.workers) > 1 else None,
+            "about": seat.worker.about,
+        }
+        extra |= {"tokens": seat.tokens, "core": core[seat.path.name], "peak_mib": peaks[seat.path.name]}
+        recorder.measured(wall[seat.path.name], "tokens/s", **_speed_keys(seat.path, keys), **extra)
 
 
 def _speed_keys(path: Way, keys: dict[str, Any]) -> dict[str, Any]:
@@ -337,7 +395,9 @@ def _ratio_text(rows: Sequence[results.Row], row: results.Row) -> str:
 
 def _advantage(path: Way) -> float:
     """How many times transformers' speed a path is expected to have."""
-    return {"ours": 3.0, "library": 1.0, "ctranslate": 3.0, "llama": 3.5}[path.module]
+    if path.engine == "ours, PyTorch step":
+        return 1.3
+    return {"ours": 3.5, "library": 1.0, "ctranslate": 2.5, "llama": 2.5}[path.module]
 
 
 if __name__ == "__main__":

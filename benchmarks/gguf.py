@@ -2,12 +2,14 @@
 
 Format: github.com/ggml-org/ggml/blob/master/docs/gguf.md, version 3, little-endian, tensors aligned to 32 bytes, sizes
 innermost first. Tensor and key names are those that llama.cpp's own converter writes for these architectures.
-Matrices have the type asked for (float32 or bfloat16); norms, biases, convolutions, decays, skips and positions are
-float32, as llama.cpp wants them.
+Matrices have the type asked for: float32, bfloat16, or int8 as Q8_0 (32 numbers and a float16 scale; a matrix whose
+inputs are no multiple of 32 is float32 then). Norms, biases, convolutions, decays, skips and positions are float32, as
+llama.cpp wants them.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,26 @@ import torch
 from torch import Tensor
 
 from symbolic import files
-from symbolic.config import GPT2Config, Mamba2Config, MambaConfig, ModelConfig
+from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig
+from symbolic.errors import UserError
 
 ALIGNMENT = 32
 VERSION = 3
 UINT32, FLOAT32, BOOL, STRING = 4, 6, 7, 8  # types of values
-TENSOR_FLOAT32, TENSOR_BFLOAT16 = 0, 30  # types of tensors
+TENSOR_FLOAT32, TENSOR_Q8_0, TENSOR_BFLOAT16 = 0, 8, 30  # types of tensors
+BLOCK = 32  # numbers of Q8_0 that share a scale
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A tensor as Q8_0: its shape, and for each block the scale (float16) and 32 int8."""
+
+    shape: tuple[int, ...]
+    data: bytes
+
 
 Named = tuple[str, Tensor]
+Stored = tuple[str, Tensor | Blocks]
 
 
 def write(model: Any, path: Path | str, dtype: torch.dtype) -> None:
@@ -33,22 +47,40 @@ def write(model: Any, path: Path | str, dtype: torch.dtype) -> None:
     files.write_whole(path, encode(_metadata(config), tensors))
 
 
-def encode(metadata: dict[str, Any], tensors: list[Named]) -> bytes:
+def encode(metadata: dict[str, Any], tensors: Sequence[Stored]) -> bytes:
     """The bytes of a GGUF file."""
     head = bytearray(b"GGUF" + struct.pack("<IQQ", VERSION, len(tensors), len(metadata)))
     for key, value in metadata.items():
         head += _string(key) + _value(value)
     body = bytearray()
     for name, tensor in tensors:
-        kind = TENSOR_BFLOAT16 if tensor.dtype == torch.bfloat16 else TENSOR_FLOAT32
+        kind, data = _contents(tensor)
         sizes = list(reversed(tensor.shape))
         head += _string(name) + struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes, kind, len(body))
-        body += _padded(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+        body += _padded(data)
     return _padded(bytes(head)) + bytes(body)
+
+
+def quantised(tensor: Tensor) -> Blocks:
+    """Q8_0: in each block the largest magnitude becomes 127."""
+    blocks = tensor.float().reshape(-1, BLOCK)
+    scales = blocks.abs().amax(1, keepdim=True) / 127
+    whole = (blocks / scales.clamp(min=1e-30)).round().to(torch.int8)
+    both = torch.cat([scales.to(torch.float16).view(torch.uint8), whole.view(torch.uint8)], 1)
+    return Blocks(tuple(tensor.shape), both.numpy().tobytes())
+
+
+def _contents(tensor: Tensor | Blocks) -> tuple[int, bytes]:
+    if isinstance(tensor, Blocks):
+        return TENSOR_Q8_0, tensor.data
+    kind = TENSOR_BFLOAT16 if tensor.dtype == torch.bfloat16 else TENSOR_FLOAT32
+    return kind, tensor.contiguous().view(torch.uint8).numpy().tobytes()
 
 
 def _metadata(config: ModelConfig) -> dict[str, Any]:
     common = {"context_length": 1 << 20, "vocab_size": config.vocab_size, "block_count": config.n_layer}
+    if isinstance(config, LSTMConfig):
+        raise UserError("GGUF has no LSTM")
     shape = _gpt2_shape(config) if isinstance(config, GPT2Config) else _mamba_shape(config)
     keys = {f"{config.family}.{key}": value for key, value in {**common, **shape}.items()}
     return {"general.architecture": config.family, "tokenizer.ggml.model": "none", **keys}
@@ -144,11 +176,15 @@ def _both(name: str, w: dict[str, Tensor], ours: str) -> Iterator[Named]:
     yield f"{name}.bias", w[f"{ours}.bias"]
 
 
-def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor | Blocks:
     """Matrices in the type asked for, the rest in float32."""
     stem = name.removesuffix(".weight")
     matrix = (stem != name and stem.rpartition(".")[2] in _MATRICES) or name == "token_embd.weight"
-    return tensor.to(dtype if matrix else torch.float32)
+    if not matrix:
+        return tensor.float()
+    if dtype == torch.int8:
+        return tensor.float() if tensor.shape[-1] % BLOCK else quantised(tensor)
+    return tensor.to(dtype)
 
 
 def _value(value: Any) -> bytes:

@@ -63,8 +63,10 @@ def _decoding(result: dict[str, Any] | None) -> str:
     rows = results.select(result, quantity="speed")
     for model, threads, batch in dict.fromkeys((r["model"], r["threads"], r["batch"]) for r in rows):
         block = results.select(result, model=model, threads=threads, batch=batch, quantity="speed")
-        for precision, words in (("float32", "float32"), ("bfloat16", "bfloat16, int8")):
-            lines.append(_decoding_line(block, model, batch, threads, precision, words))
+        alone = [row for row in block if row["precision"] == "bfloat16"]
+        lines.append(_decoding_line(block, model, batch, threads, "float32", "float32"))
+        lines.append(_decoding_line(alone, model, batch, threads, "bfloat16", "bfloat16"))
+        lines.append(_decoding_line(block, model, batch, threads, "bfloat16", "bfloat16, int8"))
     return _table(head, lines)
 
 

@@ -98,7 +98,7 @@ def cost_text(args: argparse.Namespace) -> str:
 def scores_bytes(config: ModelConfig, batch: int, tokens: int) -> int:
     """Memory of PyTorch's GPT-2 prefill: three float32 tensors of all scores at once; small for the others."""
     if not isinstance(config, GPT2Config):
-        return 32 * batch * tokens * config.expand * config.d_model * 4
+        return 32 * batch * tokens * getattr(config, "expand", 1) * config.d_model * 4
     return 3 * 4 * batch * config.n_head * tokens**2
 
 

@@ -4,9 +4,10 @@
         answer = worker.ask("generate", prompts=..., n=512)         # {"value": ..., "seconds": ..., "peak_mib": ...}
 
 A worker imports a module, calls its `make(**settings)` and then methods of what that returns, one at a time. Its
-answers' `seconds` are the method's own wall time, taken inside the worker, and `peak_mib` the process's largest
-resident memory so far. Between turns it is stopped (SIGSTOP): under OMP_WAIT_POLICY=active idle threads would spin and
-take the cores from the one that is measured. That needs a POSIX system.
+answers' `seconds` are the method's own wall time, taken inside the worker, `core_seconds` the processor time of all its
+threads, and `peak_mib` the process's largest resident memory so far. Between turns it is stopped (SIGSTOP): under
+OMP_WAIT_POLICY=active idle threads would spin and take the cores from the one that is measured. That needs a POSIX
+system.
 
 Messages are lines of JSON on the child's stdin and a copy of its stdout; whatever libraries print goes to its stderr.
 """
@@ -124,13 +125,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _turn(peer: Any, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    began = time.perf_counter()
+    began, core = time.perf_counter(), time.process_time()
     try:
         value = getattr(peer, method)(**arguments)
     except Absent as reason:
         return {"absent": _reason(reason)}
-    seconds = time.perf_counter() - began
-    return {"value": value, "seconds": seconds, "peak_mib": peak_mib()}
+    seconds, core = time.perf_counter() - began, time.process_time() - core
+    return {"value": value, "seconds": seconds, "core_seconds": max(core, 1e-9), "peak_mib": peak_mib()}
 
 
 def peak_mib() -> float:

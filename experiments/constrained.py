@@ -1,33 +1,39 @@
-"""What `--constrain` gives and what it costs: validity, novelty, speed and likelihood with the mask and without.
+"""What `--constrain` gives and what it costs: validity, cost, novelty and likelihood with the mask and without.
 
-    python -m experiments.constrained gpt2-6m -n 1000
-    python -m experiments.constrained -n 1000 --layers 1 --width 64       # untrained models only, small
+    python -m experiments.constrained                                 # gpt2-6m, mamba2-6m and untrained models
+    python -m experiments.constrained my-run -n 100 --layers 0        # one model, no untrained ones
 
-For each run named, and for untrained models of the three tokenizers, one row a measure, `masked` true and false:
+For each model, and for an untrained one of each tokenizer, one row a measure, `masked` true and false:
 
-    validity    of N tunes: the share that parse, of full bars, of right tunes, with a copied phrase (symbolic.evaluate)
-    opinion     of the same tunes by abc2midi, where it is installed: share without an error, without a warning of a bar
-                of another length than the metre
-    speed       tokens/s of a batch of 32, in interleaved rounds; the first round has the mask's tables to fill
+    validity    of N tunes: the share that parse, of full bars, of right tunes (symbolic.evaluate.validity), of tunes
+                that came to an end
+    opinion     of the same tunes by abc2midi (symbolic.evaluate.second_opinion): without an error, without a warning of
+                a bar's length, without either
+    novelty     of the same tunes: the share with a 17-note phrase of a training tune, the median of the longest passage
+                shared with one
+    speed       tokens a second of processor time in batches of 32, in interleaved rounds; the first round has the
+                mask's tables to fill (`round` cold), the others use them (warm); and the time that the mask took of it
     bite        of masked tunes: share of steps at which the mask changed the token drawn, and the mean of the
                 probability that it took away
-    likelihood  of the held-out human tunes that the mask accepts: bits per byte; the shares that it accepts, that are
-                right, and of the right ones that it accepts
+    likelihood  of the held-out human tunes that the mask accepts: bits per byte
+
+and once, of all human tunes: the shares that are right for the checker, for abc2midi, for both, and of each that the
+mask accepts; and what the others have that it refuses.
 
 A step is bitten when the same random number would have drawn another token without the mask. Bits per byte under the
 mask renormalise each step's probabilities over the tokens allowed.
+
+The file is written after each part, and a run that was interrupted goes on where it stopped; --again begins anew.
 """
 
 import argparse
 import math
-import re
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,18 +45,39 @@ if TYPE_CHECKING:
     from symbolic.decode.engine import Generated
     from symbolic.tokens import Tokenizer
 
-CHECKER = "abc2midi"  # Debian package abcmidi
-CHECKER_TUNES, CHECKER_SECONDS = 50, 60  # of one call
-SHARES = ("share_that_parse", "share_of_full_bars", "share_of_right_tunes", "share_with_copied_phrase")
+MODELS = ("gpt2-6m", "mamba2-6m")
+BATCH = 32
+MOST_ROUNDS = 8
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model to be measured."""
+    """A model to be measured: itself, and as the engine runs it."""
 
     name: str
     model: Any
     tokenizer: "Tokenizer"
+
+    @cached_property
+    def prepared(self) -> Any:
+        """With the fastest step that runs here."""
+        from symbolic.decode import engine
+
+        return engine.prepare(self.model)
+
+
+@dataclass(frozen=True)
+class Tunes:
+    """The human tunes, canonical."""
+
+    train: list[str]
+    valid: list[str]
+    test: list[str]
+
+    @cached_property
+    def melodies(self) -> list[Any]:
+        """Of the training tunes."""
+        return _melodies(self.train)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,41 +88,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("runs", nargs="*", metavar="RUN", help="runs or model folders")
+    made.add_argument("runs", nargs="*", default=MODELS, metavar="RUN", help=f"default: {', '.join(MODELS)}")
     made.add_argument("-n", type=int, default=1000, help="tunes of each validity row (default 1000)")
     made.add_argument("--seed", type=int, default=1)
-    made.add_argument("--max-tokens", type=int, default=1000, help="of one tune (default 1000)")
-    made.add_argument("--rounds", type=int, default=3, help="of the speed measurement (default 3; 0: none)")
+    made.add_argument("--max-tokens", type=int, default=600, help="of one tune (default 600)")
+    made.add_argument(
+        "--rounds", type=int, default=4, help=f"of the speed measurement (default 4, at most {MOST_ROUNDS})"
+    )
     made.add_argument("--speed-tunes", type=int, default=64, help="of one round (default 64)")
-    made.add_argument("--analysed", type=int, default=200, help="tunes of the bite and likelihood rows (default 200)")
-    made.add_argument("--layers", type=int, default=7, help="of the untrained models (default 7; 0: none)")
-    made.add_argument("--width", type=int, default=256, help="of the untrained models (default 256)")
-    made.add_argument("--threads", type=int, default=0)
+    made.add_argument("--analysed", type=int, default=100, help="tunes of the bite and likelihood rows (default 100)")
+    made.add_argument("--layers", type=int, default=1, help="of the untrained models (default 1; 0: none)")
+    made.add_argument("--width", type=int, default=64, help="of the untrained models (default 64)")
     made.add_argument("--data", type=Path, default=Path("data/folk"))
+    made.add_argument("--again", action="store_true", help="begin anew")
     made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "constrained.json")
     return made
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure every subject and write the result."""
+    """Measure every subject, part by part, and write the result."""
     import torch
 
-    from symbolic.evaluate import measures
-
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    reference = measures.load_reference(args.data)
-    human = [row["text"] for row in files.read_jsonl(args.data / "tunes" / "test.jsonl")]
-    settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(args).items()}
-    settings["torch_threads"] = torch.get_num_threads()
-    recorder = results.Recorder(
-        "constrained", seed=args.seed, settings=settings, data_digest=results.data_digest(args.data)
-    )
-    for subject in _subjects(args):
-        print(subject.name, file=sys.stderr)
-        _validity(recorder, subject, args, reference)
-        _speed(recorder, subject, args)
-        _likelihood(recorder, subject, args, human)
+    torch.set_num_threads(1)
+    human = Tunes(*([row["text"] for row in files.read_jsonl(_tunes(args, split))] for split in _SPLITS))
+    recorder = _begun(args)
+    _part(recorder, args, "human tunes", "acceptance", lambda: _acceptance(recorder, human))
+    for subject in _subjects(args, human):
+        parts: dict[str, Callable[[], None]] = {
+            "validity": lambda subject=subject: _validity(recorder, subject, args, human),  # type: ignore[misc]
+            "speed": lambda subject=subject: _speed(recorder, subject, args),  # type: ignore[misc]
+            "likelihood": lambda subject=subject: _likelihood(recorder, subject, args, human),  # type: ignore[misc]
+        }
+        for kind, measure in parts.items():
+            _part(recorder, args, subject.name, kind, measure)
     print(table(recorder.result()), file=sys.stderr)
     recorder.write(args.output)
     return 0
@@ -107,57 +132,58 @@ def table(result: dict[str, Any]) -> str:
     for row in result["rows"]:
         mask = {True: "masked", False: "free", None: ""}[row.get("masked")]
         value = row["not_run"] if "not_run" in row else results.row_text(row, 0 if row["unit"] == "tokens/s" else 4)
-        lines.append(f"{row['model']:24} {row['kind']:11} {mask:7} {row.get('measure', ''):28} {value}")
+        about = f"{row.get('measure', '')} {row.get('round', '')}"
+        lines.append(f"{row['model']:22} {row['kind']:11} {mask:7} {about:60} {value}")
     return "\n".join(lines)
 
 
-def opinions(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Errors, and warnings of a bar's length, that abc2midi finds in each canonical tune."""
-    for start in range(0, len(texts), CHECKER_TUNES):
-        chunk = texts[start : start + CHECKER_TUNES]
-        lines: list[str] = []
-        tune_of_line = []
-        for number, text in enumerate(chunk):
-            body = [f"X:{number + 1}", "T:t", *text.splitlines(), ""]
-            lines += body
-            tune_of_line += [number] * len(body)
-        errors, bars = [0] * len(chunk), [0] * len(chunk)
-        for kind, line, message in re.findall(r"(Error|Warning) in line-char (\d+)-\d+ : (.*)", _checked(lines)):
-            tune = tune_of_line[int(line) - 1]
-            errors[tune] += kind == "Error"
-            bars[tune] += "time units" in message
-        yield from zip(errors, bars, strict=True)
+_SPLITS = ("train", "valid", "test")
 
 
-def _checked(lines: Sequence[str]) -> str:
-    """What abc2midi says; an error in every line where it does not come to an end."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "tunes.abc"
-        path.write_text("\n".join(lines) + "\n", encoding="ascii")
-        command = [CHECKER, str(path), "-c"]
-        try:
-            done = subprocess.run(command, capture_output=True, timeout=CHECKER_SECONDS, check=False)
-        except subprocess.TimeoutExpired:
-            return "".join(f"Error in line-char {number}-1 : time is up\n" for number in range(1, len(lines) + 1))
-    return done.stdout.decode("latin-1")
+def _tunes(args: argparse.Namespace, split: str) -> Path:
+    path: Path = args.data / "tunes" / f"{split}.jsonl"
+    return path
 
 
-def _subjects(args: argparse.Namespace) -> Iterator[Subject]:
+def _begun(args: argparse.Namespace) -> results.Recorder:
+    """A recorder with the rows of a run of the same settings that was interrupted."""
+    left_out = ("again", "output", "runs", "layers", "width")
+    settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items() if k not in left_out}
+    digest = results.data_digest(args.data)
+    recorder = results.Recorder("constrained", seed=args.seed, settings=settings, data_digest=digest)
+    if args.output.exists() and not args.again:
+        before = results.read(args.output)
+        if before["settings"] == settings and before["data_digest"] == digest:
+            recorder.rows = list(before["rows"])
+    return recorder
+
+
+def _part(
+    recorder: results.Recorder, args: argparse.Namespace, name: str, kind: str, measure: Callable[[], None]
+) -> None:
+    """Measure a part that is not yet there, and write the file."""
+    if any(row["model"] == name and row["kind"] == kind for row in recorder.rows):
+        return
+    began = time.process_time()
+    measure()
+    print(f"{name}: {kind}, {time.process_time() - began:.0f} s of processor time", file=sys.stderr)
+    results.write(args.output, recorder.result())
+
+
+def _subjects(args: argparse.Namespace, human: Tunes) -> Iterator[Subject]:
     import torch
 
     from symbolic import models, tokens
-    from symbolic.config import GPT2Config
+    from symbolic.config import MIDI_KINDS, GPT2Config
 
     for target in args.runs:
         folder = runs.resolve(target)
         model, _ = models.load(folder, "cpu")
         yield Subject(Path(target).name, model.eval(), tokens.load(folder))
-    texts = [row["text"] for row in files.read_jsonl(args.data / "tunes" / "train.jsonl")]
-    for kind in tokens.KINDS if args.layers else ():
+    for kind in [kind for kind in tokens.KINDS if kind not in MIDI_KINDS] if args.layers else ():
         torch.manual_seed(args.seed)
-        n_head = max(1, args.width // 64)
-        shape = GPT2Config(n_layer=args.layers, n_embd=args.width, n_head=n_head, n_positions=1024)
-        yield Subject(f"untrained, {kind}", models.build(shape).eval(), tokens.build(kind, texts=texts))
+        shape = GPT2Config(n_layer=args.layers, n_embd=args.width, n_head=max(1, args.width // 64), n_positions=1024)
+        yield Subject(f"untrained, {kind}", models.build(shape).eval(), tokens.build(kind, texts=human.train))
 
 
 def _mask(subject: Subject, max_tokens: int) -> "Constraint":
@@ -173,65 +199,112 @@ def _generate(subject: Subject, n: int, seed: int, max_tokens: int, mask: "Const
     from symbolic.decode import engine
 
     return engine.generate(
-        subject.model,
+        subject.prepared,
         [[subject.tokenizer.bos]] * n,
         max_new_tokens=max_tokens,
         n_tokens=subject.tokenizer.n_tokens,
         eos=subject.tokenizer.eos,
         seed=seed,
+        batch_size=BATCH,
         mask=mask,
     )
 
 
-def _validity(recorder: results.Recorder, subject: Subject, args: argparse.Namespace, reference: Any) -> None:
-    from symbolic.evaluate import measures
+def _melodies(texts: Sequence[str]) -> list[Any]:
+    """The pitches of each voice of the tunes that parse."""
+    from symbolic.data.notation import NotationError, melody, parse
+
+    found = []
+    for text in texts:
+        try:
+            score = parse(text)
+        except NotationError:
+            continue
+        found.append([[pitch for pitch, _ in melody(score, voice)] for voice in range(len(score.voices))])
+    return found
+
+
+def _validity(recorder: results.Recorder, subject: Subject, args: argparse.Namespace, human: Tunes) -> None:
+    from symbolic.evaluate import validity
 
     for masked in (False, True):
-        mask = _mask(subject, args.max_tokens) if masked else None
-        tunes = _generate(subject, args.n, args.seed, args.max_tokens, mask)
+        tunes = _generate(
+            subject, args.n, args.seed, args.max_tokens, _mask(subject, args.max_tokens) if masked else None
+        )
         texts = [subject.tokenizer.decode(tune.tokens) for tune in tunes]
-        found = measures.evaluate_tunes(texts, reference)["measures"]
+        checks = [validity.check(text) for text in texts]
         keys = {"model": subject.name, "masked": masked, "n_tunes": args.n}
-        ended = sum(tune.finished == "eos" for tune in tunes) / args.n
-        for measure, value in [*((name, found.get(name)) for name in SHARES), ("share_that_end", ended)]:
-            if value is None:
-                recorder.not_run("no tune parses", kind="validity", measure=measure, **keys)
-            else:
-                recorder.measured([value], "share", kind="validity", measure=measure, **keys)
+        shares = {
+            "share_that_end": sum(tune.finished == "eos" for tune in tunes) / args.n,
+            "share_that_parse": validity.share_that_parse(checks),
+            "share_of_full_bars": validity.share_of_full_bars(checks),
+            "share_of_right_tunes": validity.share_of_right_tunes(checks),
+        }
+        for measure, value in shares.items():
+            recorder.measured([value], "share", kind="validity", measure=measure, **keys)
         _opinion(recorder, texts, keys)
-        if mask is not None:
+        _novelty(recorder, texts, keys, human)
+        if masked:
             _bite(recorder, subject, tunes[: args.analysed], args)
 
 
 def _opinion(recorder: results.Recorder, texts: Sequence[str], keys: dict[str, Any]) -> None:
-    if shutil.which(CHECKER) is None:
-        recorder.not_run(f"{CHECKER} is not installed", kind="opinion", **keys)
+    from symbolic.evaluate import second_opinion
+
+    if second_opinion.abc2midi_path() is None:
+        recorder.not_run("abc2midi is not installed", kind="opinion", **keys)
         return
-    safe = [text for text in texts if text.replace("\n", "").isprintable() and text.isascii()]
-    found = list(opinions(safe))
-    for measure, place in (("share_without_error", 0), ("share_without_bar_warning", 1)):
-        clean = sum(one[place] == 0 for one in found) / len(texts)
-        recorder.measured([clean], "share", kind="opinion", measure=measure, **keys)
+    found = second_opinion.abc2midi_opinions(texts)
+    shares = {
+        "share_without_error": sum(not one.errors for one in found),
+        "share_without_bar_warning": sum(not one.bar_warnings for one in found),
+        "share_without_either": sum(one.is_right for one in found),
+    }
+    for measure, n in shares.items():
+        recorder.measured([n / len(texts)], "share", kind="opinion", measure=measure, **keys)
+
+
+def _novelty(recorder: results.Recorder, texts: Sequence[str], keys: dict[str, Any], human: Tunes) -> None:
+    import statistics
+
+    from symbolic.evaluate import novelty
+
+    melodies = _melodies(texts)
+    if not melodies:
+        recorder.not_run("no tune parses", kind="novelty", **keys)
+        return
+    copies = novelty.copies(melodies, human.melodies)
+    share = novelty.share_with_copied_phrase(copies)
+    recorder.measured([share], "share", kind="novelty", measure="share_with_copied_phrase", **keys)
+    longest = statistics.median(copy.longest_notes for copy in copies)
+    recorder.measured([longest], "notes", kind="novelty", measure="longest_shared_passage_median", **keys)
 
 
 def _speed(recorder: results.Recorder, subject: Subject, args: argparse.Namespace) -> None:
-    """Free and masked in turns. The mask's tables are kept from round to round, as in one long run."""
+    """Free and masked in turns. The mask's tables are kept from round to round, as in one long run; the last round
+    repeats the first one's tunes, so that nothing is new to it."""
+    from symbolic.decode import engine
+
     mask = _mask(subject, args.max_tokens)
-    speeds: dict[bool, list[float]] = {False: [], True: []}
-    for number in range(args.rounds):
+    seeds = [args.seed + 1 + number for number in range(args.rounds)]
+    for number, seed in enumerate([*seeds, seeds[0]] if seeds else []):
+        rates, counts = {}, dict(mask.counts)
         for masked in (False, True):
-            began = time.perf_counter()
-            seed = args.seed + 1 + number
+            began = time.process_time()
             tunes = _generate(subject, args.speed_tunes, seed, args.max_tokens, mask if masked else None)
             n_tokens = sum(len(tune.tokens) + (tune.finished == "eos") for tune in tunes)
-            speeds[masked].append(n_tokens / (time.perf_counter() - began))
-    for masked, repeats in speeds.items():
-        if repeats:
-            recorder.measured(repeats, "tokens/s", model=subject.name, kind="speed", masked=masked)
-    counts = {name: mask.counts[name] / max(1, mask.counts["steps"]) for name in ("masks", "transitions")}
-    keys = {"model": subject.name, "kind": "speed", "masked": True}
-    for name, share in counts.items() if args.rounds else ():
-        recorder.measured([share], "share", measure=f"{name}_made_per_step", **keys)
+            rates[masked] = n_tokens / (time.process_time() - began)
+        name = (
+            "cold" if number == 0 else ("warm" if number == args.rounds else f"after {number * args.speed_tunes} tunes")
+        )
+        keys = {"model": subject.name, "kind": "speed", "round": name, "step": engine.path(subject.prepared)}
+        for masked, rate in rates.items():
+            recorder.measured([rate], "tokens/s", masked=masked, measure="tokens_per_cpu_second", **keys)
+        cost = 1 - rates[True] / rates[False]
+        recorder.measured([cost], "share", masked=True, measure="share_of_time", **keys)
+        n_steps = max(1, mask.counts["steps"] - counts["steps"])
+        made = (mask.counts["cores"] - counts["cores"]) / n_steps
+        recorder.measured([made], "share", masked=True, measure="cores_made_per_step", **keys)
 
 
 def _bite(recorder: results.Recorder, subject: Subject, tunes: Sequence["Generated"], args: argparse.Namespace) -> None:
@@ -256,34 +329,73 @@ def _bite(recorder: results.Recorder, subject: Subject, tunes: Sequence["Generat
         recorder.measured([value], "share", model=subject.name, kind="bite", masked=True, measure=measure)
 
 
-def _likelihood(recorder: results.Recorder, subject: Subject, args: argparse.Namespace, human: Sequence[str]) -> None:
-    from symbolic.evaluate import validity
-
+def _likelihood(recorder: results.Recorder, subject: Subject, args: argparse.Namespace, human: Tunes) -> None:
+    """Bits per byte of the held-out tunes that fit the model's context and that the mask accepts."""
     mask = _mask(subject, 1 << 20)
-    accepted = [text for text in human if mask.automaton.accepts(text)]
-    right = [text for text in human if validity.check(text).is_right]
-    shares = {
-        "share_accepted": len(accepted) / len(human),
-        "share_right": len(right) / len(human),
-        "share_of_right_accepted": len(set(right) & set(accepted)) / max(1, len(set(right))),
-    }
-    for measure, value in shares.items():
-        recorder.measured([value], "share", model=subject.name, kind="likelihood", measure=measure)
     mask.limit(None)
-    nats, n_bytes = {False: 0.0, True: 0.0}, 0
-    for text in accepted[: args.analysed]:
+    nats, n_bytes, n_tunes = {False: 0.0, True: 0.0}, 0, 0
+    for text in [text for text in human.test if mask.automaton.accepts(text)][: args.analysed]:
         ids = [*subject.tokenizer.encode(text), subject.tokenizer.eos]
         if len(ids) > 1024:
             continue
-        n_bytes += len(text)
+        n_bytes, n_tunes = n_bytes + len(text), n_tunes + 1
         scores = _scores(subject, ids)
         for masked in (False, True):
             kept = scores.masked_fill(~_allowed(mask, ids), -math.inf) if masked else scores
             chosen = kept.log_softmax(-1)[range(len(ids)), ids]
             nats[masked] -= float(chosen.double().sum())
-    for masked, total in nats.items() if n_bytes else ():
-        keys = {"model": subject.name, "kind": "likelihood", "masked": masked, "measure": "bits_per_byte"}
-        recorder.measured([total / math.log(2) / n_bytes], "bits/byte", **keys)
+    for masked, total in nats.items():
+        keys = {"model": subject.name, "kind": "likelihood", "masked": masked, "n_tunes": n_tunes}
+        recorder.measured([total / math.log(2) / n_bytes], "bits/byte", measure="bits_per_byte", **keys)
+
+
+def _acceptance(recorder: results.Recorder, human: Tunes) -> None:
+    """The human tunes that are right for the checker, for abc2midi, for the mask."""
+    from symbolic.decode.automaton import Automaton
+    from symbolic.evaluate import second_opinion, validity
+
+    texts = [*human.train, *human.valid, *human.test]
+    automaton = Automaton()
+    right = {text for text in texts if validity.check(text).is_right}
+    accepted = {text for text in texts if automaton.accepts(text)}
+    sets = {"right": right, "accepted": accepted, "right_and_accepted": right & accepted}
+    if second_opinion.abc2midi_path() is not None:
+        opinions = dict(zip(texts, second_opinion.abc2midi_opinions(texts), strict=True))
+        agreed = {text for text in texts if opinions[text].is_right}
+        sets |= {"right_for_abc2midi": agreed, "right_for_both": right & agreed}
+        sets |= {
+            "right_for_both_and_accepted": right & agreed & accepted,
+            "accepted_and_wrong": accepted - right - agreed,
+        }
+    keys = {"model": "human tunes", "kind": "acceptance", "n_tunes": len(texts)}
+    for name, found in sets.items():
+        recorder.measured([sum(text in found for text in texts) / len(texts)], "share", measure=name, **keys)
+    reasons = Counter(_reason(automaton, text) for text in texts if text in right and text not in accepted)
+    for reason, n in reasons.most_common():
+        recorder.measured([n / len(texts)], "share", measure=f"right, refused: {reason}", **keys)
+
+
+def _reason(automaton: Any, text: str) -> str:
+    """Where a right tune stops being read, in words."""
+    from symbolic.decode.automaton import Owed
+
+    state, n_read = automaton.read(text)
+    while (completed := automaton.completed(state)) is not None:
+        state = completed
+    rest, before = text[n_read:], text[:n_read]
+    if rest.startswith("V:"):
+        return "several voices"
+    if "M:none" in text:
+        return "free metre"
+    if state.owed == Owed.TIED_NOTE or rest.startswith("-"):
+        return "a tie to another note, or after a staccato note or a chord"
+    if state.is_graced or rest.startswith("{"):
+        return "grace notes before a bar line or other grace notes"
+    if rest.startswith("[1") or (rest[:1] in ("1", "2") and before.endswith("|")):
+        return "an ending in a section that no |: opens, or inside a bar"
+    if rest[:1] in ("|", ":", "]", "\n"):
+        return "a repeat or an end that abc2midi reads differently"
+    return "another symbol"
 
 
 def _scores(subject: Subject, ids: Sequence[int]) -> Any:

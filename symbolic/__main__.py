@@ -1,4 +1,4 @@
-"""The verbs: `python -m symbolic prepare|train|generate|evaluate|sizes`; each has its own --help.
+"""The verbs: `python -m symbolic prepare|train|generate|evaluate|judge|convert|sizes`; each has its own --help.
 
 Results go to stdout, messages to stderr; exit status 0 done, 1 failed, 2 usage, 130 interrupted.
 """
@@ -12,6 +12,8 @@ VERBS = {
     "train": ("symbolic.train", "train a model from a YAML configuration"),
     "generate": ("symbolic.decode.generate", "write tunes with a trained model"),
     "evaluate": ("symbolic.evaluate.evaluate", "measure tunes beside human ones and controls"),
+    "judge": ("symbolic.judge.judge", "ask a language model, and whether to believe it"),
+    "convert": ("symbolic.data.convert", "ABC, MIDI and MusicXML into one another"),
     "sizes": ("symbolic.models.sizes", "parameters of every configuration"),
 }
 

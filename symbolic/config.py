@@ -3,7 +3,7 @@
     config = load("configs/gpt2-6m.yaml", overrides=[("train.steps", "100")])
 
 Conventions: every key of a file is a field of a dataclass below, under its name there; a field without a default must
-be in the file; nothing is inherited from other files. `model` is one of three shapes, chosen by its `family`.
+be in the file; nothing is inherited from other files. `model` is one of four shapes, chosen by its `family`.
 An error names the file, the line and the key's path, and the nearest valid key where one was misspelt.
 
 Scalars are read by the type of their field, not by YAML 1.1's guesses: `3e-4` is a number where a number is wanted
@@ -86,27 +86,54 @@ class Mamba2Config:
     vocab_size: int = _within(4, default=768)
 
 
-ModelConfig = GPT2Config | MambaConfig | Mamba2Config
-FAMILIES: dict[str, type[ModelConfig]] = {"gpt2": GPT2Config, "mamba": MambaConfig, "mamba2": Mamba2Config}
+@dataclass(frozen=True, kw_only=True)
+class LSTMConfig:
+    """An LSTM (Hochreiter and Schmidhuber 1997) whose embedding and layers have `d_model` channels, head tied."""
+
+    family: Literal["lstm"] = "lstm"
+    n_layer: int = _within(1)
+    d_model: int = _within(1)
+    vocab_size: int = _within(4, default=768)
+    dropout: float = _within(0.0, 0.99, default=0.0)
+
+
+ModelConfig = GPT2Config | MambaConfig | Mamba2Config | LSTMConfig
+FAMILIES: dict[str, type[ModelConfig]] = {
+    "gpt2": GPT2Config,
+    "mamba": MambaConfig,
+    "mamba2": Mamba2Config,
+    "lstm": LSTMConfig,
+}
+
+
+MIDI_KINDS = ("remi", "tsd", "midilike", "remi-bytepair", "tsd-bytepair", "midilike-bytepair")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerConfig:
-    """How canonical ABC becomes integers; `vocab_size` is the most tokens a learnt vocabulary may hold."""
+    """How canonical ABC, or MIDI with a kind of MIDI_KINDS, becomes integers; `vocab_size` is the most tokens a learnt
+    vocabulary may hold."""
 
-    kind: Literal["characters", "grammar", "bytepair"]
+    kind: Literal[
+        "characters", "grammar", "bytepair",
+        "remi", "tsd", "midilike", "remi-bytepair", "tsd-bytepair", "midilike-bytepair",
+    ]  # fmt: skip
     vocab_size: int = _within(4, default=768)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """A folder written by `prepare`; how its training tunes fill rows (`symbolic.data.loader`) and are transposed."""
+    """A folder written by `prepare`; how its training tunes fill rows (`symbolic.data.loader`), are transposed and
+    rearranged (`symbolic.data.arrangements`: codes in front, the share with bars taken out)."""
 
     folder: str
     context: int = _within(2, default=1024)
     packing: Literal["stream", "tunes"] = "stream"
+    control: Literal["none", "codes"] = "none"
+    infill: float = _within(0.0, 1.0, default=0.0)
     transpose_low: int = _within(-11, 11, default=-5)
     transpose_high: int = _within(-11, 11, default=6)
+    tempo_spread: float = _within(0.0, 0.5, default=0.0)  # MIDI: each transposition up to this share slower or faster
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +173,7 @@ class Config:
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     compile: bool = False
     threads: int = _within(0, 1024, default=0)  # 0: PyTorch's own choice
+    sharding: Literal["replicated", "full"] = "replicated"  # on several processes: symbolic.distributed
 
 
 def load(path: Path | str, overrides: Sequence[Override] = ()) -> Config:
@@ -186,18 +214,39 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
     yield from _shape_problems(config.model)
     if config.tokenizer.vocab_size > config.model.vocab_size:
         yield "tokenizer.vocab_size", f"is more than model.vocab_size {config.model.vocab_size}: lower it."
+    if config.tokenizer.kind in MIDI_KINDS and (config.data.control != "none" or config.data.infill):
+        yield "data.control", "and data.infill rearrange ABC: leave both out with a tokenizer.kind of MIDI."
     if isinstance(config.model, GPT2Config) and config.data.context > config.model.n_positions:
         yield (
             "data.context",
             f"is more than model.n_positions {config.model.n_positions}: change one.",
         )
+    if (config.data.control != "none" or config.data.infill) and config.tokenizer.kind in MIDI_KINDS:
+        key = "data.control" if config.data.control != "none" else "data.infill"
+        yield key, f"rearranges ABC, and tokenizer.kind is {config.tokenizer.kind}: leave one out."
     if config.data.transpose_low > config.data.transpose_high:
         yield "data.transpose_low", "is above data.transpose_high: swap them."
     if config.train.warmup_steps > config.train.steps:
         yield "train.warmup_steps", f"is more than train.steps {config.train.steps}: lower it."
 
 
-def dump(config: Config) -> str:
+def load_as(kind: Any, path: Path | str, overrides: Sequence[Override] = ()) -> Any:
+    """`load` for another frozen dataclass than `Config`: the same strictness, ranges and messages."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read the configuration {path}: {reason}.{_other_configs(Path(path))}") from error
+    tree = _Tree(str(path), _compose(text, str(path)))
+    for key, value in overrides:
+        _override(tree, key, value, keys(kind))
+    made = _read_dataclass(tree, tree.root, kind, "")
+    for key, message in _out_of_range(made, ""):
+        raise UsageError(_blamed(tree, key, message))
+    return made
+
+
+def dump(config: Any) -> str:
     """The configuration as YAML text that `parse` reads back to an equal one."""
     return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
 
@@ -213,10 +262,10 @@ def differences(one: Config, other: Config) -> list[str]:
     return [key for key in left | right if left.get(key, _ABSENT) != right.get(key, _ABSENT)]
 
 
-def add_overrides(parser: argparse.ArgumentParser) -> None:
+def add_overrides(parser: argparse.ArgumentParser, kind: Any = Config) -> None:
     """Add one option for every key, `--train.steps 100`; values are typed and checked by `load`."""
     group = parser.add_argument_group("configuration keys", "each replaces the value in the file")
-    for key in keys():
+    for key in keys(kind):
         group.add_argument(f"--{key}", dest=f"override:{key}", metavar="VALUE", default=None)
 
 
@@ -228,9 +277,9 @@ def overrides_of(args: argparse.Namespace) -> list[Override]:
     return [(key, value) for key, value in given if value is not None]
 
 
-def keys() -> list[str]:
+def keys(kind: Any = Config) -> list[str]:
     """Every dotted key of a configuration, those of all model families included."""
-    return list(dict.fromkeys(_keys_of(Config, "")))
+    return list(dict.fromkeys(_keys_of(kind, "")))
 
 
 # --- YAML nodes ------------------------------------------------------------------------------------------------------
@@ -278,10 +327,11 @@ def _compose(text: str, source: str) -> yaml.Node:
     return root
 
 
-def _override(tree: _Tree, key: str, value: str) -> None:
+def _override(tree: _Tree, key: str, value: str, known: Sequence[str] | None = None) -> None:
     """Put `value` in the tree at the dotted `key`, making the mappings on the way."""
-    if key not in keys():
-        raise UsageError(f"--{key}: no such key{_nearest(key, keys())}")
+    known = keys() if known is None else known
+    if key not in known:
+        raise UsageError(f"--{key}: no such key{_nearest(key, known)}")
     *parents, last = key.split(".")
     node, path = tree.root, ""
     for name in parents:

@@ -16,7 +16,9 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 PAD, BOS, EOS = 0, 1, 2  # the first three ids of every vocabulary
@@ -43,6 +45,7 @@ class _Window:
     tune: int
     ids: Sequence[int]
     n_scored: int
+    first: int = 0  # place in the tune of the first target that is scored
 
 
 def score(
@@ -59,21 +62,34 @@ def score(
 
     `dtype` bfloat16 runs the model under autocast. `on_batch(done, total)` hears of progress in windows.
     """
-    nats, counts = [0.0] * len(tunes), [0] * len(tunes)
+    found = token_nats(model, tunes, context=context, dtype=dtype, batch_tokens=batch_tokens, on_batch=on_batch)
+    return [TuneLikelihood(float(nats.sum()), n, len(nats)) for nats, n in zip(found, n_bytes, strict=True)]
+
+
+def token_nats(
+    model: nn.Module,
+    tunes: Sequence[Sequence[int]],
+    *,
+    context: int,
+    dtype: torch.dtype = torch.float32,
+    batch_tokens: int = BATCH_TOKENS,
+    on_batch: Callable[[int, int], None] | None = None,
+) -> list[NDArray[np.float64]]:
+    """Negative log-likelihood of each token of each tune and of its EOS, in nats."""
+    nats = [np.zeros(len(ids) + 1) for ids in tunes]
     windows = [window for index, ids in enumerate(tunes) for window in _windows(index, ids, context)]
     done, was_training = 0, model.training
     model.eval()
     try:
         for batch in _batches(windows, batch_tokens):
-            for window, value in zip(batch, _score_batch(model, batch, dtype), strict=True):
-                nats[window.tune] += value
-                counts[window.tune] += window.n_scored
+            for window, values in zip(batch, _score_batch(model, batch, dtype), strict=True):
+                nats[window.tune][window.first : window.first + window.n_scored] = values
             done += len(batch)
             if on_batch:
                 on_batch(done, len(windows))
     finally:
         model.train(was_training)
-    return [TuneLikelihood(*values) for values in zip(nats, n_bytes, counts, strict=True)]
+    return nats
 
 
 def bits_per_byte(tunes: Sequence[TuneLikelihood]) -> float:
@@ -94,7 +110,7 @@ def _windows(tune: int, ids: Sequence[int], context: int) -> Iterator[_Window]:
     stride = max(1, context // 2)
     for start in range(first, len(framed) - 1, stride):  # targets start+1 .. end are new
         end = min(start + stride, len(framed) - 1)
-        yield _Window(tune, framed[max(0, end - context) : end + 1], end - start)
+        yield _Window(tune, framed[max(0, end - context) : end + 1], end - start, start)
 
 
 def _batches(windows: Sequence[_Window], batch_tokens: int) -> Iterator[list[_Window]]:
@@ -110,23 +126,22 @@ def _batches(windows: Sequence[_Window], batch_tokens: int) -> Iterator[list[_Wi
 
 
 @torch.inference_mode()
-def _score_batch(model: nn.Module, batch: Sequence[_Window], dtype: torch.dtype) -> list[float]:
-    """Negative log-likelihood of each window's scored targets."""
+def _score_batch(model: nn.Module, batch: Sequence[_Window], dtype: torch.dtype) -> list[NDArray[np.float64]]:
+    """Negative log-likelihood of each window's scored targets, in float64."""
     device = next(model.parameters()).device
-    tokens, scored = (part.to(device) for part in _padded(batch))  # (B, T+1), (B, T)
+    tokens = _padded(batch).to(device)  # (B, T+1)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
         logits = model(tokens[:, :-1])  # (B, T, V)
     losses = nn.functional.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
-    return losses.view_as(scored).masked_fill(~scored, 0.0).double().sum(dim=1).tolist()
+    rows = losses.view(len(batch), -1).double().cpu().numpy()  # (B, T)
+    ends = [len(window.ids) - 1 for window in batch]
+    return [row[end - window.n_scored : end] for row, end, window in zip(rows, ends, batch, strict=True)]
 
 
-def _padded(batch: Sequence[_Window]) -> tuple[Tensor, Tensor]:
-    """Right-padded ids (B, T+1) and which targets count (B, T)."""
+def _padded(batch: Sequence[_Window]) -> Tensor:
+    """Right-padded ids (B, T+1)."""
     longest = max(len(window.ids) for window in batch)
     tokens = torch.full((len(batch), longest), PAD)
-    scored = torch.zeros(len(batch), longest - 1, dtype=torch.bool)
     for row, window in enumerate(batch):
         tokens[row, : len(window.ids)] = torch.tensor(window.ids)
-        last = len(window.ids) - 1
-        scored[row, last - window.n_scored : last] = True
-    return tokens, scored
+    return tokens

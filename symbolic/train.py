@@ -2,6 +2,7 @@
 
     python -m symbolic train configs/gpt2-6m.yaml --train.steps 2000
     python -m symbolic train configs/gpt2-6m.yaml --train.steps 2000 --resume
+    torchrun --nproc-per-node 2 -m symbolic train configs/gpt2-60m.yaml --resume     (symbolic.distributed)
 
 Every key of the configuration is also an option. The run directory, runs/NAME unless --folder names another, is
 described file by file in `symbolic.runs`. Ctrl-C saves a checkpoint and exits with 130; --resume goes on from the
@@ -16,12 +17,15 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import os
 import shutil
 import signal
 import statistics
 import sys
+import tempfile
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,12 +43,14 @@ if TYPE_CHECKING:
 
     from symbolic.checkpoint import Origin
     from symbolic.data.loader import Batches
+    from symbolic.data.pieces import TempoSpread
     from symbolic.data.shards import Shard
+    from symbolic.distributed import Group
     from symbolic.models import Model
     from symbolic.tokens import Tokenizer
 
 # Keys that a resumed run may change: they alter no loss.
-FREE_KEYS = {"name", "device", "compile", "threads", "data.folder"} | {
+FREE_KEYS = {"name", "device", "compile", "threads", "sharding", "data.folder"} | {
     f"train.{key}" for key in ("evaluate_every", "evaluate_tunes", "checkpoint_every", "keep_checkpoints")
 }
 
@@ -74,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
         return stopped.status
+    if os.environ.get("RANK", "0") != "0":  # of several processes the first speaks
+        return 0
     print(describe(summary))
     if args.json:
         print(json.dumps(summary))
@@ -83,34 +91,46 @@ def run(args: argparse.Namespace) -> int:
 def train(
     config: Config, folder: Path | str | None = None, resume: bool = False, on_status: Reporter | None = None
 ) -> dict[str, Any]:
-    """Train as `config` says in the run directory `folder` (default: runs/NAME) and return the summary of run.json.
+    """Train as `config` says in the run directory `folder` (default: runs/NAME) and return the summary of run.json;
+    of several processes the first does.
 
     `on_status` hears of progress instead of the status line on stderr.
     """
-    import torch
-
-    from symbolic import checkpoint, machine, models, optim, tokens
-    from symbolic.data import loader
-    from symbolic.models import costs
+    from symbolic import distributed, machine
 
     configuration.check(config)
     option = "--name" if folder is None else "--folder"
     folder = runs.run_folder(config.name) if folder is None else Path(folder)
-    _check_folder(folder, config, resume, option)
-    if finished := _finished(folder, config):
-        return finished
-    console = Console()
+    with distributed.joined(machine.pick_device(config.device)) as group:
+        if group.leads:
+            _check_folder(folder, config, resume, option)
+        finished = group.from_lead(_finished(folder, config) if group.leads else None)
+        return finished or _trained(config, folder, resume, on_status, group)
+
+
+def _trained(config: Config, folder: Path, resume: bool, on_status: Reporter | None, group: "Group") -> dict[str, Any]:
+    """The loop: every process of the group runs it, and takes the same turns."""
+    import torch
+
+    from symbolic import checkpoint, distributed, machine, models, optim, tokens
+    from symbolic.data import loader
+    from symbolic.models import costs
+
+    console = Console(group.stream)
     show, t = on_status or console.status, config.train
 
     # What the run is made of: nothing is written before all of it is known to fit.
-    device = machine.pick_device(config.device)
+    device = group.device(machine.pick_device(config.device))
     dtype = machine.pick_dtype(config.dtype, device)
+    n_parts = group.parts(t.batch_size, t.accumulation)
     if config.threads:
         torch.set_num_threads(config.threads)
+    machine.keep_freed_memory()
     torch.manual_seed(config.seed)
-    source = checkpoint.newest(folder, console.say) if resume else None
+    source = group.from_lead(checkpoint.newest(folder, console.say) if resume and group.leads else None)
     tokenizer = tokens.load(source) if source else _build_tokenizer(config)
-    training, validation = _shards(config, tokenizer, console)
+    with group.first():
+        training, validation = _shards(config, tokenizer, console)
     batches = loader.Batches(
         training, t.batch_size * t.accumulation, config.data.context, config.seed, config.data.packing
     )
@@ -124,36 +144,52 @@ def train(
         model = models.build(config.model).to(device)
         optimizer, at = optim.build(model, t), checkpoint.Progress(0)
     model.train()
-    feed = Feed(batches, device)
+    feed = Feed(batches, device, group)
     origin = _origin(config, tokenizer, training)
     cost = costs.training_flops(config.model, config.data.context)
     peak = machine.peak_flops(device, dtype)
     if config.compile:
         _compile_blocks(model, device)
-    _claim(folder, config, origin, model, device, dtype, at.step)
-    checkpoint.discard_after(folder, at.step)
     console.say(_opening(config, folder, model, device, dtype, at.step, cost))
+    if group.leads:
+        _claim(folder, config, origin, model, device, dtype, at.step)
+        checkpoint.discard_after(folder, at.step)
+    runner, optimizer = distributed.spread(model, optimizer, config, group, device)
+    if group.world > 1:
+        console.say(f"{group.world} processes, {config.sharding}, {n_parts} parts of a step on each")
+        torch.manual_seed(zlib.crc32(f"{config.seed} {at.step} {group.rank}".encode()))  # dropout of its own
+
+    def save(where: Path, with_moments: bool) -> None:
+        here = checkpoint.Progress(step, step * tokens_per_step, log.seconds, feed.position)
+        whole = distributed.whole(model, optimizer, config, group)
+        if group.leads:
+            checkpoint.save(where, whole[0], tokenizer, here, origin, whole[1] if with_moments else None)
 
     step, began, first, saved = at.step, time.perf_counter(), at.step, at.step
     tokens_per_step = t.batch_size * t.accumulation * config.data.context
-    log = Journal(runs.metrics_file(folder), step, at.seconds, tokens_per_step)
-    with contextlib.closing(console), contextlib.closing(log), _stop_signals(console.say) as stop:
+    with (
+        contextlib.closing(console),
+        _metrics_file(folder, group) as metrics,
+        contextlib.closing(Journal(metrics, step, at.seconds, tokens_per_step)) as log,
+        _stop_signals(console.say, group.world == 1) as stop,
+    ):
         while True:
+            if step % distributed.AGREE_EVERY == 0 or step == t.steps:
+                stop.number = group.agreed(stop.asked)
             if _due(step, t.evaluate_every, t.steps) and step not in log.validations:
                 before = log.best
-                result = _evaluate(model, tunes, n_bytes, config.data.context, dtype, stop, console)
+                result = _evaluate(model, tunes, n_bytes, config, dtype, stop, console, group)
                 if result is not None:
                     log.validated(step, result)
                     console.say(f"step {step}: validation {result['bits_per_byte']:.4f} bits/byte")
                     if result["bits_per_byte"] < before:
-                        here = checkpoint.Progress(step, step * tokens_per_step, log.seconds, feed.position)
-                        checkpoint.save(runs.best_folder(folder), model, tokenizer, here, origin)
+                        save(runs.best_folder(folder), False)
             if step != saved and (_due(step, t.checkpoint_every, t.steps) or stop.number):
                 with _kept(folder, saved):
                     log.flush(cost, peak)  # a signal may have come after the last logging moment
-                here = checkpoint.Progress(step, step * tokens_per_step, log.seconds, feed.position)
-                checkpoint.save(runs.checkpoint_folder(folder, step), model, tokenizer, here, origin, optimizer)
-                checkpoint.prune(folder, t.keep_checkpoints)
+                save(runs.checkpoint_folder(folder, step), True)
+                if group.leads:
+                    checkpoint.prune(folder, t.keep_checkpoints)
                 saved = step
             if step == t.steps or stop.number:
                 break
@@ -162,8 +198,8 @@ def train(
 
             rate = optim.learning_rate(step, t)
             optim.set_learning_rate(optimizer, rate)
-            loss = accumulate(model, feed.next(), t.accumulation, dtype)
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), t.clip_norm)
+            loss = group.mean(accumulate(runner, feed.next(), n_parts, dtype))
+            norm = distributed.local(torch.nn.utils.clip_grad_norm_(model.parameters(), t.clip_norm))
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             step += 1
@@ -179,9 +215,10 @@ def train(
     if step < t.steps or step not in log.validations:
         where = f"stopped and saved at step {step}" if step else "stopped before the first step"
         raise Interrupted(f"{where}. {_how_to_resume(folder, config)}", stop.number)
-    summary = _summary(config, folder, model, log, cost, peak)
-    files.write_json(runs.run_file(folder), {**files.read_json(runs.run_file(folder)), "summary": summary})
-    return summary
+    summary = _summary(config, folder, model, log, cost, peak) if group.leads else {}
+    if group.leads:
+        files.write_json(runs.run_file(folder), {**files.read_json(runs.run_file(folder)), "summary": summary})
+    return group.from_lead(summary)
 
 
 def accumulate(model: "nn.Module", rows: "Tensor", accumulation: int, dtype: "torch.dtype") -> "Tensor":
@@ -191,22 +228,25 @@ def accumulate(model: "nn.Module", rows: "Tensor", accumulation: int, dtype: "to
     """
     import torch
 
+    from symbolic.distributed import last_part_only
+
     assert len(rows) % accumulation == 0
     total = torch.zeros((), device=rows.device)
-    for part in rows.chunk(accumulation):
-        with torch.autocast(rows.device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
-            logits = model(part[:, :-1])  # (B, T, V)
-        loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), part[:, 1:].flatten()) / accumulation
-        loss.backward()
+    for index, part in enumerate(rows.chunk(accumulation), start=1):
+        with last_part_only(model, index == accumulation):
+            with torch.autocast(rows.device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+                logits = model(part[:, :-1])  # (B, T, V)
+            loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), part[:, 1:].flatten()) / accumulation
+            loss.backward()
         total += loss.detach()
     return total
 
 
 class Feed:
-    """Batches on the device; on a GPU the next one is under way while this one is computed."""
+    """This process's rows of each batch on the device; on a GPU the next one is under way while this is computed."""
 
-    def __init__(self, batches: "Batches", device: "torch.device") -> None:
-        self.batches, self.device = batches, device
+    def __init__(self, batches: "Batches", device: "torch.device", group: "Group") -> None:
+        self.batches, self.device, self.group = batches, device, group
         self.position: dict[str, Any] = batches.state_dict()  # after the last batch handed out
         self.ahead: Tensor | None = None
 
@@ -219,7 +259,7 @@ class Feed:
     def _fetch(self) -> "Tensor":
         import torch
 
-        rows = torch.from_numpy(next(self.batches))
+        rows = torch.from_numpy(self.group.own(next(self.batches)))
         return rows if self.device.type == "cpu" else rows.pin_memory().to(self.device, non_blocking=True)
 
 
@@ -285,20 +325,33 @@ def _finished(folder: Path, config: Config) -> dict[str, Any] | None:
 
 def _build_tokenizer(config: Config) -> "Tokenizer":
     from symbolic import tokens
+    from symbolic.data import arrangements
 
     texts = (row["text"] for row in files.read_jsonl(Path(config.data.folder) / "tunes" / "train.jsonl"))
-    return tokens.build(config.tokenizer.kind, config.tokenizer.vocab_size, texts)
+    lines = arrangements.lines(config.data)
+    return tokens.build(config.tokenizer.kind, config.tokenizer.vocab_size, texts, lines)
 
 
 def _shards(config: Config, tokenizer: "Tokenizer", console: Console) -> tuple["Shard", "Shard"]:
     """The training and validation splits as tokens."""
-    from symbolic.data import shards
+    from symbolic.data import arrangements, shards
 
     semitones = range(config.data.transpose_low, config.data.transpose_high + 1)
     folder = shards.build(
-        config.data.folder, tokenizer, semitones, lambda done, total: console.working(f"encoding tunes {done}/{total}")
+        config.data.folder,
+        tokenizer,
+        semitones,
+        lambda done, total: console.working(f"encoding tunes {done}/{total}"),
+        _tempo_spread(config) or arrangements.of(config.data, config.seed),
     )
     return shards.load(folder, "train", tokenizer.digest), shards.load(folder, "valid", tokenizer.digest)
+
+
+def _tempo_spread(config: Config) -> "TempoSpread | None":
+    from symbolic.data.pieces import TempoSpread
+
+    is_midi = config.tokenizer.kind in configuration.MIDI_KINDS
+    return TempoSpread(config.data.tempo_spread, config.seed) if is_midi and config.data.tempo_spread else None
 
 
 def _validation_tunes(shard: "Shard", n: int) -> tuple[list[list[int]], list[int]]:
@@ -389,12 +442,14 @@ def _evaluate(
     model: "Model",
     tunes: list[list[int]],
     n_bytes: list[int],
-    context: int,
+    config: Config,
     dtype: "torch.dtype",
     stop: "Stop",
     console: Console,
+    group: "Group",
 ) -> dict[str, Any] | None:
-    """Validation figures for metrics.jsonl; None when a signal came meanwhile."""
+    """Validation figures for metrics.jsonl, of several processes each on its share of the tunes unless the model is
+    sharded; None when a signal came meanwhile."""
     import torch
 
     from symbolic import likelihood
@@ -404,10 +459,13 @@ def _evaluate(
             raise _Leave
         console.working(f"validation {done}/{total}")
 
-    began = time.perf_counter()
+    began, dealt = time.perf_counter(), config.sharding == "replicated"
+    mine, bytes_of_mine = (group.own(tunes), group.own(n_bytes)) if dealt else (tunes, n_bytes)
+    settings: dict[str, Any] = {"context": config.data.context, "dtype": dtype, "on_batch": on_batch}
     try:
         with torch.compiler.set_stance("force_eager"):  # each batch has its own shape: compiling them would not pay
-            scores = likelihood.score(model, tunes, n_bytes, context=context, dtype=dtype, on_batch=on_batch)
+            scores = likelihood.score(model, mine, bytes_of_mine, **settings)
+            scores = group.together(scores) if dealt else scores
     except _Leave:
         return None
     return {
@@ -434,6 +492,20 @@ def _status(config: Config, log: Journal, step: int, seconds_left: float) -> Sta
 
 
 @contextlib.contextmanager
+def _metrics_file(folder: Path, group: "Group") -> Iterator[Path]:
+    """Where a process keeps its journal: the run's, or a copy that is thrown away, to take the same turns by."""
+    path = runs.metrics_file(folder)
+    if group.world == 1:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="journal-") as scratch:
+        if not group.leads and path.exists():
+            shutil.copy(path, scratch)
+        group.wait()
+        yield path if group.leads else Path(scratch, path.name)
+
+
+@contextlib.contextmanager
 def _kept(folder: Path, saved: int) -> Iterator[None]:
     """Add to the message of a loss that is not finite what is left and what to do."""
     try:
@@ -449,13 +521,13 @@ class _Leave(Exception):
 
 
 class Stop:
-    """The signal that asked training to stop; `number` is 0 until one comes."""
+    """The signal that asked training to stop: `asked` of this process, `number` when all processes know; 0 before."""
 
-    number = 0
+    asked = number = 0
 
 
 @contextlib.contextmanager
-def _stop_signals(say: Callable[[str], None]) -> Iterator[Stop]:
+def _stop_signals(say: Callable[[str], None], alone: bool = True) -> Iterator[Stop]:
     """Note SIGINT and SIGTERM instead of dying of them; a second one acts at once."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
@@ -464,7 +536,8 @@ def _stop_signals(say: Callable[[str], None]) -> Iterator[Stop]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(number: int, frame: Any) -> None:
-        stop.number = number
+        stop.asked = number
+        stop.number = number if alone else stop.number
         _restore(before)
         say("stopping after this step to save; once more to stop at once")
 

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 def _measure(recorder: results.Recorder, chosen: weights.Weights, prompts: Any, args: argparse.Namespace) -> None:
     keys = {"model": chosen.name, "batch": len(prompts), "quantity": "speed", "precision": "bfloat16"}
     ready: dict[str, Generate] = {}
-    for name, build in {"ours": ours, "transformers": library, "mamba_ssm, CUDA graph": mamba_ssm}.items():
+    for name, build in PATHS.items():
         try:
             ready[name] = build(chosen.folder)
             ready[name](prompts, args.tokens)  # warms up, compiles, captures
@@ -92,15 +92,15 @@ def _seconds(generate: Generate, prompts: Any, n: int) -> float:
     return time.perf_counter() - began
 
 
-def ours(folder: Path) -> Generate:
-    """The engine with what it does on CUDA."""
+def ours(folder: Path, step: str = "torch") -> Generate:
+    """The engine with a step by name."""
     import torch
 
     from symbolic import models
     from symbolic.decode import engine
     from symbolic.decode.sampling import Sampling
 
-    model = models.load(folder, "cuda", torch.bfloat16)[0]
+    model = engine.prepare(models.load(folder, "cuda", torch.bfloat16)[0], step)
     settings: dict[str, Any] = {"n_tokens": model.config.vocab_size, "eos": None, "sampling": Sampling(temperature=0)}
     return lambda prompts, n: engine.generate(
         model, prompts.tolist(), max_new_tokens=n, batch_size=len(prompts), **settings
@@ -128,11 +128,11 @@ def mamba_ssm(folder: Path) -> Generate:
     from mamba_ssm.models.mixer_seq_simple import MambaLMHeadModel
 
     from symbolic import models
-    from symbolic.config import GPT2Config, Mamba2Config
+    from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config
 
     source, shape = models.load(folder, "cpu", torch.bfloat16)
-    if isinstance(shape, GPT2Config):
-        raise UserError("mamba_ssm has no GPT-2")
+    if isinstance(shape, GPT2Config | LSTMConfig):
+        raise UserError("mamba_ssm has Mamba and Mamba-2 only")
     layer: dict[str, Any] = {"d_state": shape.d_state, "d_conv": shape.d_conv, "expand": shape.expand}
     if isinstance(shape, Mamba2Config):
         second = {"layer": "Mamba2", "headdim": shape.head_dim, "ngroups": shape.n_groups}
@@ -146,6 +146,14 @@ def mamba_ssm(folder: Path) -> Generate:
     model = MambaLMHeadModel(settings, device="cuda", dtype=torch.bfloat16)
     model.load_state_dict({_their_name(name): tensor for name, tensor in source.state_dict().items()})
     return lambda prompts, n: model.generate(input_ids=prompts, max_length=prompts.shape[1] + n, cg=True, top_k=1)
+
+
+PATHS: dict[str, Callable[[Path], Generate]] = {
+    "ours, torch step": ours,
+    "ours, CUDA graphs": lambda folder: ours(folder, "graph"),
+    "transformers": library,
+    "mamba_ssm, CUDA graph": mamba_ssm,
+}
 
 
 def _their_name(name: str) -> str:

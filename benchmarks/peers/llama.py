@@ -15,7 +15,7 @@ from benchmarks import gguf
 from benchmarks.peers import Absent
 from symbolic import models
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int8": torch.int8}
 
 
 class Llama:
@@ -34,6 +34,8 @@ class Llama:
             gguf.write(model, path, DTYPES[precision])
             settings = llama_cpp.llama_model_default_params()
             settings.use_mmap = False
+            # Version 0.3.36 ends with a general protection fault where it repacks Q8_0 for the tiles of the processor.
+            settings.use_extra_bufts = precision != "int8"
             self.model = llama_cpp.llama_model_load_from_file(str(path).encode(), settings)
         if not self.model:
             raise Absent("llama.cpp refuses the GGUF file")

@@ -66,7 +66,8 @@ class Stretch:
         began = time.perf_counter()
         for _ in range(n):
             pending = self.model.step(pending, state).argmax(-1)
-        return {"seconds": self._since(began), "state_bytes": costs.state_bytes(self.shape, tokens, _itemsize(state))}
+        bytes_of_row = costs.state_bytes(self.shape, tokens, _itemsize(state))
+        return {"seconds": self._since(began), "state_bytes": batch * bytes_of_row}
 
     def _since(self, began: float) -> float:
         if self.device.type == "cuda":

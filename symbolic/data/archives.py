@@ -10,11 +10,19 @@ import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 TUNE_SUFFIXES = (".abc", ".txt", ".json", ".jsonl")
+SCORE_SUFFIXES = {
+    ".mid": "midi",
+    ".midi": "midi",
+    ".kar": "midi",
+    ".mxl": "musicxml",
+    ".musicxml": "musicxml",
+    ".xml": "musicxml",
+}
 ZIP_SUFFIXES = (".zip",)
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 MAX_FILE_BYTES = 2**30  # one text, unpacked: five times the largest ABC collection known to us
@@ -48,30 +56,36 @@ class _TooLarge(Exception):
     """More was unpacked than the limit."""
 
 
-def tune_files(path: Path) -> list[Path]:
-    """The files under `path` that can hold tunes, sorted; a file named outright is taken whatever its suffix."""
+def score_kind(name: str) -> str:
+    """ "midi" or "musicxml" by a file's name, "" for all others."""
+    lowered = name.lower().removesuffix(".gz")
+    return next((kind for suffix, kind in SCORE_SUFFIXES.items() if lowered.endswith(suffix)), "")
+
+
+def tune_files(path: Path, kinds: Collection[str] = ()) -> list[Path]:
+    """The files under `path` that can hold tunes, and the scores of `kinds` (see `score_kind`), sorted; a file named
+    outright is taken whatever its suffix."""
     if not path.is_dir():
         return [path]
     found = []
     for folder, inner, names in os.walk(path):
         inner[:] = [name for name in inner if not name.startswith(".")]
-        found += [Path(folder, name) for name in names if is_tune_file(name)]
+        found += [Path(folder, name) for name in names if is_tune_file(name, kinds)]
     return sorted(one for one in found if one.is_file())
 
 
-def is_tune_file(name: str) -> bool:
-    """Whether a file's name says that it holds tunes or is an archive."""
-    lowered = name.lower()
-    plain = lowered.removesuffix(".gz")
-    return not name.startswith(".") and (plain.endswith(TUNE_SUFFIXES) or lowered.endswith(ZIP_SUFFIXES + TAR_SUFFIXES))
+def is_tune_file(name: str, kinds: Collection[str] = ()) -> bool:
+    """Whether a file's name says that it holds tunes, is a score of `kinds`, or is an archive."""
+    return not name.startswith(".") and (_is_wanted(name, kinds) or name.lower().endswith(ZIP_SUFFIXES + TAR_SUFFIXES))
 
 
-def documents(paths: Iterable[Path], root: Path) -> Iterator[Document]:
-    """The texts in `paths`, with names relative to `root`; a member of an archive is named `archive.zip/member.abc`."""
+def documents(paths: Iterable[Path], root: Path, kinds: Collection[str] = ()) -> Iterator[Document]:
+    """The texts in `paths`, and the scores of `kinds`, with names relative to `root`; a member of an archive is named
+    `archive.zip/member.abc`."""
     for path in paths:
         label = path.relative_to(root).as_posix() if path != root else path.name
         try:
-            yield from _unpacked(path, label)
+            yield from _unpacked(path, label, kinds)
         except _TooLarge:
             yield Document(label, b"", ("too_large", f"it unpacks to over {_limit(path):,} bytes; unpack it yourself."))
         except _DAMAGED as error:
@@ -79,12 +93,12 @@ def documents(paths: Iterable[Path], root: Path) -> Iterator[Document]:
             yield Document(label, b"", ("unreadable", f"it cannot be read: {reason}."))
 
 
-def _unpacked(path: Path, label: str) -> Iterator[Document]:
+def _unpacked(path: Path, label: str, kinds: Collection[str]) -> Iterator[Document]:
     name = path.name.lower()
     if name.endswith(ZIP_SUFFIXES):
-        yield from _zip_members(path, label)
+        yield from _zip_members(path, label, kinds)
     elif name.endswith(TAR_SUFFIXES):
-        yield from _tar_members(path, label)
+        yield from _tar_members(path, label, kinds)
     elif name.endswith(".gz"):
         with gzip.open(path) as stream:
             yield Document(label, _Limited(stream, _limit(path)).read())
@@ -98,11 +112,11 @@ def _limit(path: Path) -> int:
     return max(FREE_BYTES, min(MAX_FILE_BYTES, MAX_EXPANSION * path.stat().st_size))
 
 
-def _zip_members(path: Path, label: str) -> Iterator[Document]:
+def _zip_members(path: Path, label: str, kinds: Collection[str]) -> Iterator[Document]:
     left = _limit(path)
     with zipfile.ZipFile(path) as archive:
         for member in sorted(archive.infolist(), key=lambda one: one.filename):
-            if member.is_dir() or not _is_member(member.filename):
+            if member.is_dir() or not _is_member(member.filename, kinds):
                 continue
             with archive.open(member) as stream:
                 data = _Limited(stream, left).read()
@@ -110,21 +124,25 @@ def _zip_members(path: Path, label: str) -> Iterator[Document]:
             yield Document(f"{label}/{_safe(member.filename)}", data)
 
 
-def _tar_members(path: Path, label: str) -> Iterator[Document]:
+def _tar_members(path: Path, label: str, kinds: Collection[str]) -> Iterator[Document]:
     """A stream is read in its own order, since going back would unpack it again."""
     packed = path.name.lower().endswith("gz")
     with gzip.open(path) if packed else open(path, "rb") as stream:
         limited = _Limited(stream, _limit(path) if packed else 8 * MAX_FILE_BYTES)
         with tarfile.open(fileobj=limited, mode="r|") as archive:  # type: ignore[call-overload]
             for member in archive:
-                if member.isfile() and _is_member(member.name):
+                if member.isfile() and _is_member(member.name, kinds):
                     content = archive.extractfile(member)
                     yield Document(f"{label}/{_safe(member.name)}", content.read() if content else b"")
 
 
-def _is_member(name: str) -> bool:
+def _is_member(name: str, kinds: Collection[str]) -> bool:
     base = name.replace("\\", "/").rsplit("/", 1)[-1]
-    return not base.startswith(".") and base.lower().endswith(TUNE_SUFFIXES)
+    return not base.startswith(".") and not base.lower().endswith(".gz") and _is_wanted(base, kinds)
+
+
+def _is_wanted(name: str, kinds: Collection[str]) -> bool:
+    return name.lower().removesuffix(".gz").endswith(TUNE_SUFFIXES) or score_kind(name) in kinds
 
 
 def _safe(name: str) -> str:

@@ -4,6 +4,8 @@ A rejection's reason is that of the parser (NotationError.reason: no_key, bad_me
 
     binary, unreadable, too_large, no_tune     a file that is no text, is damaged, unpacks to too much, holds no tune
     bad_json, no_column                        a JSON row
+    fault, over_time, over_memory              a score whose reader crashed or ran out of what it is allowed
+    not_midi, cut, smpte, patterns, bad_midi, bad_musicxml      a score that is none, or cannot be used
     too_short, too_long                        fewer notes than `min_notes`; more bytes of canonical text than allowed
     duplicate                                  the melody of an earlier tune: equal intervals, equal ratios of lengths
     near_duplicate                             a melody much like that of an earlier tune
@@ -20,6 +22,8 @@ threshold shares one (prefix filtering: Chaudhuri et al. 2006, Bayardo et al. 20
 all pairs.
 """
 
+import atexit
+import functools
 import hashlib
 import math
 from array import array
@@ -31,9 +35,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.data import families
+from symbolic.data import convert, families, pieces
 from symbolic.data.corpora import Found, Rejection
+from symbolic.data.guard import Guard
 from symbolic.data.notation import NotationError, canonical, melody, parse
+from symbolic.data.score import Score
 
 RUN_NOTES = 7
 NEAR_DUPLICATE = 0.8
@@ -44,7 +50,10 @@ class Limits:
     """Tunes outside are rejected. A 17-note phrase is what copying is measured by, so shorter tunes have none."""
 
     min_notes: int = families.PHRASE_NOTES
-    max_bytes: int = 4096
+    max_bytes: int = 4096  # in another notation its own, MAX_BYTES
+
+
+MAX_BYTES = {"abc": Limits.max_bytes, "interleaved": 2 * Limits.max_bytes, "midi": 2**18}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +74,13 @@ class Tune:
     key: str
 
 
-def clean(found: Found, limits: Limits = Limits()) -> Tune | Rejection:
-    """Parse one tune and spell it canonically, or say why not."""
+def clean(found: Found, limits: Limits = Limits(), notation: str = "abc") -> Tune | Rejection:
+    """Parse one tune and spell it canonically in `notation` ("abc", "interleaved", "midi"), or say why not."""
     try:
-        score = parse(found.text, found.first_line)
-        text = canonical(score)
+        text, fields, melodies, key, n_notes = _read(found, notation)
     except NotationError as error:
         return _rejected(found, error.reason, f"{found.file}: {error}", error.line)
-    melodies = [melody(score, voice) for voice in range(len(score.voices))]
-    n_notes, n_bytes = sum(map(len, melodies)), len(text.encode("utf-8"))
+    n_bytes = len(text.encode("utf-8"))
     if n_notes < limits.min_notes:
         return _rejected(found, "too_short", f"{n_notes} notes; --min-notes is {limits.min_notes}.")
     if n_bytes > limits.max_bytes:
@@ -85,15 +92,44 @@ def clean(found: Found, limits: Limits = Limits()) -> Tune | Rejection:
         source=found.source,
         file=found.file,
         line=found.line,
-        title=score.title,
-        rhythm=" ".join(score.fields.get("R", [])),
+        title=fields.get("T", [""])[0],
+        rhythm=" ".join(fields.get("R", [])),
         text=text,
         n_bytes=n_bytes,
         n_notes=n_notes,
-        fields=score.fields | {name: [value] for name, value in found.extra.items()},
+        fields=fields | {name: [value] for name, value in found.extra.items()},
         pitches=tuple(array("h", [midi for midi, _ in voice]) for voice in melodies),
-        key=melody_key(melodies),
+        key=key,
     )
+
+
+Melodies = list[list[tuple[int, int]]]  # (MIDI pitch, ticks) by voice
+Fields = dict[str, list[str]]
+
+
+def _read(found: Found, notation: str) -> tuple[str, Fields, Melodies, str, int]:
+    """Canonical text, header fields, melodies, their key, and the number of notes. Raises NotationError."""
+    if found.data:
+        answer = _guard().read(found.kind, found.data, notation)
+        text, fields = answer["text"], answer["fields"]
+        score = None if notation == "midi" else parse(text)
+    else:
+        score = parse(found.text, found.first_line)
+        text, fields = canonical(score) if notation == "abc" else convert.text_of(score, notation), score.fields
+    if notation == "midi":
+        piece = pieces.parse(text)
+        return text, fields, pieces.voices(piece), melody_key(pieces.content(piece)), piece.n_notes
+    assert isinstance(score, Score)
+    melodies = [melody(score, voice) for voice in range(len(score.voices))]
+    return text, fields, melodies, melody_key(melodies), sum(map(len, melodies))
+
+
+@functools.cache
+def _guard() -> Guard:
+    """One guarded reader for each process that cleans tunes."""
+    guard = Guard()
+    atexit.register(guard.close)
+    return guard
 
 
 def melody_key(melodies: Sequence[Sequence[tuple[int, int]]]) -> str:

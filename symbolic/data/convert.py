@@ -1,263 +1,206 @@
-"""MusicXML from canonical ABC, written by music21.
+"""Convert music between ABC, MIDI and MusicXML.
 
-The tune is read by our own parser, so the file says what the rest of the project plays and counts; music21 only lays it
-out. Lengths are quarter notes as fractions (ticks / 10,080). Carried over: notes, chords, rests, ties, tuplets, graces,
-slurs, bar lines, repeats and endings, key, metre and their changes, clefs, voices (a part each), chord symbols, and the
-decorations in MARKS; other decorations are left out. The same text gives the same bytes.
+    python -m symbolic convert tunes.abc -o tunes.mid          # one file a tune: tunes-1.mid, tunes-2.mid, ...
+    python -m symbolic convert chorale.mxl -o chorale.abc      # four voices, V:1 to V:4, each with its clef
+    python -m symbolic convert chorale.mxl --interleave -o chorale.abc     # bar by bar, voices together
+    python -m symbolic convert song.mid -o song.musicxml
 
-music21 takes seconds to import and about 50 ms a tune. MusicXML 4.0: w3.org/2021/06/musicxml40.
+The endings of the names say what is read (.abc, .mid, .midi, .musicxml, .xml, .mxl) and written (.abc, .mid,
+.musicxml). Everything goes through one score, so what a direction loses is what its notation does not hold:
+to MIDI repeats are played out and spelling, bars' kinds, slurs, graces, chord symbols and decorations are left behind;
+from MIDI time is put on a grid of 24 ticks to the quarter, a key without a signature is estimated, and one part's
+notes are dealt out to voices. `python -m experiments.conversions` measures it.
 """
 
+import argparse
 import re
+import sys
 from collections.abc import Iterator
-from fractions import Fraction
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
-from symbolic.data import notation
-from symbolic.data.music import SEMITONES, TICKS_PER_WHOLE, Key, Meter, NotationError, Pitch
-from symbolic.data.score import Bar, ChordSymbol, Event, Grace, KeyChange, MeterChange, Note, Rest, Slur, Voice
+from symbolic import files
+from symbolic.data import engraving, notation, pieces
+from symbolic.data.music import NotationError
+from symbolic.data.musicxml import MODES, TICKS_PER_QUARTER, from_musicxml, to_musicxml
+from symbolic.data.score import Score, bars
+from symbolic.data.spelling import interleaved
+from symbolic.errors import UsageError, UserError
 
-TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
-MODES = {
-    "": "major",
-    "m": "minor",
-    "dor": "dorian",
-    "phr": "phrygian",
-    "lyd": "lydian",
-    "mix": "mixolydian",
-    "loc": "locrian",
+__all__ = ["MODES", "TICKS_PER_QUARTER", "from_musicxml", "read_document", "to_midi", "to_musicxml"]
+
+KINDS = {
+    ".abc": "abc",
+    ".mid": "midi",
+    ".midi": "midi",
+    ".musicxml": "musicxml",
+    ".xml": "musicxml",
+    ".mxl": "musicxml",
 }
-MARKS = {  # ABC decoration -> module and class of music21
-    ".": ("articulations", "Staccato"),
-    "L": ("articulations", "Accent"),
-    "u": ("articulations", "UpBow"),
-    "v": ("articulations", "DownBow"),
-    "H": ("expressions", "Fermata"),
-    "T": ("expressions", "Trill"),
-    "~": ("expressions", "Turn"),
-    "M": ("expressions", "Mordent"),
-    "P": ("expressions", "InvertedMordent"),
-}
-# What music21 writes of its own: the date, its version, itself as the composer.
-_ADDED = re.compile(
-    r"\s*<encoding-date>[^<]*</encoding-date>|\s*<software>[^<]*</software>"
-    r'|\s*<creator type="composer">Music21</creator>'
-)
+WRITTEN = (".abc", ".mid", ".musicxml")
+MAX_ABC_BYTES = 64 * 2**20
 
 
-def to_musicxml(text: str, *, title: str = "") -> str:
-    """MusicXML of a tune in canonical ABC. Raises NotationError, `inexpressible` where a length has no note value."""
-    import music21
-
-    score = notation.parse(text)
-    sheet = music21.stream.Score()
-    sheet.metadata = music21.metadata.Metadata(title=title or score.title or "untitled")
-    for voice in score.voices:
-        sheet.insert(0, _Part(voice, score.key, score.meter).build())
-    try:
-        data = music21.musicxml.m21ToXml.GeneralObjectExporter(sheet).parse()
-    except music21.exceptions21.Music21Exception as error:
-        raise NotationError("inexpressible", f"music21 cannot write this tune as MusicXML: {error}") from error
-    return _stable(data)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    parser.add_argument("source", metavar="FILE", type=Path, help=".abc, .mid, .midi, .musicxml, .xml or .mxl")
+    parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=".abc, .mid or .musicxml")
+    parser.add_argument("--tune", type=int, metavar="N", help="only the N-th tune of an .abc file (default: all)")
+    parser.add_argument("--interleave", action="store_true", help="ABC of several voices bar by bar")
+    parser.add_argument("--no-repeats", action="store_true", help="MIDI as written, repeats not played")
 
 
-class _Part:
-    """Lays out one voice, event by event."""
+def run(args: argparse.Namespace) -> int:
+    """Read, convert, write; what cannot be converted is named, and the status is 1 when that is everything."""
+    kind, target = KINDS.get(args.source.suffix.lower()), args.output.suffix.lower()
+    if kind is None:
+        raise UsageError(f"{args.source}: its name must end in one of {', '.join(KINDS)}.")
+    if target not in WRITTEN:
+        raise UsageError(f"-o {args.output}: its name must end in one of {', '.join(WRITTEN)}.")
+    scores, failures = [], 0
+    for number, score in _read(args.source, kind, args.tune):
+        if isinstance(score, NotationError):
+            print(f"{args.source}, tune {number}: {score.reason}: {score}", file=sys.stderr)
+            failures += 1
+        else:
+            scores.append((number, score))
+    if not scores:
+        raise UserError(f"nothing of {args.source} could be converted.")
+    written = list(_write(scores, args.output, args.interleave, not args.no_repeats))
+    failures += len(scores) - len(written) if target != ".abc" else 0
+    print(f"{len(scores)} of {len(scores) + failures} converted to {_shown(written)}")
+    return 0
 
-    def __init__(self, voice: Voice, key: Key, meter: Meter) -> None:
-        import music21
 
-        self.m21 = music21
-        self.voice = voice
-        self.part = music21.stream.Part()
-        self.part.partName = voice.name
-        self.measures: list[Any] = []
-        self.measure = self.new_measure()
-        self.measure.append(_clef(voice.clef))
-        self.measure.append(_key(key))
-        self.meter = meter
-        if not meter.is_free:
-            self.measure.append(music21.meter.TimeSignature(meter.text))
-        self.ending: tuple[str, int] | None = None  # number, index of its first measure
-        self.slurs: list[Any] = []
-        self.opening = 0  # slurs that wait for their first note
-        self.last: Any = None
+def read_document(kind: str, data: bytes, wanted: str) -> dict[str, Any]:
+    """Canonical text in `wanted` ("abc", "interleaved" or "midi") and title of a MIDI or MusicXML file's bytes.
 
-    def build(self) -> Any:
-        """The part, with measures, endings and slurs."""
-        ties = _ties(self.voice)
-        for index, event in enumerate(self.voice.events):
-            self.add(event, ties)
-            if isinstance(event, Bar) and _repeats_from_here(event, self.voice.events[index + 1 :]):
-                self.measure.leftBarline = self.m21.bar.Repeat("start")
-        self.close_ending()
-        if len(self.measure.notesAndRests):
-            self.finish_measure()
-        for measure in self.measures:
-            self.part.append(measure)
-        self.number_measures()
-        return self.part
+    For the guarded process, `symbolic.data.guard`. Raises NotationError.
+    """
+    if kind == "midi":
+        piece = pieces.from_midi(data)
+        text = pieces.canonical(piece) if wanted == "midi" else _text(engraving.score_of(piece), wanted)
+        return {"text": text, "fields": {}}
+    score = from_musicxml(data)
+    return {"text": text_of(score, wanted), "fields": score.fields}
 
-    def add(self, event: Event, ties: Iterator[list[str]]) -> None:
-        """Add one event to the open measure."""
-        if isinstance(event, Note):
-            self.add_note(event, next(ties))
-        elif isinstance(event, Rest):
-            self.measure.append(self.m21.note.Rest(quarterLength=_quarters(event.ticks)))
-        elif isinstance(event, Grace):
-            for pitch in event.pitches:
-                self.measure.append(self.m21.note.Note(_pitch(pitch), quarterLength=0.5).getGrace())
-        elif isinstance(event, Bar):
-            self.add_bar(event)
-        elif isinstance(event, Slur):
-            self.add_slur(event)
-        elif isinstance(event, KeyChange):
-            self.measure.append(_key(event.key))
-        elif isinstance(event, MeterChange) and not event.meter.is_free:
-            self.measure.append(self.m21.meter.TimeSignature(event.meter.text))
-        elif isinstance(event, ChordSymbol):
-            self.measure.append(_chord_symbol(event.text))
 
-    def add_note(self, event: Note, ties: list[str]) -> None:
-        notes = [self.m21.note.Note(_pitch(pitch), quarterLength=_quarters(event.ticks)) for pitch in event.pitches]
-        for note, tie in zip(notes, ties, strict=True):
-            note.tie = self.m21.tie.Tie(tie) if tie else None
-        sign = notes[0] if len(notes) == 1 else self.m21.chord.Chord(notes, quarterLength=_quarters(event.ticks))
-        for mark in event.marks:
-            self.decorate(sign, mark)
-        self.measure.append(sign)
-        for _ in range(self.opening):
-            self.slurs.append(self.m21.spanner.Slur(sign))
-        self.opening = 0
-        self.last = sign
+def text_of(score: Score, wanted: str) -> str:
+    """A score as canonical text: "abc" voice after voice, "interleaved" bar by bar, "midi" as a piece."""
+    return pieces.canonical(pieces.from_score(score)) if wanted == "midi" else _text(score, wanted)
 
-    def decorate(self, sign: Any, mark: str) -> None:
-        if mark in MARKS:
-            module, name = MARKS[mark]
-            group = sign.articulations if module == "articulations" else sign.expressions
-            group.append(getattr(getattr(self.m21, module), name)())
 
-    def add_slur(self, event: Slur) -> None:
-        if event.opens:
-            self.opening += 1
-        elif self.opening:
-            self.opening -= 1
-        elif self.slurs and self.last is not None:
-            slur = self.slurs.pop()
-            slur.addSpannedElements(self.last)
-            self.part.insert(0, slur)
+def to_midi(score: Score, *, repeats: bool = True) -> bytes:
+    """A MIDI file whose bars are the score's: a pick-up has a time signature of its own."""
+    from symbolic.data import midi
 
-    def add_bar(self, event: Bar) -> None:
-        """Close the open measure and begin the next; repeats and endings are put where MusicXML has them."""
-        repeat = self.m21.bar.Repeat
-        if len(self.measure.notesAndRests):
-            self.measure.rightBarline = repeat("end") if event.ends_repeat else self.m21.bar.Barline(_style(event.kind))
-            self.finish_measure()
-        elif event.ends_repeat and self.measures:
-            self.measures[-1].rightBarline = repeat("end")
-        if event.starts_repeat:
-            self.measure.leftBarline = repeat("start")
-        if event.ending or event.kind not in ("|", ""):
-            self.close_ending()
-        if event.ending:
-            self.ending = (event.ending, len(self.measures))
+    built = midi.build(score, repeats=repeats)
+    measures = bars(score.voices[0], score.meter)
+    if len(measures) > 1 and 0 < measures[0].ticks < score.meter.ticks:
+        _mark_pickup(built, measures[0].ticks)
+    return midi.to_bytes(built)
 
-    def finish_measure(self) -> None:
-        self.measures.append(self.measure)
-        self.measure = self.new_measure()
 
-    def new_measure(self) -> Any:
-        return self.m21.stream.Measure()
+def _text(score: Score, wanted: str) -> str:
+    return interleaved(score) if wanted == "interleaved" else notation.canonical(score)
 
-    def close_ending(self) -> None:
-        """Put the bracket over the measures of the ending that is open."""
-        if self.ending is None:
+
+def _mark_pickup(built: Any, ticks: int) -> None:
+    """Give the first bar the metre of its length, and the tune's metre where that bar ends."""
+    import mido
+
+    track = built.tracks[0]
+    place = next(i for i, message in enumerate(track) if message.type == "time_signature")
+    whole = track[place]
+    for denominator in (4, 8, 16, 32):
+        beats, rest = divmod(ticks * denominator, 4 * TICKS_PER_QUARTER)
+        if not rest:
+            following = track[place + 1]
+            if following.time and following.time < ticks and following.type != "end_of_track":
+                return  # a change inside the pick-up: leave the file as it is
+            short = mido.MetaMessage("time_signature", numerator=beats, denominator=denominator, time=whole.time)
+            track[place : place + 1] = [short, whole.copy(time=ticks)]
+            if following.type != "end_of_track":
+                track[place + 2] = following.copy(time=max(0, following.time - ticks))
             return
-        number, first = self.ending
-        measures = self.measures[first:] + ([self.measure] if len(self.measure.notesAndRests) else [])
-        if measures:
-            self.part.insert(0, self.m21.spanner.RepeatBracket(measures, number=number))
-        self.ending = None
-
-    def number_measures(self) -> None:
-        """From 1; a pick-up is number 0."""
-        full = _quarters(self.meter.ticks) if not self.meter.is_free else 0
-        pickup = bool(self.measures) and len(self.measures) > 1 and 0 < self.measures[0].duration.quarterLength < full
-        if pickup:
-            self.measures[0].paddingLeft = full - self.measures[0].duration.quarterLength
-            self.measures[0].showNumber = self.m21.stream.enums.ShowNumber.NEVER
-        for number, measure in enumerate(self.measures, start=0 if pickup else 1):
-            measure.number = number
 
 
-def _repeats_from_here(bar: Bar, rest: list[Event]) -> bool:
-    """Whether after :| a section ends in :| with no |: of its own: ABC implies that one, MusicXML does not."""
-    following = next((e for e in rest if isinstance(e, Bar) and (e.starts_repeat or e.ends_repeat)), None)
-    return bar.kind == ":|" and not bar.ending and following is not None and following.ends_repeat
+def _read(path: Path, kind: str, tune: int | None) -> Iterator[tuple[int, Score | NotationError]]:
+    """(number, score) of each tune, or why there is none."""
+    data = _bytes(path)
+    if kind == "abc":
+        raws = notation.split_tunes(data.decode("utf-8", errors="replace").replace("\r\n", "\n"))
+        if not raws:
+            raise UserError(f"{path} holds no tune: a tune starts with an X: field, and a K: field ends its header.")
+        if tune is not None and not 1 <= tune <= len(raws):
+            raise UsageError(f"--tune {tune}: {path} holds {len(raws)} tunes.")
+        for number, raw in enumerate(raws, start=1):
+            if tune in (None, number):
+                yield number, _parsed(raw.text, raw.line)
+        return
+    from symbolic.data.guard import Guard
+
+    with Guard() as guard:
+        try:
+            answer = guard.read(kind, data, "abc")
+        except NotationError as error:
+            raise UserError(f"{path}: {error.reason}: {error}") from error
+    score = notation.parse(answer["text"])
+    score.fields = {**answer["fields"], **score.fields}
+    yield 1, score
 
 
-def _quarters(ticks: int) -> Fraction:
-    return Fraction(ticks, TICKS_PER_QUARTER)
-
-
-def _pitch(pitch: Pitch) -> Any:
-    from music21.pitch import Pitch as SheetPitch
-
-    natural = 12 * (pitch.octave + 1) + SEMITONES[pitch.letter]
-    alteration = pitch.midi - natural
-    return SheetPitch(step=cast(Any, pitch.letter), octave=pitch.octave, accidental=alteration or None)
-
-
-def _key(key: Key) -> Any:
-    from music21.key import Key as SheetKey
-
-    return SheetKey(key.tonic.replace("b", "-"), MODES[key.mode])
-
-
-def _clef(name: str) -> Any:
-    from music21 import clef
-
-    return clef.clefFromString(name.replace("+8", "8va").replace("-8", "8vb") or "treble")
-
-
-def _chord_symbol(text: str) -> Any:
-    """A harmony where music21 knows the name, else words above the staff."""
-    from music21 import exceptions21, expressions, harmony
-
-    root = text[0] + ("-" if text[1:2] == "b" else text[1:2]) + text[2:]
+def _bytes(path: Path) -> bytes:
     try:
-        return harmony.ChordSymbol(root)
-    except (exceptions21.Music21Exception, ValueError, KeyError):
-        return expressions.TextExpression(text)
+        with open(path, "rb") as file:
+            data = file.read(MAX_ABC_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}.") from error
+    if len(data) > MAX_ABC_BYTES:
+        raise UserError(f"{path} is larger than {MAX_ABC_BYTES // 2**20} MiB: split it, or use `prepare`.")
+    return data
 
 
-def _style(kind: str) -> str:
-    return {"||": "double", "|]": "final", "": "none"}.get(kind, "regular")
+def _parsed(text: str, line: int) -> Score | NotationError:
+    try:
+        return notation.parse(text, line)
+    except NotationError as error:
+        return error
 
 
-def _ties(voice: Voice) -> Iterator[list[str]]:
-    """For each note, for each pitch: '', 'start', 'continue' or 'stop'. A tie needs its pitch on both sides."""
-    groups: list[Note | None] = [
-        e if isinstance(e, Note) else None for e in voice.events if isinstance(e, (Note, Rest))
-    ]
-    for before, note, after in zip([None, *groups], groups, [*groups[1:], None], strict=False):
-        if note is None:
+def _write(scores: list[tuple[int, Score]], target: Path, interleave: bool, repeats: bool) -> Iterator[Path]:
+    """One .abc file, or one file a tune, numbered where there are several."""
+    if target.suffix.lower() == ".abc":
+        texts = [_tune_text(number, score, interleave) for number, score in scores]
+        files.write_whole(target, "\n".join(texts))
+        yield target
+        return
+    for number, score in scores:
+        path = target if len(scores) == 1 else target.with_name(f"{target.stem}-{number}{target.suffix}")
+        try:
+            files.write_whole(path, _converted(score, target.suffix.lower(), repeats))
+        except NotationError as error:
+            print(f"tune {number}: {error.reason}: {error}", file=sys.stderr)
             continue
-        left = {p.midi for p in before.pitches} if before and before.tie else set()
-        right = {p.midi for p in after.pitches} if after and note.tie else set()
-        yield [_tie(p.midi in left, p.midi in right) for p in note.pitches]
+        yield path
 
 
-def _tie(from_left: bool, to_right: bool) -> str:
-    if from_left and to_right:
-        return "continue"
-    return "stop" if from_left else ("start" if to_right else "")
+def _converted(score: Score, suffix: str, repeats: bool) -> str | bytes:
+    if suffix == ".mid":
+        return to_midi(score, repeats=repeats)
+    return to_musicxml(notation.canonical(score), title=score.title)
 
 
-def _stable(data: bytes) -> str:
-    """Without what changes from run to run: the date, and the parts' names, which music21 draws at random."""
-    text = _ADDED.sub("", data.decode("utf-8"))
-    names = dict.fromkeys(re.findall(r'id="([IP][0-9a-f]{8,})"', text))
-    for number, name in enumerate(names, start=1):
-        text = text.replace(name, f"{name[0]}{number}")
-    return text
+def _tune_text(number: int, score: Score, interleave: bool) -> str:
+    """ABC for people, with the header fields that the source has."""
+    if interleave and len(score.voices) > 1:
+        title = re.sub(r"[\x00-\x1f\x7f%]", " ", score.title) or "untitled"
+        return f"X:{number}\nT:{title}\n{interleaved(score)}"
+    fields = {letter: score.fields[letter][0] for letter in "CRQ" if score.fields.get(letter)}
+    return notation.pretty(notation.canonical(score), number=number, title=score.title, fields=fields)
+
+
+def _shown(paths: list[Path]) -> str:
+    if not paths:
+        return "nothing"
+    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} ... {paths[-1].name}"

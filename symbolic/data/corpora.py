@@ -4,7 +4,9 @@
 
 A source is the name of a record below; a file or folder (recursively) of .abc, .txt, .json, .jsonl, plain or gzipped,
 or zip and tar archives of them; or `hf:OWNER/NAME`, a dataset of the Hugging Face hub, the only one that needs a
-network. JSON rows hold a tune under `abc notation` and may hold `control code`, as in IrishMAN.
+network. JSON rows hold a tune under `abc notation` and may hold `control code`, as in IrishMAN. Scores (MIDI: .mid,
+.midi, .kar; MusicXML: .musicxml, .xml, .mxl) are found where their kind is asked for, and handed on as bytes: nothing
+here reads them. A hub dataset holds MIDI in any column of bytes that begin as a MIDI file does.
 
 What can be read comes as `Found` with source, file and line; what cannot comes as `Rejection`; nothing is swallowed.
 A record's SHA-256 is that of the bytes of its sorted files, one after the other. Text is UTF-8, else Latin-1.
@@ -13,6 +15,7 @@ A record's SHA-256 is that of the bytes of its sorted files, one after the other
 import difflib
 import hashlib
 import importlib.util
+import itertools
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -30,6 +33,8 @@ CONTROL_COLUMN = "control code"
 HUB = "hf:"
 BUNDLED = "music21:"
 DEFAULT_SOURCES = ("aird", "oneill", "ryan")
+_PEEK = 16  # members of an archive whose names tell what it holds
+SCORES = ("midi", "musicxml")  # kinds of files that are handed on as bytes
 
 Warn = Callable[[str], None]
 
@@ -56,6 +61,12 @@ _PERMITTED = (
     "The tunes are in the public domain; the encodings are distributed with music21 by permission of the encoders."
 )
 _KEEP_CREDIT = "Name the encoders (the Z: fields, kept in `fields` of each tune); music21 distributes the files."
+
+_SCORES_PERMITTED = (
+    "The music is in the public domain; the encodings are distributed with music21 by permission of the encoders, and "
+    "some may not be used commercially (its corpus/license.txt; these files state no terms of their own)."
+)
+_KEEP_CREDIT_OF_SCORES = "With music21's corpus/license.txt; ask its maintainers before commercial use."
 
 _RECORDS = (
     Corpus(
@@ -112,6 +123,42 @@ _RECORDS = (
         opt_in="it may be used for non-commercial purposes only, and so may what is trained on it",
     ),
     Corpus(
+        "chorales",
+        "Johann Sebastian Bach, four-part chorales (410 files of music21's corpus/bach)",
+        BUNDLED + "bach",
+        _MUSIC21 + "bach",
+        _SCORES_PERMITTED,
+        "public domain (music), by permission (encodings)",
+        _KEEP_CREDIT_OF_SCORES,
+        410,
+        2_336_997,
+        "2b133fe2b04e1149c0566e43c912a52884ace043d16de85c0711d67cd42976d1",
+    ),
+    Corpus(
+        "haydn",
+        "Joseph Haydn, movements of string quartets (music21's corpus/haydn)",
+        BUNDLED + "haydn",
+        _MUSIC21 + "haydn",
+        _SCORES_PERMITTED,
+        "public domain (music), by permission (encodings)",
+        _KEEP_CREDIT_OF_SCORES,
+        9,
+        140_368,
+        "a3716f907eea38bd56c46d1e89754e1c398fde60a98da060f0f8cc9b39aa77b6",
+    ),
+    Corpus(
+        "mozart",
+        "Wolfgang Amadeus Mozart, movements of string quartets and a piano sonata (music21's corpus/mozart)",
+        BUNDLED + "mozart",
+        _MUSIC21 + "mozart",
+        _SCORES_PERMITTED,
+        "public domain (music), by permission (encodings)",
+        _KEEP_CREDIT_OF_SCORES,
+        16,
+        217_067,
+        "32494c92676bc3f0e5be5a8a5310593bf133360369b4a52ea48d79c82e75a467",
+    ),
+    Corpus(
         "nottingham",
         "Two tunes of the Nottingham Music Database, as music21 carries them",
         BUNDLED + "nottingham-dataset",
@@ -150,6 +197,8 @@ class Found:
     text: str
     first_line: int  # of `text` in the file: before `line` by the fields that a file header lends
     extra: dict[str, str] = field(default_factory=dict)
+    data: bytes = b""  # of a score, whose `text` is empty
+    kind: str = ""  # "midi" or "musicxml" of a score
 
     @property
     def id(self) -> str:
@@ -192,25 +241,44 @@ def resolve(source: str, opt_in: Collection[str] = ()) -> Corpus:
 
 
 def read(
-    source: str | Corpus, opt_in: Collection[str] = (), warn: Warn = lambda message: None
+    source: str | Corpus,
+    opt_in: Collection[str] = (),
+    warn: Warn = lambda message: None,
+    kinds: Collection[str] = (),
 ) -> Iterator[Found | Rejection]:
-    """Every tune of a source in a fixed order, and a Rejection for what cannot be read; `warn` hears of oddities."""
+    """Every tune of a source in a fixed order, and a Rejection for what cannot be read; `warn` hears of oddities.
+
+    `kinds` are the scores (SCORES) to look for in files of the user.
+    """
     record = resolve(source, opt_in) if isinstance(source, str) else source
     if record.origin.startswith(HUB):
         yield from _read_hub(record)
         return
-    files = _tune_files(record)
+    files = _tune_files(record, kinds)
     if record.origin.startswith(BUNDLED):
         _verify(record, fingerprint(files)[0], warn)
-    for document in archives.documents(files, _root(record)):
+    for document in archives.documents(files, _root(record), kinds):
         yield from _read_document(record.name, document, warn)
 
 
-def measured(record: Corpus) -> Corpus:
+def holds(record: Corpus) -> set[str]:
+    """Of "abc", "midi" and "musicxml": the kinds of files of a source, as their names tell; of a hub dataset none."""
+    if record.origin.startswith(HUB):
+        return set()
+    found: set[str] = set()
+    for path in _tune_files(record, SCORES):
+        names = [path.name]
+        if path.name.lower().endswith(archives.ZIP_SUFFIXES + archives.TAR_SUFFIXES):
+            names = [one.file for one in itertools.islice(archives.documents([path], path, SCORES), _PEEK)]
+        found |= {archives.score_kind(name) or "abc" for name in names}
+    return found
+
+
+def measured(record: Corpus, kinds: Collection[str] = ()) -> Corpus:
     """The record with the size and SHA-256 of the files as they are on this machine; a hub dataset stays as it is."""
     if record.origin.startswith(HUB):
         return record
-    sha256, n_bytes = fingerprint(_tune_files(record))
+    sha256, n_bytes = fingerprint(_tune_files(record, kinds))
     return replace(record, sha256=sha256, n_bytes=n_bytes)
 
 
@@ -288,21 +356,25 @@ def _root(record: Corpus) -> Path:
     return folder / record.origin.removeprefix(BUNDLED)
 
 
-def _tune_files(record: Corpus) -> list[Path]:
-    """The files of a source; of a bundled one only the ABC, not the licence texts beside it."""
+def _tune_files(record: Corpus, kinds: Collection[str] = ()) -> list[Path]:
+    """The files of a source; of a bundled one only the tunes, not the licence texts beside them."""
     root = _root(record)
     try:
-        files = archives.tune_files(root)
+        files = archives.tune_files(root, SCORES if record.origin.startswith(BUNDLED) else kinds)
     except OSError as error:
         raise UserError(f"cannot read {root}: {error.strerror or error}.") from error
     if record.origin.startswith(BUNDLED):
-        return [path for path in files if path.suffix == ".abc"]
+        return [path for path in files if path.suffix in (".abc", ".mxl", ".xml")]
     if not files:
         raise UserError(
-            f"{root} holds no tunes: looked for {', '.join(archives.TUNE_SUFFIXES)}, plain or .gz, and .zip, .tar.gz. "
+            f"{root} holds no tunes: looked for {', '.join(_looked_for(kinds))}, plain or .gz, and .zip, .tar.gz. "
             f"{_contents(root)}"
         )
     return files
+
+
+def _looked_for(kinds: Collection[str]) -> list[str]:
+    return [*archives.TUNE_SUFFIXES, *(suffix for suffix, kind in archives.SCORE_SUFFIXES.items() if kind in kinds)]
 
 
 def _contents(root: Path) -> str:
@@ -325,6 +397,9 @@ def _read_document(source: str, document: Document, warn: Warn) -> Iterator[Foun
     file = document.file
     if document.problem:
         yield Rejection(source, file, None, document.problem[0], f"{file}: {document.problem[1]}")
+        return
+    if kind := archives.score_kind(file):
+        yield Found(source, file, 1, "", 1, data=document.data, kind=kind)
         return
     text = _decoded(document.data)
     if text is None:
@@ -412,12 +487,20 @@ def _json_rows(text: str) -> Iterator[tuple[int, Any]]:
 def _read_row(source: str, file: str, line: int, row: Any) -> Iterator[Found | Rejection]:
     if isinstance(row, Exception):
         yield Rejection(source, file, line, "bad_json", f"{file}:{line}: not valid JSON ({row}).")
+    elif isinstance(row, dict) and (data := _midi_column(row)):
+        yield Found(source, file, line, "", line, data=data, kind="midi")
     elif not isinstance(row, dict) or not isinstance(row.get(COLUMN), str):
         has = f"its columns are {', '.join(map(str, row))[:200]}" if isinstance(row, dict) else "it is no JSON object"
         message = f"{file}:{line}: the row has no text under {COLUMN!r}; {has}."
         yield Rejection(source, file, line, "no_column", message)
     else:
         yield from _row_tunes(source, file, line, row)
+
+
+def _midi_column(row: dict[str, Any]) -> bytes:
+    """The MIDI file in a row: in bytes, or in {"bytes": ...} as `datasets` keeps files."""
+    values = (value.get("bytes") if isinstance(value, dict) else value for value in row.values())
+    return next((bytes(v) for v in values if isinstance(v, (bytes, bytearray)) and v[:4] == b"MThd"), b"")
 
 
 def _row_tunes(source: str, file: str, line: int, row: dict[str, Any]) -> Iterator[Found | Rejection]:

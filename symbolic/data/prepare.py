@@ -4,10 +4,19 @@
     python -m symbolic prepare configs/gpt2-6m.yaml              # what that run's `data` names
     python -m symbolic prepare my-tunes/ more.zip -o data/mine
 
-A SOURCE is the name of a bundled collection (aird, oneill, ryan; essen and others with --opt-in), a file or folder of
-.abc, .txt, .json or .jsonl, plain or gzipped, or .zip and .tar.gz archives of them, or hf:OWNER/NAME.
+    python -m symbolic prepare chorales --as midi -o data/chorales-midi
 
-The folder is written whole, or not at all; the same input and options give the same bytes:
+A SOURCE is the name of a bundled collection (aird, oneill, ryan; the scores chorales, haydn, mozart; essen and others
+with --opt-in), a file or folder of .abc, .txt, .json or .jsonl, of MIDI (.mid, .midi, .kar) or MusicXML (.musicxml,
+.xml, .mxl), plain or gzipped, or .zip and .tar.gz archives of them, or hf:OWNER/NAME.
+
+The folder holds one notation, --as: `abc` (several voices one after another), `interleaved` (ABC in which the voices of
+a bar stand together) or `midi` (symbolic.data.pieces; repeats played out). Without it sources of MIDI alone stay
+MIDI, and all others become ABC, which leaves MIDI files among them out.
+
+The folder is written whole, or not at all; the same input and options give the same bytes. Texts wait on the disk until
+they are split (`symbolic.data.spool`), so memory holds what duplicates and families are found by, and a run of over
+4,096 tunes that was interrupted or killed goes on where it stopped when the same command is given again:
 
     tunes/train.jsonl, valid.jsonl, test.jsonl   one tune a line: id, source, file, line, title, rhythm, text (canonical
                                                  ABC, all that a model sees), bytes (of text), n_notes, family, and
@@ -19,7 +28,7 @@ The folder is written whole, or not at all; the same input and options give the 
 """
 
 import argparse
-import itertools
+import contextlib
 import json
 import multiprocessing
 import os
@@ -42,11 +51,15 @@ from symbolic.errors import UsageError, UserError
 if TYPE_CHECKING:  # these import numpy, which --help does not need
     from symbolic.data.cleaning import Limits, Tune
     from symbolic.data.families import Phrases
+    from symbolic.data.spool import Spool
 
 FORMAT = 1
 SPLITS = ("train", "valid", "test")
-BATCH_TUNES = 4096  # held unparsed at once
-POOL_TUNES = 1024  # below this, starting processes costs more than they save
+NOTATIONS = ("abc", "interleaved", "midi")
+BATCH_TUNES = 4096  # held unparsed at once,
+BATCH_BYTES = 2**26  # or as many as have this size
+POOL_TUNES = 1024  # below this, starting processes costs more than they save;
+POOL_SCORES = 32  # of MIDI and MusicXML, which take far longer to read
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,7 @@ class Options:
     valid_fraction: float = 0.05
     test_fraction: float = 0.05
     processes: int = 1
+    notation: str = ""  # abc, interleaved, midi; "": as the sources are
 
     def check(self) -> None:
         """Raise UsageError for numbers out of range and fractions that leave nothing to train on."""
@@ -76,9 +90,9 @@ class Options:
 
     def limits(self) -> "Limits":
         """The limits of length, defaults filled in."""
-        from symbolic.data.cleaning import Limits
+        from symbolic.data.cleaning import MAX_BYTES, Limits
 
-        given = {"min_notes": self.min_notes, "max_bytes": self.max_bytes}
+        given = {"min_notes": self.min_notes, "max_bytes": self.max_bytes or MAX_BYTES[self.notation or "abc"]}
         return replace(Limits(), **{name: value for name, value in given.items() if value is not None})
 
 
@@ -91,6 +105,7 @@ class _Work:
     rejections: list[Rejection] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     read: Counter[str] = field(default_factory=Counter)
+    n_batches: int = 0
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
@@ -103,11 +118,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources", nargs="+", metavar="SOURCE", help="corpus name, file, folder, hf:OWNER/NAME, or CONFIG.yaml"
     )
     parser.add_argument("-o", "--output", metavar="FOLDER", help="folder to write (with CONFIG.yaml: its data.folder)")
+    parser.add_argument("--as", choices=NOTATIONS, dest="notation", default="", help="notation to write (see above)")
     parser.add_argument("--opt-in", action="append", default=[], metavar="NAME",
                         help="accept the terms of a corpus that is used only when asked for")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="which families are held out (default 0)")
     parser.add_argument("--min-notes", type=int, metavar="N", help="reject shorter tunes (default 17)")
-    parser.add_argument("--max-bytes", type=int, metavar="N", help="reject longer canonical texts (default 4096)")
+    parser.add_argument("--max-bytes", type=int, metavar="N",
+                        help="reject longer canonical texts (default 4096); interleaved 8192, midi 262144")  # fmt: skip
     parser.add_argument("--valid-fraction", type=float, default=0.05, metavar="F", help="of the tunes (default 0.05)")
     parser.add_argument("--test-fraction", type=float, default=0.05, metavar="F", help="of the tunes (default 0.05)")
     parser.add_argument("--processes", type=int, default=_cores(),
@@ -131,6 +148,7 @@ def run(args: argparse.Namespace) -> int:
         valid_fraction=args.valid_fraction,
         test_fraction=args.test_fraction,
         processes=args.processes,
+        notation=args.notation or _notation_named(args.sources),
     )
     summary = prepare(sources, folder, options)
     print(table(summary))
@@ -142,13 +160,43 @@ def run(args: argparse.Namespace) -> int:
 
 def prepare(sources: Sequence[str], folder: Path | str, options: Options = Options()) -> dict[str, Any]:
     """Read, clean, deduplicate and split `sources` into `folder`; the summary, as in summary.json."""
-    from symbolic.data import cleaning, families
+    from symbolic.data.spool import Spool
 
     options.check()
     folder = Path(folder)
     sources = list(dict.fromkeys(sources))
     _check_folder(folder, sources)
-    work = _gather(sources, options)
+    kinds: tuple[str, ...] = corpora.SCORES
+    if not options.notation:
+        options = replace(options, notation=_notation_of(sources, options))
+        kinds = kinds if options.notation == "midi" else ("musicxml",)
+    records = corpora.distinctly_named(corpora.resolve(source, options.opt_in) for source in sources)
+    measured = [corpora.measured(record, kinds) for record in records]
+    spool = Spool(folder, _identity(measured, options))
+    try:
+        return _prepared(sources, measured, folder, options, kinds, spool)
+    except KeyboardInterrupt:
+        if spool.has(1):
+            print("the tunes read so far are kept: give the same command again to go on.", file=sys.stderr)
+            raise
+        spool.remove()
+        raise
+    except BaseException:
+        spool.remove()
+        raise
+
+
+def _prepared(
+    sources: Sequence[str],
+    records: list[Corpus],
+    folder: Path,
+    options: Options,
+    kinds: Sequence[str],
+    spool: "Spool",
+) -> dict[str, Any]:
+    from symbolic.data import cleaning, families
+
+    work = _gather(sources, records, options, kinds, spool)
     kept, repeats = cleaning.without_duplicates(work.tunes)
     phrases = families.phrases([tune.pitches for tune in kept])
     family = families.families(phrases).tolist()
@@ -168,7 +216,8 @@ def prepare(sources: Sequence[str], folder: Path | str, options: Options = Optio
     }
     work.rejections += repeats
     summary = _summary(work, kept, names, assigned, leakage, options)
-    _write(folder, work, kept, names, assigned, summary)
+    _write(folder, work, kept, names, assigned, summary, spool)
+    spool.remove()
     return summary
 
 
@@ -215,6 +264,20 @@ def _sources_and_folder(given: Sequence[str], output: str | None) -> tuple[list[
     return sources, output
 
 
+def _notation_named(given: Sequence[str]) -> str:
+    """MIDI where the configuration on the command line has a tokenizer of MIDI."""
+    from symbolic import config
+
+    configs = [config.load(one) for one in given if one.lower().endswith((".yaml", ".yml"))]
+    return "midi" if any(one.tokenizer.kind in config.MIDI_KINDS for one in configs) else ""
+
+
+def _notation_of(sources: Sequence[str], options: Options) -> str:
+    """MIDI where the sources hold nothing else."""
+    held = set().union(*(corpora.holds(corpora.resolve(source, options.opt_in)) for source in sources))
+    return "midi" if held == {"midi"} else "abc"
+
+
 def _check_folder(folder: Path, sources: Sequence[str]) -> None:
     """Only a folder that `prepare` wrote is replaced, and never one that a source lies in."""
     for source in sources:
@@ -239,31 +302,63 @@ def _is_ours(folder: Path) -> bool:
 # --- reading and cleaning --------------------------------------------------------------------------------------------
 
 
-def _gather(sources: Sequence[str], options: Options) -> _Work:
-    """Read and clean every source. All of them are resolved first, so that a misspelt name costs nothing."""
-    records = corpora.distinctly_named(corpora.resolve(source, options.opt_in) for source in sources)
-    work = _Work(records=records)
+def _identity(records: Sequence[Corpus], options: Options) -> str:
+    """What the cleaned tunes depend on, as a digest."""
+    chosen = {name: value for name, value in asdict(options).items() if name not in ("processes", "seed")}
+    return files.digest(json.dumps([FORMAT, [asdict(record) for record in records], chosen]))
+
+
+def _gather(
+    sources: Sequence[str], records: list[Corpus], options: Options, kinds: Sequence[str], spool: "Spool"
+) -> _Work:
+    """Read and clean every source."""
+    work = _Work(records=[corpora.without_path(record) for record in records])
     with _Parsers(options.processes) as parsers:
-        for index, source in enumerate(sources):
-            record = corpora.measured(records[index])
-            _gather_one(source, record, options, work, parsers)
-            work.records[index] = corpora.without_path(record)
+        for source, record in zip(sources, records, strict=True):
+            _gather_one(source, corpora.read(record, options.opt_in, work.warn, kinds), options, work, parsers, spool)
     if not work.tunes:
         raise UserError(_nothing_left(sources, work.rejections))
     work.tunes = _with_unique_ids(work.tunes)
     return work
 
 
-def _gather_one(source: str, record: Corpus, options: Options, work: _Work, parsers: "_Parsers") -> None:
+def _gather_one(
+    source: str,
+    found: Iterable[Found | Rejection],
+    options: Options,
+    work: _Work,
+    parsers: "_Parsers",
+    spool: "Spool",
+) -> None:
+    from symbolic.data.spool import light
+
     progress = _Progress(source)
-    for one in parsers.clean(corpora.read(record, options.opt_in, work.warn), options.limits()):
-        work.read[one.source] += 1
-        if isinstance(one, Rejection):
-            work.rejections.append(one)
-        else:
-            work.tunes.append(one)
-        progress.add(kept=not isinstance(one, Rejection))
+    for batch in _batches(found):
+        if not spool.has(work.n_batches):
+            spool.write(work.n_batches, parsers.clean(batch, options.limits(), options.notation))
+        for one in spool.read(work.n_batches):
+            work.read[one.source] += 1
+            if isinstance(one, Rejection):
+                work.rejections.append(one)
+            else:
+                work.tunes.append(light(one))
+            progress.add(kept=not isinstance(one, Rejection))
+        work.n_batches += 1
     progress.finish()
+
+
+def _batches(items: Iterable[Found | Rejection]) -> Iterator[list[Found | Rejection]]:
+    """Items in their order, BATCH_TUNES or BATCH_BYTES at a time: the same items always fall into the same batches."""
+    batch: list[Found | Rejection] = []
+    size = 0
+    for item in items:
+        batch.append(item)
+        size += len(item.text) + len(item.data) if isinstance(item, Found) else 0
+        if len(batch) == BATCH_TUNES or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 class _Parsers:
@@ -281,15 +376,13 @@ class _Parsers:
             self.pool.terminate()
             self.pool.join()
 
-    def clean(self, items: Iterable[Found | Rejection], limits: "Limits") -> "Iterator[Tune | Rejection]":
+    def clean(self, batch: Sequence[Found | Rejection], limits: "Limits", notation: str) -> "list[Tune | Rejection]":
         """A tune or a rejection for each item; a Rejection passes through."""
-        work = partial(_clean_one, limits=limits)
-        items = iter(items)
-        while batch := list(itertools.islice(items, BATCH_TUNES)):
-            if self.processes == 1 or len(batch) < POOL_TUNES:
-                yield from map(work, batch)
-            else:
-                yield from self._pool().map(work, batch, chunksize=64)
+        work = partial(_clean_one, limits=limits, notation=notation)
+        n_scores = sum(isinstance(item, Found) and bool(item.data) for item in batch)
+        if self.processes == 1 or (len(batch) < POOL_TUNES and n_scores < POOL_SCORES):
+            return list(map(work, batch))
+        return self._pool().map(work, batch, chunksize=4 if n_scores else 64)
 
     def _pool(self) -> Pool:
         """Fresh processes rather than forked ones: a fork copies locks that another thread may hold."""
@@ -302,10 +395,10 @@ def _leave_interrupts_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _clean_one(item: Found | Rejection, limits: "Limits") -> "Tune | Rejection":
+def _clean_one(item: Found | Rejection, limits: "Limits", notation: str) -> "Tune | Rejection":
     from symbolic.data.cleaning import clean
 
-    return item if isinstance(item, Rejection) else clean(item, limits)
+    return item if isinstance(item, Rejection) else clean(item, limits, notation)
 
 
 def _nothing_left(sources: Sequence[str], rejections: Sequence[Rejection]) -> str:
@@ -385,6 +478,8 @@ def _summary(
 ) -> dict[str, Any]:
     sizes = Counter(names)
     chosen = {name: value for name, value in asdict(options).items() if name != "processes"} | asdict(options.limits())
+    if options.notation == "abc":
+        del chosen["notation"]  # as folders of earlier versions have it
     return {
         "format": FORMAT,
         "options": chosen,
@@ -432,15 +527,29 @@ def _write(
     names: Sequence[str],
     assigned: Sequence[str],
     summary: dict[str, Any],
+    spool: "Spool",
 ) -> None:
     with files.whole_folder(folder) as temporary:
-        for split in SPLITS:
-            rows = (_row(tune, name) for tune, name, one in zip(kept, names, assigned, strict=True) if one == split)
-            files.write_jsonl(temporary / "tunes" / f"{split}.jsonl", rows)
+        _write_splits(temporary / "tunes", work, zip(kept, names, assigned, strict=True), spool)
         files.write_jsonl(temporary / "rejects.jsonl", map(asdict, work.rejections))
         files.write_json(temporary / "sources.json", summary["sources"])
         files.write_whole(temporary / "TERMS.txt", _terms(work.records))
         files.write_json(temporary / "summary.json", summary)
+
+
+def _write_splits(folder: Path, work: _Work, kept: "Iterator[tuple[Tune, str, str]]", spool: "Spool") -> None:
+    """One pass over the spool: the kept tunes, in their order, each to the file of its split."""
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        open_files = {
+            split: stack.enter_context(open(folder / f"{split}.jsonl", "w", encoding="utf-8")) for split in SPLITS
+        }
+        following = next(kept, None)
+        for whole, own in zip(spool.tunes(work.n_batches), work.tunes, strict=True):
+            if following is not None and following[0] is own:
+                row = _row(replace(whole, id=own.id), following[1])
+                open_files[following[2]].write(json.dumps(row, ensure_ascii=False) + "\n")
+                following = next(kept, None)
 
 
 def _row(tune: "Tune", family: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Token shards: the tunes of a split as one flat array of ids on disk, memory-mapped.
 
-    DATA/tokens/<tokenizer>-<tunes>-<lowest>_<highest>/    12 digits of two SHA-256 digests, and the transpositions
+    DATA/tokens/<tokenizer>-<tunes>-<lowest>_<highest>[-<arrangement>]/    12 digits of SHA-256 digests, transpositions
         header.json           what it was made from, counts per split, terms of the sources
         train.bin             uint16, little-endian: the ids of all documents end to end, without BOS and EOS
         train.offsets.npy     int64, one more than documents: document d is ids[offsets[d]:offsets[d + 1]]
@@ -8,7 +8,8 @@
         valid.*, test.*       the same
 
 A document is one tune in one transposition; d = tune * n_transpositions + transposition, where transposition 0 is the
-tune as it stands. Only the train split holds others. A folder is written whole and used again as long as it is sound.
+tune as it stands. Only the train split holds others, and only there tunes are rearranged (symbolic.data.arrangements).
+A folder is written whole and used again as long as it is sound.
 """
 
 import itertools
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic import files
-from symbolic.data import notation
+from symbolic.data import notation, pieces
 from symbolic.data.music import NotationError
 from symbolic.errors import UserError
 
@@ -34,6 +35,7 @@ _MEND = "Delete the folder and train again: it is made anew."
 SOURCES_FILE = "sources.json"  # written by prepare: name, terms and SHA-256 of each source
 
 Progress = Callable[[int, int], None]  # tunes done, tunes in all
+Row = dict[str, Any]  # of tunes/*.jsonl
 
 
 class Encoder(Protocol):
@@ -48,6 +50,15 @@ class Encoder(Protocol):
     def digest(self) -> str: ...
 
     def encode_many(self, texts: list[str]) -> list[list[int]]: ...
+
+
+class Arrange(Protocol):
+    """The training text of a tune in one transposition (symbolic.data.arrangements)."""
+
+    @property
+    def name(self) -> str: ...
+
+    def __call__(self, text: str, row: Row) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -101,11 +112,16 @@ class Shard:
 
 
 def build(
-    data_folder: Path | str, tokenizer: Encoder, transpositions: Iterable[int], progress: Progress | None = None
+    data_folder: Path | str,
+    tokenizer: Encoder,
+    transpositions: Iterable[int],
+    progress: Progress | None = None,
+    arrange: Arrange | None = None,
 ) -> Path:
     """The folder of shards of `data_folder`/tunes, made when there is none that is sound.
 
-    `transpositions` are semitones for the train split; 0 is always held, and first.
+    `transpositions` are semitones for the train split; 0 is always held, and first. `arrange` rewrites each document
+    of that split.
     """
     if tokenizer.vocab_size > MAX_IDS:
         raise UserError(f"tokenizer.vocab_size is {tokenizer.vocab_size}; shards hold ids below {MAX_IDS}. Lower it.")
@@ -113,11 +129,13 @@ def build(
     semitones = [0] + sorted(set(transpositions) - {0})
     tunes_digest = _tunes_digest(data_folder)
     name = f"{tokenizer.digest[:12]}-{tunes_digest[:12]}-{min(semitones)}_{max(semitones)}"
-    folder = data_folder / "tokens" / name
     expected = _origin(tokenizer, tunes_digest, semitones)
+    if arrange is not None:
+        name, expected = f"{name}-{arrange.name}", expected | {"arrangement": arrange.name}
+    folder = data_folder / "tokens" / name
     if not _is_sound(folder, expected):
         with files.whole_folder(folder) as temporary:
-            _write(temporary, data_folder, tokenizer, expected, progress)
+            _write(temporary, data_folder, tokenizer, expected, progress, arrange)
     return folder
 
 
@@ -204,30 +222,42 @@ def _split_is_sound(folder: Path, split: str, counts: dict[str, Any]) -> bool:
 
 
 def _write(
-    folder: Path, data_folder: Path, tokenizer: Encoder, origin: dict[str, Any], progress: Progress | None
+    folder: Path,
+    data_folder: Path,
+    tokenizer: Encoder,
+    origin: dict[str, Any],
+    progress: Progress | None,
+    arrange: Arrange | None,
 ) -> None:
     total = sum(_count_lines(_tunes_path(data_folder, split)) for split in SPLITS)
     report = _Counter(progress, total)
     splits = {}
     for split in SPLITS:
         semitones = origin["transpositions"] if split == "train" else [0]
-        texts = _texts(_tunes_path(data_folder, split))
-        splits[split] = _write_split(folder, split, texts, tokenizer, semitones, report)
+        rows = _rows(_tunes_path(data_folder, split))
+        rewrite = arrange if split == "train" else None
+        splits[split] = _write_split(folder, split, rows, tokenizer, semitones, report, rewrite)
     sources = data_folder / SOURCES_FILE
     terms = files.read_json(sources) if sources.is_file() else []
     files.write_json(folder / "header.json", {**origin, "splits": splits, "sources": terms})
 
 
 def _write_split(
-    folder: Path, split: str, texts: Iterator[str], tokenizer: Encoder, semitones: list[int], report: "_Counter"
+    folder: Path,
+    split: str,
+    rows: Iterator[Row],
+    tokenizer: Encoder,
+    semitones: list[int],
+    report: "_Counter",
+    arrange: Arrange | None,
 ) -> dict[str, Any]:
     """Encode chunk by chunk, so that memory holds one chunk and the two small index arrays."""
     lengths: list[NDArray[np.int64]] = [np.zeros(1, dtype=np.int64)]
     sizes: list[NDArray[np.int32]] = [np.zeros(0, dtype=np.int32)]
     n_untransposed = 0
     with open(folder / f"{split}.bin", "wb") as file:
-        while chunk := list(itertools.islice(texts, max(1, CHUNK_DOCUMENTS // len(semitones)))):
-            documents, untransposed = _documents(chunk, semitones)
+        while chunk := list(itertools.islice(rows, max(1, CHUNK_DOCUMENTS // len(semitones)))):
+            documents, untransposed = _documents(chunk, semitones, arrange)
             lengths.append(_append(file, tokenizer.encode_many(documents)))
             sizes.append(np.array([len(text.encode("utf-8")) for text in documents], dtype=np.int32))
             n_untransposed += untransposed
@@ -251,28 +281,31 @@ def _append(file: IO[bytes], documents: list[list[int]]) -> NDArray[np.int64]:
     return lengths
 
 
-def _documents(texts: list[str], semitones: list[int]) -> tuple[list[str], int]:
+def _documents(rows: list[Row], semitones: list[int], arrange: Arrange | None) -> tuple[list[str], int]:
     """Each tune in each transposition; the tune itself where one cannot be written (triple accidental); how many."""
-    moved = [(text, _transposed(text, n)) for text in texts for n in semitones]
-    return [text if new is None else new for text, new in moved], sum(new is None for _, new in moved)
+    moved = [(row, _transposed(row["text"], n)) for row in rows for n in semitones]
+    texts = [(row["text"] if new is None else new, row) for row, new in moved]
+    documents = [text if arrange is None else arrange(text, row) for text, row in texts]
+    return documents, sum(new is None for _, new in moved)
 
 
 def _transposed(text: str, semitones: int) -> str | None:
     try:
+        if pieces.is_piece(text):
+            return pieces.canonical(pieces.transposed(pieces.parse(text), semitones)) if semitones else text
         return notation.transpose(text, semitones)
     except NotationError:
         return None
 
 
-def _texts(path: Path) -> Iterator[str]:
-    """The canonical text of each row."""
+def _rows(path: Path) -> Iterator[Row]:
+    """The rows, each with its canonical text."""
     for number, row in enumerate(files.read_jsonl(path), start=1):
-        text = row.get("text")
-        if not isinstance(text, str):
+        if not isinstance(row.get("text"), str):
             raise UserError(
                 f'{path}: row {number} has no "text". Make the file again with `python -m symbolic prepare`.'
             )
-        yield text
+        yield row
 
 
 def _count_lines(path: Path) -> int:

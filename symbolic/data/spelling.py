@@ -28,12 +28,45 @@ _TUPLET_TIME = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 
 def canonical(score: Score) -> str:
     """The one spelling of a score, as the module's docstring fixes it."""
-    header = f"M:{score.meter.text}\nL:1/8\nK:{score.key.text}\n"
+    header = _header(score)
     if len(score.voices) == 1 and not score.voices[0].name:
         return header + music_line(score.voices[0].events, score.meter) + "\n"
-    for voice in score.voices:
-        header += f"V:{voice.name}" + (f" clef={voice.clef}" if voice.clef else "") + "\n"
     return header + "".join(f"V:{v.name}\n{music_line(v.events, score.meter)}\n" for v in score.voices)
+
+
+def _header(score: Score) -> str:
+    header = f"M:{score.meter.text}\nL:1/8\nK:{score.key.text}\n"
+    if len(score.voices) > 1 or score.voices[0].name:
+        for voice in score.voices:
+            header += f"V:{voice.name}" + (f" clef={voice.clef}" if voice.clef else "") + "\n"
+    return header
+
+
+def interleaved(score: Score) -> str:
+    """The canonical spelling bar by bar, so that the voices of a bar stand together: for each bar, for each voice, a
+    line `V:1` and the line of that bar. A score of one voice is spelled as `canonical` does; both read back equal."""
+    if len(score.voices) == 1:
+        return canonical(score)
+    header = _header(score)
+    bars = [list(_bar_texts(voice.events, score.meter)) for voice in score.voices]
+    lines = []
+    for index in range(max(map(len, bars))):
+        for voice, own in zip(score.voices, bars, strict=True):
+            lines += [f"V:{voice.name}\n{own[index]}\n"] if index < len(own) else []
+    return header + "".join(lines)
+
+
+def _bar_texts(events: list[Event], meter: Meter) -> Iterator[str]:
+    """The text of each bar, its closing bar line included."""
+    group: list[Event] = []
+    for event in events:
+        group.append(event)
+        if isinstance(event, Bar) and any(isinstance(one, (Note, Rest)) for one in group):
+            yield music_line(group, meter)
+            meter = next((one.meter for one in reversed(group) if isinstance(one, MeterChange)), meter)
+            group = []
+    if group:
+        yield music_line(group, meter)
 
 
 def music_line(events: list[Event], meter: Meter) -> str:

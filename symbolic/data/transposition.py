@@ -35,13 +35,17 @@ def transpose(text: str, semitones: int) -> str:
     if semitones == 0:
         return text
     lines = text.split("\n")
+    keys: dict[str, Key] = {}  # by voice: a change holds in the later lines of its voice
     key: Key | None = None
+    voice = ""
     for index, line in enumerate(lines):
         if line.startswith("K:"):
             key = parse_key(line[2:])
             lines[index] = f"K:{transposed_key(key, semitones).text}"
-        elif key is not None and line[:2] != "V:":
-            lines[index] = _music(line, key, semitones)
+        elif line[:2] == "V:":
+            voice = line
+        elif key is not None:
+            lines[index], keys[voice] = _music(line, keys.get(voice, key), semitones)
     return "\n".join(lines)
 
 
@@ -53,7 +57,8 @@ def transposed_key(key: Key, semitones: int) -> Key:
     return min(found, key=lambda new: (abs(new.sharps), (new.sharps < 0) != (key.sharps < 0)))
 
 
-def _music(line: str, key: Key, semitones: int) -> str:
+def _music(line: str, key: Key, semitones: int) -> tuple[str, Key]:
+    """The line transposed, and the key at its end."""
     current = key
     table = _table(key, semitones)
 
@@ -69,7 +74,7 @@ def _music(line: str, key: Key, semitones: int) -> str:
             return '"' + _ROOT.sub(lambda root: _root(root[1], current, semitones), match["chord"]) + '"'
         return match[0]
 
-    return _NOTE.sub(replace, line)
+    return _NOTE.sub(replace, line), current
 
 
 @lru_cache(maxsize=4096)

@@ -14,7 +14,13 @@ Of what the parser reads, this is left out: several voices; free metre; a metre 
 shorter than a 128th or outside the octaves C,,, to b'''; a tuplet across a bar line or inside another, of more than
 nine notes; the same letter and octave twice in a chord; more than MOST_MARKS decorations on a note or MOST_SLURS open
 slurs; a slur over nothing but grace notes; decorations and chord symbols that are not in symbolic.decode.words; [M:]
-and bar lines where the checker would not count.
+and bar lines where the checker would not count (symbolic.decode.metre).
+
+And so that abc2midi finds no error either (symbolic.evaluate.second_opinion): a tie to another note than the same
+letter in the same octave without accidental, or to or from a chord; a tie after a staccato, trilled or rolled note,
+before a roll, over `::` or into an ending, over a grace note or [K:]; grace notes that no note follows in their bar
+before other grace notes; rolls and trills on chords, rolls in tuplets and after grace notes; a !name! after a
+decoration of one sign.
 """
 
 import re
@@ -29,7 +35,7 @@ from symbolic.decode.metre import Form, bar_lines
 from symbolic.decode.words import GRID_TICKS, Spelling, Spellings, Tuplet, lengths, tuplets
 
 MOST_MARKS = 3
-MOST_SLURS = 4
+MOST_SLURS = 2
 MOST_CHORD_NOTES = 7
 LOW_OCTAVE, HIGH_OCTAVE = 1, 8  # C,,, is MIDI 24; b''' with a double sharp is 121
 LETTERS = "CDEFGABcdefgab"
@@ -59,8 +65,8 @@ class Owed(IntEnum):
 
 class State(NamedTuple):
     """See the module. `pitches` are those of an open chord, as positions on the staff (none in grace notes, None
-    elsewhere); `marks` the decorations of a note to come; "z" in a rest, "[" in a chord, "|" in a bar line that stands
-    at the beginning of a piece."""
+    elsewhere); `marks` the decorations of a note to come; "z" in a rest, "[" in a chord, "." in a note that no tie may
+    follow, "|" in a bar line that stands at the beginning of a piece."""
 
     place: Place
     text: str = ""  # the unfinished symbol
@@ -71,6 +77,8 @@ class State(NamedTuple):
     owed: Owed = Owed.ANY_NOTE
     pitches: frozenset[int] | None = None
     marks: str = ""
+    is_graced: bool = False  # grace notes wait for their note
+    pitch: str = ""  # letter and octave of the note that is being read or was, which a tie would hold
 
     @property
     def ticks(self) -> int:
@@ -179,7 +187,7 @@ class Automaton:
         whole = self.metre_lines.whole.get(text)
         if whole is not None:
             assert isinstance(whole.value, Meter)
-            form = Form(whole.value)
+            form = Form(whole.value, in_threes=whole.value.numerator % 3 == 0)
             return State(Place.UNIT, left=form.room, form=form)
         return state._replace(text=text) if text in self.metre_lines.begun else None
 
@@ -226,8 +234,8 @@ class Automaton:
         if character == '"':
             return state._replace(place=Place.QUOTE, text='"')
         if character == "{":
-            again = state.place == Place.OPEN and state.text == "grace"
-            return None if again else state._replace(place=Place.GRACE, text="", pitches=frozenset())
+            begins = not state.is_graced and state.owed != Owed.TIED_NOTE and self.has_room(state)
+            return state._replace(place=Place.GRACE, text="", pitches=frozenset()) if begins else None
         if character == "[":
             return self._bracketed(state)
         if character in LETTERS or character in "^_=":
@@ -236,7 +244,7 @@ class Automaton:
             rests = state.owed != Owed.TIED_NOTE and self.has_room(state)
             return state._replace(place=Place.LENGTH, text="", marks="z") if rests else None
         if character in DECORATIONS:
-            return state._replace(place=Place.MARK, text="", marks=character) if self.has_room(state) else None
+            return self._mark(state._replace(place=Place.MARK, text="", marks=""), character)
         if character == "!":
             return state._replace(place=Place.NAME, text="!") if self.has_room(state) else None
         if character == "(":
@@ -246,12 +254,13 @@ class Automaton:
 
     def lines(self, state: State) -> Mapping[str, Form]:
         """The bar lines that may come now, each with the form after it."""
-        if state.tuplet or state.ticks <= 0 or state.text in ("slur_open", "tuplet"):
+        if state.tuplet or state.ticks <= 0 or state.is_graced or state.text in ("slur_open", "tuplet"):
             return {}
         found = bar_lines(state.form, state.ticks)
         if state.owes_nothing:
             return found
-        return {text: form for text, form in found.items() if not form.must_end and text != "\n"}
+        never = ("\n", "::", "|1", ":|2") if state.owed == Owed.TIED_NOTE else ("\n",)
+        return {text: form for text, form in found.items() if not form.must_end and text not in never}
 
     def has_room(self, state: State) -> bool:
         """Whether a note may begin."""
@@ -266,12 +275,18 @@ class Automaton:
     def _pitch(self, state: State, character: str) -> State | None:
         """An accidental or a letter, in music, in a chord or in grace notes. Letters of one octave are alike here,
         but not in a chord."""
+        is_tied = state.owed == Owed.TIED_NOTE and state.pitches is None
+        if state.pitches is None and not is_tied:  # what waited for a note has it, so its states are fewer
+            state = state._replace(owed=Owed.NOTHING, is_graced=False)
         if character in "^_=":
-            return state._replace(place=Place.ACCIDENTAL, text=character)
+            return None if is_tied else state._replace(place=Place.ACCIDENTAL, text=character)
         if character not in LETTERS or (state.pitches and not _is_free(state.pitches, character)):
             return None
+        if is_tied and character != state.pitch[:1]:
+            return None
         known = character if state.marks == "[" else ("C" if character.isupper() else "c")
-        return state._replace(place=Place.NOTE, text=known)
+        pitch = state.pitch if is_tied or state.pitches is not None else character
+        return state._replace(place=Place.NOTE, text=known, pitch=pitch)
 
     def _accidental(self, state: State, character: str) -> State | None:
         if character in "^_=":
@@ -283,12 +298,18 @@ class Automaton:
         text = state.text + character
         if (character == ",") != text[0].isupper() or not LOW_OCTAVE <= octave(text) <= HIGH_OCTAVE:
             return None
-        return state._replace(text=text) if not state.pitches or _is_free(state.pitches, text) else None
+        if state.pitches is not None:
+            return state._replace(text=text) if not state.pitches or _is_free(state.pitches, text) else None
+        if state.owed == Owed.TIED_NOTE:
+            return state._replace(text=text) if len(text) <= len(state.pitch) else None
+        return state._replace(text=text, pitch=state.pitch + character)
 
     def _pitched(self, state: State) -> State | None:
         """A pitch is complete: in music its length comes, in a chord or in grace notes the next."""
         if state.pitches is None:
-            return state._replace(place=Place.LENGTH, text="", marks="")
+            is_whole = state.owed != Owed.TIED_NOTE or len(state.text) == len(state.pitch)
+            found = state._replace(place=Place.LENGTH, text="", owed=Owed.NOTHING, is_graced=False)
+            return found if is_whole else None
         if state.marks != "[":
             return state._replace(place=Place.GRACE, text="some", pitches=frozenset())
         if position(state.text) in state.pitches:
@@ -298,13 +319,13 @@ class Automaton:
     def _chord(self, state: State, character: str) -> State | None:
         assert state.pitches is not None
         if character == "]":
-            closed = state._replace(place=Place.LENGTH, text="", pitches=None, marks="")
+            closed = state._replace(place=Place.LENGTH, text="", pitches=None, marks=".")
             return closed if len(state.pitches) > 1 else None
         return self._pitch(state, character) if len(state.pitches) < MOST_CHORD_NOTES else None
 
     def _grace(self, state: State, character: str) -> State | None:
         if character == "}":
-            return state._replace(place=Place.OPEN, text="grace", pitches=None) if state.text else None
+            return state._replace(place=Place.OPEN, text="grace", pitches=None, is_graced=True) if state.text else None
         return self._pitch(state, character)
 
     def _length(self, state: State, character: str) -> State | None:
@@ -321,8 +342,9 @@ class Automaton:
         p, q, n_left = state.tuplet or Tuplet(1, 1, 1)
         return state._replace(
             place=Place.OPEN,
-            text="sound" if is_rest else "note",
+            text="sound" if state.marks else "note",
             marks="",
+            is_graced=False,
             left=state.left - length.value * q // p,
             tuplet=Tuplet(p, q, n_left - 1) if n_left > 1 else None,
             owed=state.owed if is_rest else Owed.NOTHING,
@@ -331,18 +353,24 @@ class Automaton:
     # --- what goes before notes
 
     def _mark(self, state: State, character: str) -> State | None:
-        """Decorations stand right before their note, each once: the parser looks for a sign in the text of those
-        before it."""
+        """Decorations stand right before their note, names before signs, each once: the parser looks for a sign in
+        the text of those before it."""
+        signs = re.sub("!.*?!", "", state.marks)
         if character in DECORATIONS or character == "!":
-            if len(re.findall("!.*?!|.", state.marks)) >= MOST_MARKS:
+            n_marks = len(signs) + state.marks.count("!") // 2
+            in_doubt = state.tuplet is not None or state.owed == Owed.TIED_NOTE or state.is_graced
+            rolls = character == "~" and in_doubt
+            if n_marks >= MOST_MARKS or rolls or not self.has_room(state):
                 return None
             if character == "!":
-                return state._replace(place=Place.NAME, text="!")
+                return None if signs else state._replace(place=Place.NAME, text="!")
             marks = "".join(sorted(state.marks + character)) if "!" not in state.marks else state.marks + character
             return state._replace(marks=marks) if character not in state.marks else None
         if character == "[":
-            return state._replace(place=Place.BRACKET, text="mark", marks="")
-        return self._pitch(state._replace(marks=""), character)
+            may_be_chord = not {"T", "~"} & {*signs} and state.owed != Owed.TIED_NOTE
+            return state._replace(place=Place.BRACKET, text="mark", marks="") if may_be_chord else None
+        is_loose = bool({".", "T", "~"} & {*signs}) or "!breath!" in state.marks
+        return self._pitch(state._replace(marks="." if is_loose else ""), character)
 
     def _name(self, state: State, character: str) -> State | None:
         text = state.text + character
@@ -380,19 +408,22 @@ class Automaton:
 
     def tuplets(self, state: State) -> Spellings:
         """The tuplets of the metre."""
-        return tuplets(state.form.meter.is_compound)
+        return tuplets(state.form.meter.is_compound, state.form.in_threes)
 
     # --- brackets and bar lines
 
     def _bracketed(self, state: State) -> State | None:
         text = state.text if state.place == Place.START else f"open {state.text}"
         after = state._replace(place=Place.BRACKET, text=text)
-        return after if self.fields(after) or "[1" in self.lines(state) or self.has_room(state) else None
+        may_follow = self.fields(after) or (state.owed != Owed.TIED_NOTE and self.has_room(state))
+        return after if may_follow else None
 
     def fields(self, state: State) -> str:
         """The letters of the inline fields that may stand at this bracket. Before anything else in the tune they would
         be the header's."""
         if state.tuplet or state.text in ("mark", "open field", "open slur_open", "open tuplet"):
+            return ""
+        if not state.follows_bar and state.owed == Owed.TIED_NOTE:
             return ""
         if not state.follows_bar:
             return "K"
@@ -404,11 +435,10 @@ class Automaton:
         if character in "KM":
             field = state._replace(place=Place.FIELD, text=f"{state.text}[{character}")
             return field if character in self.fields(state) else None
-        if character == "1" and state.text.startswith("open"):
-            return self._bar_line(state._replace(place=Place.OPEN, text=state.text.removeprefix("open ")), "[1")
-        if not self.has_room(state):
+        if state.owed == Owed.TIED_NOTE or not self.has_room(state):
             return None
-        return self._pitch(state._replace(text="", marks="[", pitches=frozenset()), character)
+        begun = state._replace(text="", marks="[", pitches=frozenset(), owed=Owed.NOTHING, is_graced=False)
+        return self._pitch(begun, character)
 
     def _field(self, state: State, character: str) -> State | None:
         before, _, field = state.text.partition("[")
@@ -424,7 +454,7 @@ class Automaton:
             return state._replace(place=Place.OPEN, text="field")
         if field[1] == "M":
             assert isinstance(whole.value, Meter)
-            form = state.form._replace(meter=whole.value)
+            form = state.form.with_meter(whole.value)
             state = state._replace(form=form, left=form.room)
         return state._replace(place=Place.START, text=before + field[1])
 
@@ -453,7 +483,7 @@ CONTINUES = {
     Place.LENGTH: "/0123456789",
     Place.PAREN: "0123456789",
     Place.TUPLET: ":0123456789",
-    Place.BAR: "|:]1234",
+    Place.BAR: "|:]12",
 }
 
 

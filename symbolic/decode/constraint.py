@@ -5,25 +5,28 @@ are enough to end the tune. Every vocabulary has the single bytes, so an ending 
 of tune. Near the limit no tuplet is begun any more, and when the ending is due it is written out
 (symbolic.decode.ending).
 
-Cost. A row is a `Core`, what its state is without metre, section and room, with its form and its room left. There are
-some hundreds of cores. Each knows for every token the fewest ticks of room with which it may come, found once by
-walking the vocabulary with the automaton in a bar without end; so a mask is one comparison, kept in a table by core,
-room and the bar lines open. What a token leads to is kept in the same way. In the steady state a step is two look-ups.
+Cost. A row is a `Core`, what its state is without metre, section and room, with its form, its room left and the pitch
+that a tie would hold. A trained model meets some hundreds of cores. Each knows for every token the fewest ticks of room
+with which it may come, found once by walking the vocabulary with the automaton in a bar without end; so a mask is one
+comparison, and of the rooms that give the same comparison only one is kept. What a token leads to is kept in the same
+way. In the steady state a step is two look-ups.
 """
 
-import re
+from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from symbolic.data.music import Meter
 from symbolic.data.spelling import DECORATIONS
-from symbolic.decode.automaton import CONTINUES, LETTERS, Automaton, Place, State
+from symbolic.decode.automaton import CONTINUES, LETTERS, Automaton, Owed, Place, State
 from symbolic.decode.ending import closing, most_characters
-from symbolic.decode.metre import NOTHING_OPEN, UNPLAYED, Form, Open
+from symbolic.decode.metre import NOTHING_OPEN, Form, Open, Piece
 from symbolic.decode.prompt import Prompt
+from symbolic.decode.vocabulary import Trie, Vocabulary
 from symbolic.decode.words import GRID_TICKS
 from symbolic.errors import UsageError, UserError
 
@@ -32,30 +35,26 @@ if TYPE_CHECKING:
 
 ENDLESS = GRID_TICKS << 16  # room left in the bar of a core
 NEVER = 1 << 30  # ticks that no bar has
-MOST_REMEMBERED = 1 << 17  # masks (100 MB at 768 tokens), transitions, sets of bar lines
+MOST_REMEMBERED = 1 << 17  # masks (100 MB at 768 tokens), transitions
 TUPLET_CHARACTERS = 64  # that the longest tuplet can add to an ending
 TOKEN_CHARACTERS = 12  # that any other token can add
 MOST_REPEATED = 4  # tokens below a node of the trie that are walked again rather than remembered
 NEAR_LIMIT = 256  # tokens; no ending, tuplet included, is longer
-_IN_BAR = {
-    compound: Form(Meter(6, 8) if compound else Meter(4, 4), is_fresh=False, opened="|", must_end=True)
-    for compound in (False, True)
-}
-_FIELD = re.compile(r"[MLKV]:[^|]*|\[[KM]:[^|]*|\(?\d?(:\d*)+")
-_BAR_LINE = re.compile(r"[|:\]\[]*\d*|\n")
+SOME_PITCH = "?"  # stands for the pitch of a row, of which a core does not know
 
 
 class Core:
     """A state without the bar and section it is in. `needs` (V,) is for each token the least room with which it may
-    come, NEVER for those that may not or that need more than room: a bar line."""
+    come, NEVER for those that may not or that need more than room: a bar line. `rooms`: these needs, rising."""
 
-    __slots__ = ("after", "needs", "number", "state")
+    __slots__ = ("after", "needs", "number", "rooms", "state")
 
-    def __init__(self, number: int, state: State, needs: Tensor) -> None:
+    def __init__(self, number: int, state: State, needs: np.ndarray) -> None:
         self.number = number
         self.state = state
         self.needs = needs
-        self.after: dict[int, tuple[Core, int]] = {}  # token -> core, ticks taken; if the form is no matter
+        self.rooms: list[int] = np.unique(needs[needs < NEVER]).tolist()
+        self.after: dict[int, tuple[Core, int, str]] = {}  # token -> core, ticks taken, pitch; if nothing else matters
 
 
 class Row(NamedTuple):
@@ -65,11 +64,12 @@ class Row(NamedTuple):
     form: Form
     number: int
     left: int  # ticks of room in the bar
+    pitch: str
 
     @property
     def state(self) -> State:
         """The whole state."""
-        return self.core.state._replace(form=self.form, left=self.left)
+        return self.core.state._replace(form=self.form, left=self.left, pitch=self.pitch)
 
 
 class Constraint:
@@ -92,9 +92,10 @@ class Constraint:
         self._cores: dict[State, Core] = {}
         self._forms: dict[Form, int] = {}
         self._masks: dict[Hashable, Tensor] = {}
-        self._after: dict[tuple[int, int, int, int], Row] = {}
+        self._shared: dict[Hashable, Tensor] = {}
+        self._starts: dict[str, tuple[Row, int]] = {}
+        self._after: dict[Hashable, Row] = {}
         self._known_readings: dict[tuple[int, State], tuple[list[int], list[int]]] = {}
-        self._lines: dict[tuple[int, int, int], tuple[str, ...]] = {}
 
     def limit(self, most_tokens: int | None, context: int | None = None) -> None:
         """End the tunes in `most_tokens` new tokens, their end included, and in the positions of the model."""
@@ -103,12 +104,15 @@ class Constraint:
     def start(self, row: int, prompt: list[int]) -> None:
         """Row begins a tune whose prompt is `prompt`. UserError where no right tune begins so."""
         text = "".join(self.vocabulary.texts[id] for id in prompt)
-        state, n_read = self.automaton.read(text)
-        if n_read < len(text):
-            raise refusal(text, n_read)
-        self.rows[row] = self.row(state)
+        started = self._starts.get(text)
+        if started is None:
+            state, n_read = self.automaton.read(text)
+            if n_read < len(text):
+                raise refusal(text, n_read)
+            started = self.row(state), self.n_closing(state)
+            _remember(self._starts, text, started)
+        self.rows[row], needed = started
         self.tokens_left[row] = self._budget(len(prompt))
-        needed = self.n_closing(state)
         if self.tokens_left[row] < needed:
             raise UsageError(
                 f"{self.tokens_left[row]} new tokens are too few: with --constrain this tune needs {needed} to be "
@@ -121,30 +125,33 @@ class Constraint:
         self.tokens_left[row] -= 1
         known = at.core.after.get(token)
         if known is not None:
-            self.rows[row] = Row(known[0], at.form, at.number, at.left - known[1])
+            core, taken, pitch = known
+            if SOME_PITCH in pitch:
+                pitch = pitch.replace(SOME_PITCH, at.pitch)
+            self.rows[row] = Row(core, at.form, at.number, at.left - taken, pitch)
             return
-        key = at.core.number, at.number, at.left, token
-        after = self._after.get(key)
+        after = self._after.get((at.core.number, at.number, at.left, at.pitch, token))
         self.rows[row] = self._follow(at, token) if after is None else after
 
     def allowed(self, row: int) -> Tensor:
         """(V,) bool: True for each token that row may draw next. Do not change it."""
         self.counts["steps"] += 1
         at = self.rows[row]
-        key = at.core.number, at.left, self._surroundings(at)
+        key = at.core.number, at.number, at.left, at.pitch if self.vocabulary.mixed else ""
         mask = self._masks.get(key)
         if mask is None:
             mask = self._mask(at)
             _remember(self._masks, key, mask)
-            self.counts["masks"] += 1
-        return mask if self.tokens_left[row] > NEAR_LIMIT else self._near_limit(at, mask, self.tokens_left[row])
+        if self.tokens_left[row] <= NEAR_LIMIT:
+            return self._near_limit(at, mask, self.tokens_left[row])
+        return mask
 
     def row(self, state: State) -> Row:
         """A state in its parts."""
         if len(self._forms) > MOST_REMEMBERED:
             self._forget()
         number = self._forms.setdefault(state.form, len(self._forms))
-        return Row(self._core(_reduced(state)), state.form, number, state.left)
+        return Row(self._core(_reduced(state)), state.form, number, state.left, state.pitch)
 
     def n_closing(self, state: State) -> int:
         """Tokens that end the tune from here: one for each character of the ending, and one for the end."""
@@ -162,10 +169,10 @@ class Constraint:
 
     def _near_limit(self, at: Row, mask: Tensor, tokens_left: int) -> Tensor:
         """The mask without what would leave too few tokens to end the tune."""
-        state = at.state
-        most = most_characters(state) + 1 + TOKEN_CHARACTERS
+        most = most_characters(at.core.state, at.form) + 1 + TOKEN_CHARACTERS
         if tokens_left > most + TUPLET_CHARACTERS:
             return mask
+        state = at.state
         if tokens_left > most or tokens_left > self.n_closing(state) + TOKEN_CHARACTERS:
             return mask & ~self.vocabulary.begins_tuplet[state.place == Place.PAREN]
         return self.vocabulary.only(closing(self.automaton, state))
@@ -173,37 +180,47 @@ class Constraint:
     def _follow(self, at: Row, token: int) -> Row:
         self.counts["transitions"] += 1
         text = self.vocabulary.texts[token]
-        state, n_read = self.automaton.read(text, at.state)
+        is_tied = at.core.state.owed == Owed.TIED_NOTE
+        start = at.state if is_tied or "-" in text else at.state._replace(pitch=SOME_PITCH)
+        state, n_read = self.automaton.read(text, start)
         assert n_read == len(text), f"{text!r} is not allowed after {at.state}"
+        pitch, state = state.pitch, state._replace(pitch=state.pitch.replace(SOME_PITCH, at.pitch))
         after = self.row(state)
-        stays = state.form is at.form and at.core.needs[token] < NEVER
+        stays = state.form is at.form and at.core.needs[token] < NEVER and (is_tied or "-" not in text)
         if stays and (at.core.state.follows_bar or not state.follows_bar):
-            at.core.after[token] = after.core, at.left - after.left
+            at.core.after[token] = after.core, at.left - after.left, pitch
         else:
-            _remember(self._after, (at.core.number, at.number, at.left, token), after)
+            _remember(self._after, (at.core.number, at.number, at.left, at.pitch, token), after)
         return after
 
     def _forget(self) -> None:
         """Drop what is remembered by the number of a form."""
-        for known in (self._forms, self._after, self._lines, self._masks):
+        for known in (self._forms, self._after, self._masks, self._starts):
             known.clear()
         for row, at in self.rows.items():
             self.rows[row] = at._replace(number=self._forms.setdefault(at.form, len(self._forms)))
 
     # --- masks
 
-    def _surroundings(self, at: Row) -> Hashable:
-        """What a mask depends on besides core and room."""
-        place = at.core.state.place
-        if place == Place.BAR:
-            return at.number
-        if place not in _BEFORE_BAR_LINES:
-            return None
-        key = at.core.number, at.number, at.left
-        found: tuple[str | int, ...] | None = self._lines.get(key)
+    def _mask(self, at: Row) -> Tensor:
+        """Worked out; equal ones are one tensor."""
+        state, core, left = at.state, at.core, at.left
+        if state.place == Place.BAR and (started := self.automaton.completed(state)):
+            core, left = self._core(_reduced(started)), started.left
+        begun = state.text if state.place == Place.BAR else ""
+        allowed = (
+            *self.vocabulary.going_on(begun, tuple(self._open_lines(state))),
+            *(self._readable(self.vocabulary.after_digit, state) if state.place == Place.BAR else ()),
+            *self._readable(self.vocabulary.mixed, state),
+        )
+        key = core.number, bisect_right(core.rooms, left), allowed
+        found = self._shared.get(key)
         if found is None:
-            found = (*self._open_lines(at.state), *self._readable(self.vocabulary.mixed, at.state))
-            _remember(self._lines, key, found)
+            self.counts["masks"] += 1
+            mask = core.needs <= left
+            mask[list(allowed)] = True
+            found = torch.from_numpy(mask)
+            _remember(self._shared, key, found)
         return found
 
     def _open_lines(self, state: State) -> Mapping[str, Form]:
@@ -215,24 +232,7 @@ class Constraint:
             state = completed
         if state.place == Place.BAR:
             return self.automaton.lines_begun(state)
-        if state.place == Place.BRACKET and state.text.startswith("open"):
-            state = state._replace(place=Place.OPEN, text=state.text.removeprefix("open "))
         return self.automaton.lines(state) if state.place == Place.OPEN else {}
-
-    def _mask(self, at: Row) -> Tensor:
-        state = at.state
-        core, left = at.core, at.left
-        if state.place == Place.BAR and (started := self.automaton.completed(state)):
-            core, left = self._core(_reduced(started)), started.left
-        mask = core.needs <= left
-        lines = self._open_lines(state)
-        begun = {Place.BAR: state.text, Place.BRACKET: "["}.get(state.place, "")
-        tokens = self.vocabulary.bar_lines.items() if lines else ()
-        allowed = [id for text, id in tokens if _begins(lines, begun + text)]
-        if state.place == Place.BAR:
-            allowed += self._readable(self.vocabulary.after_digit, state)
-        mask[allowed + self._readable(self.vocabulary.mixed, state)] = True
-        return mask
 
     def _readable(self, ids: list[int], state: State) -> list[int]:
         """Which of these tokens the automaton reads."""
@@ -247,12 +247,12 @@ class Constraint:
             core = self._cores[state] = Core(len(self._cores), state, needs)
         return core
 
-    def _needs(self, state: State) -> Tensor:
+    def _needs(self, state: State) -> np.ndarray:
         """(V,) the least room with which each token may come, found in a bar without end and without bar lines.
 
         A token that does not go on with the symbol takes it as complete: what it needs is known of that state."""
         vocabulary = self.vocabulary
-        needs = torch.full((vocabulary.size,), NEVER, dtype=torch.int32)
+        needs = np.full(vocabulary.size, NEVER, dtype=np.int32)
         if state.place == Place.END:
             needs[vocabulary.eos] = -NEVER  # whatever room the last bar left
         elif state.place in CONTINUES:
@@ -262,18 +262,18 @@ class Constraint:
             if completed is not None:
                 least, taken = state.left + self.automaton.shortfall, state.left - completed.left
                 others = vocabulary.elsewhere(CONTINUES[state.place])
-                needs[others] = (self._core(_reduced(completed)).needs[others] + taken).clamp(least, NEVER)
+                needs[others] = (self._core(_reduced(completed)).needs[others] + taken).clip(least, NEVER)
         else:
             self._walk(state, _BEGINNINGS.get(state.place, vocabulary.trie.children), needs)
         return needs
 
-    def _walk(self, state: State, characters: Iterable[str], needs: Tensor) -> None:
+    def _walk(self, state: State, characters: Iterable[str], needs: np.ndarray) -> None:
         """Put into `needs` the tokens that begin with one of the characters and can be read."""
         ids, found = self._readings(self.vocabulary.trie, state, characters)
         if ids:
-            needs[ids] = torch.tensor(found, dtype=torch.int32)
+            needs[ids] = found
 
-    def _readings(self, trie: "Trie", state: State, characters: Iterable[str]) -> tuple[list[int], list[int]]:
+    def _readings(self, trie: Trie, state: State, characters: Iterable[str]) -> tuple[list[int], list[int]]:
         """The tokens below a node of the trie that can be read from a state, each with the room it needs there."""
         automaton = self.automaton
         ids: list[int] = []
@@ -295,7 +295,7 @@ class Constraint:
                 needs += [max(need, taken + one) for one in their]
         return ids, needs
 
-    def _readings_below(self, trie: "Trie", state: State) -> tuple[list[int], list[int]]:
+    def _readings_below(self, trie: Trie, state: State) -> tuple[list[int], list[int]]:
         """`_readings` of every character, remembered where it is much."""
         if trie.size < MOST_REPEATED:
             return self._readings(trie, state, trie.children)
@@ -305,68 +305,6 @@ class Constraint:
             found = self._readings(trie, state, trie.children)
             _remember(self._known_readings, key, found)
         return found
-
-
-class Vocabulary:
-    """The tokens as texts, in the groups that the mask handles together."""
-
-    def __init__(self, tokenizer: "Tokenizer", size: int) -> None:
-        self.eos = tokenizer.eos
-        self.size = size
-        self.texts = [tokenizer.token_bytes(id).decode("latin-1") for id in range(tokenizer.n_tokens)]
-        self.trie = Trie()
-        for id, text in enumerate(self.texts):
-            if text:
-                self.trie.add(text, id)
-        self.bar_lines = {text: id for id, text in enumerate(self.texts) if text and _BAR_LINE.fullmatch(text)}
-        self.after_digit = [
-            id for id, text in enumerate(self.texts) if re.match(r"[1-4].", text)
-        ]  # |1 and what follows
-        # Tokens in which a bar line may stand behind another symbol: their room alone does not decide.
-        self.mixed = [id for id, text in enumerate(self.texts) if _is_mixed(text)]
-        tuplets = torch.tensor([bool(re.search(r"\(\d", text)) for text in self.texts] + [False] * self._n_unused)
-        digits = torch.tensor([text[:1].isdigit() for text in self.texts] + [False] * self._n_unused)
-        self.begins_tuplet = (tuplets, tuplets | digits)  # anywhere, and after "("
-        self._elsewhere: dict[str, Tensor] = {}
-        self._only: dict[str, Tensor] = {}
-
-    @property
-    def _n_unused(self) -> int:
-        return self.size - len(self.texts)
-
-    def elsewhere(self, characters: str) -> Tensor:
-        """The tokens that begin with none of the characters."""
-        if characters not in self._elsewhere:
-            found = [id for id, text in enumerate(self.texts) if text and text[0] not in characters]
-            self._elsewhere[characters] = torch.tensor(found)
-        return self._elsewhere[characters]
-
-    def only(self, character: str) -> Tensor:
-        """(V,) the mask of one token: a single character, or '' for the end of the tune."""
-        if character not in self._only:
-            mask = torch.zeros(self.size, dtype=torch.bool)
-            mask[self.trie.children[character].ids if character else self.eos] = True
-            self._only[character] = mask
-        return self._only[character]
-
-
-class Trie:
-    """Texts by their characters; `ids` are the tokens that end here, `size` counts those below."""
-
-    __slots__ = ("children", "ids", "size")
-
-    def __init__(self) -> None:
-        self.children: dict[str, Trie] = {}
-        self.ids: list[int] = []
-        self.size = 0
-
-    def add(self, text: str, id: int) -> None:
-        """Put one token in."""
-        node = self
-        for character in text:
-            node.size += 1
-            node = node.children.setdefault(character, Trie())
-        node.ids.append(id)
 
 
 def prompted(prompt: Prompt) -> Automaton:
@@ -408,7 +346,14 @@ _BEGINNINGS = {
     Place.CHORD: _PITCH + "]",
     Place.GRACE: _PITCH + "}",
 }
-_BEFORE_BAR_LINES = (Place.OPEN, Place.NOTE, Place.LENGTH, Place.BRACKET)
+_SOME_PIECE = (Piece(1, 1, divided=True),)
+_IN_BAR = {
+    (compound, in_threes): Form(
+        Meter(6, 8) if compound else Meter(4, 4), in_threes, is_fresh=False, opened="|", must_end=True
+    )
+    for compound in (False, True)
+    for in_threes in (False, True)
+}
 
 
 def _reduced(state: State) -> State:
@@ -417,28 +362,26 @@ def _reduced(state: State) -> State:
     if state.place == Place.END:
         return State(Place.END, left=left)
     form = state.form
+    pitch = state.pitch if state.owed == Owed.TIED_NOTE else ""
     if not state.follows_bar:
-        return state._replace(left=left, form=_IN_BAR[form.meter.is_compound])
-    return state._replace(
-        left=left,
-        form=Form(
-            form.meter,
-            Open(inner=1) if form.open.inner else NOTHING_OPEN,
-            ending=1 if form.ending in (1, UNPLAYED) else 0,
-            is_fresh=form.is_fresh,
-            opened="|1" if form.opened[-1:].isdigit() else {"::": "|:", "|:": "|:", "": ""}.get(form.opened, "|"),
-            must_end=form.must_end,
-            may_end=form.may_end,
-        ),
+        return state._replace(left=left, form=_IN_BAR[form.meter.is_compound, form.in_threes], pitch=pitch)
+    return state._replace(left=left, form=_reduced_form(form), pitch=pitch)
+
+
+def _reduced_form(form: Form) -> Form:
+    """At the beginning of a piece: whether the metre may change, whether a bar line or the end may stand here."""
+    return Form(
+        form.meter,
+        form.in_threes,
+        Open(inner=1) if form.open.inner else NOTHING_OPEN,
+        _SOME_PIECE if form.head else (),
+        repeat=form.repeat,
+        ending=form.ending,
+        is_fresh=form.is_fresh,
+        opened="|1" if form.opened[-1:].isdigit() else {"::": "|:", "|:": "|:", "": ""}.get(form.opened, "|"),
+        must_end=form.must_end,
+        may_end=form.may_end,
     )
-
-
-def _begins(lines: Iterable[str], text: str) -> bool:
-    return any(line.startswith(text) for line in lines)
-
-
-def _is_mixed(text: str) -> bool:
-    return bool(re.search(r".[|:\n\[]", text, re.DOTALL)) and not (_FIELD.fullmatch(text) or _BAR_LINE.fullmatch(text))
 
 
 def _remember(known: dict[Any, Any], key: Hashable, value: object) -> None:

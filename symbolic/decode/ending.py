@@ -8,18 +8,17 @@ from collections.abc import Mapping
 
 from symbolic.data.music import length_text
 from symbolic.decode.automaton import LETTERS, Automaton, Owed, Place, State
-from symbolic.decode.metre import MIN_BARS, UNPLAYED, Form, bar_lines, ways_back
+from symbolic.decode.metre import MIN_BARS, Form, bar_lines, ways_back
 
 BAR_CHARACTERS = 9  # of a bar that is filled with one rest: z511/16|
 
 
-def most_characters(state: State) -> int:
-    """An upper bound on the characters of the ending, found without writing it."""
-    form = state.form
-    n_bars = max(0, MIN_BARS + 1 - form.n_bars) + 2 + (form.ending in (1, UNPLAYED))
+def most_characters(state: State, form: Form) -> int:
+    """An upper bound on the characters of the ending in this form, found without writing it."""
+    n_bars = max(0, MIN_BARS + 1 - form.n_bars) + 2 + 2 * form.waits
     n_tuplet_notes = state.tuplet.n_left + 1 if state.tuplet else (9 if state.place == Place.TUPLET else 0)
     header = 16 if state.place < Place.START else 0
-    return BAR_CHARACTERS * n_bars + state.n_slurs + 6 * n_tuplet_notes + header + 14
+    return BAR_CHARACTERS * n_bars + state.n_slurs + 6 * n_tuplet_notes + header + 20
 
 
 def closing(automaton: Automaton, state: State) -> str:
@@ -33,6 +32,8 @@ def closing(automaton: Automaton, state: State) -> str:
     if state.place == Place.BAR and automaton.completed(state) is None:
         return _line(automaton.lines_begun(state), state.text)[len(state.text)]
     if state.place == Place.NOTE and automaton.completed(state) is None:
+        if state.owed == Owed.TIED_NOTE and state.pitches is None:
+            return state.pitch[len(state.text)]
         return "," if state.text[0].isupper() else "'"
     if state.place == Place.TUPLET and automaton.completed(state) is None:
         return automaton.tuplets(state).begun[state.text].text[len(state.text)]
@@ -46,11 +47,13 @@ def closing(automaton: Automaton, state: State) -> str:
     if state.place in (Place.CHORD, Place.GRACE, Place.ACCIDENTAL, Place.MARK):
         return next(letter for letter in LETTERS if automaton.step(state, letter))
     if state.place == Place.BRACKET:
-        return "C" if automaton.has_room(state) else (automaton.fields(state) or "1")[0]
+        return "C" if automaton.has_room(state) and state.owed != Owed.TIED_NOTE else automaton.fields(state)[0]
     return _word(automaton, state)
 
 
 def _filler(state: State) -> str:
+    if state.owed == Owed.TIED_NOTE:
+        return state.pitch[0]
     return "z" if state.owed == Owed.NOTHING else "C"
 
 
@@ -64,8 +67,7 @@ def _between(automaton: Automaton, state: State) -> str:
 def _aim(state: State) -> int:
     """How long the piece should become: as the section's repeat needs it where it waits for one, else full."""
     form = state.form
-    waits = form.ending == 1 or (form.has_repeat and form.n_bars >= MIN_BARS)
-    for way in ways_back(form) if waits else ():
+    for way in ways_back(form) if form.waits else ():
         if way.inner >= max(state.ticks, 1) and ":|" in bar_lines(form, way.inner):
             return way.inner
     return form.room
@@ -78,7 +80,7 @@ def _line(lines: Mapping[str, Form], begun: str) -> str:
     def merit(line: str) -> tuple[bool, bool, bool, int]:
         form, order = lines[line], ends if lines[line].may_end else goes_on
         place = order.index(line) if line in order else -1
-        return form.may_end, form.ending not in (1, UNPLAYED), line == ":|" and form.may_end, place
+        return form.may_end, not form.waits, line == ":|" and form.may_end, place
 
     return max((line for line in lines if line.startswith(begun) and line != "\n"), key=merit)
 

@@ -1,7 +1,14 @@
 """One decoding engine for every model: batched, ragged, same seed same tune.
 
+    model = engine.prepare(model, step="auto")      # the model as it is to be run; engine.path(model) names the step
+    tunes = engine.generate(model, prompts, ...)
+
 A model is anything with `new_state`, `prefill` and `step` (see symbolic.models). The engine keeps a batch of rows,
 each at work on one prompt; a row that finishes is given the next prompt (continuous batching) until none is left.
+
+Steps, by name: `native` is symbolic.decode.native (CPU, a C compiler once), `torch` the model's own, `graph` the same
+recorded as CUDA graphs (symbolic.decode.graphs; not proven on a GPU yet, so only when asked for); `auto` is native
+where it can run, else torch. Within a step the same seed gives the same tunes; between two, logits differ by rounding.
 
     pending  each row's token that the model has not read yet: at first the prompt's last, then the one drawn last
     step     logits = model.step(pending); pending = drawn token
@@ -11,15 +18,15 @@ own.
 
 Randomness: tune `index` of `seed` draws its numbers from its own counter-based stream, Philox keyed by (seed, index),
 one number a token. A tune is therefore a function of (weights, prompt, seed, index, rules) and not of the batch it ran
-in. What remains is rounding: matrix products of different shapes may add in different orders. A float32 logit then
-moves by about 1e-6, which changes a token when the number drawn lies that close to the border of two: expected about
-once in a million tokens. A bfloat16 logit can move by 1e-2, so tunes may part within tens of tokens, between batch
-sizes where the machine's kernels differ by shape and between machines. Use float32 where equality matters.
+in. With the native step that holds to the last bit, in every number type. With the others rounding remains: matrix
+products of different shapes may add in different orders. A float32 logit then moves by about 1e-6, which changes a
+token when the number drawn lies that close to the border of two: expected about once in a million tokens. A bfloat16
+logit can move by 1e-2, so tunes may part within tens of tokens. So they may between steps and between machines.
 
-Host and device: on CUDA the tokens of `SYNCHRONISE_EVERY` steps are brought to the host in one copy, which is where
-ends are seen; a row that ended inside such a block spends the rest of it on tokens that are thrown away. On a CPU, or
-with a mask or a token callback (which must see each token before the next is drawn), a block is one step. The tunes
-are the same either way.
+Blocks: on CUDA the tokens of `SYNCHRONISE_EVERY` steps are brought to the host in one copy, which is where ends are
+seen; a row that ended inside such a block spends the rest of it on tokens that are thrown away. The native step draws
+up to `NATIVE_TOKENS` tokens in one call, which returns when a row ends. Otherwise, and with a mask or a token callback
+(which must see each token before the next is drawn), a block is one step. The tunes are the same either way.
 
 Log-probability is in nats, of the generated tokens (end of tune included), under the model's own distribution:
 temperature 1 and before any rule or mask.
@@ -36,11 +43,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from symbolic.decode import native
+from symbolic.decode.graphs import Graphed, Replay
+from symbolic.decode.native import NativeModel
 from symbolic.decode.sampling import Sampling, choose
 from symbolic.errors import UsageError, UserError
 from symbolic.tokens import BOS, PAD
 
 SYNCHRONISE_EVERY = 16  # steps a CUDA device runs between two looks at the tokens
+NATIVE_TOKENS, NATIVE_STEPS = 256, 32  # most of one native call, which Ctrl-C does not interrupt: rows x steps, steps
 
 
 class Mask(Protocol):
@@ -103,6 +114,27 @@ class _Request:
     block: int
 
 
+def prepare(model: Any, step: str = "auto", weights: str = "auto") -> Any:
+    """The model as `generate` is to run it: with the native step or CUDA graphs around it, or as it is.
+
+    weights: of the native step, float32, bfloat16 or int8; auto is the model's own number type. Weights are copied:
+    prepare again after changing them. UserError when the step asked for cannot run.
+    """
+    path = native.step_path(step, model)
+    if path == "native":
+        return NativeModel(model, weights=weights)
+    if weights not in ("auto", str(next(model.parameters()).dtype).removeprefix("torch.")):
+        why = native.reason(model) or f"step={step!r} was asked for."
+        raise UserError(f"{weights} weights need the native step, which does not run: {why}")
+    return Graphed(model) if path == "graph" else model
+
+
+def path(model: Any) -> str:
+    """What runs when `generate` gets this model, for a run's record, as "torch float32"."""
+    own = getattr(model, "path", None)
+    return own if isinstance(own, str) else f"torch {str(next(model.parameters()).dtype).removeprefix('torch.')}"
+
+
 @torch.inference_mode()
 def generate(
     model: Any,
@@ -149,7 +181,9 @@ def generate(
         mask=mask,
         on_token=on_token,
         on_block=on_block,
-        block=1 if mask or on_token else synchronise_every or (SYNCHRONISE_EVERY if weight.is_cuda else 1),
+        block=1
+        if mask or on_token
+        else synchronise_every or _block(model, weight.is_cuda, min(batch_size, len(tunes))),
     )
     done: list[Generated] = []
     for tune in _run(request, deque(tunes), min(batch_size, len(tunes))):
@@ -162,6 +196,12 @@ def generate(
 def context_limit(model: Any) -> int | None:
     """Positions the model has (GPT-2), or None where the state has no length (Mamba)."""
     return getattr(model.config, "n_positions", None)
+
+
+def _block(model: Any, on_cuda: bool, n_rows: int) -> int:
+    if isinstance(model, NativeModel):
+        return min(NATIVE_STEPS, max(1, NATIVE_TOKENS // n_rows))
+    return SYNCHRONISE_EVERY if on_cuda else 1
 
 
 def _check(prompts: Sequence[list[int]], max_new_tokens: int, seed: int, batch_size: int) -> None:
@@ -249,12 +289,19 @@ class _Batch:
         self.state = request.model.new_state(n_rows, request.capacity, request.dtype, request.device)
         self.pending = torch.zeros(n_rows, dtype=torch.int64, device=request.device)
         self.numbers = torch.zeros(request.longest, n_rows, dtype=torch.float64, device=request.device)
+        self.step = Replay(self._step, self.state) if isinstance(request.model, Graphed) else self._step
         self.begin(list(range(n_rows)), tunes)
 
     def steps(self) -> tuple[list[list[int]], list[list[float]]]:
         """Run one block on the device, then copy once to the host: tokens and their log-probabilities, B lists of K."""
         n_steps = min(self.request.block, min(tune.most - len(tune.tokens) for _, tune in self.live()))
-        drawn = [self._step() for _ in range(n_steps)]
+        if isinstance(self.request.model, NativeModel):
+            return self._native_steps(self.request.model, n_steps)
+        drawn = []
+        for _ in range(n_steps):
+            drawn.append(self.step(self.pending, self.numbers[self.time % len(self.numbers)], self._bias()).clone())
+            self.pending = drawn[-1][0].long()
+            self.time += 1
         tokens, log_probabilities = torch.stack(drawn, -1).cpu()  # each (B, K)
         return tokens.long().tolist(), log_probabilities.tolist()
 
@@ -282,27 +329,41 @@ class _Batch:
         """The rows that have a tune, with it."""
         return [(row, tune) for row, tune in enumerate(self.tunes) if tune is not None]
 
-    def _step(self) -> Tensor:
+    def _step(self, pending: Tensor, numbers: Tensor, bias: Tensor) -> Tensor:
         """Read the pending tokens, draw the next: (2, B), ids and log-probabilities, float64 (which holds both
         exactly)."""
-        request = self.request
-        logits = request.model.step(self.pending, self.state).float()  # (B, V)
-        allowed = logits + request.bias
-        if request.mask is not None:
-            allowed.masked_fill_(~self._allowed(), float("-inf"))
-        token = choose(allowed, self.numbers[self.time % len(self.numbers)], request.rules)
-        self.pending = token
-        self.time += 1
+        logits = self.request.model.step(pending, self.state).float()  # (B, V)
+        token = choose(logits + bias, numbers, self.request.rules)
         log_probability = logits.log_softmax(-1).gather(1, token[:, None])[:, 0]
         return torch.stack((token.double(), log_probability.double()))
 
-    def _allowed(self) -> Tensor:
-        """(B, V) from the mask, everything for a row at rest."""
-        mask = self.request.mask
-        assert mask is not None
-        everything = torch.ones(len(self.request.bias), dtype=torch.bool)
+    def _native_steps(self, model: NativeModel, n_steps: int) -> tuple[list[list[int]], list[list[float]]]:
+        """The same as one call, which ends when a row has drawn its end; rows at rest draw nothing."""
+        live = [row for row, _ in self.live()]
+        limits = torch.zeros(len(self.tunes), dtype=torch.int32)
+        limits[live] = n_steps
+        numbers = self.numbers[torch.arange(self.time, self.time + n_steps) % len(self.numbers)].t()
+        drawn = model.run(
+            *(self.state, self.pending, n_steps, self.request.rules, numbers, self.request.eos),
+            limits=limits,
+            bias=self._bias(),
+            first_end=True,
+        )
+        n_drawn = int(drawn.counts.max())
+        self.pending = drawn.ids[:, n_drawn - 1]
+        self.time += n_drawn
+        return drawn.ids[:, :n_drawn].tolist(), drawn.log_probabilities[:, :n_drawn].tolist()
+
+    def _bias(self) -> Tensor:
+        """What is added to logits: -inf at what is never drawn (V), and where there is a mask at what it forbids a row
+        (B, V); a row at rest may draw everything."""
+        mask, bias = self.request.mask, self.request.bias
+        if mask is None:
+            return bias
+        everything = torch.ones(len(bias), dtype=torch.bool)
         rows = [everything if tune is None else mask.allowed(row) for row, tune in enumerate(self.tunes)]
-        return torch.stack(rows).to(self.request.device)
+        allowed = torch.stack(rows).to(self.request.device)
+        return bias.expand(allowed.shape).masked_fill(~allowed, float("-inf"))
 
     def _read_prompts(self, rows: list[int], prompts: list[list[int]]) -> None:
         """Bring each row to the state after its prompt; prompts of several lengths are read together, right-padded."""

@@ -4,15 +4,26 @@ The rule is that of `symbolic.evaluate.validity`, which judges a finished tune; 
 words are the same: a *piece* is what stands between two bar lines as written; a plain `|` ends a bar, every other bar
 line may stand inside one; the pieces on its two sides, in playing order, are then parts of one bar.
 
-`Form` is what has to be remembered at a bar line: the metre, the parts of a bar that is not yet full (`Open`), and of
-the section that a repeat would go back to its first pieces, up to the first plain `|` (after which every pass is the
-same), and where its endings fork. Forms are immutable and compare by value, so rows of a batch share what is computed
-of them. Lengths are ticks, 40,320 to a whole note.
+`Form` is what has to be remembered at a bar line: the metre, the parts of a bar that is not yet full (`Open`), how far
+the section is that a repeat would go back to, and its first pieces, up to the first plain `|` (after which every pass
+is the same). Forms are immutable and compare by value, so rows of a batch share what is computed of them. Lengths are
+ticks, 40,320 to a whole note.
 
-What is not read, though the checker may count it full: more than MOST_PARTS + 1 parts of a bar, a section whose first
-MOST_HEAD pieces hold no plain `|`, endings out of order, a tune that stops inside a first ending.
+Programs differ on what a repeat without its sign means; so that abc2midi, too, finds every bar full and no sign
+missing (symbolic.evaluate.second_opinion), less is read than the checker counts as right:
+
+- the pick-up of the tune stands alone; where the section is repeated, the end that leads back completes it;
+- |: waits for its :| (or ::); :: and |1 stand only in a section that |: or :: opened, or in the first;
+- endings are |1, at the end of a bar, then :|2; nothing divides a first ending, and after the second a section is
+  repeated only if |: opens it; a second ending that :| closes must have no pick-up to lead to;
+- between :| and a :| without |: stands no other double bar line;
+- in a section that is repeated the metre changes at its beginning only;
+- a short last bar is closed by a double bar line, or by nothing.
+
+Nor is read: more than MOST_PARTS + 1 parts of a bar, a section whose first MOST_HEAD pieces hold no plain `|`.
 """
 
+from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -21,27 +32,26 @@ from symbolic.data.music import Meter
 MIN_BARS = 3  # inner bars a tune must have to be checked: validity.MIN_BARS
 MOST_PARTS = 2  # of an unfinished bar
 MOST_HEAD = 3
-UNPLAYED = -1  # in place of an ending's number
 _COUNTED = MIN_BARS + MOST_PARTS + 1  # counting further changes nothing
 # Every spelling of a bar line that is read. "\n" is the end of the tune where no bar line closes its last piece.
-BAR_LINES = ("|", "||", "|]", "|:", ":|", "::", "|1", "||1", "[1", ":|2", ":|3", ":|4", "\n")
+BAR_LINES = ("|", "||", "|]", "|:", ":|", "::", "|1", ":|2", "\n")
 
 
 class Piece(NamedTuple):
     """A finished piece. `divided`: the next may belong to the same bar. `outer`: it need not fit, being the tune's
-    short first or last piece."""
+    short first piece."""
 
     ticks: int
     bar_ticks: int
     divided: bool
-    outer: bool
+    outer: bool = False
 
 
 class Open(NamedTuple):
     """The parts of a bar that is not yet full, in ticks; 0 is none.
 
-    `inner` must still be completed. `outer` counts from the tune's short first piece, which may be part of a bar or
-    stand alone; a bar that begins after it is in `inner`, so both may be open.
+    `inner` must still be completed. `outer` counts from the tune's short first piece, which stands alone: a bar that
+    begins after it is in `inner`, and must not come out full when counted from the first piece, as the checker would.
     """
 
     outer: int = 0
@@ -53,20 +63,29 @@ class Open(NamedTuple):
 NOTHING_OPEN = Open()
 
 
+class Repeat(IntEnum):
+    """Whether :| may end the section."""
+
+    FIRST = 0  # it may: the tune begins here
+    AFTER = 1  # it may: a :| stands before it
+    OPENED = 2  # it must: |: or :: opened it
+    NEVER = 3
+
+
 class Form(NamedTuple):
     """A tune at the beginning of a piece."""
 
     meter: Meter
+    in_threes: bool = False  # the upper number of the header's M: is a multiple of three
     open: Open = NOTHING_OPEN
     head: tuple[Piece, ...] = ()  # of the section, up to its first plain |
     is_closed: bool = False  # a plain | has ended the head
-    fork: Open | None = None  # what was open where the endings begin, where every pass has the same
+    repeat: Repeat = Repeat.FIRST
     ending: int = 0  # the ending we are in, 0 before the first
-    resumed: Open | None = None  # in an ending that is never played: what was open before it
+    had_endings: bool = False
     n_bars: int = 0
     is_fresh: bool = True  # no piece yet
     opened: str = ""  # the bar line just read
-    has_repeat: bool = False  # the section began with |: and waits for its :|
     must_end: bool = False
     may_end: bool = False
 
@@ -77,8 +96,18 @@ class Form(NamedTuple):
 
     @property
     def may_change_meter(self) -> bool:
-        """Parts of a bar are of one metre, and an ending must still fit its section's beginning."""
-        return not self.open.inner and self.ending not in (1, UNPLAYED) and not self.must_end
+        """Parts of a bar are of one metre, and a repeat leads back to the metre that its section began with."""
+        return not (self.open.inner or self.ending or self.must_end or (self.head and self.repeat == Repeat.OPENED))
+
+    @property
+    def waits(self) -> bool:
+        """Whether a :| must come."""
+        return self.ending == 1 or self.repeat == Repeat.OPENED
+
+    def with_meter(self, meter: Meter) -> "Form":
+        """After [M:]."""
+        repeat = Repeat.NEVER if self.head else self.repeat
+        return self._replace(meter=meter, repeat=repeat)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -92,21 +121,21 @@ def close(form: Form, ticks: int, text: str) -> Form | None:
     """The form after a piece of `ticks` and the bar line `text`, or None where no full bars can come of it."""
     if ticks == 0 or form.must_end:
         return _opening(form, text) if ticks == 0 else None
-    kind, ending = text.rstrip("1234").replace("[", ""), int(text[-1]) if text[-1].isdigit() else 0
     if text == "\n":
-        after = close(form, ticks, "|")
+        after = close(form, ticks, "|]")
         return after if after is not None and after.may_end else None
     is_short = ticks < form.meter.ticks
-    piece = Piece(ticks, form.meter.ticks, text != "|", form.is_fresh and is_short)
-    after = _going_on(form, piece, kind, ending)
+    piece = Piece(ticks, form.meter.ticks, divided=text not in ("|", "|1"), outer=form.is_fresh and is_short)
+    open_ = added(form.open, piece)
+    after = None if open_ is None else _going_on(form, piece, open_, text)
     must_end = after is None
     if after is None:
-        if not is_short or ending or kind in ("|:", "::") or not _may_be_last(form, piece, kind):
+        if not is_short or not _may_be_last(form, piece, open_, text):
             return None
         after = form
     n_bars = min(form.n_bars + (not piece.outer), _COUNTED)
     n_outer = after.open.n_parts + must_end if after.open.inner else is_short and not piece.outer
-    may_end = n_bars - n_outer >= MIN_BARS and after.ending not in (1, UNPLAYED)
+    may_end = n_bars - n_outer >= MIN_BARS and (must_end or not after.waits)
     if must_end and not may_end:
         return None
     return after._replace(n_bars=n_bars, is_fresh=False, opened=text, must_end=must_end, may_end=may_end)
@@ -114,56 +143,55 @@ def close(form: Form, ticks: int, text: str) -> Form | None:
 
 def _opening(form: Form, text: str) -> Form | None:
     """A bar line where no piece has begun: at the head of the tune, or after a change of key or metre."""
-    if form.must_end or form.ending in (1, UNPLAYED) or form.opened in ("|:", "::"):
+    if form.must_end or form.opened in ("|:", "::") or form.ending == 1:
         return None
-    if text == "|:":
-        return _section(form, form.open)._replace(opened=text, has_repeat=True)
-    return form._replace(opened=text) if text in ("|", "||", "|]") else None
+    if text == "|:" and form.repeat != Repeat.OPENED:
+        return _section(form, form.open, Repeat.OPENED)._replace(opened=text, may_end=False)
+    may_stand = (text == "|" and not form.open.inner) or (text in ("||", "|]") and form.repeat != Repeat.AFTER)
+    return form._replace(opened=text) if may_stand and not form.ending else None
 
 
-def _going_on(form: Form, piece: Piece, kind: str, ending: int) -> Form | None:
+def _going_on(form: Form, piece: Piece, open_: Open, text: str) -> Form | None:
     """The form after the bar line whatever follows, or None."""
-    if form.ending == UNPLAYED:
-        return _unplayed(form, piece, kind, ending)
-    open_ = added(form.open, piece)
-    if open_ is None:
-        return None
     form = _with_head(form, piece)
-    if kind in (":|", "::"):
-        return _repeated(form, open_, kind, ending)
-    if kind == "|:":
-        return _section(form, open_)._replace(has_repeat=True) if form.ending != 1 else None
-    if ending and form.ending == 2:  # played as though it were the section's own second pass: this ending is left out
-        return form._replace(open=NOTHING_OPEN, ending=UNPLAYED, resumed=open_)
-    if ending:
-        return _forked(form, open_) if form.ending == 0 else None
-    return form._replace(open=open_) if form.is_closed or form.ending or len(form.head) < MOST_HEAD else None
+    if text == "|:":
+        return None if form.waits else _section(form, open_, Repeat.OPENED)
+    if text in (":|", "::"):
+        return _repeated(form, open_, text)
+    if text == "|1":
+        return _first_ending(form, open_)
+    if text == ":|2":
+        again = form.ending == 1 and played(open_, form.head) is not None
+        return form._replace(open=NOTHING_OPEN, ending=2, repeat=Repeat.NEVER) if again else None
+    return _barred(form, open_, text)
 
 
-def _unplayed(form: Form, piece: Piece, kind: str, ending: int) -> Form | None:
-    """Each piece of an ending that is never played must be full by itself. It lasts until the second ending."""
-    if piece.ticks != piece.bar_ticks or (ending and (kind, ending) != (":|", 2)):
-        return None
-    if ending:
-        assert form.resumed is not None
-        return form._replace(open=form.resumed, ending=2, resumed=None)
-    return form if kind in ("|", "||", "|]") else None
+def _barred(form: Form, open_: Open, text: str) -> Form | None:
+    """After | or a double bar line."""
+    if text == "|" or form.repeat in (Repeat.FIRST, Repeat.OPENED):
+        has_head = form.is_closed or form.ending or form.repeat == Repeat.NEVER or len(form.head) < MOST_HEAD
+        return form._replace(open=open_) if has_head and (text == "|" or form.ending != 1) else None
+    return _section(form, open_, Repeat.NEVER)
 
 
 def _with_head(form: Form, piece: Piece) -> Form:
-    if form.is_closed or form.ending:
+    """The tune's pick-up is a part of a bar when it is played again, and then what follows it is not."""
+    if form.is_closed or form.ending or form.repeat == Repeat.NEVER:
         return form
-    return form._replace(head=(*form.head, piece), is_closed=not piece.divided)
+    first = piece._replace(divided=piece.divided and not piece.outer, outer=False)
+    return form._replace(head=(*form.head, first), is_closed=not piece.divided)
 
 
-def _section(form: Form, open_: Open) -> Form:
+def _section(form: Form, open_: Open, repeat: Repeat) -> Form:
     """A section begins."""
-    return form._replace(open=open_, head=(), is_closed=False, fork=None, ending=0, has_repeat=False)
+    return form._replace(open=open_, head=(), is_closed=False, ending=0, repeat=repeat)
 
 
-def _forked(form: Form, open_: Open) -> Form | None:
-    """The first ending begins. It must be able to lead back to the section's beginning."""
-    form = form._replace(open=open_, ending=1, fork=open_ if form.is_closed else None)
+def _first_ending(form: Form, open_: Open) -> Form | None:
+    """It must be able to lead back to the section's beginning."""
+    if form.ending or form.repeat not in (Repeat.FIRST, Repeat.OPENED) or open_.inner:
+        return None
+    form = form._replace(open=NOTHING_OPEN, ending=1, had_endings=True)
     return form if any(played(way, form.head) is not None for way in ways_back(form)) else None
 
 
@@ -178,33 +206,25 @@ def ways_back(form: Form) -> list[Open]:
     return sorted(ways, key=lambda way: way.inner)
 
 
-def _repeated(form: Form, open_: Open, kind: str, ending: int) -> Form | None:
+def _repeated(form: Form, open_: Open, text: str) -> Form | None:
     """The section is played again: it must fit on what is open now."""
-    has_repeat = kind == "::"
-    if form.ending >= 2 and not ending:  # its last pass is over
-        return _section(form, open_)._replace(has_repeat=has_repeat)
-    if ending and (ending != form.ending + 1 or form.ending == 0):
-        return None
     again = played(open_, form.head)
-    if again is None:
+    if form.ending == 1 and text == ":|":  # the second time the ending is left out
+        return None if again is None else _section(form, NOTHING_OPEN, Repeat.NEVER)
+    if form.ending == 2 and text == ":|":  # some play the section a third time
+        return None if again is None or open_.inner else _section(form, NOTHING_OPEN, Repeat.NEVER)
+    may_repeat = form.repeat in (Repeat.FIRST, Repeat.OPENED) or (form.repeat == Repeat.AFTER and text == ":|")
+    if again is None or form.ending or not may_repeat:
         return None
-    if form.ending:
-        forked = again if form.fork is None else form.fork
-        if ending:
-            return form._replace(open=forked, ending=ending, has_repeat=False)
-        return _section(form, forked)._replace(has_repeat=has_repeat)
-    return _section(form, open_ if form.is_closed else again)._replace(has_repeat=has_repeat)
+    after = Repeat.OPENED if text == "::" else (Repeat.NEVER if form.had_endings else Repeat.AFTER)
+    return _section(form, open_ if form.is_closed else again, after)
 
 
-def _may_be_last(form: Form, piece: Piece, kind: str) -> bool:
+def _may_be_last(form: Form, piece: Piece, open_: Open | None, text: str) -> bool:
     """Whether the tune may end after this short piece, though nothing but the end could follow it."""
-    if kind != ":|" or form.ending >= 2:
-        return _ends(form.open, piece)
-    if form.ending == 1:
-        return False
-    first = added(form.open, piece._replace(outer=True))
-    again = None if first is None else played(first, form.head)
-    return again is not None and _ends(form.open if form.is_closed else again, piece)
+    if text == ":|" and form.ending == 2:
+        return open_ is not None and played(open_, form.head) is not None and _ends(form.open, piece)
+    return text in ("||", "|]") and not form.waits and _ends(form.open, piece)
 
 
 def _ends(open_: Open, piece: Piece) -> bool:
@@ -223,19 +243,17 @@ def played(open_: Open, pieces: tuple[Piece, ...]) -> Open | None:
 
 
 def added(open_: Open, piece: Piece) -> Open | None:
-    """What is open after one more piece, or None where a bar comes out wrong.
-
-    Bars are counted from the earliest beginning that works, as the checker does: from the outer piece, else from the
-    first that must fit.
-    """
+    """What is open after one more piece, or None where a bar comes out wrong."""
     outer, inner, bar_ticks, n_parts = open_
     if bar_ticks and bar_ticks != piece.bar_ticks:
         if inner:
             return None
         outer = 0
-    from_outer = outer + piece.ticks if outer else (piece.ticks if piece.outer and not inner else 0)
-    from_inner = inner + piece.ticks if inner or outer or not from_outer else 0
-    if piece.bar_ticks in (from_outer, from_inner):
+    from_outer = outer + piece.ticks if outer else (piece.ticks if piece.outer else 0)
+    from_inner = 0 if piece.outer else inner + piece.ticks
+    if from_outer == piece.bar_ticks != from_inner:
+        return None
+    if from_inner == piece.bar_ticks:
         return NOTHING_OPEN
     if not piece.divided or from_outer > piece.bar_ticks:
         from_outer = 0

@@ -1,16 +1,18 @@
-"""The decoding step as one native CPU call: weights packed once, all layers, threads and sampling in step.c.
+"""The decoding step as one native CPU call: weights packed once, all layers, threads and sampling in kernel/.
 
-    path = step_path("auto", model)                        # "native" or "torch"; problem() says why not native
+    path = step_path("auto", model)                        # "native" or "torch"; reason(model) says why not native
     fast = NativeModel(model, weights="bfloat16", threads=2)
     state = fast.new_state(batch, max_tokens)
     scores = fast.prefill(prompts, lengths, state)         # (B, V) float32, as the model's own
     scores = fast.step(tokens, state)                      # (B) -> (B, V)
     drawn = fast.run(state, tokens, 256, sampling, uniforms, eos)
 
-`NativeModel` has the methods of a model (symbolic.models), so the engine takes it as it is; `run` draws many tokens in
-one call, by the rules of symbolic.decode.sampling.
+`NativeModel` has the methods of a model (symbolic.models); `run` draws many tokens in one call, by the rules of
+symbolic.decode.sampling, and is what the engine uses.
 
-Weights   float32 agrees with the model to rounding: scores within 1e-5 of their scale. bfloat16 and int8 are faster:
+Weights   float32 agrees with the model to rounding: scores within 1e-5 of their scale. A float32 matrix whose weights
+          all fit bfloat16, as those of a model shipped in it do, is held in half the bytes; inputs and sums stay
+          float32, and so do the scores. bfloat16 and int8 are faster:
           the inputs of products are rounded as the weights are, int8 with a scale for each output and each row.
           tests/symbolic/decode/test_native.py bounds what they cost in bits per byte. Sums, norms, residual stream,
           recurrences and Mamba's window are float32 always; keys and values are bfloat16 with the last two; Mamba's
@@ -29,10 +31,6 @@ import ctypes
 import functools
 import math
 import mmap
-import os
-import shutil
-import subprocess
-import tempfile
 import threading
 import weakref
 from collections.abc import Iterator
@@ -43,19 +41,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from symbolic.config import GPT2Config, Mamba2Config, MambaConfig
+from symbolic.config import GPT2Config, ModelConfig
 from symbolic.decode.sampling import Sampling
 from symbolic.errors import UsageError, UserError
-from symbolic.files import digest
 from symbolic.models import native as builder
 
 if TYPE_CHECKING:
     from symbolic.models import Model
 
-SOURCE = Path(__file__).with_name("step.c")
-FLAGS = list(builder.FLAGS)
-STEPS = ("auto", "native", "torch")
-WEIGHTS = ("float32", "bfloat16", "int8")  # in the order of step.c's kinds
+SOURCE = Path(__file__).parent / "kernel" / "step.c"
+FLAGS = builder.FLAGS
+STEPS = ("auto", "native", "graph", "torch")
+WEIGHTS = ("float32", "bfloat16", "int8")  # in the order of the kernel's kinds, which has a fourth:
+EXACT = 3  # float32 that is held in bfloat16, as weights allow that were rounded to it
 BLOCK = 64  # positions of a block of the cache
 LANES = 16
 
@@ -93,7 +91,8 @@ class NativeModel:
     @property
     def path(self) -> str:
         """What runs, for a run's record: "native bfloat16, 2 threads, avx512 bf16 vnni"."""
-        return f"native {self.weights}, {self.threads} threads, {instructions()}"
+        held = " held in 16 bits" * (self._c.scores.kind == EXACT)
+        return f"native {self.weights}{held}, {self.threads} thread{'s' * (self.threads > 1)}, {instructions()}"
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """The model's own: callers ask them for device and type."""
@@ -139,7 +138,7 @@ class NativeModel:
 
         tokens (B): what each row reads first. uniforms (B, n_steps): the numbers of a row's draws. A row ends after it
         drew `eos` or `limits[row]` tokens (0: it rests). bias (V): added to the scores, -inf where a token is never
-        drawn. first_end: return as soon as any row has ended.
+        drawn; (B, V) for each row's own. first_end: return as soon as any row has ended.
         """
         B = len(tokens)
         pending = tokens.to(torch.int32).clone()
@@ -153,7 +152,12 @@ class NativeModel:
             fault = _library().native_run(
                 *(self._team, ctypes.byref(self._c), ctypes.byref(state.c), B, n_steps),
                 *(-1 if eos is None else eos, int(first_end), limits.data_ptr(), uniforms.data_ptr()),
-                *(added.data_ptr(), ctypes.byref(_rules(sampling)), pending.data_ptr()),
+                *(
+                    added.data_ptr(),
+                    int(added.dim() == 2) * self._rows,
+                    ctypes.byref(_rules(sampling)),
+                    pending.data_ptr(),
+                ),
                 *(ids.data_ptr(), counts.data_ptr(), log_probabilities.data_ptr()),
             )
         _check(fault, self.config, state)
@@ -183,9 +187,10 @@ class NativeModel:
         return scores.view(len(wanted), self._rows)[:, : self.config.vocab_size]
 
     def _padded_bias(self, bias: Tensor | None) -> Tensor:
-        added = _aligned(self._rows)
+        shape = (*(() if bias is None else bias.shape[:-1]), self._rows)
+        added = _aligned(math.prod(shape)).view(shape)
         if bias is not None:
-            added[: len(bias)] = bias
+            added[..., : bias.shape[-1]] = bias
         return added
 
 
@@ -247,33 +252,33 @@ class Arena:
 
 
 def step_path(name: str, model: Any) -> str:
-    """The step that runs for a requested name, "native" or "torch"; UserError when the one asked for cannot."""
+    """The step that runs for a requested name, "native", "graph" or "torch"; UserError when that cannot run."""
     if name not in STEPS:
         raise UsageError(f"step={name!r}: choose one of {', '.join(STEPS)}.")
-    if name == "torch":
+    if name == "graph" and next(model.parameters()).device.type != "cuda":
+        raise UserError("step='graph' records CUDA graphs, and the model is not on a CUDA device: use step='auto'.")
+    if name in ("graph", "torch"):
         return name
+    why = reason(model)
+    if why and name == "native":
+        raise UserError(f"step='native' cannot run: {why} Or use step='torch', which needs no compiler.")
+    return "torch" if why else "native"
+
+
+def reason(model: Any) -> str | None:
+    """Why the native step cannot run this model where it is, and what to do; None when it can."""
     weight = next(model.parameters())
-    reason = problem() if weight.device.type == "cpu" else f"the model is on {weight.device}, and it runs on a CPU."
+    if weight.device.type != "cpu":
+        return f"the model is on {weight.device}, and the native step runs on a CPU."
     if weight.dtype == torch.float64:
-        reason = "the model is in float64, and it computes in float32."
-    if reason and name == "native":
-        raise UserError(f"step='native' cannot run: {reason} Or use step='torch', which needs no compiler.")
-    return "torch" if reason else "native"
+        return "the model is in float64, and the native step computes in float32."
+    return problem()
 
 
 @functools.cache
 def problem() -> str | None:
     """Why the native step cannot be used on this machine, and what to do; None when it can."""
-    try:
-        _library()
-    except FileNotFoundError:
-        return "no C compiler (cc, gcc or clang) is on PATH: install one, for example `apt install gcc`."
-    except subprocess.CalledProcessError as error:
-        last = error.stderr.strip().splitlines()[-1:]
-        return f"the C compiler failed on {SOURCE}: {last}. Set CC to another compiler."
-    except OSError as error:
-        return f"its library cannot be written or loaded ({error}): set XDG_CACHE_HOME to a folder that can be written."
-    return None
+    return builder.problem_of(_library)
 
 
 def instructions() -> str:
@@ -333,7 +338,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "team_size": (_INTEGER, [_POINTER]),
     "team_free": (None, [_POINTER]),
     "native_read": (ctypes.c_int, [*[_POINTER] * 3, _INTEGER, *[_POINTER] * 2, _INTEGER, *[_POINTER] * 2]),
-    "native_run": (ctypes.c_int, [*[_POINTER] * 3, *[_INTEGER] * 4, *[_POINTER] * 8]),
+    "native_run": (ctypes.c_int, [*[_POINTER] * 3, *[_INTEGER] * 4, *[_POINTER] * 3, _INTEGER, *[_POINTER] * 5]),
     "native_choose": (None, [_POINTER, _INTEGER, *[_POINTER] * 7]),
     "native_function": (None, [_INTEGER, _INTEGER, _POINTER, _POINTER]),
     "native_panel": (_INTEGER, []),
@@ -343,27 +348,10 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 
 @functools.cache
 def _library() -> ctypes.CDLL:
-    """Load step.c's library, compiling it first where this machine has not."""
-    name = f"step-{digest(SOURCE.read_text() + ' '.join(FLAGS) + builder._processor())[:20]}.so"
-    path = builder._cache() / name
-    if not path.exists():
-        _compile(path)
-    library = ctypes.CDLL(str(path))
+    library = builder.build(SOURCE, FLAGS)
     for function, (result, arguments) in _SIGNATURES.items():
         getattr(library, function).restype, getattr(library, function).argtypes = result, arguments
     return library
-
-
-def _compile(path: Path) -> None:
-    compiler = os.environ.get("CC") or next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
-    if compiler is None:
-        raise FileNotFoundError("no C compiler")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        made = Path(folder) / path.name
-        command = [compiler, *FLAGS, "-o", str(made), str(SOURCE), "-lm"]
-        subprocess.run(command, check=True, capture_output=True, text=True)
-        os.replace(made, path)
 
 
 # --- packing ---------------------------------------------------------------------------------------------------------
@@ -385,19 +373,25 @@ class _Packer:
         values = values.detach().float()
         return self.memory.put(_pad(values, -1, self.up(values.shape[-1])))
 
+    def blocks(self, values: Tensor) -> int:
+        """Rows (D, N) as (D / 16, N, 16), padded with zeros."""
+        return self.memory.put(_pad(values.detach(), 0, self.up(len(values))).unflatten(0, (-1, LANES)).transpose(1, 2))
+
     def matrix(self, weight: Tensor, bias: Tensor | None = None, kind: int | None = None) -> _Matrix:
-        """weight (out, in) as panels."""
+        """weight (out, in) as panels; float32 in half the bytes where that changes no weight."""
         kind = self.kind if kind is None else kind
         weight = weight.detach().float()
-        weight = _pad(
-            _pad(weight, 0, self.up(len(weight))), 1, -(-weight.shape[1] // 4) * 4 if kind else weight.shape[1]
-        )
-        made = _Matrix(kind=kind, panels=len(weight) // self.panel, n_words=weight.shape[1] // (1, 2, 4)[kind])
+        if kind == 0 and torch.equal(weight, weight.bfloat16().float()):
+            kind = EXACT
+        words, each = (1, 16, 16, 16)[kind], (1, 2, 4, 2)[kind]  # a tile's words; numbers in one
+        weight = _pad(weight, 0, self.up(len(weight)))
+        weight = _pad(weight, 1, -(-weight.shape[1] // (words * each)) * words * each)
+        made = _Matrix(kind=kind, panels=len(weight) // self.panel, n_words=weight.shape[1] // each)
         if kind == 2:
             scale = weight.abs().amax(1).clamp(min=1e-30) / 127
             weight = (weight / scale[:, None]).round()
             made.scale, made.sums = self.memory.put(scale), self.memory.put((128 * weight.sum(1)).to(torch.int32))
-        weight = weight.to((torch.float32, torch.bfloat16, torch.int8)[kind])
+        weight = weight.to((torch.float32, torch.bfloat16, torch.int8, torch.bfloat16)[kind])
         made.words = self.memory.put(weight.view(made.panels, self.panel, made.n_words, -1).transpose(1, 2))
         if bias is not None:
             made.bias = self.row(bias)
@@ -440,7 +434,7 @@ def _pack_mamba(model: Any, pack: _Packer) -> tuple[_Model, Any]:
         dt, maps = m.x_proj.weight[:R], m.x_proj.weight[R:]
         layer.into2 = pack.matrix(torch.cat([_pad(dt, 0, pack.up(R)), maps]), kind=min(pack.kind, 1))
         layer.out2 = pack.matrix(m.dt_proj.weight, m.dt_proj.bias, kind=min(pack.kind, 1))
-        layer.A, layer.D = pack.row(-torch.exp(m.A_log.float()).t()), pack.row(m.D)
+        layer.A, layer.D = pack.blocks(-torch.exp(m.A_log.float())), pack.row(m.D)
         layer.out = pack.matrix(m.out_proj.weight)
     made = _Model(
         family=1, n_layer=c.n_layer, n_embd=c.d_model, embd=pack.up(c.d_model), inner=D, n_inner=c.expand * c.d_model,
@@ -560,7 +554,7 @@ def _check_room(n: int, limit: int) -> None:
         raise UserError(f"{n} tokens, but there is room for {limit}: shorten the sequence or raise n_positions.")
 
 
-def _check(fault: int, config: GPT2Config | MambaConfig | Mamba2Config, state: NativeState) -> None:
+def _check(fault: int, config: ModelConfig, state: NativeState) -> None:
     if fault == 1:
         raise UserError(f"a token id is not in 0..{config.vocab_size - 1}: the tokenizer is not this model's.")
     if fault == 2:

@@ -9,19 +9,23 @@ Canonical text has the order M, L, K, music, and a model continues text from lef
 their place comes and what is free before them is drawn by the model first: for `K:Dmix` alone it draws the metre line,
 then L and K are put in its place, then it goes on. The metre is then drawn without knowledge of the key to come.
 
+Codes that are asked for (symbolic.data.control) stand before all; for a model that was trained with codes or to fill in
+(`Prompt.steered`) the metre line is always drawn among metres, so that the tune begins there.
+
 First bars are best ended by a bar line: what comes after a cut-off note, its length for example, may be split into
 other tokens than the model was trained on.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from symbolic.data import notation
+from symbolic.data.control import NOTHING_ASKED, Asked
 from symbolic.data.music import parse_key, parse_meter
 from symbolic.data.notation import NotationError
 from symbolic.data.spelling import DECORATIONS
+from symbolic.decode import words
 from symbolic.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,6 +42,15 @@ _FIELD = re.compile(
 )
 
 
+Piece = str | tuple[str, ...] | None  # fixed; one of these lines, for the model to choose; any line that it draws
+
+
+class DrawLine(Protocol):
+    """Lets the model draw a line after each beginning: among some lines, or any."""
+
+    def __call__(self, beginnings: list[str], number: int, lines: tuple[str, ...] | None = None, /) -> list[str]: ...
+
+
 @dataclass(frozen=True)
 class Prompt:
     """What is fixed, in canonical spelling; '' is free. `bars` is one line of music without its line end."""
@@ -45,10 +58,20 @@ class Prompt:
     metre: str = ""
     key: str = ""
     bars: str = ""
+    asked: Asked = NOTHING_ASKED
+    steered: bool = False  # the model knows code lines
 
     @property
-    def pieces(self) -> tuple[str | None, ...]:
-        """The beginning of the text from left to right; None is a header line that the model draws."""
+    def pieces(self) -> tuple[Piece, ...]:
+        """The beginning of the text from left to right."""
+        if not self.steered:
+            return self._header
+        header = self._header or (None,)
+        metres = tuple(f"M:{metre}\n" for metre in [*words.metres(), "none"])
+        return _joined(*self.asked.lines, *(metres if piece is None else piece for piece in header))
+
+    @property
+    def _header(self) -> tuple[Piece, ...]:
         metre = f"M:{self.metre}\n" if self.metre else None
         key = f"K:{self.key}\n" if self.key else None
         if self.bars:
@@ -61,6 +84,7 @@ class Prompt:
     def text(self) -> str:
         """For people: the fields and bars on one line."""
         fields = [f"M:{self.metre}" if self.metre else "", f"K:{self.key}" if self.key else "", self.bars]
+        fields = [self.asked.text, *fields]
         return " ".join(part for part in fields if part)
 
 
@@ -84,12 +108,15 @@ def make_prompt(*, metre: str | None = None, key: str | None = None, bars: str =
     )
 
 
-def prefixes(prompt: Prompt, n: int, draw_line: Callable[[list[str], int], list[str]]) -> list[str]:
+def prefixes(prompt: Prompt, n: int, draw_line: DrawLine) -> list[str]:
     """The beginning of each of n tunes: forced pieces as they are, free lines from `draw_line(beginnings, pass
-    number)`."""
+    number)`, those to choose among from `draw_line(beginnings, pass number, lines)`."""
     texts = [""] * n
     for number, piece in enumerate(prompt.pieces, start=1):
-        drawn = [piece] * n if piece is not None else draw_line(texts, number)
+        if isinstance(piece, tuple):
+            drawn = draw_line(texts, number, piece)
+        else:
+            drawn = [piece] * n if piece is not None else draw_line(texts, number)
         texts = [text + part for text, part in zip(texts, drawn, strict=True)]
     return texts
 
@@ -99,11 +126,11 @@ def line_of(tokenizer: "Tokenizer", tokens: list[int]) -> str:
     return tokenizer.decode(tokens).partition("\n")[0] + "\n"
 
 
-def _joined(*pieces: str | None) -> tuple[str | None, ...]:
+def _joined(*pieces: Piece) -> tuple[Piece, ...]:
     """Forced pieces that follow one another as one."""
-    joined: list[str | None] = []
+    joined: list[Piece] = []
     for piece in pieces:
-        if piece is not None and joined and joined[-1] is not None:
+        if isinstance(piece, str) and joined and isinstance(joined[-1], str):
             joined[-1] += piece
         else:
             joined.append(piece)

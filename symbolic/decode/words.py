@@ -23,10 +23,10 @@ MARKS = (
     *("invertedfermata", "shortphrase", "mediumphrase", "longphrase", "dacapo", "dacoda", "fine", "crescendo"),
 )
 ROOTS = ("A", "A#", "Ab")  # for chords on every letter
+# Those that abc2midi, too, knows.
 QUALITIES = (
-    *("", "m", "min", "maj", "dim", "aug", "+", "sus", "sus2", "sus4", "5", "6", "7", "9", "11", "13"),
-    *("m6", "m7", "m9", "maj7", "maj9", "M7", "dim7", "m7b5", "7b5", "7#5", "7b9", "7#9"),
-    *("7sus4", "9sus4", "add9", "madd9", "mmaj7"),
+    *("", "m", "dim", "aug", "+", "sus", "sus2", "sus4", "5", "6", "7", "9", "11"),
+    *("m6", "m7", "m9", "maj7", "maj9", "M7", "dim7", "m7b5", "7sus4"),
 )
 
 
@@ -87,14 +87,18 @@ def completion(p: int, q: int, n_notes: int, phase_ticks: int) -> int | None:
     return next((ticks for ticks in every if ticks % GRID_TICKS == phase_ticks), None)
 
 
-@lru_cache(maxsize=2)
-def tuplets(is_compound: bool) -> Spellings:
-    """The tuplets, their value the Tuplet."""
+@lru_cache(maxsize=4)
+def tuplets(is_compound: bool, in_threes: bool) -> Spellings:
+    """The tuplets, their value the Tuplet. `in_threes`: the upper number of M: is a multiple of three, by which
+    abc2midi decides how long a bare (5, (7 or (9 is; where it would decide otherwise they are not read."""
     meter = Meter(6, 8) if is_compound else Meter(4, 4)
     found = []
     for p, q, n_notes in product(range(2, 10), range(1, 10), range(1, 10)):
         need = completion(p, q, n_notes, 0)
-        text = f"({p}" if n_notes == p and q == tuplet_time(p, meter) else f"({p}:{q}:{n_notes}"
+        is_bare = n_notes == p and q == tuplet_time(p, meter)
+        if is_bare and p in (5, 7, 9) and is_compound != in_threes:
+            continue
+        text = f"({p}" if is_bare else f"({p}:{q}:{n_notes}"
         if need is not None:
             found.append(Spelling(text, Tuplet(p, q, n_notes), need))
     return Spellings(found)

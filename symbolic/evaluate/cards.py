@@ -6,10 +6,11 @@ from typing import Any
 
 from symbolic import config, files, runs
 from symbolic.data.families import PHRASE_NOTES
-from symbolic.data.notation import NotationError, canonical, parse, pretty
+from symbolic.data.midi import score_qpm
+from symbolic.data.notation import NotationError, canonical, parse, performance, pretty
 from symbolic.evaluate.charts import Curve
 from symbolic.evaluate.measures import Reference
-from symbolic.evaluate.report import Badge, TuneCard
+from symbolic.evaluate.report import Badge, TuneCard, sounds_text
 from symbolic.evaluate.sets import Tune
 
 _SERIES = (
@@ -60,7 +61,19 @@ def _card(
     sound, kind = audio or (None, "mp3")
     abc = _laid_out(tune, number + 1)
     notes = {**_badges(row), "Longest shared passage": _shared(row)}
-    return TuneCard(tune.title, abc, sound, kind, notes, model, family, _nearest(row, reference))
+    nearest = reference.human.train[row["source"]] if row["source"] is not None else None
+    return TuneCard(
+        tune.title,
+        abc,
+        sound,
+        kind,
+        notes,
+        model,
+        family,
+        nearest=(nearest.title or nearest.id, _laid_out(nearest, 1)) if nearest else None,
+        sounds="" if sound else _sounds(tune.text),
+        nearest_sounds=_sounds(nearest.text) if nearest else "",
+    )
 
 
 def _badges(row: Mapping[str, Any]) -> dict[str, Badge]:
@@ -83,16 +96,18 @@ def _shared(row: Mapping[str, Any]) -> str:
     return f"{row['longest_shared_notes']} notes, with {row['source_title'] or 'untitled'} ({row['source_id']})"
 
 
-def _nearest(row: Mapping[str, Any], reference: Reference) -> tuple[str, str] | None:
-    if row["source"] is None:
-        return None
-    source = reference.human.train[row["source"]]
-    return source.title or source.id, _laid_out(source, 1)
-
-
 def _laid_out(tune: Tune, number: int) -> str:
     """ABC for people; text that does not parse as it is."""
     try:
         return pretty(canonical(parse(tune.text)), number=number, title=tune.title)
     except NotationError:
         return tune.text
+
+
+def _sounds(text: str) -> str:
+    """What the page plays of a tune, repeats included; '' where there is nothing to play."""
+    try:
+        score = parse(text)
+        return sounds_text(performance(score), score_qpm(score))
+    except NotationError:
+        return ""

@@ -5,18 +5,26 @@
 
 TUNES is an .abc file of `generate`, a .jsonl, a folder, or whatever `prepare` reads. --against names a folder written
 by `prepare` (copying is measured against its training tunes, its test tunes are the human column) or any set of tunes,
-which is then both. The controls are made of the human tunes: with 5 % of the characters dropped, with the characters
-shuffled, and a sample of the training set itself, which is what perfect cheating looks like.
+which is then both. Six controls stand beside them: the human tunes with 5 % of the characters dropped, with the
+characters shuffled and with random pitches; a Markov chain; a sample of the training set itself, which is what perfect
+cheating looks like; and ten human tunes over and over.
+
+--model adds likelihood: bits per byte of the held-out tunes, and of every column (at most 200 tunes of each) in bits
+per byte, note and bar. --opinions N asks abc2midi and music21 of N tunes and lists where they disagree with this
+project's own check of the bars. What was asked of the tunes (--asked, or the line `% prompt` that `generate` writes) is
+compared with what they are.
 
 FOLDER then holds scores.json (all measures, and those of each tune), scores.csv and scores.md (the table), and with
---html report.html (the table, and the tunes to read, each with its nearest training tune; curves with --model RUN).
+--html report.html (the table, and the tunes to read and hear, each with its nearest training tune; curves with --model
+RUN).
 """
 
 import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +38,9 @@ if TYPE_CHECKING:
 
 MOST_CARDS = 1000  # tunes shown in the report
 PROGRESS_SECONDS = 0.5
+MOST_SCORED = 200  # tunes of each column under --model
 CONTEXT = 1024  # tokens, for a model that does not say
+PROMPT = "% prompt "  # the line of an .abc file in which `generate` records what was asked
 ARTEFACTS = ("scores.json", "scores.csv", "scores.md", "report.html")
 
 
@@ -38,7 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument("tunes", metavar="TUNES", help=".abc, .jsonl, or a folder of them")
     parser.add_argument("--against", required=True, metavar="DATA_FOLDER|SET", help="human tunes to compare with")
-    parser.add_argument("--model", metavar="RUN", help="also bits per byte of the held-out tunes under this model")
+    parser.add_argument("--model", metavar="RUN", help="also the likelihood of all columns under this model")
+    parser.add_argument(
+        "--opinions", type=int, default=0, metavar="N", help="also abc2midi's and music21's, of N tunes"
+    )
+    parser.add_argument("--asked", metavar="TEXT", help="what was asked of every tune, as 'M:6/8 K:Dmix S:2 B:8 B:8'")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write scores.json, scores.csv, scores.md")
     parser.add_argument("--html", action="store_true", help="write FOLDER/report.html too")
     parser.add_argument("--seed", type=int, default=0, help="of the controls (default 0)")
@@ -54,20 +68,24 @@ def run(args: argparse.Namespace) -> int:
         _check_folder(args.output)
     from symbolic.evaluate import measures, sets, tables
 
-    progress = _Progress()
+    progress, asked = _Progress(), _asked(args)
     tunes = sets.read_tunes(args.tunes)
     reference = _reference(args.against)
-    result = measures.evaluate_tunes([tune.text for tune in tunes], reference, progress)
-    columns = {Path(args.tunes).stem: result["measures"]}
+    name, texts = Path(args.tunes).stem, [tune.text for tune in tunes]
+    result = measures.evaluate_tunes(texts, reference, progress)
+    columns = {name: result["measures"], **measures.comparison(reference, seed=args.seed, progress=progress)}
+    extra: dict[str, Any] = {}
     if args.model:
-        held_out = held_out_bits_per_byte(args.model, reference, args.device, progress)
-        columns[Path(args.tunes).stem] |= {"bits_per_byte": held_out}
-    columns |= measures.comparison(reference, seed=args.seed, progress=progress)
+        extra["likelihood"] = _likelihood(args, {name: texts}, reference, columns, progress)
+    if args.opinions:
+        extra["opinions"] = _opinions(tunes, result["tunes"], args)
+    if asked:
+        extra["adherence"] = _adherence(texts, asked)
     progress.close()
-    table = measures.comparison_table(columns, reference, f"{args.tunes} against {args.against}")
-    print(tables.console(table), end="")
+    shown = [measures.comparison_table(columns, reference, f"{args.tunes} against {args.against}"), *_tables(extra)]
+    print("\n".join(map(tables.console, shown)), end="")
     if args.output is not None:
-        _write(args, tunes, reference, columns, result, table)
+        _write(args, tunes, reference, {"measures": columns, **extra}, result, shown)
     if args.json:
         print(json.dumps(columns))
     if not any(row["parses"] for row in result["tunes"]):
@@ -84,21 +102,97 @@ def held_out_bits_per_byte(
 
     UserError when the reference was not split, since then nothing is held out.
     """
+    score = scorer(model, reference, device, progress)
+    return float(score([tune.text for tune in reference.human.test])["bits_per_byte"]["value"])
+
+
+def scorer(
+    model: str, reference: "Reference", device: str = "auto", progress: "Callable[[str, int, int], None] | None" = None
+) -> Callable[[Sequence[str]], dict[str, Any]]:
+    """What turns canonical texts into their likelihood under a model (`prediction.measures`)."""
     if not reference.human.test:
         raise UserError(f"{reference.human.name} has no test tunes: name a folder written by `prepare`.")
-    from symbolic import likelihood
     from symbolic.decode.generate import load_source
+    from symbolic.evaluate import prediction
 
     source = load_source(model, device)
-    texts = [tune.text for tune in reference.human.test]
-    scores = likelihood.score(
-        source.model,
-        source.tokenizer.encode_many(texts),
-        [len(text.encode("utf-8")) for text in texts],
-        context=_context(source.folder),
-        on_batch=lambda done, total: progress("windows scored by the model", done, total) if progress else None,
-    )
-    return likelihood.bits_per_byte(scores)
+    context = _context(source.folder)
+
+    def score(texts: Sequence[str]) -> dict[str, Any]:
+        tell = (lambda done, total: progress("windows scored by the model", done, total)) if progress else None
+        found = prediction.predict(source.model, source.tokenizer, texts, context=context, on_batch=tell)
+        return prediction.measures(found)
+
+    return score
+
+
+def _likelihood(
+    args: argparse.Namespace,
+    own: Mapping[str, list[str]],
+    reference: "Reference",
+    columns: dict[str, dict[str, Any]],
+    progress: "_Progress",
+) -> dict[str, Any]:
+    """Of every column under the model; the figures are put into the columns too."""
+    from symbolic.evaluate import measures, sets
+
+    score = scorer(args.model, reference, args.device, progress)
+    found: dict[str, Any] = {}
+    for name, texts in {**own, **measures.comparison_texts(reference, seed=args.seed)}.items():
+        some = texts if name == measures.HELD_OUT else texts[:MOST_SCORED]
+        found[name] = score([sets.canonical_text(text) for text in some])
+        columns[name] |= {key: one["value"] for key, one in measures.likelihood_figures(found[name]).items()}
+    columns[next(iter(own))]["bits_per_byte"] = found[measures.HELD_OUT]["bits_per_byte"]["value"]
+    return found
+
+
+def _opinions(tunes: "list[Tune]", rows: Sequence[Mapping[str, Any]], args: argparse.Namespace) -> dict[str, Any]:
+    """Other programs' opinions of some tunes, and where they differ from ours."""
+    import random
+
+    from symbolic.evaluate import opinions
+
+    some = sorted(random.Random(args.seed).sample(range(len(tunes)), min(args.opinions, len(tunes))))
+    return opinions.compared([tunes[i].text for i in some], [rows[i] for i in some], [i + 1 for i in some])
+
+
+def _asked(args: argparse.Namespace) -> dict[str, Any]:
+    """What was asked of all tunes: the option, else the prompt in the first lines of an .abc file of `generate`."""
+    from symbolic.evaluate import adherence
+
+    text, path = args.asked or "", Path(args.tunes)
+    if not text and path.suffix == ".abc" and path.is_file():
+        with open(path, encoding="utf-8", errors="replace") as file:
+            comments = takewhile(lambda line: line.startswith("%"), file)
+            text = next((line[len(PROMPT) :] for line in comments if line.startswith(PROMPT)), "")
+    return adherence.asked(text)
+
+
+def _adherence(texts: Sequence[str], asked: Mapping[str, Any]) -> dict[str, Any]:
+    from symbolic.data.notation import NotationError, parse
+    from symbolic.evaluate import adherence
+
+    found: list[Mapping[str, Any] | None] = []
+    for text in texts:
+        try:
+            found.append(adherence.found(parse(text)))
+        except NotationError:
+            found.append(None)
+    return {"asked": dict(asked), "fields": adherence.adherence([asked] * len(texts), found)}
+
+
+def _tables(extra: Mapping[str, Any]) -> "list[Table]":
+    """What has no place in the comparison: parts of the likelihood, adherence, other programs' opinions."""
+    from symbolic.evaluate import adherence, opinions, prediction
+
+    found = []
+    if "likelihood" in extra:
+        found.append(prediction.table(extra["likelihood"]))
+    if "adherence" in extra:
+        found.append(adherence.table(extra["adherence"]["asked"], extra["adherence"]["fields"]))
+    if "opinions" in extra:
+        found += opinions.tables_of(extra["opinions"])
+    return found
 
 
 def _check_folder(folder: Path) -> None:
@@ -129,19 +223,19 @@ def _write(
     args: argparse.Namespace,
     tunes: "list[Tune]",
     reference: "Reference",
-    columns: Mapping[str, Any],
+    found: Mapping[str, Any],
     result: Mapping[str, Any],
-    table: "Table",
+    shown: "Sequence[Table]",
 ) -> None:
     from symbolic.evaluate import tables
 
     rows = [{"id": t.id, "title": t.title, **row} for t, row in zip(tunes, result["tunes"], strict=True)]
-    scores = {"provenance": _provenance(args), "measures": columns, "note": table.note, "tunes": rows}
+    scores = {"provenance": _provenance(args), **found, "note": shown[0].note, "tunes": rows}
     files.write_json(args.output / "scores.json", scores)
-    files.write_whole(args.output / "scores.csv", tables.comma_separated(table))
-    files.write_whole(args.output / "scores.md", tables.markdown(table))
+    files.write_whole(args.output / "scores.csv", tables.comma_separated(shown[0]))
+    files.write_whole(args.output / "scores.md", "\n".join(map(tables.markdown, shown)))
     if args.html:
-        _write_report(args, tunes, reference, result, table)
+        _write_report(args, tunes, reference, result, shown)
     print(f"written to {args.output}", file=sys.stderr)
 
 
@@ -150,7 +244,7 @@ def _write_report(
     tunes: "list[Tune]",
     reference: "Reference",
     result: Mapping[str, Any],
-    table: "Table",
+    shown_tables: "Sequence[Table]",
 ) -> None:
     from symbolic.evaluate import cards, report
 
@@ -165,7 +259,7 @@ def _write_report(
         title=f"{Path(args.tunes).name} against {Path(args.against).name}",
         intro=f"{len(tunes):,} tunes, measured beside human tunes and beside noise made of them.{more}",
         curves=curves,
-        tables=[table],
+        tables=shown_tables,
         tunes=shown,
         provenance=_provenance(args),
     )

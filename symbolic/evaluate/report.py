@@ -2,7 +2,8 @@
 
 The page needs no network and asks for none: a Content-Security-Policy forbids it, and only the page's own two scripts
 may run, by their SHA-256. It is readable without JavaScript (curves, tables, players, ABC text); with it, a tune is
-engraved by abcjs when it comes near the screen, so that a thousand tunes open fast. Whatever comes from a tune or a
+engraved by abcjs when it comes near the screen, so that a thousand tunes open fast, and played by the browser's own
+oscillators from the notes that the page carries (`sounds`), without a sound file. Whatever comes from a tune or a
 model is escaped text. Sound is embedded as the caller gives it: prefer MP3, since a page carries its bytes whole.
 """
 
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from symbolic import files
+from symbolic.data.music import TICKS_PER_WHOLE
+from symbolic.data.score import Sound
 from symbolic.errors import UserError
 from symbolic.evaluate.charts import Curve, charts, family_class
 from symbolic.evaluate.palette import FAMILIES, Ink, ink
@@ -25,6 +28,7 @@ from symbolic.evaluate.tables import Table, cell_text, is_number
 __all__ = ["Badge", "Curve", "Table", "TuneCard", "write_report"]
 
 ASSETS = Path(__file__).parent / "assets"
+MOST_SOUNDS = 3000  # of one tune
 AUDIO_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "ogg": "audio/ogg", "flac": "audio/flac"}
 
 
@@ -41,7 +45,8 @@ class TuneCard:
     """One tune of the page. `audio_type` is mp3, wav, ogg, flac or a MIME type of sound.
 
     `notes` maps a label to text or a number; a `Badge` among them is shown above the music. `nearest` is the title and
-    the ABC of the training tune that it shares most with; `model` and `family` say who wrote it.
+    the ABC of the training tune that it shares most with; `model` and `family` say who wrote it. `sounds` and
+    `nearest_sounds` are what the two play (`sounds_text`), '' for nothing; a tune with `audio` plays that.
     """
 
     title: str
@@ -52,6 +57,8 @@ class TuneCard:
     model: str = ""
     family: str = ""
     nearest: tuple[str, str] | None = None
+    sounds: str = ""
+    nearest_sounds: str = ""
 
 
 def write_report(
@@ -93,6 +100,18 @@ def page(
         f'<header><h1>{escape(title)}</h1>{paragraphs}<nav aria-label="Sections">{links}</nav></header>\n'
         f"<main>{body}</main>\n<footer>{_footer(bool(tunes))}</footer>\n{_scripts() if tunes else ''}</body>\n</html>\n"
     )
+
+
+def sounds_text(sounds: Sequence[Sound], qpm: float) -> str:
+    """Sounds by onset as the page's player reads them: `wait,length,pitch` each, in milliseconds after the one before
+    and MIDI numbers, parted by blanks; at most MOST_SOUNDS."""
+    milliseconds = 60_000 / qpm / (TICKS_PER_WHOLE // 4)
+    parts, before = [], 0
+    for sound in sounds[:MOST_SOUNDS]:
+        onset = round(sound.onset_ticks * milliseconds)
+        parts.append(f"{onset - before},{round(sound.ticks * milliseconds)},{sound.midi}")
+        before = onset
+    return " ".join(parts)
 
 
 def table_html(table: Table) -> str:
@@ -157,9 +176,9 @@ def _tune(number: int, tune: TuneCard) -> str:
     return (
         f'<article class="tune" id="tune-{number}" aria-labelledby="tune-{number}-title">'
         f'<header><h3 id="tune-{number}-title">{title}</h3>{model}</header>'
-        f"{_badges(tune.notes)}{_sheet(title)}{_audio(tune, title)}{_notes(tune.notes)}"
+        f"{_badges(tune.notes)}{_sheet(title)}{_audio(tune, title) or _player(tune.sounds, title)}{_notes(tune.notes)}"
         f'<details class="abc" open><summary>ABC</summary><pre>{escape(tune.abc)}</pre></details>'
-        f"{_nearest(tune.nearest)}</article>\n"
+        f"{_nearest(tune.nearest, tune.nearest_sounds)}</article>\n"
     )
 
 
@@ -192,13 +211,23 @@ def _audio(tune: TuneCard, escaped_title: str) -> str:
     return f'<audio controls preload="none" aria-label="{label}" src="data:{kind};base64,{data}"></audio>'
 
 
-def _nearest(nearest: tuple[str, str] | None) -> str:
+def _player(sounds: str, escaped_title: str) -> str:
+    """A button that the page's script shows: without scripts it could do nothing."""
+    if not sounds:
+        return ""
+    label = f"Play {escaped_title}"
+    return (
+        f'<button type="button" class="play" aria-label="{label}" data-sounds="{escape(sounds)}" hidden>▶ Play</button>'
+    )
+
+
+def _nearest(nearest: tuple[str, str] | None, sounds: str) -> str:
     if nearest is None:
         return ""
     title, abc = nearest
     return (
         f'<details class="nearest"><summary>Nearest training tune: {escape(title)}</summary>'
-        f"{_sheet(escape(title))}<pre>{escape(abc)}</pre></details>"
+        f"{_sheet(escape(title))}{_player(sounds, escape(title))}<pre>{escape(abc)}</pre></details>"
     )
 
 

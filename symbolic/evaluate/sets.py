@@ -11,6 +11,7 @@ from typing import Any
 
 from symbolic import files
 from symbolic.data import corpora
+from symbolic.data.notation import NotationError, canonical, parse
 from symbolic.errors import UserError
 
 SPLITS = ("train", "test")
@@ -66,6 +67,16 @@ def read_human(source: Path | str) -> Human:
     return Human(folder.name, found["train"], found["test"], files.read_json(summary) if summary.is_file() else {})
 
 
+def canonical_text(text: str) -> str:
+    """A tune as a model is to read it: canonical where it parses, else without the lines that canonical text never has
+    (comments, X: and T:)."""
+    try:
+        return canonical(parse(text))
+    except NotationError:
+        kept = (line for line in text.splitlines() if not line.startswith(("%", "X:", "T:")))
+        return "".join(f"{line}\n" for line in kept if line.strip()) or "\n"
+
+
 def _has_text(path: Path) -> bool:
     first = next(files.read_jsonl(path), {})
     return isinstance(first.get("text"), str)
@@ -75,10 +86,16 @@ def _rows(path: Path) -> Iterator[Tune]:
     for number, row in enumerate(files.read_jsonl(path), start=1):
         if not isinstance(row.get("text"), str):
             raise UserError(f'{path}: row {number} has no "text".')
-        yield Tune(str(row.get("id", number)), str(row.get("title", "")), row["text"])
+        yield Tune(str(row.get("id", number)), _encodable(str(row.get("title", ""))), _encodable(row["text"]))
 
 
 def _tune(number: int, item: corpora.Found | corpora.Rejection) -> Tune:
     """What could not even be read is a tune without text, which then fails to parse."""
     text = item.text if isinstance(item, corpora.Found) else ""
-    return Tune(f"{item.file}:{item.line or number}", item.title or f"tune {number}", text)
+    title = _encodable(item.title) or f"tune {number}"
+    return Tune(f"{item.file}:{item.line or number}", title, _encodable(text))
+
+
+def _encodable(text: str) -> str:
+    """JSON can hold half a surrogate pair, which no file can."""
+    return text.encode("utf-8", "replace").decode("utf-8")

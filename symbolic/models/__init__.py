@@ -1,6 +1,6 @@
-"""The models: GPT-2, Mamba and Mamba-2, by configuration; they see integers, never a tokenizer.
+"""The models: GPT-2, Mamba, Mamba-2 and LSTM, by configuration; they see integers, never a tokenizer.
 
-    model = build(config.model)                       # config.model: GPT2Config | MambaConfig | Mamba2Config
+    model = build(config.model)                       # config.model: GPT2Config | MambaConfig | ...
     logits = model(tokens)                            # (B, T) int64 -> (B, T, V)
 
     state = model.new_state(batch, max_tokens, dtype, device)
@@ -15,28 +15,31 @@ PyTorch is imported by the functions, not by this file: `sizes` and `costs` do w
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from symbolic.config import GPT2Config, MambaConfig, ModelConfig
+from symbolic.config import GPT2Config, LSTMConfig, MambaConfig, ModelConfig
 
 if TYPE_CHECKING:
     import torch
 
     from symbolic.models.gpt2 import GPT2, GPT2State
     from symbolic.models.layers import RecurrentState
+    from symbolic.models.lstm import LSTM, LSTMState
     from symbolic.models.mamba import Mamba
     from symbolic.models.mamba2 import Mamba2
 
-    Model: TypeAlias = GPT2 | Mamba | Mamba2
-    State: TypeAlias = GPT2State | RecurrentState
+    Model: TypeAlias = GPT2 | Mamba | Mamba2 | LSTM
+    State: TypeAlias = GPT2State | RecurrentState | LSTMState
 
 
 def build(config: ModelConfig, *, attention: str = "auto", scan: str = "auto", tied: bool = True) -> "Model":
     """A model with fresh weights from PyTorch's global generator; `attention` and `scan` name the form to compute."""
-    from symbolic.models import gpt2, mamba, mamba2
+    from symbolic.models import gpt2, lstm, mamba, mamba2
 
     if isinstance(config, GPT2Config):
         return gpt2.GPT2(config, attention=attention, tied=tied)
     if isinstance(config, MambaConfig):
         return mamba.Mamba(config, scan=scan, tied=tied)
+    if isinstance(config, LSTMConfig):
+        return lstm.LSTM(config, tied=tied)
     return mamba2.Mamba2(config, scan=scan, tied=tied)
 
 
@@ -48,23 +51,19 @@ def load(
     attention: str = "auto",
     scan: str = "auto",
 ) -> tuple["Model", ModelConfig]:
-    """A model and its shape from a Hugging Face directory of one of the three classes, in evaluation mode."""
+    """A model and its shape from a Hugging Face directory, or an LSTM from ours, in evaluation mode."""
     from symbolic.models import pretrained
 
     return pretrained.load(folder, device, dtype, attention=attention, scan=scan)
 
 
 def save(model: "Model", folder: Path | str, metadata: dict[str, str] | None = None) -> None:
-    """Write config.json and model.safetensors, each whole, as the library's class reads them."""
+    """Write config.json and model.safetensors, each whole, as the library's class reads them where it has one."""
     from symbolic.models import pretrained
 
     pretrained.save(model, folder, metadata)
 
 
 def paths(model: "Model") -> dict[str, str]:
-    """Which forms run where the weights are now, for a run's record: {"attention": ...} or {"scan": ...}."""
-    from symbolic.models import gpt2
-
-    if isinstance(model, gpt2.GPT2):
-        return {"attention": gpt2.attention_path(model)}
-    return {"scan": model.path()}
+    """Which form runs where the weights are now, for records: {"attention": ...}, {"scan": ...}, {"lstm": ...}."""
+    return {{"gpt2": "attention", "lstm": "lstm"}.get(model.config.family, "scan"): model.path()}

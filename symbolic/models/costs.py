@@ -9,7 +9,7 @@ as Gu & Dao 2023 (arXiv:2312.00752, section 3.3 and appendix D) write its work, 
 chunked form by the products of Dao & Gu 2024 (arXiv:2405.21060, section 6), its step by the recurrence.
 """
 
-from symbolic.config import GPT2Config, Mamba2Config, MambaConfig, ModelConfig
+from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig
 
 
 def training_flops(config: ModelConfig, context: int) -> float:
@@ -22,7 +22,7 @@ def forward_flops(config: ModelConfig, context: int) -> float:
     if isinstance(config, GPT2Config):
         attended = (context + 1) / 2  # a causal query sees half the positions; kernels that compute all do more
         return weight_flops(config) + config.n_layer * 4 * config.n_embd * attended
-    if isinstance(config, MambaConfig):
+    if isinstance(config, (MambaConfig, LSTMConfig)):
         return decoding_flops(config, 0)
     return weight_flops(config) + config.n_layer * _chunked_flops(config, context)
 
@@ -31,6 +31,8 @@ def decoding_flops(config: ModelConfig, position: int) -> float:
     """Operations to produce one token after `position` others; a state-space model's do not depend on it."""
     if isinstance(config, GPT2Config):
         return weight_flops(config) + config.n_layer * 4 * config.n_embd * (position + 1)
+    if isinstance(config, LSTMConfig):
+        return weight_flops(config) + config.n_layer * 4 * config.d_model  # f c + i g, o tanh c
     D, N = config.expand * config.d_model, config.d_state
     if isinstance(config, MambaConfig):
         # exponent, decay (exp as 1), decay times state, input map, sum: 6 a state; output 2; skip 2 a channel.
@@ -42,6 +44,8 @@ def weight_flops(config: ModelConfig) -> float:
     """2 operations for every weight that multiplies a token: matrices, convolutions, the output head."""
     if isinstance(config, GPT2Config):
         return 2 * (config.n_layer * 12 * config.n_embd**2 + config.vocab_size * config.n_embd)
+    if isinstance(config, LSTMConfig):
+        return 2 * (config.n_layer * 8 * config.d_model**2 + config.vocab_size * config.d_model)
     E, D, N = config.d_model, config.expand * config.d_model, config.d_state
     if isinstance(config, MambaConfig):
         assert config.dt_rank is not None
@@ -56,6 +60,8 @@ def state_bytes(config: ModelConfig, n_tokens: int, itemsize: int = 4) -> int:
     """Bytes that decoding keeps of one sequence of `n_tokens`; `itemsize` of the model's numbers."""
     if isinstance(config, GPT2Config):
         return n_tokens * state_bytes_per_token(config, itemsize)
+    if isinstance(config, LSTMConfig):
+        return 2 * config.n_layer * config.d_model * itemsize
     D, N = config.expand * config.d_model, config.d_state
     convolved = D if isinstance(config, MambaConfig) else D + 2 * config.n_groups * N
     window = (config.d_conv - 1) * convolved * itemsize

@@ -18,10 +18,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from symbolic.config import GPT2Config
-from symbolic.errors import UsageError, UserError
+from symbolic.errors import UserError
+from symbolic.models.attention import attend, attention_path, causal_mask, explicit, heads
 from symbolic.models.layers import logits, tied_head
-
-ATTENTIONS = ("auto", "explicit", "sdpa")
+from symbolic.models.pointwise import add_norm, gelu
 
 
 class GPT2(nn.Module):
@@ -29,8 +29,7 @@ class GPT2(nn.Module):
 
     def __init__(self, config: GPT2Config, *, attention: str = "auto", tied: bool = True) -> None:
         super().__init__()
-        if attention not in ATTENTIONS:
-            raise UsageError(f"attention={attention!r}: choose one of {', '.join(ATTENTIONS)}.")
+        attention_path(attention, "cpu", torch.float32)
         self.config, self.attention, self.tied = config, attention, tied
         self.transformer = Transformer(config)
         self.lm_head = tied_head(self.transformer.wte, tied)
@@ -43,12 +42,18 @@ class GPT2(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         _check_length(tokens.shape[1], self.config.n_positions)
-        x = self.transformer.embed(tokens, torch.arange(tokens.shape[1], device=tokens.device))
-        explicit = attention_path(self) == "explicit"
-        mask = _causal_mask(tokens.shape[1], x) if explicit else None
+        x, y = self.transformer.embed(tokens, torch.arange(tokens.shape[1], device=tokens.device)), None
+        path = self.path()
+        mask = causal_mask(tokens.shape[1], x) if path == "explicit" else None
         for block in self.blocks:
-            x = block(x, mask)
-        return self._scores(x)
+            x, y = block(x, y, path, mask)
+        _, n = add_norm(x, y, self.transformer.ln_f, path == "native")
+        return logits(n, self.lm_head)
+
+    def path(self) -> str:
+        """The form of attention that `forward` runs where the weights are now."""
+        weight, dropout = self.lm_head.weight, self.config.dropout if self.training else 0.0
+        return attention_path(self.attention, weight.device, weight.dtype, dropout)
 
     def new_state(self, batch: int, max_tokens: int, dtype: torch.dtype, device: torch.device | str) -> "GPT2State":
         """An empty cache of `batch` rows, each for up to `max_tokens` tokens."""
@@ -64,7 +69,7 @@ class GPT2(nn.Module):
         T = tokens.shape[1]
         _check_length(T, state.keys.shape[3])
         x = self.transformer.embed(tokens, torch.arange(T, device=tokens.device))
-        mask = _causal_mask(T, x)
+        mask = causal_mask(T, x)
         for layer, block in enumerate(self.blocks):
             x, k, v = block.prefill(x, mask)
             state.keys[layer, :, :, :T], state.values[layer, :, :, :T] = k, v
@@ -130,7 +135,7 @@ class Transformer(nn.Module):
 
 
 class Block(nn.Module):
-    """x <- x + attention(norm(x)); x <- x + mlp(norm(x))."""
+    """x <- x + attention(norm(x)); x <- x + mlp(norm(x)). `forward` leaves the last sum, with its norm, to the next."""
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
@@ -139,13 +144,16 @@ class Block(nn.Module):
         self.ln_2 = nn.LayerNorm(config.n_embd, eps=1e-5)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        x = x + self.attn(self.ln_1(x), mask)
-        return x + self.mlp(self.ln_2(x))
+    def forward(self, x: Tensor, y: Tensor | None, path: str, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Residual stream x and what the layer before adds to it -> the same for the next layer."""
+        native = path == "native"
+        x, n = add_norm(x, y, self.ln_1, native)
+        x, n = add_norm(x, self.attn(n, path, mask), self.ln_2, native)
+        return x, self.mlp(n, native)
 
     def prefill(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        q, k, v = self.attn.project(self.ln_1(x))
-        x = x + self.attn.merge(_explicit(q, k, v, mask))
+        q, k, v = heads(self.attn.c_attn(self.ln_1(x)), self.attn.n_head)
+        x = x + self.attn.c_proj(explicit(q, k, v, mask).transpose(1, 2).flatten(2))
         return x + self.mlp(self.ln_2(x)), k, v
 
     def step(self, x: Tensor, mask: Tensor, state: GPT2State, layer: int) -> Tensor:
@@ -154,7 +162,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """softmax(q k^T / sqrt(F)) v over the positions up to the query's own."""
+    """W_o attend(W_qkv x): see attention.py."""
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
@@ -162,14 +170,10 @@ class Attention(nn.Module):
         self.c_proj = Projection(config.n_embd, config.n_embd)
         self.n_head, self.dropout = config.n_head, config.dropout
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        q, k, v = self.project(x)
+    def forward(self, x: Tensor, path: str, mask: Tensor | None) -> Tensor:
         dropout = self.dropout if self.training else 0.0
-        if mask is None:
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout)
-        else:
-            y = _explicit(q, k, v, mask, dropout)
-        return F.dropout(self.merge(y), self.dropout, self.training)
+        y = self.c_proj(attend(path, self.c_attn(x), self.n_head, mask, dropout))
+        return F.dropout(y, self.dropout, self.training)
 
     def step(self, x: Tensor, mask: Tensor, state: GPT2State, layer: int) -> Tensor:
         q, k, v = (part.unflatten(-1, (self.n_head, -1)) for part in self.c_attn(x).chunk(3, dim=-1))  # (B, H, F)
@@ -178,16 +182,7 @@ class Attention(nn.Module):
         keys[rows, :, state.lengths] = k.to(keys.dtype)
         values[rows, :, state.lengths] = v.to(values.dtype)
         keys, values = keys[:, :, : state.filled].to(q.dtype), values[:, :, : state.filled].to(q.dtype)
-        return self.c_proj(_explicit(q[:, :, None], keys, values, mask.to(q.dtype)).flatten(1))
-
-    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x (B, T, E) -> q, k, v (B, H, T, F)."""
-        q, k, v = (part.unflatten(-1, (self.n_head, -1)).transpose(1, 2) for part in self.c_attn(x).chunk(3, dim=-1))
-        return q, k, v
-
-    def merge(self, y: Tensor) -> Tensor:
-        """(B, H, T, F) -> (B, T, E), through the output projection."""
-        return self.c_proj(y.transpose(1, 2).flatten(2))
+        return self.c_proj(explicit(q[:, :, None], keys, values, mask.to(q.dtype)).flatten(1))
 
 
 class MLP(nn.Module):
@@ -199,8 +194,8 @@ class MLP(nn.Module):
         self.c_proj = Projection(4 * config.n_embd, config.n_embd)
         self.dropout = config.dropout
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(self.c_proj(F.gelu(self.c_fc(x), approximate="tanh")), self.dropout, self.training)
+    def forward(self, x: Tensor, native: bool = False) -> Tensor:
+        return F.dropout(self.c_proj(gelu(self.c_fc(x), native)), self.dropout, self.training)
 
 
 class Projection(nn.Module):
@@ -213,26 +208,6 @@ class Projection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight.t(), self.bias)
-
-
-def attention_path(model: GPT2) -> str:
-    """Which form of attention `forward` runs where the model's weights are now."""
-    if model.attention != "auto":
-        return model.attention
-    # On a CPU the fused kernel is about half of a bfloat16 step; the written-out product is faster there.
-    return "sdpa" if model.lm_head.weight.is_cuda else "explicit"
-
-
-def _explicit(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float = 0.0) -> Tensor:
-    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + mask
-    return F.dropout(scores.softmax(-1), dropout, dropout > 0).to(v.dtype) @ v
-
-
-def _causal_mask(n: int, x: Tensor) -> Tensor:
-    """0 on and below the diagonal, -inf above, in the type the scores will have."""
-    kind = x.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-    return torch.full((n, n), -math.inf, dtype=dtype, device=x.device).triu_(1)
 
 
 def _check_length(n: int, limit: int) -> None:

@@ -32,7 +32,8 @@ from symbolic.models.layers import (
     tied_head,
     wide,
 )
-from symbolic.models.scan import NO_STEP, scan_path, scan_step, selective_scan
+from symbolic.models.pointwise import MOST_TAPS, add_norm, convolve
+from symbolic.models.scan import NO_STEP, native_scan, scan_path, scan_step, selective_scan
 
 
 class Mamba(nn.Module):
@@ -52,10 +53,12 @@ class Mamba(nn.Module):
         return cast("list[Block]", list(self.backbone.layers))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        path, u = self.path(), wide(self.backbone.embeddings(tokens))
+        path, u, y = self.path(), wide(self.backbone.embeddings(tokens)), None
+        fused = path == "native" and self.lm_head.weight.dtype == torch.float32 and self.config.d_conv <= MOST_TAPS
         for block in self.blocks:
-            u = block(u, path)
-        return self._scores(u)
+            u, y = block(u, y, path, fused)
+        _, n = add_norm(u, y, self.backbone.norm_f, fused)
+        return logits(n, self.lm_head)
 
     def path(self) -> str:
         """The form of the scan that runs where the weights are now."""
@@ -102,15 +105,17 @@ class Backbone(nn.Module):
 
 
 class Block(nn.Module):
-    """u <- u + mixer(norm(u)); the residual stream u stays in float32 or wider."""
+    """u <- u + mixer(norm(u)); the residual stream u stays in float32 or wider. `forward` leaves the sum to who comes next."""
 
     def __init__(self, config: MambaConfig) -> None:
         super().__init__()
         self.norm = RMSNorm(config.d_model)
         self.mixer = Mixer(config)
 
-    def forward(self, u: Tensor, path: str) -> Tensor:
-        return u + self.mixer(self.norm(u), path)
+    def forward(self, u: Tensor, y: Tensor | None, path: str, fused: bool) -> tuple[Tensor, Tensor]:
+        """Residual stream u and what the layer before adds to it -> the same for the next layer."""
+        u, n = add_norm(u, y, self.norm, fused)
+        return u, self.mixer.fused(n) if fused else self.mixer(n, path)
 
     def prefill(self, u: Tensor, lengths: Tensor, path: str) -> tuple[Tensor, Tensor, Tensor]:
         y, window, h = self.mixer.prefill(self.norm(u), lengths, path)
@@ -144,6 +149,13 @@ class Mixer(nn.Module):
         dt, B, C = self._step_and_maps(x)
         y, _ = selective_scan(path, x, dt, self._A(), B, C, self.D, self.dt_proj.bias)
         return self._gate_out(y, z)
+
+    def fused(self, u: Tensor) -> Tensor:
+        """As forward, with what stands between the products in one native pass each."""
+        x, z = convolve(self.in_proj(u), self.conv1d.weight.squeeze(1).t(), self.conv1d.bias)
+        dt, B, C = self._step_and_maps(x)
+        y, _ = native_scan(x, dt, self._A(), B, C, self.D, self.dt_proj.bias, z)
+        return self.out_proj(y)
 
     def prefill(self, u: Tensor, lengths: Tensor, path: str) -> tuple[Tensor, Tensor, Tensor]:
         """As forward, and what a decoder must remember; padding leaves the state alone."""

@@ -33,6 +33,7 @@ from symbolic.models.layers import (
     wide,
 )
 from symbolic.models.mamba import step_bias
+from symbolic.models.pointwise import add_norm
 from symbolic.models.scan import NO_STEP, scan_path
 
 
@@ -53,14 +54,16 @@ class Mamba2(nn.Module):
         return cast("list[Block]", list(self.backbone.layers))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        path, u = self.path(), wide(self.backbone.embeddings(tokens))
+        path, u, y = self.path(), wide(self.backbone.embeddings(tokens)), None
         for block in self.blocks:
-            u = block(u, path)
-        return self._scores(u)
+            u, y = block(u, y, path)
+        _, n = add_norm(u, y, self.backbone.norm_f, path == "native")
+        return logits(n, self.lm_head)
 
     def path(self) -> str:
         """The form of the scan that runs where the weights are now."""
-        return scan_path(self.scan, "mamba2", self.lm_head.weight.device, self.lm_head.weight.dtype)
+        path = scan_path(self.scan, "mamba2", self.lm_head.weight.device, self.lm_head.weight.dtype)
+        return "chunked" if path == "native" and self.config.d_conv > ssd.MOST_TAPS else path
 
     def new_state(self, batch: int, max_tokens: int, dtype: torch.dtype, device: torch.device | str) -> RecurrentState:
         """Blank memory for `batch` rows; its size does not depend on `max_tokens`."""
@@ -104,15 +107,17 @@ class Backbone(nn.Module):
 
 
 class Block(nn.Module):
-    """u <- u + mixer(norm(u)); the residual stream u stays in float32 or wider."""
+    """u <- u + mixer(norm(u)); the residual stream u is float32 or wider. `forward` leaves the sum to the next."""
 
     def __init__(self, config: Mamba2Config) -> None:
         super().__init__()
         self.norm = RMSNorm(config.d_model)
         self.mixer = Mixer(config)
 
-    def forward(self, u: Tensor, path: str) -> Tensor:
-        return u + self.mixer(self.norm(u), path)
+    def forward(self, u: Tensor, y: Tensor | None, path: str) -> tuple[Tensor, Tensor]:
+        """Residual stream u and what the layer before adds to it -> the same for the next layer."""
+        u, n = add_norm(u, y, self.norm, path == "native")
+        return u, self.mixer(n, path)
 
     def prefill(self, u: Tensor, lengths: Tensor, path: str) -> tuple[Tensor, Tensor, Tensor]:
         y, window, h = self.mixer.prefill(self.norm(u), lengths, path)
@@ -142,6 +147,8 @@ class Mixer(nn.Module):
         self.out_proj = nn.Linear(D, E, bias=False)
 
     def forward(self, u: Tensor, path: str) -> Tensor:
+        if path == "native":
+            return self.out_proj(self._native(self.in_proj(u)))
         z, xBC, dt = self.in_proj(u).split(self.parts, dim=-1)
         y, _ = self._scan(path, self._convolve(xBC), dt)
         return self.out_proj(self.norm(y, z))
@@ -160,6 +167,11 @@ class Mixer(nn.Module):
         h = ssd.ssd_step(h, x, F.softplus(wide(dt) + wide(self.dt_bias)), self._A(), B)
         y = ssd.read_out(h, C) + wide(self.D)[:, None] * x
         return self.out_proj(self.norm(y.flatten(-2), z)), window, h
+
+    def _native(self, projected: Tensor) -> Tensor:
+        filter = self.conv1d.weight.squeeze(1).t()
+        weights = (filter, self.conv1d.bias, self.dt_bias, self._A(), self.D, self.norm.weight)
+        return ssd.native_mixer(projected, *weights, self.head_dim, self.n_groups, self.norm.eps)
 
     def _convolve(self, xBC: Tensor) -> Tensor:
         return F.silu(self.conv1d(xBC))

@@ -2,7 +2,9 @@
 `Mamba2ForCausalLM` write and read them.
 
 A setting of the library's that these models do not have (another activation, biases, cross-attention) is refused by
-name rather than ignored. Special tokens are 0 padding, 1 beginning, 2 end, in every vocabulary of this project.
+name rather than ignored. The library has no LSTM: that one's folder has the same two files in the same form, its shape
+under the keys of `LSTMConfig`, and only this project reads it. Special tokens are 0 padding, 1 beginning, 2 end, in
+every vocabulary of this project.
 """
 
 import math
@@ -15,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
-from symbolic.config import GPT2Config, Mamba2Config, MambaConfig, ModelConfig
+from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig
 from symbolic.errors import UserError
 from symbolic.files import read_json, write_json, write_whole
 from symbolic.models import build
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from symbolic.models import Model
 
 CLASSES = {"gpt2": "GPT2LMHeadModel", "mamba": "MambaForCausalLM", "mamba2": "Mamba2ForCausalLM"}
+OURS = {"lstm": "symbolic.models.lstm.LSTM"}  # classes that the library does not have
 SPECIAL = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 WIDE = ("A_log", "dt_bias", "dt_proj.bias", "mixer.D")  # few numbers that set decay rates: kept in float32
 
@@ -45,7 +48,8 @@ FIXED: dict[str, dict[str, tuple[Any, Any]]] = {
     },
 }
 FIXED["mamba2"] = FIXED["mamba"]
-TIED_BY_DEFAULT = {"gpt2": True, "mamba": True, "mamba2": False}
+FIXED["lstm"] = {}
+TIED_BY_DEFAULT = {"gpt2": True, "mamba": True, "mamba2": False, "lstm": True}
 
 
 def save(model: "Model", folder: Path | str, metadata: dict[str, str] | None = None) -> None:
@@ -78,8 +82,13 @@ def load(
 
 
 def library_config(config: ModelConfig, *, tied: bool = True, dtype: str = "float32") -> dict[str, Any]:
-    """The library's config.json for a shape of ours."""
-    common = {"architectures": [CLASSES[config.family]], "model_type": config.family, "dtype": dtype, **SPECIAL}
+    """The library's config.json for a shape of ours, or one in its form."""
+    common = {
+        "architectures": [{**CLASSES, **OURS}[config.family]],
+        "model_type": config.family,
+        "dtype": dtype,
+        **SPECIAL,
+    }
     fixed = {key: ours for key, (ours, _) in FIXED[config.family].items()}
     return {**common, **_SHAPES[config.family](config), **fixed, "tie_word_embeddings": tied, "use_cache": True}
 
@@ -87,12 +96,12 @@ def library_config(config: ModelConfig, *, tied: bool = True, dtype: str = "floa
 def model_config(settings: dict[str, Any], source: Path | str) -> ModelConfig:
     """Our shape for a config.json of the library's; `source` names it in messages."""
     family = settings.get("model_type")
-    if family not in CLASSES:
-        raise UserError(f"{source}: model_type is {family!r}, not one of {', '.join(CLASSES)}: choose another folder.")
+    if family not in FIXED:
+        raise UserError(f"{source}: model_type is {family!r}, not one of {', '.join(FIXED)}: choose another folder.")
     for key, (ours, default) in FIXED[family].items():
         if settings.get(key, default) != ours:
             raise UserError(f"{source}: {key} is {settings[key]!r}; this project's {family} has {ours!r} only.")
-    readers: dict[str, Callable[..., ModelConfig]] = {"gpt2": _gpt2, "mamba": _mamba, "mamba2": _mamba2}
+    readers: dict[str, Callable[..., ModelConfig]] = {"gpt2": _gpt2, "mamba": _mamba, "mamba2": _mamba2, "lstm": _lstm}
     try:
         return readers[family](settings, source)
     except KeyError as error:
@@ -125,7 +134,12 @@ def _mamba2_settings(c: Mamba2Config) -> dict[str, Any]:
     return {**_mamba_settings(c), **heads, "n_groups": c.n_groups, "chunk_size": c.chunk_size}
 
 
+def _lstm_settings(c: LSTMConfig) -> dict[str, Any]:
+    return {"n_layer": c.n_layer, "d_model": c.d_model, "vocab_size": c.vocab_size, "dropout": c.dropout}
+
+
 _SHAPES: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "lstm": _lstm_settings,
     "gpt2": _gpt2_settings,
     "mamba": _mamba_settings,
     "mamba2": _mamba2_settings,
@@ -166,6 +180,10 @@ def _mamba2(s: dict[str, Any], source: Path | str) -> Mamba2Config:
 def _common(s: dict[str, Any]) -> dict[str, Any]:
     shape = {"n_layer": s["num_hidden_layers"], "d_model": s["hidden_size"], "vocab_size": s["vocab_size"]}
     return {**shape, "d_conv": s.get("conv_kernel", 4), "expand": int(s.get("expand", 2))}
+
+
+def _lstm(s: dict[str, Any], source: Path | str) -> LSTMConfig:
+    return LSTMConfig(n_layer=s["n_layer"], d_model=s["d_model"], vocab_size=s["vocab_size"], dropout=s["dropout"])
 
 
 def _fill(model: "Model", folder: Path) -> None:
@@ -211,7 +229,7 @@ def _weight_files(folder: Path) -> list[Path]:
 
 def _current_name(name: str, model: "Model") -> str:
     """Names of early releases: without the body's prefix, or `embedding` for `embeddings`."""
-    prefix = "transformer." if isinstance(model.config, GPT2Config) else "backbone."
+    prefix = {"gpt2": "transformer.", "lstm": ""}.get(model.config.family, "backbone.")
     if not name.startswith((prefix, "lm_head.")):
         name = prefix + name
     return name.replace("backbone.embedding.", "backbone.embeddings.")

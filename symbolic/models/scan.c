@@ -1,140 +1,166 @@
-/* The selective scan of Mamba, forward and backward, float32. Equations and symbols: scan.py.
+/* The selective scan of Mamba with its step sizes and its gate, forward and backward. Equations and symbols: scan.py.
  *
- * Layout: x, delta, y (B, L, D); B, C (B, L, N); A (N, D); states (N, D): the D channels lie side by side, so a vector
- * holds W channels and no sum across a vector is needed except for the gradients of B and C.
- * The forward pass stores the state before every chunk of T positions; the backward pass computes the states of one
- * chunk again from it, so memory grows with L / T.
- * Work is split over rows and blocks of W channels; a task never reads what another writes.
+ * Layout: x, dt, z, y (B, L, D); B, C (B, L, N); A (N, D); states (N, D): the D channels lie side by side, so a vector holds
+ * W channels and no sum across a vector is needed except for the gradients of B and C. Sums are floats; the tensors given
+ * as void are floats or bfloat16.
+ * A chunk of T positions is read row by row, as memory lies, into blocks of W channels, and each block goes through the
+ * chunk with its state in registers. The forward pass stores the state before every chunk; the backward pass computes the
+ * states of one chunk again from it. A task is a group of blocks of one row.
  */
-#include <pthread.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "vectors.h"
 
-/* W floats are one register of the processor: compilers split wider vectors badly. */
-#if defined(__AVX512F__)
-#define W 16
-#elif defined(__AVX__)
-#define W 8
-#else
-#define W 4
-#endif
-typedef float vec __attribute__((vector_size(4 * W)));
-typedef int32_t ivec __attribute__((vector_size(4 * W)));
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE vec splat(float a) { return a - (vec){0}; }
-
-INLINE vec load(const float *p, int n) {
-    vec v = {0};
-    if (n == W) memcpy(&v, p, sizeof v);
-    else memcpy(&v, p, sizeof(float) * n);
-    return v;
-}
-
-INLINE void store(float *p, vec v, int n) {
-    if (n == W) memcpy(p, &v, sizeof v);
-    else memcpy(p, &v, sizeof(float) * n);
-}
-
-/* e^x for x <= 0 within 2 units in the last place: x = k log 2 + r, a polynomial for e^r (Cephes), 2^k by its bits.
- * Below -80 the answer is 0, which also keeps the recurrence out of slow subnormal numbers. */
-INLINE vec exp_negative(vec x) {
-    const vec magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer in the low bits */
-    ivec tiny = x < splat(-80.0f);
-    vec shifted = x * 1.44269504088896341f + magic;
-    vec k = shifted - magic;
-    vec r = x - k * 0.693359375f;
-    r = r + k * 2.12194440e-4f;
-    vec p = splat(1.9875691500e-4f);
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * (r * r) + r + 1.0f;
-    ivec bits = (ivec)p + ((ivec)shifted << 23);
-    return (vec)(bits & ~tiny);
-}
+enum { T = 16 };
+#define LOG_2 0.69314718055994531f
 
 typedef struct {
-    const float *gy, *gh, *x, *delta, *A, *B, *C, *D, *starts_in;
-    float *y, *h, *starts;
-    float *gx, *gdelta, *gA, *gB, *gC, *gD;
-    int64_t rows, L, channels, N, T, groups, blocks, chunks;
+    const void *x, *dt, *B, *C, *z, *gout; /* z NULL: no gate */
+    const float *bias, *A, *D, *gh;
+    void *out, *gx, *gdt, *gz;
+    float *h, *starts;                    /* (B, N, D); (B, chunks, blocks, N, W) */
+    float *gB, *gC, *gA, *gsums;          /* (groups, B, L, N) twice; (B, N, D); (B, 2, D): of bias and D */
+    int64_t rows, L, channels, N, groups, blocks, chunks;
+    int narrowed;
 } problem;
 
-/* ---- forward: one row, one block of channels ---- */
+typedef struct {
+    vec *x, *delta, *y, *gy, *gx, *gdelta; /* (blocks, T): a chunk */
+    vec *h, *A;                            /* (blocks, N); A times log2(e) */
+    vec *decay, *states;                   /* (T, N) and (T + 1, N): one block's, states[0] the one before the chunk */
+    vec *gB, *gC, *gA;                     /* (T, N), not yet summed across the vector; (blocks, N) */
+    float *B, *C;                          /* (T, N) */
+} stores;
 
-INLINE void forward_block(const problem *p, int64_t row, int64_t block, int64_t N, vec *h, vec *A) {
-    const int64_t d = block * W, Dn = p->channels;
-    const int n = Dn - d < W ? (int)(Dn - d) : W;
-    const vec skip = load(p->D + d, n);
-    for (int64_t i = 0; i < N; i++) {
-        A[i] = load(p->A + i * Dn + d, n);
-        h[i] = splat(0);
+typedef struct { /* a chunk of a task: row, blocks first .. last, positions t .. t + n; at: t among those of all rows */
+    int64_t row, group, first, last, t, n, at, chunk;
+} place_in;
+
+static stores lay_out(const problem *p, vec *next, size_t *bytes) {
+    const int64_t blocks = (p->blocks + p->groups - 1) / p->groups, N = p->N;
+    const vec *begin = next;
+    stores s;
+    vec **chunks[] = {&s.x, &s.delta, &s.y, &s.gy, &s.gx, &s.gdelta};
+    for (int i = 0; i < 6; i++, next += blocks * T) *chunks[i] = next;
+    vec **states[] = {&s.h, &s.A, &s.gA};
+    for (int i = 0; i < 3; i++, next += blocks * N) *states[i] = next;
+    vec **positions[] = {&s.decay, &s.gB, &s.gC, &s.states};
+    for (int i = 0; i < 4; i++, next += T * N) *positions[i] = next;
+    next += N;
+    s.B = (float *)next;
+    s.C = s.B + T * N + W;
+    *bytes = (char *)(s.C + T * N + W) - (char *)begin;
+    return s;
+}
+
+INLINE place_in chunk_of(const problem *p, int64_t task, int64_t chunk) {
+    const int64_t each = (p->blocks + p->groups - 1) / p->groups, row = task / p->groups, group = task % p->groups;
+    const int64_t first = least(group * each, p->blocks), t = chunk * T;
+    return (place_in){row, group, first, least(first + each, p->blocks), t, least(T, p->L - t), row * p->L + t, chunk};
+}
+
+#define EACH_BLOCK(at)                                                                                  \
+    for (int64_t b = at.first, c = b * W, o = 0, n = least(W, p->channels - c); b < at.last;           \
+         b++, c += W, o++, n = least(W, p->channels - c))
+#define EACH_PLACE(at)                              \
+    for (int64_t t = 0; t < at.n; t++)              \
+        EACH_BLOCK(at)
+
+INLINE vec raw_step(const problem *p, int64_t i, int64_t c, int n, int narrowed) {
+    return get(p->dt, i, n, narrowed) + load(p->bias + c, n);
+}
+
+INLINE void read_chunk(const problem *p, place_in at, const stores *s, int narrowed, int64_t N) {
+    EACH_PLACE(at) {
+        const int64_t i = (at.at + t) * p->channels + c;
+        s->x[o * T + t] = get(p->x, i, (int)n, narrowed);
+        s->delta[o * T + t] = softplus(raw_step(p, i, c, (int)n, narrowed));
     }
-    for (int64_t t = 0; t < p->L; t++) {
-        const int64_t at = (row * p->L + t) * Dn + d;
-        const float *B = p->B + (row * p->L + t) * N, *C = p->C + (row * p->L + t) * N;
-        if (t % p->T == 0)
-            for (int64_t i = 0; i < N; i++)
-                store(p->starts + ((row * p->chunks + t / p->T) * N + i) * Dn + d, h[i], n);
-        const vec x = load(p->x + at, n), delta = load(p->delta + at, n), step = x * delta;
+    for (int64_t i = 0; i < at.n * N; i += W) {
+        const int n = (int)least(W, at.n * N - i);
+        store(s->B + i, get(p->B, at.at * N + i, n, narrowed), n);
+        store(s->C + i, get(p->C, at.at * N + i, n, narrowed), n);
+    }
+}
+
+INLINE void read_rates(const problem *p, place_in at, const stores *s, int64_t N) {
+    EACH_BLOCK(at)
+        for (int64_t i = 0; i < N; i++) s->A[o * N + i] = load(p->A + i * p->channels + c, (int)n) * LOG2_E;
+}
+
+INLINE float *start_of(const problem *p, place_in at, int64_t block, int64_t N) {
+    return p->starts + (((at.row * p->chunks + at.chunk) * p->blocks + block) * N) * W;
+}
+
+/* ---- forward ---- */
+
+INLINE void forward_block(const stores *s, int64_t o, int64_t n, vec skip, int rough, int64_t N) {
+    vec *h = s->h + o * N;
+    const vec *A = s->A + o * N;
+    for (int64_t t = 0; t < n; t++) {
+        const float *B = s->B + t * N, *C = s->C + t * N;
+        const vec x = s->x[o * T + t], delta = s->delta[o * T + t], step = x * delta;
         vec y = skip * x;
         for (int64_t i = 0; i < N; i++) {
-            h[i] = exp_negative(delta * A[i]) * h[i] + step * B[i];
+            h[i] = power_of_two(delta * A[i], rough) * h[i] + step * B[i];
             y += h[i] * C[i];
         }
-        store(p->y + at, y, n);
+        s->y[o * T + t] = y;
     }
-    for (int64_t i = 0; i < N; i++) store(p->h + (row * N + i) * Dn + d, h[i], n);
 }
 
-static int forward_task(const problem *p, int64_t task) {
-    vec *work = aligned_alloc(64, sizeof(vec) * 2 * p->N);
-    if (!work) return 1;
-    if (p->N == 16) forward_block(p, task / p->blocks, task % p->blocks, 16, work, work + 16);
-    else forward_block(p, task / p->blocks, task % p->blocks, p->N, work, work + p->N);
-    free(work);
-    return 0;
-}
-
-/* ---- backward: one row, one group of blocks, chunks from last to first ---- */
-
-typedef struct {
-    vec *decay, *states;  /* (T, N) and (T + 1, N): one chunk of one block, states[0] the one before the chunk */
-    vec *gB, *gC;         /* (T, N): one chunk, not yet summed across the vector */
-    vec *A, *carry, *gA;  /* (blocks, N): the gradient of the state after the positions done so far */
-    vec *gD;              /* (blocks) */
-} space;
-
-INLINE void restate(const problem *p, int64_t row, int64_t d, int n, int64_t from, int64_t to, int64_t N,
-                    const vec *A, const space *s) {
-    const int64_t Dn = p->channels;
-    for (int64_t i = 0; i < N; i++)
-        s->states[i] = load(p->starts_in + ((row * p->chunks + from / p->T) * N + i) * Dn + d, n);
-    for (int64_t t = from; t < to; t++) {
-        const int64_t at = (row * p->L + t) * Dn + d;
-        const float *B = p->B + (row * p->L + t) * N;
-        const vec delta = load(p->delta + at, n), step = load(p->x + at, n) * delta;
-        vec *decay = s->decay + (t - from) * N, *h = s->states + (t - from) * N;
-        for (int64_t i = 0; i < N; i++) {
-            decay[i] = exp_negative(delta * A[i]);
-            h[N + i] = decay[i] * h[i] + step * B[i];
+INLINE void forward_group(const problem *p, int64_t task, void *space, int narrowed, int64_t N) {
+    size_t bytes;
+    const stores s = lay_out(p, space, &bytes);
+    place_in at = chunk_of(p, task, 0);
+    read_rates(p, at, &s, N);
+    memset(s.h, 0, sizeof(vec) * (at.last - at.first) * N);
+    for (int64_t chunk = 0; chunk < p->chunks; chunk++) {
+        at = chunk_of(p, task, chunk);
+        read_chunk(p, at, &s, narrowed, N);
+        EACH_BLOCK(at) {
+            memcpy(start_of(p, at, b, N), s.h + o * N, sizeof(vec) * N);
+            forward_block(&s, o, at.n, load(p->D + c, (int)n), narrowed, N);
+        }
+        EACH_PLACE(at) {
+            const int64_t i = (at.at + t) * p->channels + c;
+            vec y = s.y[o * T + t];
+            if (p->z) {
+                const vec z = get(p->z, i, (int)n, narrowed);
+                y *= z * sigmoid(z * LOG2_E, narrowed);
+            }
+            put(p->out, i, y, (int)n, narrowed);
         }
     }
+    EACH_BLOCK(at)
+        for (int64_t i = 0; i < N; i++) store(p->h + (at.row * N + i) * p->channels + c, s.h[o * N + i], (int)n);
 }
 
-INLINE void backward_chunk(const problem *p, int64_t row, int64_t d, int n, int64_t from, int64_t to, int64_t N,
-                           const vec *A, vec *carry, vec *gA, vec *gD, const space *s) {
-    const vec skip = load(p->D + d, n);
-    for (int64_t t = to - 1; t >= from; t--) {
-        const int64_t at = (row * p->L + t) * p->channels + d;
-        const float *B = p->B + (row * p->L + t) * N, *C = p->C + (row * p->L + t) * N;
-        const vec gy = load(p->gy + at, n), x = load(p->x + at, n), delta = load(p->delta + at, n), step = x * delta;
-        const vec *decay = s->decay + (t - from) * N, *before = s->states + (t - from) * N, *after = before + N;
-        vec *gB = s->gB + (t - from) * N, *gC = s->gC + (t - from) * N;
+/* ---- backward ---- */
+
+/* The chunk's decays and states from the state before it, and y anew. */
+INLINE void restate(const stores *s, int64_t o, int64_t n, vec skip, int rough, int64_t N) {
+    const vec *A = s->A + o * N;
+    for (int64_t t = 0; t < n; t++) {
+        const float *B = s->B + t * N, *C = s->C + t * N;
+        const vec x = s->x[o * T + t], delta = s->delta[o * T + t], step = x * delta;
+        vec *decay = s->decay + t * N, *h = s->states + t * N, y = skip * x;
+        for (int64_t i = 0; i < N; i++) {
+            decay[i] = power_of_two(delta * A[i], rough);
+            h[N + i] = decay[i] * h[i] + step * B[i];
+            y += h[N + i] * C[i];
+        }
+        s->y[o * T + t] = y;
+    }
+}
+
+/* `carry`: the gradient of the state after the positions done so far. */
+INLINE void backward_block(const stores *s, int64_t o, int64_t n, vec skip, vec *gskip, int64_t N) {
+    vec *carry = s->h + o * N, *gA = s->gA + o * N;
+    const vec *A = s->A + o * N;
+    for (int64_t t = n - 1; t >= 0; t--) {
+        const float *B = s->B + t * N, *C = s->C + t * N;
+        const vec gy = s->gy[o * T + t], x = s->x[o * T + t], delta = s->delta[o * T + t], step = x * delta;
+        const vec *decay = s->decay + t * N, *before = s->states + t * N, *after = before + N;
+        vec *gB = s->gB + t * N, *gC = s->gC + t * N;
         vec through_B = splat(0), through_A = splat(0);
         for (int64_t i = 0; i < N; i++) {
             const vec gh = gy * C[i] + carry[i];
@@ -146,122 +172,112 @@ INLINE void backward_chunk(const problem *p, int64_t row, int64_t d, int n, int6
             through_A += exponent * A[i];
             gA[i] += exponent * delta;
         }
-        store(p->gx + at, through_B * delta + skip * gy, n);
-        store(p->gdelta + at, through_B * x + through_A, n);
-        *gD += gy * x;
+        s->gx[o * T + t] = through_B * delta + skip * gy;
+        s->gdelta[o * T + t] = through_B * x + through_A * LOG_2;
+        *gskip += gy * x;
     }
 }
 
-INLINE float sum(vec v) {
-    float total = 0;
-    for (int i = 0; i < W; i++) total += v[i];
-    return total;
+INLINE void read_gradients(const problem *p, place_in at, const stores *s, int narrowed) {
+    EACH_PLACE(at) {
+        const int64_t i = (at.at + t) * p->channels + c;
+        vec g = get(p->gout, i, (int)n, narrowed);
+        if (p->z) {
+            const vec z = get(p->z, i, (int)n, narrowed);
+            g *= z * sigmoid(z * LOG2_E, narrowed);
+        }
+        s->gy[o * T + t] = g;
+    }
 }
 
-INLINE void backward_group(const problem *p, int64_t row, int64_t group, int64_t N, const space *s) {
-    const int64_t each = (p->blocks + p->groups - 1) / p->groups, first = group * each;
-    const int64_t last = first + each < p->blocks ? first + each : p->blocks, Dn = p->channels;
-    for (int64_t b = first; b < last; b++) {
-        const int n = Dn - b * W < W ? (int)(Dn - b * W) : W;
-        for (int64_t i = 0; i < N; i++) {
-            s->A[(b - first) * N + i] = load(p->A + i * Dn + b * W, n);
-            s->carry[(b - first) * N + i] = load(p->gh + (row * N + i) * Dn + b * W, n);
-            s->gA[(b - first) * N + i] = splat(0);
-        }
-        s->gD[b - first] = splat(0);
-    }
-    for (int64_t chunk = p->chunks - 1; chunk >= 0 && first < last; chunk--) {
-        const int64_t from = chunk * p->T, to = from + p->T < p->L ? from + p->T : p->L;
-        memset(s->gB, 0, sizeof(vec) * (to - from) * N);
-        memset(s->gC, 0, sizeof(vec) * (to - from) * N);
-        for (int64_t b = first; b < last; b++) {
-            const int n = Dn - b * W < W ? (int)(Dn - b * W) : W;
-            const int64_t o = (b - first) * N;
-            restate(p, row, b * W, n, from, to, N, s->A + o, s);
-            backward_chunk(p, row, b * W, n, from, to, N, s->A + o, s->carry + o, s->gA + o, s->gD + b - first, s);
-        }
-        float *gB = p->gB + ((group * p->rows + row) * p->L + from) * N;
-        float *gC = p->gC + ((group * p->rows + row) * p->L + from) * N;
-        for (int64_t j = 0; j < (to - from) * N; j++) {
-            gB[j] = sum(s->gB[j]);
-            gC[j] = sum(s->gC[j]);
+INLINE void write_gradients(const problem *p, place_in at, const stores *s, float *gbias, int narrowed) {
+    EACH_PLACE(at) {
+        const int64_t i = (at.at + t) * p->channels + c;
+        const vec graw = s->gdelta[o * T + t] * sigmoid(raw_step(p, i, c, (int)n, narrowed) * LOG2_E, narrowed);
+        put(p->gx, i, s->gx[o * T + t], (int)n, narrowed);
+        put(p->gdt, i, graw, (int)n, narrowed);
+        store(gbias + c, load(gbias + c, (int)n) + graw, (int)n);
+        if (p->z) {
+            const vec z = get(p->z, i, (int)n, narrowed), gate = sigmoid(z * LOG2_E, narrowed);
+            const vec gz = get(p->gout, i, (int)n, narrowed) * s->y[o * T + t] * (gate + z * (gate - gate * gate));
+            put(p->gz, i, gz, (int)n, narrowed);
         }
     }
-    for (int64_t b = first; b < last; b++) {
-        const int n = Dn - b * W < W ? (int)(Dn - b * W) : W;
-        for (int64_t i = 0; i < N; i++) store(p->gA + (row * N + i) * Dn + b * W, s->gA[(b - first) * N + i], n);
-        store(p->gD + row * Dn + b * W, s->gD[b - first], n);
+}
+
+INLINE void backward_group(const problem *p, int64_t task, void *space, int narrowed, int64_t N) {
+    size_t bytes;
+    const stores s = lay_out(p, space, &bytes);
+    place_in at = chunk_of(p, task, 0);
+    float *gbias = p->gsums + at.row * 2 * p->channels, *gD = gbias + p->channels;
+    read_rates(p, at, &s, N);
+    memset(s.gA, 0, sizeof(vec) * (at.last - at.first) * N);
+    EACH_BLOCK(at)
+        for (int64_t i = 0; i < N; i++)
+            s.h[o * N + i] = p->gh ? load(p->gh + (at.row * N + i) * p->channels + c, (int)n) : splat(0);
+    for (int64_t chunk = p->chunks - 1; chunk >= 0; chunk--) {
+        at = chunk_of(p, task, chunk);
+        read_chunk(p, at, &s, narrowed, N);
+        read_gradients(p, at, &s, narrowed);
+        memset(s.gB, 0, sizeof(vec) * 2 * T * N); /* and gC behind it */
+        EACH_BLOCK(at) {
+            const vec skip = load(p->D + c, (int)n);
+            vec gskip = load(gD + c, (int)n);
+            memcpy(s.states, start_of(p, at, b, N), sizeof(vec) * N);
+            restate(&s, o, at.n, skip, narrowed, N);
+            backward_block(&s, o, at.n, skip, &gskip, N);
+            store(gD + c, gskip, (int)n);
+        }
+        write_gradients(p, at, &s, gbias, narrowed);
+        float *gB = p->gB + (at.group * p->rows * p->L + at.at) * N, *gC = p->gC + (gB - p->gB);
+        for (int64_t i = 0; i < at.n * N; i++) gB[i] = sum(s.gB[i]), gC[i] = sum(s.gC[i]);
     }
+    EACH_BLOCK(at)
+        for (int64_t i = 0; i < N; i++) store(p->gA + (at.row * N + i) * p->channels + c, s.gA[o * N + i], (int)n);
 }
 
-static int backward_task(const problem *p, int64_t task) {
-    const int64_t N = p->N, T = p->T, each = (p->blocks + p->groups - 1) / p->groups;
-    vec *work = aligned_alloc(64, sizeof(vec) * (N * (4 * T + 1) + each * (3 * N + 1)));
-    if (!work) return 1;
-    space s = {.decay = work};
-    s.states = s.decay + T * N;
-    s.gB = s.states + (T + 1) * N;
-    s.gC = s.gB + T * N;
-    s.A = s.gC + T * N;
-    s.carry = s.A + each * N;
-    s.gA = s.carry + each * N;
-    s.gD = s.gA + each * N;
-    if (N == 16) backward_group(p, task / p->groups, task % p->groups, 16, &s);
-    else backward_group(p, task / p->groups, task % p->groups, N, &s);
-    free(work);
-    return 0;
-}
+/* ---- what is called ---- */
 
-/* ---- threads: each takes a contiguous share of the tasks ---- */
-
-typedef struct {
-    const problem *p;
-    int (*task)(const problem *, int64_t);
-    int64_t from, to;
-    int status;
-} share;
-
-static void *work_through(void *argument) {
-    share *s = argument;
-    for (int64_t task = s->from; task < s->to && !s->status; task++) s->status = s->task(s->p, task);
-    return NULL;
-}
-
-static int run(const problem *p, int (*task)(const problem *, int64_t), int64_t tasks, int64_t threads) {
-    enum { MOST = 256 };
-    pthread_t ids[MOST];
-    share shares[MOST];
-    int started[MOST] = {0}, status = 0;
-    if (threads > tasks) threads = tasks;
-    if (threads > MOST) threads = MOST;
-    for (int64_t i = 0; i < threads; i++) {
-        shares[i] = (share){p, task, tasks * i / threads, tasks * (i + 1) / threads, 0};
-        if (i + 1 < threads) started[i] = !pthread_create(&ids[i], NULL, work_through, &shares[i]);
-        if (!started[i]) work_through(&shares[i]);
+#define TASK(name)                                                                  \
+    static void name##_task(const void *argument, int64_t task, void *space) {     \
+        const problem *p = argument;                                               \
+        if (p->narrowed && p->N == 16) name(p, task, space, 1, 16);                \
+        else if (p->narrowed) name(p, task, space, 1, p->N);                       \
+        else if (p->N == 16) name(p, task, space, 0, 16);                          \
+        else name(p, task, space, 0, p->N);                                        \
     }
-    for (int64_t i = 0; i < threads; i++) {
-        if (started[i]) pthread_join(ids[i], NULL);
-        status |= shares[i].status;
-    }
-    return status;
+TASK(forward_group)
+TASK(backward_group)
+
+static int each_group(problem p, void (*task)(const void *, int64_t, void *), int64_t threads) {
+    size_t bytes;
+    lay_out(&p, NULL, &bytes);
+    return run(&p, task, p.rows * p.groups, threads, bytes, 0);
 }
 
-int scan_forward(const float *x, const float *delta, const float *A, const float *B, const float *C, const float *D,
-                 float *y, float *h, float *starts, int64_t rows, int64_t L, int64_t channels, int64_t N, int64_t T,
-                 int64_t threads) {
-    problem p = {.x = x, .delta = delta, .A = A, .B = B, .C = C, .D = D, .y = y, .h = h, .starts = starts,
-                 .rows = rows, .L = L, .channels = channels, .N = N, .T = T,
-                 .blocks = (channels + W - 1) / W, .chunks = (L + T - 1) / T};
-    return run(&p, forward_task, rows * p.blocks, threads);
+#define SIZES .rows = rows, .L = L, .channels = channels, .N = N, .groups = groups, .narrowed = (int)narrowed, \
+              .blocks = (channels + W - 1) / W, .chunks = (L + T - 1) / T
+
+/* Numbers that `starts` takes. */
+int64_t starts_size(int64_t rows, int64_t L, int64_t channels, int64_t N) {
+    return rows * ((L + T - 1) / T) * round_up(channels, W) * N;
 }
 
-int scan_backward(const float *gy, const float *gh, const float *x, const float *delta, const float *A, const float *B,
-                  const float *C, const float *D, const float *starts, float *gx, float *gdelta, float *gA, float *gB,
-                  float *gC, float *gD, int64_t rows, int64_t L, int64_t channels, int64_t N, int64_t T,
-                  int64_t groups, int64_t threads) {
-    problem p = {.gy = gy, .gh = gh, .x = x, .delta = delta, .A = A, .B = B, .C = C, .D = D, .starts_in = starts,
-                 .gx = gx, .gdelta = gdelta, .gA = gA, .gB = gB, .gC = gC, .gD = gD,
-                 .rows = rows, .L = L, .channels = channels, .N = N, .T = T, .groups = groups,
-                 .blocks = (channels + W - 1) / W, .chunks = (L + T - 1) / T};
-    return run(&p, backward_task, rows * groups, threads);
+int scan_forward(const void *x, const void *dt, const float *bias, const float *A, const void *B, const void *C,
+                 const float *D, const void *z, void *out, float *h, float *starts, int64_t rows, int64_t L,
+                 int64_t channels, int64_t N, int64_t groups, int64_t narrowed, int64_t threads) {
+    const problem p = {.x = x, .dt = dt, .bias = bias, .A = A, .B = B, .C = C, .D = D, .z = z, .out = out, .h = h,
+                       .starts = starts, SIZES};
+    return each_group(p, forward_group_task, threads);
+}
+
+/* gsums: zeros on entry. gh NULL: 0. */
+int scan_backward(const void *x, const void *dt, const float *bias, const float *A, const void *B, const void *C,
+                  const float *D, const void *z, const float *starts, const void *gout, const float *gh, void *gx,
+                  void *gdt, float *gA, float *gB, float *gC, float *gsums, void *gz, int64_t rows, int64_t L,
+                  int64_t channels, int64_t N, int64_t groups, int64_t narrowed, int64_t threads) {
+    const problem p = {.x = x, .dt = dt, .bias = bias, .A = A, .B = B, .C = C, .D = D, .z = z, .gout = gout, .gh = gh,
+                       .gx = gx, .gdt = gdt, .gz = gz, .starts = (float *)starts, .gA = gA, .gB = gB, .gC = gC,
+                       .gsums = gsums, SIZES};
+    return each_group(p, backward_group_task, threads);
 }

@@ -10,12 +10,15 @@ Symbols  x input (B, L, D); dt raw step size (B, L, D) with its bias (D); A (D, 
 
 Every form returns (y, h_L). A position whose dt is `NO_STEP` leaves the state exactly as it was: that is how padding
 is kept out. `recurrence` is the definition, one position at a time; `chunked` computes the same with hand-written
-gradients, storing one state a chunk; `native` is scan.c; `mamba_ssm` is that package's CUDA kernel.
+gradients, storing one state a chunk; `native` is scan.c, for a CPU; `mamba_ssm` is that package's CUDA kernel.
 
 Papers: Gu & Dao 2023, Mamba: Linear-Time Sequence Modeling with Selective State Spaces (arXiv:2312.00752).
 """
 
+import ctypes
+import functools
 import importlib.util
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,20 +26,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from symbolic.errors import UsageError, UserError
+from symbolic.models import native, ssd
 from symbolic.models.layers import wide
 
 SCANS = {
     "mamba": ("auto", "native", "chunked", "recurrence", "mamba_ssm"),
-    "mamba2": ("auto", "chunked", "recurrence", "mamba_ssm"),
+    "mamba2": ("auto", "native", "chunked", "recurrence", "mamba_ssm"),
 }
+SOURCE = Path(__file__).with_name("scan.c")
 NO_STEP = -1e4  # softplus of it is 0 in every number type, and bfloat16 holds it
 CHUNK = 32  # positions between stored states; the chunk's states (B, 32, D, N) should fit a processor's cache
 
 
 def scan_path(name: str, family: str, device: torch.device | str, dtype: torch.dtype = torch.float32) -> str:
     """The form that runs for a requested name on a device; UserError when the one asked for cannot run there."""
-    from symbolic.models import native
-
     if name not in SCANS[family]:
         raise UsageError(f"scan={name!r} is not a form of {family}'s scan: choose one of {', '.join(SCANS[family])}.")
     cuda = torch.device(device).type == "cuda"
@@ -46,10 +49,10 @@ def scan_path(name: str, family: str, device: torch.device | str, dtype: torch.d
         raise UserError(
             "scan='mamba_ssm' needs a CUDA device and `pip install 'abc-symbolic[cuda]'`; or use scan='auto'."
         )
-    if name == "native" and (cuda or dtype == torch.float64):
+    if name == "native" and (cuda or not _suits_native(family, dtype)):
         raise UserError("scan='native' computes in float32 on a CPU only: use scan='auto' here.")
-    if name == "native" and native.problem():
-        raise UserError(f"scan='native' cannot run: {native.problem()} Or use scan='chunked', which needs no compiler.")
+    if name == "native" and (why := _no_native(family)):
+        raise UserError(f"scan='native' cannot run: {why} Or use scan='chunked', which needs no compiler.")
     return name
 
 
@@ -65,12 +68,10 @@ def selective_scan(
     if path == "mamba_ssm":
         return _mamba_ssm(x, dt, A, B, C, D, dt_bias)
     with torch.autocast(x.device.type, enabled=False):
-        x, A, B, C, D = wide(x), wide(A), wide(B), wide(C), wide(D)
-        delta = F.softplus(wide(dt) + wide(dt_bias))
+        x, A, B, C, D, dt, dt_bias = (wide(t) for t in (x, A, B, C, D, dt, dt_bias))
         if path == "native":
-            from symbolic.models.native import native_scan
-
-            return native_scan(x, delta, A, B, C, D)
+            return native_scan(x, dt, A, B, C, D, dt_bias)
+        delta = F.softplus(dt + dt_bias)
         y, h = (recurrence if path == "recurrence" else chunked)(x, delta, A, B, C)
         return y + D * x, h
 
@@ -165,10 +166,125 @@ def _mamba_ssm(
 
 def _best(family: str, cuda: bool, dtype: torch.dtype) -> str:
     """The fastest form that can run: nothing here raises, and the answer is what gets reported."""
-    from symbolic.models import native
-
     if cuda:
         return "mamba_ssm" if has_mamba_ssm() and dtype != torch.float64 else "chunked"
-    if family == "mamba" and dtype != torch.float64 and not native.problem():
-        return "native"
-    return "chunked"
+    return "native" if _suits_native(family, dtype) and not _no_native(family) else "chunked"
+
+
+def _suits_native(family: str, dtype: torch.dtype) -> bool:
+    """Whether weights of this type can be computed with: scan.c widens its inputs, ssd.c reads the weights."""
+    return dtype in ((torch.float32, torch.bfloat16) if family == "mamba" else (torch.float32,))
+
+
+def _no_native(family: str) -> str | None:
+    """Why the family's C source cannot be used on this machine, and what to do; None when it can."""
+    return problem() if family == "mamba" else ssd.problem()
+
+
+# --- scan.c ----------------------------------------------------------------------------------------------------------
+
+
+def native_scan(
+    x: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    dt_bias: Tensor,
+    z: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """(y, h_L) with the skip, and y silu(z) where z (B, L, D) is given.
+
+    x, dt, B, C, z are all float32 or all bfloat16, and y is like them; A, D, dt_bias and h are float32.
+    """
+    columns = [t.contiguous() for t in (x, dt, dt_bias, A.t(), B, C, D)]
+    y, h, _ = _scan(*columns, None if z is None else z.contiguous())
+    return y, h.transpose(1, 2)
+
+
+@functools.cache
+def problem() -> str | None:
+    """Why scan.c cannot be used on this machine, and what to do; None when it can."""
+    return native.problem_of(_library)
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    library = native.build(SOURCE)
+    library.starts_size.restype = ctypes.c_int64
+    return library
+
+
+@torch.library.custom_op("abc_symbolic::selective_scan", mutates_args=())
+def _scan(
+    x: Tensor, dt: Tensor, bias: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    made = _made(x, A)
+    _call("scan_forward", [x, dt, bias, A, B, C, D, z, *made], x, A)
+    return made
+
+
+@_scan.register_fake
+def _(
+    x: Tensor, dt: Tensor, bias: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    return _made(x, A)
+
+
+def _made(x: Tensor, A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Room for y, for h_L and, for the backward pass, the states before every chunk of scan.c."""
+    (rows, L, channels), N = x.shape, len(A)
+    n_starts = _library().starts_size(*map(ctypes.c_int64, [rows, L, channels, N]))
+    return torch.empty_like(x), A.new_empty(rows, N, channels), A.new_empty(n_starts)
+
+
+@torch.library.custom_op("abc_symbolic::selective_scan_backward", mutates_args=())
+def _scan_backward(saved: list[Tensor], z: Tensor | None, gy: Tensor, gh: Tensor | None) -> list[Tensor]:
+    """Gradients of x, dt, bias, A, B, C, D and, where there is a z, of it."""
+    x, dt, _, A, B, C, _, _ = saved
+    (rows, L, channels), N, groups = x.shape, len(A), _groups(len(x))
+    gx, gdt, gA = torch.empty_like(x), torch.empty_like(dt), A.new_empty(rows, N, channels)
+    gB, gC = (A.new_zeros(groups, rows, L, N) for _ in range(2))
+    sums = A.new_zeros(rows, 2, channels)
+    gz = [] if z is None else [torch.empty_like(z)]
+    tensors = [*saved[:7], z, saved[7], gy, gh, gx, gdt, gA, gB, gC, sums, *(gz or [None])]
+    _call("scan_backward", tensors, x, A)
+    gbias, gD = sums.sum(0)
+    return [gx, gdt, gbias.clone(), gA.sum(0), gB.sum(0).to(B.dtype), gC.sum(0).to(C.dtype), gD.clone(), *gz]
+
+
+@_scan_backward.register_fake
+def _(saved: list[Tensor], z: Tensor | None, gy: Tensor, gh: Tensor | None) -> list[Tensor]:
+    return [torch.empty_like(t) for t in [*saved[:7], *([] if z is None else [z])]]
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor | None, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*inputs, output[2])
+
+
+def _gradients(ctx: Any, gy: Tensor | None, gh: Tensor | None, _: Tensor | None) -> tuple[Tensor | None, ...]:
+    *saved, z, starts = ctx.saved_tensors
+    gy = torch.zeros_like(saved[0]) if gy is None else gy.contiguous()
+    gradients = _scan_backward([*saved, starts], z, gy, None if gh is None else gh.contiguous())
+    return (*gradients, None) if z is None else tuple(gradients)
+
+
+_scan.register_autograd(_gradients, setup_context=_keep)
+
+
+def _groups(rows: int) -> int:
+    """Groups of channels, so that every thread has work; B's and C's gradients are summed over them."""
+    return -(-torch.get_num_threads() // rows)
+
+
+def _call(name: str, tensors: list[Tensor | None], x: Tensor, A: Tensor) -> None:
+    given = [t for t in tensors if t is not None]
+    assert all(t.is_contiguous() and t.device.type == "cpu" for t in given), name
+    assert all(t.dtype in (x.dtype, torch.float32) for t in given) and A.dtype == torch.float32, name
+    pointers = [None if t is None else ctypes.c_void_p(t.data_ptr()) for t in tensors]
+    narrowed, threads = x.dtype == torch.bfloat16, torch.get_num_threads()
+    sizes = [*x.shape, len(A), _groups(len(x)), narrowed, threads]
+    if getattr(_library(), name)(*pointers, *map(ctypes.c_int64, sizes)):
+        raise MemoryError(f"{name} could not allocate its work space.")

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from symbolic.config import GPT2Config, Mamba2Config, MambaConfig, ModelConfig, load
+from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig, load
 from symbolic.errors import UsageError
 
 CONFIGS = Path("configs")
@@ -64,6 +64,8 @@ def parameters(config: ModelConfig) -> int:
     """Trainable numbers of a model with tied embeddings."""
     if isinstance(config, GPT2Config):
         return _gpt2(config)
+    if isinstance(config, LSTMConfig):
+        return config.vocab_size * config.d_model + config.n_layer * 8 * config.d_model * (config.d_model + 1)
     return _mamba(config) if isinstance(config, MambaConfig) else _mamba2(config)
 
 

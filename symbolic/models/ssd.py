@@ -10,15 +10,26 @@ Symbols  x input (B, L, H, P); delta step size (B, L, H); A (H), negative; B, C 
 
 Every form returns (y, h_L), without the skip D x. A position whose delta is 0 leaves the state exactly as it was.
 
+`native_mixer` is ssd.c, for training on a CPU: everything between the mixer's two projections in one pass over memory.
+
 Papers: Dao & Gu 2024, Transformers are SSMs: Generalized Models and Efficient Algorithms Through Structured State
 Space Duality (arXiv:2405.21060), section 6.
 """
 
+import ctypes
+import functools
 import math
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from symbolic.models import native
+from symbolic.models.attention import kind_of
+
+SOURCE = Path(__file__).with_name("ssd.c")
+MOST_TAPS = 8  # of the convolution, in ssd.c
 
 
 def recurrence(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,3 +122,140 @@ class _DecayedScores(torch.autograd.Function):
         exponent, wide = gradient * decayed, torch.float64
         through_total = exponent.sum(-1, dtype=wide) - exponent.sum(-2, dtype=wide)
         return (gradient * decay).sum(-3, keepdim=True), through_total
+
+
+# --- ssd.c -----------------------------------------------------------------------------------------------------------
+
+
+def native_mixer(
+    projected: Tensor,
+    filter: Tensor,
+    filter_bias: Tensor,
+    dt_bias: Tensor,
+    A: Tensor,
+    skip: Tensor,
+    gain: Tensor,
+    head_dim: int,
+    n_groups: int,
+    eps: float,
+) -> Tensor:
+    """The gated norm's output (B, L, D) from z, x, B, C, dt side by side (B, L, 2 D + 2 G N + H), of either type.
+
+    The parameters are float32: the convolution's filter (K, D + 2 G N) and bias, dt_bias, A and skip (H), gain (D).
+    """
+    weights = [t.contiguous() for t in (filter, filter_bias, dt_bias, A, skip, gain)]
+    assert all(t.dtype == torch.float32 for t in weights) and len(filter) <= MOST_TAPS
+    out: Tensor = _mixer(projected.contiguous(), *weights, head_dim, n_groups, eps)[0]
+    return out
+
+
+@functools.cache
+def problem() -> str | None:
+    """Why ssd.c cannot be used on this machine, and what to do; None when it can."""
+    return native.problem_of(_library)
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    library = native.build(SOURCE)
+    library.state_size.restype = ctypes.c_int64
+    return library
+
+
+@torch.library.custom_op("abc_symbolic::mamba2_mixer", mutates_args=())
+def _mixer(
+    projected: Tensor,
+    filter: Tensor,
+    filter_bias: Tensor,
+    dt_bias: Tensor,
+    A: Tensor,
+    skip: Tensor,
+    gain: Tensor,
+    head_dim: int,
+    n_groups: int,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    made = _made(projected, len(gain), head_dim, n_groups, filter.shape[1])
+    weights = [filter, filter_bias, dt_bias, A, skip, gain]
+    _call("ssd_forward", [projected, *weights, *made], projected, filter, head_dim, n_groups, eps)
+    return made
+
+
+@_mixer.register_fake
+def _(
+    projected: Tensor,
+    filter: Tensor,
+    filter_bias: Tensor,
+    dt_bias: Tensor,
+    A: Tensor,
+    skip: Tensor,
+    gain: Tensor,
+    head_dim: int,
+    n_groups: int,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return _made(projected, len(gain), head_dim, n_groups, filter.shape[1])
+
+
+def _made(
+    projected: Tensor, D: int, head_dim: int, n_groups: int, convolved: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Room for what the forward pass makes: its output; for the backward pass y, the norm's factors, chunks' states."""
+    rows, L, _ = projected.shape
+    out, y = (projected.new_empty(rows, L, D) for _ in range(2))
+    scale = torch.empty(rows, L, n_groups, device=projected.device)
+    sizes = [rows, L, D // head_dim, head_dim, (convolved - D) // (2 * n_groups)]
+    kind = torch.bfloat16 if kind_of(projected.dtype) == 2 else torch.float32
+    states = torch.empty(_library().state_size(*map(ctypes.c_int64, sizes)), dtype=kind, device=projected.device)
+    return out, y, scale, states
+
+
+@torch.library.custom_op("abc_symbolic::mamba2_mixer_backward", mutates_args=())
+def _mixer_backward(
+    saved: list[Tensor], gout: Tensor, head_dim: int, n_groups: int, eps: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    projected, filter, _, dt_bias, _, _, gain, *_ = saved
+    rows, (K, C), H = len(projected), filter.shape, len(dt_bias)
+    gprojected = torch.empty_like(projected)
+    sums = [torch.zeros(shape) for shape in [(rows, K, C), (rows, C), (rows, 3, H), (rows, len(gain))]]
+    _call("ssd_backward", [*saved, gout, gprojected, *sums], projected, filter, head_dim, n_groups, eps)
+    gfilter, gfilter_bias, gheads, ggain = (t.sum(0) for t in sums)
+    return gprojected, gfilter, gfilter_bias, gheads, ggain
+
+
+@_mixer_backward.register_fake
+def _(
+    saved: list[Tensor], gout: Tensor, head_dim: int, n_groups: int, eps: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    projected, filter, filter_bias, dt_bias, _, _, gain, *_ = saved
+    like = [projected, filter, filter_bias]
+    first, second, third = (torch.empty_like(t) for t in like)
+    return first, second, third, dt_bias.new_empty(3, len(dt_bias)), torch.empty_like(gain)
+
+
+def _keep_mixer(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.save_for_backward(*inputs[:7], *output[1:])
+    ctx.shape = inputs[7:]
+
+
+def _mixer_gradients(ctx: Any, gout: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
+    gradients = _mixer_backward(list(ctx.saved_tensors), gout.contiguous(), *ctx.shape)
+    gprojected, gfilter, gfilter_bias, gheads, ggain = gradients
+    return gprojected, gfilter, gfilter_bias, *gheads.unbind(), ggain, None, None, None
+
+
+_mixer.register_autograd(_mixer_gradients, setup_context=_keep_mixer)
+
+
+def _call(
+    name: str, tensors: list[Tensor], projected: Tensor, filter: Tensor, head_dim: int, n_groups: int, eps: float
+) -> None:
+    assert all(t.is_contiguous() and t.device.type == "cpu" for t in tensors), name
+    assert all(t.dtype in (projected.dtype, torch.float32) for t in tensors), name
+    (rows, L, width), (K, C) = projected.shape, filter.shape
+    H = (width - C) // (head_dim + 1)
+    N = (C - H * head_dim) // (2 * n_groups)
+    pointers = [ctypes.c_void_p(t.data_ptr()) for t in tensors]
+    sizes = [rows, L, H, head_dim, n_groups, N, K, kind_of(projected.dtype), torch.get_num_threads()]
+    if getattr(_library(), name)(*pointers, ctypes.c_double(eps), *map(ctypes.c_int64, sizes)):
+        raise MemoryError(f"{name} could not allocate its work space.")

@@ -13,6 +13,8 @@ The ABC music standard 2.1, abcnotation.com/wiki/abc:standard:v2.1 (fields §3, 
 Sturm et al., Music transcription modelling and composition using deep learning, 2016 (folk-rnn's word tokens).
 """
 
+from collections.abc import Iterable
+
 from tokenizers import models
 
 from symbolic.data.music import ACCIDENTAL_VALUE, FIFTHS, MODES, Key
@@ -55,10 +57,10 @@ _CLEFS = ("treble", "bass")
 _CHORD_QUALITIES = ("", "m", "7", "m7")
 
 
-def build(vocab_size: int = VOCAB_SIZE) -> Tokenizer:
-    """The grammar vocabulary, padded to `vocab_size`."""
+def build(vocab_size: int = VOCAB_SIZE, lines: Iterable[str] = ()) -> Tokenizer:
+    """The grammar vocabulary and after it further field lines, such as control codes; padded to `vocab_size`."""
     vocabulary = byte_vocabulary()
-    for words in pieces().values():
+    for words in [*pieces().values(), list(lines)]:
         for word in words:
             vocabulary.setdefault(spelled(word), len(vocabulary))  # a word of one byte keeps the byte's id
     # ignore_merges: a word found in the vocabulary is one id, any other falls back to its bytes

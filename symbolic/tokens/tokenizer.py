@@ -20,6 +20,7 @@ import tokenizers
 from tokenizers import decoders, pre_tokenizers
 
 from symbolic import files
+from symbolic.config import MIDI_KINDS
 from symbolic.errors import UserError
 
 PAD, BOS, EOS = 0, 1, 2
@@ -34,6 +35,7 @@ class Tokenizer:
     """A vocabulary of one `kind` around the library's engine; immutable after it is made."""
 
     pad, bos, eos = PAD, BOS, EOS
+    notation = "abc"  # of the text; "midi" for pieces (symbolic.tokens.midi)
 
     def __init__(self, engine: tokenizers.Tokenizer, kind: str, vocab_size: int = VOCAB_SIZE) -> None:
         self.engine = engine
@@ -115,6 +117,10 @@ def load(folder: Path | str) -> Tokenizer:
     kind, vocab_size = (config.get(key) if isinstance(config, dict) else None for key in ("kind", "padded_vocab_size"))
     if not isinstance(kind, str) or not isinstance(vocab_size, int):
         raise UserError(f"{folder}/{CONFIG_FILE} lacks `kind` or `padded_vocab_size`: not a tokenizer of this project.")
+    if kind in MIDI_KINDS:
+        from symbolic.tokens import midi
+
+        return midi.load(folder, kind, vocab_size)
     return Tokenizer(_engine(path), kind, vocab_size)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks import decoding, preparing, readme, scaling, training, weights
+from benchmarks.peers import Absent
 from experiments import results
 from symbolic.data import notation
 from symbolic.errors import UserError
@@ -47,6 +48,40 @@ def cost(module: Any, args: argparse.Namespace) -> float:
     if module is decoding:
         return float(module.cost_seconds(args, module.PATHS))
     return float(module.cost_seconds(args, args.sizes) if module is preparing else module.cost_seconds(args))
+
+
+def test_rounds_of_decoding_fit_their_minutes() -> None:
+    paths = [path for path in decoding.PATHS if not path.slow]
+    args = decoding.parser().parse_args([])
+    assert decoding.share_seconds(args) == pytest.approx(10 * 60 / 12)
+    assert decoding.cost_seconds(args, paths) < 15 * 60
+    assert decoding.cost_seconds(decoding.parser().parse_args(["--minutes", "60", "--repeats", "9"]), paths) > 20 * 60
+
+
+class Answering:
+    """A worker that takes a tenth of a second a token, or ends when it is asked."""
+
+    def __init__(self, ends: bool = False) -> None:
+        self.about: dict[str, Any] = {}
+        self.ends = ends
+
+    def ask(self, method: str, prompts: list[list[int]], n: int) -> dict[str, Any]:
+        if self.ends:
+            raise Absent("ended with status -11: no message")
+        return {"value": [[0] * n for _ in prompts], "seconds": n / 10, "core_seconds": n / 20, "peak_mib": 1.0}
+
+
+@pytest.mark.parametrize(("cut", "tokens"), [(True, decoding.LEAST_TOKENS), (False, 512)])
+def test_slow_paths_of_recurrent_models_make_fewer_tokens(cut: bool, tokens: int) -> None:
+    workers: list[Any] = [Answering(), Answering(ends=True)]
+    seats = [decoding.Seat(path, {"passive": worker}) for path, worker in zip(decoding.PATHS, workers)]
+    recorder, args = results.Recorder("decoding"), decoding.parser().parse_args(["--repeats", "2"])
+    working = decoding._try(recorder, seats, [[1], [1]], {"batch": 2}, 512, cut)
+    assert working == seats[:1]  # the other has a row that says why
+    decoding._rounds(recorder, working, [[1], [1]], {"batch": 2}, args)
+    absent, row = recorder.rows
+    assert absent["not_run"].startswith("ended with status -11") and absent["path"] == seats[1].path.name
+    assert (row["tokens"], row["repeats"], row["core"]) == (tokens, [20.0, 20.0], [40.0, 40.0])
 
 
 def test_float32_is_compared_with_float32_and_the_fast_modes_together() -> None:
@@ -109,6 +144,10 @@ def test_readme_table_is_rewritten_between_the_markers(tmp_path: Path) -> None:
     assert readme.replaced(once, table) == once
     line = next(line for line in once.splitlines() if line.startswith("| gpt2-6m, batch 1 | 1 | float32"))
     assert "1.55 (1.50–1.60)" in line and "4.50 (4.00–5.00)" in line  # over CTranslate2, over transformers
+    line = next(line for line in once.splitlines() if line.startswith("| gpt2-6m, batch 1 | 1 | bfloat16 |"))
+    assert "native step, bfloat16" in line and "not run" in line  # no peer with bfloat16 was measured
+    line = next(line for line in once.splitlines() if line.startswith("| gpt2-6m, batch 1 | 1 | bfloat16, int8 |"))
+    assert "2.10 (2.00–2.20)" in line  # int8 over CTranslate2's
     assert "`python -m benchmarks.training` | not run" in once
 
 

@@ -1,5 +1,7 @@
 """--constrain: even an untrained model writes tunes that parse and whose bars are all full, with every tokenizer."""
 
+import random
+
 import pytest
 import torch
 
@@ -7,11 +9,14 @@ from symbolic import models, tokens
 from symbolic.config import GPT2Config
 from symbolic.data.notation import canonical, parse
 from symbolic.decode import engine
+from symbolic.decode.automaton import Place
 from symbolic.decode.constraint import Constraint, prompted
 from symbolic.decode.prompt import read_prompt
 from symbolic.decode.sampling import Sampling
 from symbolic.errors import UserError
 from symbolic.evaluate import validity
+
+KINDS = ("characters", "grammar", "bytepair")
 
 
 def write(kind: str, texts: list[str], n: int, most_tokens: int, seed: int, beginning: str = "") -> list[str]:
@@ -30,7 +35,7 @@ def write(kind: str, texts: list[str], n: int, most_tokens: int, seed: int, begi
     return [tokenizer.decode(tune.prompt + tune.tokens) for tune in written]
 
 
-@pytest.mark.parametrize("kind", tokens.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_noise_becomes_right_tunes(kind: str, real_tunes: list[str]) -> None:
     for text in write(kind, real_tunes[:300], 6, 300, seed=5):
         check = validity.check(text)
@@ -48,3 +53,28 @@ def test_a_prompt_is_kept_and_completed(real_tunes: list[str]) -> None:
 def test_a_prompt_that_no_right_tune_begins_with_is_refused() -> None:
     with pytest.raises(UserError):
         prompted(read_prompt("M:2/4 K:G A8A8|B"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_mask_is_what_the_automaton_reads(kind: str, real_tunes: list[str]) -> None:
+    """Cores and tables against reading every token from the state, along human and random tunes."""
+    tokenizer = tokens.build(kind, 768, real_tunes[:300])
+    mask = Constraint(tokenizer, vocab_size=768)
+    texts = [tokenizer.token_bytes(id).decode("latin-1") for id in range(tokenizer.n_tokens)]
+    choices = random.Random(7)
+    for start in range(2):
+        mask.start(start, [])
+        for _ in range(40):
+            row, allowed = mask.rows[start], mask.allowed(start)
+            n_read = [mask.automaton.read(text, row.state)[1] for text in texts]
+            readable = {id for id, text in enumerate(texts) if text and n_read[id] == len(text)}
+            ended = {tokenizer.eos} if row.state.place == Place.END else set()
+            assert {*allowed.nonzero()[:, 0].tolist()} == readable | ended, row.state
+            if ended:
+                break
+            mask.advance(start, choices.choice(sorted(readable)))
+
+
+def test_several_voices_are_refused_with_a_reason() -> None:
+    with pytest.raises(UserError, match="second voice"):
+        prompted(read_prompt("M:4/4\nL:1/8\nK:C\n[V:1]"))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from symbolic import models
 from symbolic.config import GPT2Config, Mamba2Config, MambaConfig, ModelConfig
-from symbolic.decode import engine
+from symbolic.decode import engine, graphs, native
 from symbolic.decode.engine import Generated
 from symbolic.decode.sampling import Sampling
 from symbolic.errors import UsageError, UserError
@@ -263,3 +263,100 @@ def test_nothing_to_do() -> None:
 def test_settings_out_of_range_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="it must be"):
         generate(Counting(), [[1]], **settings)
+
+
+# --- which step runs -------------------------------------------------------------------------------------------------
+
+compiler = pytest.mark.skipif(native.problem() is not None, reason=str(native.problem()))
+
+
+@compiler
+@pytest.mark.parametrize("family", SHAPES)
+@pytest.mark.parametrize("settings", [{}, {"eos": None, "max_new_tokens": 50}, {"sampling": Sampling(0.7, 20, 0.9)}])
+def test_the_native_step_draws_the_same_tunes(family: str, settings: dict[str, Any]) -> None:
+    model = make_model(family)
+    fast = engine.prepare(model)
+    assert engine.path(fast).startswith("native float32, ") and engine.path(model) == "torch float32"
+    want = generate(model, RAGGED, batch_size=8, **settings)
+    for batch_size in (1, 8, 64):
+        got = generate(fast, RAGGED, batch_size=batch_size, **settings)
+        assert [(t.tokens, t.finished) for t in got] == [(t.tokens, t.finished) for t in want]
+        for ours, theirs in zip(got, want, strict=True):
+            assert ours.log_probability == pytest.approx(theirs.log_probability, abs=1e-3)
+
+
+@compiler
+@pytest.mark.parametrize("weights", ["bfloat16", "int8"])
+@pytest.mark.parametrize("family", SHAPES)
+def test_fast_weights_give_the_same_tunes_in_any_batch(family: str, weights: str) -> None:
+    fast = engine.prepare(make_model(family), "native", weights)
+    assert weights in engine.path(fast)
+    alone = generate(fast, RAGGED, batch_size=1)
+    for settings in ({"batch_size": 7}, {"batch_size": 256}, {"batch_size": 32, "synchronise_every": 5}):
+        assert generate(fast, RAGGED, **settings) == alone
+
+
+@compiler
+def test_mask_and_callbacks_with_the_native_step() -> None:
+    model = make_model("gpt2")
+    fast, rules = engine.prepare(model), {"batch_size": 4, "sampling": Sampling(temperature=2.0)}
+    for settings in ({"mask": EvenOnly}, {"on_token": lambda: lambda _, token: token % 7 == 0}):
+        ((name, make),) = settings.items()
+        want = generate(model, RAGGED[:9], **{name: make()}, **rules)
+        assert [t.tokens for t in generate(fast, RAGGED[:9], **{name: make()}, **rules)] == [t.tokens for t in want]
+    assert any(tune.finished == "stopped" for tune in want)
+
+
+@compiler
+def test_progress_counts_the_tokens_of_native_blocks() -> None:
+    counts: list[int] = []
+    tunes = generate(engine.prepare(make_model("mamba")), RAGGED, batch_size=4, on_block=counts.append)
+    assert sum(counts) == sum(len(drawn(tune)) for tune in tunes)
+    assert max(counts) > 4  # more than a step in a call
+
+
+def test_steps_that_cannot_run_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_model("mamba2")
+    assert engine.prepare(model, "torch") is model
+    with pytest.raises(UserError, match=r"CUDA.*step='auto'"):
+        engine.prepare(model, "graph")
+    with pytest.raises(UserError, match=r"int8 weights need the native step.*step='torch' was asked for"):
+        engine.prepare(model, "torch", "int8")
+    monkeypatch.setattr(native, "problem", lambda: "no C compiler is on PATH.")
+    assert engine.prepare(model) is model
+    with pytest.raises(UserError, match=r"int8 weights need the native step.*no C compiler"):
+        engine.prepare(model, "auto", "int8")
+
+
+@pytest.mark.parametrize("family", SHAPES)
+def test_recorded_steps_keep_addresses_and_bounds(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a CUDA graph needs of a step, without the graph: fixed tensors, a bound for every 16 positions."""
+    monkeypatch.setattr(graphs, "STRIDE", 16)
+    model = make_model(family)
+    for settings in ({}, {"mask": EvenOnly}, {"sampling": Sampling(0.7, 20, 0.9)}):
+        made = {name: value() if name == "mask" else value for name, value in settings.items()}
+        again = {name: value() if name == "mask" else value for name, value in settings.items()}
+        want = generate(model, RAGGED, batch_size=8, **made)
+        got = generate(graphs.Graphed(model), RAGGED, batch_size=8, synchronise_every=1, **again)
+        assert [tune.tokens for tune in got] == [tune.tokens for tune in want]
+
+
+def test_a_replay_does_not_move_its_state() -> None:
+    model = make_model("gpt2")
+    state = model.new_state(2, 60, torch.float32, "cpu")
+    addresses = [tensor.data_ptr() for tensor in (state.keys, state.values, state.lengths)]
+    step = graphs.Replay(lambda tokens: model.step(tokens, state), state)
+    for place in range(20):
+        step(torch.tensor([3, 4]))
+        assert state.filled == place + 1 and state.lengths.tolist() == [place + 1] * 2
+    assert [tensor.data_ptr() for tensor in (state.keys, state.values, state.lengths)] == addresses
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("family", SHAPES)
+def test_cuda_graphs_draw_the_same_tunes(family: str) -> None:
+    model = make_model(family).cuda()
+    fast = engine.prepare(model, "graph")
+    want = generate(model, RAGGED, batch_size=8)
+    assert [t.tokens for t in generate(fast, RAGGED, batch_size=8)] == [t.tokens for t in want]

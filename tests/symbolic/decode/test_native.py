@@ -45,7 +45,8 @@ RULES = [
     Sampling(min_p=0.02),
     Sampling(temperature=1.5, top_k=40, top_p=0.95, min_p=0.05),
 ]
-BUILDS = {"portable": "-march=x86-64", "avx2": "-march=haswell"}
+NO_TILES = ("-march=sapphirerapids", "-mno-amx-tile", "-mno-amx-bf16", "-mno-amx-int8")
+BUILDS = {"portable": ("-march=x86-64",), "avx2": ("-march=haswell",), "avx512 bf16 vnni": NO_TILES}
 
 
 @pytest.fixture(scope="module")
@@ -144,18 +145,35 @@ def test_rows_are_replaced_and_reset(trained: dict[str, Any], text: Tensor, fami
 @pytest.mark.parametrize("build", BUILDS)
 def test_other_instruction_sets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, build: str) -> None:
     """The forms that other processors get, compiled for them."""
-    if "avx512" not in native.instructions():
-        pytest.skip("this machine runs one of those forms already")
+    needed = "amx" if build.startswith("avx512") else "avx512"
+    if needed not in native.instructions():
+        pytest.skip(f"this machine has no {needed}: it runs one of those forms already, or cannot")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(native, "FLAGS", [f for f in native.FLAGS if "-march" not in f] + [BUILDS[build]])
+    monkeypatch.setattr(native, "FLAGS", (*(f for f in native.FLAGS if "-march" not in f), *BUILDS[build]))
     library = native._library.__wrapped__()
     monkeypatch.setattr(native, "_library", lambda: library)
     assert native.instructions() == build
     for config in ODD.values():
-        model, tokens = _random(config), torch.randint(0, config.vocab_size, (3, 70))
+        tokens = torch.randint(0, config.vocab_size, (3, 70))
         for weights, tolerance in (("float32", 1e-5), ("bfloat16", 0.03), ("int8", 0.12)):
-            got = _stepped(NativeModel(model, weights=weights, threads=2), tokens)
-            _assert_close(got, _forward(model, tokens), tolerance)
+            got = _stepped(NativeModel(_random(config), weights=weights, threads=2), tokens)
+            _assert_close(got, _forward(_random(config), tokens), tolerance)
+        rounded = _rounded(_random(config))
+        _assert_close(_stepped(NativeModel(rounded, threads=2), tokens), _forward(rounded, tokens))
+
+
+@pytest.mark.parametrize("shape", ODD)
+def test_float32_weights_that_fit_16_bits_are_held_so(shape: str) -> None:
+    """Half the memory, still float32: scores as close, and a row alone, among 40, as a prompt, bit for bit the same."""
+    model = _rounded(_random(ODD[shape]))
+    tokens = torch.randint(0, model.config.vocab_size, (40, 20))
+    fast, full = NativeModel(model, threads=2), NativeModel(_random(ODD[shape]))
+    assert (" held in 16 bits" in fast.path, " held in 16 bits" in full.path) == (True, False)
+    many = _stepped(fast, tokens)
+    _assert_close(many, _forward(model, tokens))
+    assert torch.equal(_stepped(fast, tokens[7:8]), many[7:8])
+    assert torch.equal(_stepped(fast, tokens[3:23]), many[3:23])
+    assert torch.equal(fast.prefill(tokens, torch.full((40,), 20), fast.new_state(40, 20)), many[:, -1])
 
 
 # --- the functions, in units in the last place or relative -----------------------------------------------------------
@@ -246,6 +264,18 @@ def test_run_ends_rows_by_token_and_by_limit(trained: dict[str, Any]) -> None:
     assert until_first.counts.tolist() == [min(shortest, int(limit)) for limit in limits]
 
 
+def test_each_row_may_have_its_own_bias(trained: dict[str, Any]) -> None:
+    fast, first = NativeModel(trained["mamba"]), torch.full((3,), ord("K"))
+    numbers = torch.rand(3, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    bias = torch.full((3, VOCABULARY), -torch.inf)
+    bias[0, ord("A") : ord("H")] = bias[1, ord("1") : ord("9")] = bias[2] = 0
+    drawn = fast.run(fast.new_state(3, 20), first, 20, Sampling(temperature=1.5), numbers, None, bias=bias)
+    assert set(drawn.ids[0].tolist()) <= set(range(ord("A"), ord("H")))
+    assert set(drawn.ids[1].tolist()) <= set(range(ord("1"), ord("9")))
+    free = fast.run(fast.new_state(3, 20), first, 20, Sampling(temperature=1.5), numbers, None)
+    assert torch.equal(drawn.ids[2], free.ids[2]) and not torch.equal(drawn.ids[0], free.ids[0])
+
+
 def test_run_continues_where_it_stopped(trained: dict[str, Any]) -> None:
     """Several calls are one, for all families; the pending token is the last drawn."""
     for model in trained.values():
@@ -318,7 +348,7 @@ def test_refusals(trained: dict[str, Any]) -> None:
 def test_step_path(trained: dict[str, Any]) -> None:
     model = trained["gpt2"]
     assert (step_path("auto", model), step_path("torch", model)) == ("native", "torch")
-    with pytest.raises(UsageError, match="auto, native, torch"):
+    with pytest.raises(UsageError, match="auto, native, graph, torch"):
         step_path("fast", model)
     with pytest.raises(UserError, match="float64"):
         step_path("native", models.build(TINY["gpt2"]).double())
@@ -368,6 +398,13 @@ def _random(config: ModelConfig) -> Any:
     model = models.build(config).eval()
     for parameter in model.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
+    return model
+
+
+def _rounded(model: Any) -> Any:
+    """The model with every weight rounded to bfloat16, in float32."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.bfloat16().float()
     return model
 
 

@@ -2,7 +2,7 @@
 
 import random
 
-from symbolic.evaluate import controls
+from symbolic.evaluate import controls, validity
 
 TUNE = "M:6/8\nL:1/8\nK:Em\nB|EGE GEG|ABA B2:|\n"
 MUSIC = "B|EGE GEG|ABA B2:|"
@@ -26,3 +26,39 @@ def test_random_characters_come_from_the_alphabet() -> None:
     assert letters == sorted(set(MUSIC))
     found = controls.random_characters(TUNE, random.Random(0), ["x"])
     assert found == "M:6/8\nL:1/8\nK:Em\n" + "x" * len(MUSIC) + "\n"
+
+
+def test_random_pitches_keep_rhythm_and_bars(real_tunes: list[str]) -> None:
+    rng = random.Random(0)
+    for text in rng.sample(real_tunes, 60):
+        found = controls.random_pitches(text, rng)
+        before, after = validity.check(text), validity.check(found)
+        if after.parses:  # a tie may now bind different notes, which changes no length
+            assert (before.n_bars, before.n_full) == (after.n_bars, after.n_full)
+    pitched = controls.random_pitches('M:4/4\nL:1/8\nK:C\n"Am"C2[K:D]!fine!D2|\n', rng)
+    assert '"Am"' in pitched and "[K:D]" in pitched and "!fine!" in pitched and pitched.endswith("2|\n")
+
+
+def test_a_chain_of_high_order_recites_and_one_of_low_order_knows_its_words(real_tunes: list[str]) -> None:
+    texts = random.Random(1).sample(real_tunes, 200)
+    assert all(controls.MarkovChain(texts[:1], 8).draw(random.Random(n)).startswith("M:") for n in range(5))
+    chain = controls.MarkovChain(texts, 3)
+    drawn = [chain.draw(random.Random(n)) for n in range(40)]
+    assert chain.draw(random.Random(3)) == drawn[3] and len(set(drawn)) == 40
+    known = {
+        tuple(words[i : i + 4]) for text in texts for words in [controls._WORD.findall(text)] for i in range(len(words))
+    }
+    for text in drawn:
+        words = controls._WORD.findall(text)
+        assert {tuple(words[i : i + 4]) for i in range(len(words) - 3)} <= known
+    assert (
+        sum(validity.check(text).parses for text in drawn)
+        > 30
+        > 5
+        > sum(validity.check(text).is_right for text in drawn)
+    )
+
+
+def test_repeated_tunes() -> None:
+    found = controls.repeated([f"tune {n}" for n in range(30)], 25, random.Random(0))
+    assert len(found) == 25 and len(set(found)) == 10

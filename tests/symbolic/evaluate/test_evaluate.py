@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from symbolic import models, tokens
+from symbolic.config import GPT2Config
 from symbolic.data.notation import pretty, transpose
 from symbolic.errors import UsageError, UserError
-from symbolic.evaluate import cards, evaluate, measures, sets
+from symbolic.evaluate import cards, evaluate, measures, opinions, sets
 from symbolic.evaluate.measures import Reference, evaluate_tunes
+from symbolic.evaluate.second_opinion import Opinion
 from symbolic.files import write_jsonl
 
 BROKEN = "% unparseable\nX:9\nT:bad\nM:4/4\nL:1/8\nK:G\nAB[[c??|@@\n"
@@ -66,6 +70,62 @@ def test_garbage_scores_nothing(reference: Reference) -> None:
         evaluate_tunes([], reference)
 
 
+def test_a_set_in_which_nothing_parses_is_as_far_from_music_as_can_be(reference: Reference) -> None:
+    found = evaluate_tunes([BROKEN], reference)["measures"]
+    assert found["divergence_interval"] == 1.0 and found["overlap_interval"] == found["precision"] == 0.0
+    assert "key_fit" not in found
+
+
+def test_measures_of_parts_have_intervals(reference: Reference) -> None:
+    texts = [tune.text for tune in reference.human.test]
+    measured = measures.measure(texts, reference)
+    whole, spread = measures.summary(measured, reference), measures.interval_of(measured, reference, draws=8)
+    low, high = spread["key_fit"]
+    assert low < whole["key_fit"] < high and "not_checked" not in spread
+    assert measures.interval_of(measured, reference, draws=8) == spread
+
+
+def test_every_row_has_a_key_and_a_kind() -> None:
+    keys = [one.key for one in measures.MEASURES]
+    assert len(set(keys)) == len(keys) and len({one.label for one in measures.MEASURES}) == len(keys)
+    assert {control for one in measures.MEASURES for control in one.catches} == set(measures.CONTROLS)
+
+
+def test_likelihood_adherence_and_opinions_are_options(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an untrained model: every column gets its likelihood, what was asked is read from the file."""
+    torch.manual_seed(0)
+    models.save(models.build(GPT2Config(n_layer=1, n_embd=16, n_head=2, n_positions=64)), tmp_path / "model")
+    tokens.build("grammar").save(tmp_path / "model")
+    monkeypatch.setattr(opinions, "music21_opinions", lambda texts: [Opinion() for _ in texts])
+    monkeypatch.setattr(evaluate, "MOST_SCORED", 3)
+    tune = next(tune.text for tune in sets.read_human(data).test if tune.text.startswith("M:6/8"))
+    tunes = abc_file(tmp_path / "made.abc", [tune], "")
+    tunes.write_text("% prompt M:6/8 S:9\n" + tunes.read_text(encoding="utf-8"), encoding="utf-8")
+    words = ["--model", str(tmp_path / "model"), "--device", "cpu", "--opinions", "1", "-o", str(tmp_path / "out")]
+    assert run(str(tunes), "--against", str(data), *words) == 0
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))
+    assert scores["adherence"]["fields"]["metre"]["share"] == 1 and scores["adherence"]["fields"]["S"]["share"] == 0
+    assert scores["opinions"]["programs"]["music21"]["share_read"] == 1.0
+    held_out = scores["likelihood"]["human, held out"]
+    assert held_out["n_tunes"] == 30 and scores["likelihood"]["shuffled"]["n_tunes"] == 3
+    assert scores["measures"]["made"]["bits_per_byte"] == held_out["bits_per_byte"]["value"]
+    assert (
+        5 < scores["measures"]["made"]["model_bits_per_byte"] < 12
+    )  # an untrained model; canonical text, not laid out
+    shown = capsys.readouterr().out
+    for title in ("Likelihood by part", "Asked and found", "Second opinions"):
+        assert title in shown and title in (tmp_path / "out" / "scores.md").read_text(encoding="utf-8")
+
+
+def test_half_a_surrogate_pair_does_no_harm(tmp_path: Path, data: Path) -> None:
+    rows = [{"text": "X:1\nT:\ud800\nM:4/4\nL:1/8\nK:G\nGABc dedB|\ud800", "title": "\udfff"}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    run(str(tmp_path / "rows.jsonl"), "--against", str(data), "-o", str(tmp_path / "out"), "--html")
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
 def test_repeats_are_counted(reference: Reference) -> None:
     text, other = (tune.text for tune in reference.human.test[:2])
     result = evaluate_tunes([text, other, transpose(text, 2), BROKEN, BROKEN], reference)
@@ -76,7 +136,8 @@ def test_repeats_are_counted(reference: Reference) -> None:
 def test_controls_are_told_from_human_tunes(reference: Reference) -> None:
     columns = measures.comparison(reference)
     human = columns["human, held out"]
-    for name in ("5 % dropped", "shuffled"):
+    assert set(columns) == {"human, held out", *measures.CONTROLS}
+    for name in ("5 % dropped", "shuffled", "Markov chain"):
         assert columns[name]["share_of_full_bars"] < human["share_of_full_bars"] - 0.4, name
         assert columns[name]["share_of_right_tunes"] < human["share_of_right_tunes"] - 0.5, name
     assert columns["training tunes"]["share_with_copied_phrase"] == 1.0 > human["share_with_copied_phrase"]

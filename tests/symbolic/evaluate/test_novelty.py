@@ -8,7 +8,9 @@ from symbolic.evaluate.novelty import (
     SHORTEST,
     copies,
     duplicates,
+    nearness,
     share_mostly_copied,
+    share_of_near_copies,
     share_with_copied_phrase,
 )
 
@@ -101,3 +103,22 @@ def test_many_tunes_at_once_are_as_one_by_one() -> None:
     together = copies(make[:500], make[500:])
     assert together[0].longest_notes == 40
     assert together[:5] == [copies([tune], make[500:])[0] for tune in make[:5]]
+
+
+def test_nearness_equals_the_definition() -> None:
+    rng = random.Random(4)
+    training = [[walk(rng, rng.randint(8, 60))] for _ in range(30)]
+    tunes = [[walk(rng, 40)] for _ in range(10)] + [[[p + 4 for p in training[i][0]]] for i in range(5)]
+    tunes += [[training[9][0][:20] + walk(rng, 5)], [[60, 62]], []]
+
+    def of(tune: list[list[int]]) -> set[tuple[int, ...]]:
+        steps = [np.diff(voice).tolist() for voice in tune]
+        return {tuple(own[i : i + 6]) for own in steps for i in range(len(own) - 5)}
+
+    def jaccard(a: set[tuple[int, ...]], b: set[tuple[int, ...]]) -> float:
+        return len(a & b) / len(a | b) if a | b else 0.0
+
+    found = nearness(tunes, training)
+    expected = [max(jaccard(of(tune), of(other)) for other in training) for tune in tunes]
+    assert np.allclose(found, expected)
+    assert share_of_near_copies(found) == 5 / len(tunes) and share_of_near_copies(found[:0]) == 0.0

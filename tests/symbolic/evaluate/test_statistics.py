@@ -7,7 +7,7 @@ import numpy as np
 
 from symbolic.data.notation import NotationError, Score, parse
 from symbolic.evaluate import controls
-from symbolic.evaluate.statistics import DURATIONS, FEATURES, divergence, divergences, floor, histograms
+from symbolic.evaluate.statistics import DURATIONS, FEATURES, divergence, divergences, floor, histograms, overlap
 
 TUNE = "X:1\nM:4/4\nL:1/8\nK:G\nG2A2 B2c2|g8-|g4 z4|G,4 [GBd]4|]\n"
 
@@ -50,6 +50,23 @@ def test_divergence_is_that_of_lin() -> None:
     assert divergence(p, 7 * p) == 0.0
     assert divergence(np.array([1, 0]), np.array([0, 5])) == 1.0
     assert divergence(np.array([0, 0]), np.array([0, 5])) == 1.0
+
+
+def test_contours_by_hand() -> None:
+    """C D E D D: up up down is 2 + 3 * 2 + 9 * 0, up down same is 2 + 3 * 0 + 9 * 1."""
+    found = histograms([parse("X:1\nM:4/4\nL:1/8\nK:C\nCDEDD|")])["contour"][0]
+    assert [i for i, n in enumerate(found) if n] == [8, 11] and found.sum() == 2
+
+
+def test_overlap_of_like_and_unlike_sets(real_tunes: list[str]) -> None:
+    texts = random.Random(0).sample(real_tunes, 300)
+    a, b = (histograms(parsed(some)) for some in (texts[:150], texts[150:]))
+    for name in FEATURES:
+        assert overlap(a[name], b[name]) > 0.85, name
+        one_tune = np.repeat(a[name][:1], 50, axis=0)
+        assert overlap(one_tune, b[name]) < 0.85, name
+    assert overlap(a["interval"][:0], b["interval"]) == 0.0
+    assert overlap(a["interval"], b["interval"]) == overlap(a["interval"], b["interval"])
 
 
 def test_no_tunes() -> None:

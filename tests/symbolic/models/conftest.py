@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from symbolic import models
-from symbolic.config import GPT2Config, Mamba2Config, MambaConfig, ModelConfig
+from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig
 
 SHAPES: dict[str, ModelConfig] = {
     "gpt2": GPT2Config(n_layer=2, n_embd=32, n_head=4, n_positions=256, vocab_size=50),
@@ -14,6 +14,7 @@ SHAPES: dict[str, ModelConfig] = {
     "mamba2-groups": Mamba2Config(
         n_layer=1, d_model=32, d_state=8, head_dim=8, n_groups=2, chunk_size=16, vocab_size=31
     ),
+    "lstm": LSTMConfig(n_layer=2, d_model=24, vocab_size=50),
 }
 
 

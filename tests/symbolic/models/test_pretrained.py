@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from symbolic import models
-from symbolic.config import GPT2Config, Mamba2Config, MambaConfig
+from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig
 from symbolic.errors import UserError
 
 CONFIG = MambaConfig(n_layer=1, d_model=16, vocab_size=20)
@@ -128,3 +128,26 @@ def test_old_names_and_shards(tmp_path: Path) -> None:
     again, _ = models.load(tmp_path)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name])
+
+
+def test_round_trip_is_exact(config: ModelConfig, make: Any, tmp_path: Path) -> None:
+    model = make(config)
+    models.save(model, tmp_path, {"step": "7"})
+    again, loaded = models.load(tmp_path)
+    assert loaded == config
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+
+
+def test_an_lstm_folder_is_ours_alone(tmp_path: Path) -> None:
+    import transformers
+
+    models.save(models.build(LSTMConfig(n_layer=1, d_model=16, vocab_size=20)), tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    assert (settings["model_type"], settings["architectures"]) == ("lstm", ["symbolic.models.lstm.LSTM"])
+    with pytest.raises(ValueError, match="lstm"):
+        transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
+    del settings["d_model"]
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(UserError, match="the key 'd_model' is missing"):
+        models.load(tmp_path)

@@ -11,7 +11,7 @@ from symbolic.errors import UsageError, UserError
 from symbolic.models import native, scan, ssd
 
 LENGTHS = [1, 2, 31, 32, 33, 63, 64, 65, 200]
-compiler = pytest.mark.skipif(native.problem() is not None, reason=str(native.problem()))
+compiler = pytest.mark.skipif(scan.problem() is not None, reason=str(scan.problem()))
 
 
 def mamba_inputs(length: int, channels: int = 24, states: int = 16, seed: int = 0) -> list[Tensor]:
@@ -73,20 +73,55 @@ def test_native_shapes_and_threads(channels: int, states: int, threads: int) -> 
 
 @compiler
 def test_native_exponential() -> None:
-    """One step from h = 0 and a second with x = 0 leaves exp(delta A) as the ratio of outputs."""
+    """One step from h = 0 and a second with x = 0 leaves exp(delta A) as the ratio of outputs; softplus(64) is 64."""
     exponents = torch.linspace(-79, 0, 4000)
     ones = torch.ones(1, 2, len(exponents))
     x = ones * torch.tensor([1.0, 0.0])[None, :, None]
-    y, _ = native.native_scan(x, ones, exponents[:, None], torch.ones(1, 2, 1), torch.ones(1, 2, 1), exponents * 0)
-    torch.testing.assert_close(y[0, 1].double(), exponents.double().exp(), rtol=3e-7, atol=0)
+    none = torch.zeros(len(exponents))
+    y, _ = scan.native_scan(x, ones * 64, exponents[:, None] / 64, ones[..., :1], ones[..., :1], none, none)
+    error = (y[0, 1].double() / 64 / exponents.double().exp() - 1).abs()
+    assert (error < 1e-7 * (2 - exponents)).all()  # the product delta A is itself rounded
+
+
+@compiler
+def test_native_softplus() -> None:
+    """With x = B = C = 1 the first output is the step size itself."""
+    dt = torch.linspace(-86.5, 90, 4001)
+    one, none = torch.ones(1, 1, 1), torch.zeros(len(dt))
+    y, _ = scan.native_scan(torch.ones(1, 1, len(dt)), dt[None, None], -torch.ones(len(dt), 1), one, one, none, none)
+    error = (y[0, 0].double() / F.softplus(dt.double(), threshold=100) - 1).abs()
+    assert (error < 1e-7 * (3 + dt.abs())).all()
+
+
+@compiler
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 5e-6), (torch.bfloat16, 0.02)])
+@pytest.mark.parametrize(("channels", "length"), [(24, 50), (33, 17)])
+def test_native_gate(dtype: torch.dtype, tolerance: float, channels: int, length: int) -> None:
+    """y silu(z), whatever type what varies along the sequence has; the parameters stay float32."""
+    x, dt, A, B, C, D, bias = mamba_inputs(length, channels)
+    z = torch.randn(x.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    sequences = [t.bfloat16().double() for t in (x, dt, B, C, z)]  # the same numbers in every type
+
+    def plain(x: Tensor, dt: Tensor, B: Tensor, C: Tensor, z: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
+        A, D, bias = rest
+        y, h = scan.selective_scan("recurrence", x, dt, A, B, C, D, bias)
+        return y * F.silu(z), h
+
+    def gated(x: Tensor, dt: Tensor, B: Tensor, C: Tensor, z: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
+        A, D, bias = (t.float() for t in rest)
+        y, h = scan.native_scan(*(t.to(dtype) for t in (x, dt)), A, *(t.to(dtype) for t in (B, C)), D, bias, z.to(dtype))
+        return y.double(), h.double()
+
+    truth = outputs_and_gradients(plain, [*sequences, A, D, bias], torch.float64)
+    check_forms(outputs_and_gradients(gated, [*sequences, A, D, bias], torch.float64), truth, tolerance)
 
 
 @compiler
 def test_native_operator_is_well_formed() -> None:
     """Shapes for the compiler, aliasing and the gradient's registration, by PyTorch's own check."""
-    x, dt, A, B, C, D, _ = (t.float() for t in mamba_inputs(20))
-    arguments = [x, F.softplus(dt), A.t().contiguous(), B, C, D]
-    torch.library.opcheck(native._scan, [t.requires_grad_() for t in arguments])
+    x, dt, A, B, C, D, bias = (t.float() for t in mamba_inputs(20))
+    arguments = [t.requires_grad_() for t in (x, dt, bias, A.t().contiguous(), B, C, D)]
+    torch.library.opcheck(scan._scan, [*arguments, None])
 
 
 @pytest.mark.parametrize("path", ["recurrence", "chunked", pytest.param("native", marks=compiler)])
@@ -140,8 +175,10 @@ def test_mamba2_products_in_bfloat16() -> None:
 
 def test_names() -> None:
     assert scan.scan_path("chunked", "mamba", "cpu") == "chunked"
-    assert scan.scan_path("auto", "mamba2", "cpu") == "chunked"
-    assert scan.scan_path("auto", "mamba", "cpu", torch.float64) == "chunked"
+    for family in scan.SCANS:
+        assert scan.scan_path("auto", family, "cpu", torch.float64) == "chunked"
+        with pytest.raises(UserError, match="on a CPU only"):
+            scan.scan_path("native", family, "cpu", torch.float64)
     with pytest.raises(UsageError, match="choose one of auto, native"):
         scan.scan_path("fast", "mamba", "cpu")
     with pytest.raises(UserError, match="needs a CUDA device"):
@@ -149,24 +186,25 @@ def test_names() -> None:
 
 
 def test_native_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "problem", lambda: "no C compiler is on PATH: install one.")
-    assert scan.scan_path("auto", "mamba", "cpu") == "chunked"
-    with pytest.raises(UserError, match=r"no C compiler.*use scan='chunked'"):
-        scan.scan_path("native", "mamba", "cpu")
+    for module, family in ((scan, "mamba"), (ssd, "mamba2")):
+        monkeypatch.setattr(module, "problem", lambda: "no C compiler is on PATH: install one.")
+        assert scan.scan_path("auto", family, "cpu") == "chunked"
+        with pytest.raises(UserError, match=r"no C compiler.*use scan='chunked'"):
+            scan.scan_path("native", family, "cpu")
 
 
 @compiler
 def test_compilation_from_nothing(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty cache folder is filled by one library; a PATH without compiler is reported, not raised."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    native._library.__wrapped__()
-    (library,) = native._cache().iterdir()
+    scan._library.__wrapped__()
+    (library,) = native.cache().iterdir()
     assert library.suffix == ".so"
     library.unlink()
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    native._library.cache_clear()
+    scan._library.cache_clear()
     try:
-        assert "no C compiler" in str(native.problem.__wrapped__())
+        assert "no C compiler" in str(scan.problem.__wrapped__())
     finally:
-        native._library.cache_clear()
+        scan._library.cache_clear()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from symbolic import models
-from symbolic.config import GPT2Config, Mamba2Config, MambaConfig, ModelConfig
+from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig
 from symbolic.models import costs, sizes
 
 PUBLISHED: dict[str, tuple[ModelConfig, int]] = {
@@ -19,6 +19,8 @@ PUBLISHED: dict[str, tuple[ModelConfig, int]] = {
     "mamba-60m": (MambaConfig(n_layer=16, d_model=768), 60_936_960),
     "mamba2-6m": (Mamba2Config(n_layer=6, d_model=384, head_dim=32), 5_988_144),
     "mamba2-60m": (Mamba2Config(n_layer=16, d_model=768, d_state=128), 60_835_712),
+    "lstm-6m": (LSTMConfig(n_layer=2, d_model=592), 6_071_552),
+    "lstm-60m": (LSTMConfig(n_layer=2, d_model=1920), 60_487_680),
 }
 
 
@@ -39,7 +41,7 @@ def test_published_sizes(name: str) -> None:
 @pytest.mark.parametrize("size", ["6m", "60m"])
 def test_sizes_match_each_other(size: str) -> None:
     counts = [sizes.parameters(config) for name, (config, _) in PUBLISHED.items() if name.endswith(f"-{size}")]
-    assert len(counts) == 3 and max(counts) / min(counts) < 1.02
+    assert len(counts) == 4 and max(counts) / min(counts) < 1.02
 
 
 def test_mamba2_rows_suit_the_kernels() -> None:
@@ -80,7 +82,7 @@ def test_flops_against_pytorch() -> None:
     full = costs.forward_flops(gpt2, context) + gpt2.n_layer * 4 * 64 * (context - 1) / 2  # explicit: masked half too
     assert computed == full
     mamba2 = Mamba2Config(n_layer=3, d_model=64, d_state=16, head_dim=16, chunk_size=32)
-    computed = count_flops(models.build(mamba2), tokens) / context
+    computed = count_flops(models.build(mamba2, scan="chunked"), tokens) / context  # PyTorch's matrix products
     assert computed == pytest.approx(costs.forward_flops(mamba2, context), rel=0.02)
     mamba = MambaConfig(n_layer=3, d_model=64)
     computed = count_flops(models.build(mamba), tokens) / context
@@ -99,5 +101,6 @@ def test_decoding_costs() -> None:
 
 def test_state_bytes_are_what_is_allocated(config: ModelConfig) -> None:
     state = models.build(config).new_state(1, 40, torch.float32, "cpu")
-    parts = [state.keys, state.values] if isinstance(config, GPT2Config) else [state.window, state.recurrence]
+    names = {"gpt2": ("keys", "values"), "lstm": ("hidden", "cell")}.get(config.family, ("window", "recurrence"))
+    parts = [getattr(state, name) for name in names]
     assert costs.state_bytes(config, 40, itemsize=4) == sum(t.numel() * t.element_size() for t in parts)

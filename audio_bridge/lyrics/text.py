@@ -1,0 +1,203 @@
+"""Lyrics as sections of lines: cleaned, parsed from text with `[Verse]` headers, and written back.
+
+Whatever a person pastes becomes plain lines: HTML is unescaped and its tags dropped, control characters, emoji and
+other symbols go, quotes and dashes are made plain, Unicode is composed (NFC). A line that holds no letter is no line.
+Section headers are `[Verse 1]`, `[Chorus: Artist]`, `Refrão:` and their like; their kinds are those of KINDS.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from symbolic.errors import UserError
+
+MAX_CHARACTERS = 400_000  # of one song: two hours of fast rap have a quarter of it
+LANGUAGES = ("en", "pt", "es")
+KINDS = {
+    "intro": ("intro", "introdução", "introducción", "intro"),
+    "verse": ("verse", "verso", "estrofe", "estrofa", "strophe", "part"),
+    "pre-chorus": ("pre-chorus", "prechorus", "pre chorus", "pré-refrão", "pre-coro", "pre-estribillo", "build"),
+    "chorus": ("chorus", "refrain", "hook", "refrão", "coro", "estribillo", "burden"),
+    "bridge": ("bridge", "ponte", "puente", "middle eight"),
+    "outro": ("outro", "coda", "final", "ending"),
+    "instrumental": ("instrumental", "solo", "interlude", "interlúdio", "interludio", "break"),
+}
+_HEADER = re.compile(r"\s*(?:\[(?P<inner>[^\]\n]{1,80})\]|(?P<bare>[^\W\d][^\n:]{1,20}?\s*\d{0,2}):)\s*")
+_COMMON = {
+    "en": "the and of to a in my you is i it me that on for with we your all be are was but so when from this",
+    "pt": "o a e de que do da em um para é com não uma os no se na por mais as dos como mas foi ao ele das seu sua ou "
+    "meu minha eu você quando vou há pra",
+    "es": "el la de que y a en un ser se no haber por con su para como estar tener le lo todo pero más mi tu yo los "
+    "las una del al es cuando ya muy sin sobre este",
+}
+_COMMON_WORDS = {language: frozenset(words.split()) for language, words in _COMMON.items()}
+_PLAIN = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "«": '"', "»": '"', "–": "-",
+                        "—": "-", "−": "-", "‐": "-", "‑": "-", "…": ".", "\u00a0": " ", "\t": " "})  # fmt: skip
+_KEPT_MARKS = frozenset(" '\"-.,;:!?¡¿()[]&/\n")
+
+
+@dataclass(frozen=True)
+class Section:
+    """Some lines under one header. `kind` is of KINDS; `label` is the header as people read it, `Verse 1`."""
+
+    kind: str
+    label: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lyrics:
+    """The words of a song. `language` is a code such as `en`; the texts are '' where nobody said."""
+
+    sections: tuple[Section, ...]
+    language: str = "en"
+    title: str = ""
+    artist: str = ""
+    genre: str = ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Every line, in order."""
+        return tuple(line for section in self.sections for line in section.lines)
+
+    @property
+    def text(self) -> str:
+        """The lyrics with their headers, a blank line between sections."""
+        return write(self.sections)
+
+
+def clean(text: str) -> str:
+    """Plain text: no HTML, control characters, emoji or other symbols; line ends are kept."""
+    if len(text) > MAX_CHARACTERS:
+        raise UserError(f"the lyrics have {len(text):,} characters; at most {MAX_CHARACTERS:,} are read. Split them.")
+    text = re.sub(r"<br\s*/?>|</p>|</div>", "\n", text, flags=re.IGNORECASE)
+    text = re.sub(r"<(script|style)\b.*?</\1\s*>", " ", text, flags=re.IGNORECASE | re.DOTALL)
+    text = re.sub(r"<[A-Za-z/!][^<>]{0,500}>", "", text)
+    text = re.sub(r"<[A-Za-z/!][^<>]{0,500}>", "", html.unescape(text))
+    text = re.sub(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]", "\n", text)
+    text = unicodedata.normalize("NFC", text).translate(_PLAIN)
+    kept = "".join(c if _is_kept(c) else " " for c in text)
+    lines = (re.sub(r" +", " ", line).strip() for line in kept.split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def clean_line(text: str) -> str:
+    """A title, a name or a single line: `clean` without line ends."""
+    return re.sub(r"\s+", " ", clean(text)).strip()
+
+
+def parse(text: str, **fields: str) -> Lyrics:
+    """Read lyrics as people write them. `fields` are language (guessed where absent), title, artist, genre.
+
+    Without headers, blank lines part the sections, which are verses; a stanza that comes again is the chorus.
+    UserError when no line has a letter.
+    """
+    sections = _with_choruses(_numbered(_sections(clean(text))))
+    if not any(section.lines for section in sections):
+        raise UserError("the lyrics have no words: give at least one line with letters.")
+    language = fields.pop("language", "") or guess_language(line for section in sections for line in section.lines)
+    return Lyrics(tuple(sections), language, **{name: clean_line(value) for name, value in fields.items()})
+
+
+def write(sections: Iterable[Section]) -> str:
+    """Text that `parse` reads back to the same sections."""
+    return "\n\n".join("\n".join([f"[{section.label}]", *section.lines]) for section in sections) + "\n"
+
+
+def kind_of(header: str) -> str:
+    """The kind that a header names, '' where it names none: `Verse 2: Ana` -> verse."""
+    name = header.lower().split(":")[0].strip()
+    name = re.sub(r"[\s\d]+$|^\d+[ºªo.]?\s*", "", name)
+    return next((kind for kind, names in KINDS.items() if name in names), "")
+
+
+def guess_language(lines: Iterable[str]) -> str:
+    """The language whose commonest words are most frequent; English where none is found."""
+    words = [word for line in lines for word in re.findall(r"[^\W\d_]+", line.lower())]
+    counts = {language: sum(word in common for word in words) for language, common in _COMMON_WORDS.items()}
+    letters = set("".join(words))
+    counts["pt"] += 2 * len(letters & set("ãõç"))
+    counts["es"] += 2 * len(letters & set("ñ")) + 2 * sum("¿" in line or "¡" in line for line in lines)
+    return max(counts, key=lambda language: counts[language]) if any(counts.values()) else "en"
+
+
+def words_of(line: str) -> list[str]:
+    """The words of a line as printed, with the punctuation that clings to them; what has no letter joins the word
+    before it."""
+    words: list[str] = []
+    for piece in line.split():
+        if any(c.isalpha() or c.isdigit() for c in piece):
+            words.append(piece)
+        elif words:
+            words[-1] += piece if piece in ",.;:!?" else ""
+    return words
+
+
+def _is_kept(character: str) -> bool:
+    return character in _KEPT_MARKS or unicodedata.category(character)[0] in "LMN"
+
+
+def _sections(text: str) -> list[Section]:
+    """Sections in order; those without a header have an empty label."""
+    found: list[tuple[str, str, list[str]]] = []
+    fresh = True
+    for line in text.split("\n"):
+        header = _header(line)
+        if header:
+            found.append((*header, []))
+            fresh = False
+        elif not line:
+            fresh = True
+        elif any(c.isalpha() for c in line):
+            if not found or (fresh and (found[-1][2] and not found[-1][1])):
+                found.append(("verse", "", []))
+            found[-1][2].append(line)
+            fresh = False
+    return [Section(kind, label, tuple(lines)) for kind, label, lines in found if lines or kind == "instrumental"]
+
+
+def _header(line: str) -> tuple[str, str] | None:
+    match = _HEADER.fullmatch(line)
+    if not match:
+        return None
+    name = (match["inner"] or match["bare"]).strip()
+    kind = kind_of(name)
+    if not kind and match["bare"]:
+        return None  # `She said:` is a line
+    return kind or "verse", name.split(":")[0].strip().title() or "Verse"
+
+
+def _numbered(sections: list[Section]) -> list[Section]:
+    """Names for sections without a header."""
+    n_verses = 0
+    named = []
+    for section in sections:
+        n_verses += section.kind == "verse"
+        named.append(section if section.label else replace(section, label=f"Verse {n_verses}"))
+    return named
+
+
+def _with_choruses(sections: list[Section]) -> list[Section]:
+    """Where no header names a chorus, a stanza that comes more than once is one."""
+    if any(section.kind == "chorus" for section in sections):
+        return sections
+    texts = [section.lines for section in sections]
+    return [
+        replace(one, kind="chorus", label="Chorus") if one.kind == "verse" and texts.count(one.lines) > 1 else one
+        for one in sections
+    ]
+
+
+def broken(line: str, n_parts: int) -> list[str]:
+    """A line cut between words into about equal parts, after punctuation where it stands near."""
+    words = line.split()
+    n_parts = max(1, min(n_parts, len(words)))
+    cuts = [0]
+    for k in range(1, n_parts):
+        ideal = round(k * len(words) / n_parts)
+        near = [i for i in (ideal, ideal - 1, ideal + 1) if cuts[-1] < i < len(words)]
+        marked = [i for i in near if words[i - 1][-1] in ",.;:!?"]
+        cuts.append((marked or near or [ideal])[0])
+    return [" ".join(words[a:b]) for a, b in zip(cuts, [*cuts[1:], len(words)]) if words[a:b]]

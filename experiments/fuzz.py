@@ -1,0 +1,346 @@
+"""Damaged tunes and headers through prepare, evaluate and the mask: no crash, no hang, no unbounded memory.
+
+    python -m experiments.fuzz -n 20000
+
+Each tune is a real one (or two) damaged by one to four of DAMAGES: characters dropped, replaced, repeated a thousand
+times, brackets nested without end, numbers that nobody can count, fields missing, twice or senseless, control
+characters, bytes that are no text. Each then goes
+
+- through `prepare`: split into tunes, cleaned, spelled canonically; what is spelled must read back as the same;
+- through `evaluate`: every observation of a tune, and, set by set, every measure, the cards and the page;
+- through the mask: as a prompt, and as what a model has written so far, after which the mask must still offer a token.
+
+A stage may say no with the project's own errors, and nothing else: any other exception, more than SECONDS for one tune,
+a child that dies or that needs more than MEMORY_BYTES is a fault, printed with the number of the tune, which with
+--first makes it again. Children do the work, --chunk tunes each, so that a native crash is caught and memory is
+measured. The exit status is 1 when there is a fault.
+"""
+
+import argparse
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments import results
+from symbolic import files, verbs
+from symbolic.errors import UserError
+
+SECONDS = 20.0  # of processor time, for one tune in one stage
+SET_SECONDS = 120.0  # for the measures of one set
+MEMORY_BYTES = 2 * 2**30  # of a child: torch alone takes some 400 MB
+SET_TUNES = 500  # measured together
+STAGES = ("prepare", "evaluate", "mask")
+MASK_STEPS = 8  # tokens drawn after a damaged beginning
+ALPHABET = "".join(map(chr, range(32, 127))) + "\n\t\r\0\x1b\x7f\x85\u2028éß♯♭𝄞\ufeff\ud800"
+SIGNS = ("[", "{", "(", "((3", '"', "!", "[V:1]", "|:", "[1", "(3:2:9", "[K:C]", "[M:3/8]", "-", ">", "/")
+NUMBERS = ("0", "00", "9999", "9" * 400, "-1", "1/0", "/", "٣", "²", "1e9", "1-9999999", "1,2,3,4,5,6,7,8,9")
+VALUES = (
+    *("", "C", "none", "0/0", "4/0", "7/8", "99/64", "(2+3+2)/8", "1/3", "1/9999999999", "H#m", "Cbb", "F#loc", "1"),
+    *("1 clef=bass", "1/4=99999999999", "0", "\0", "a" * 5000, "%%include /etc/passwd", "G ^c _b =a", 'G clef="', "|:"),
+)
+REPEATS = ("|:c:|", "|1,2-16c:|2c:|3", "::", "[1-16", ":|16", "|:" * 40 + "c" + ":|" * 40)
+
+
+class HangError(Exception):
+    """A tune took longer than it may."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    args = parser().parse_args(arguments)
+    return verbs.guarded(lambda: child(args) if args.child else run(args))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("-n", type=int, default=20_000, help="damaged tunes (default 20,000)")
+    made.add_argument("--first", type=int, default=0, help="number of the first")
+    made.add_argument("--chunk", type=int, default=1000, help="tunes of one child")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--data", type=Path, default=Path("data/folk"))
+    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "fuzz.json")
+    made.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    return made
+
+
+def run(args: argparse.Namespace) -> int:
+    """Children one after another; their outcomes added up."""
+    settings = {"n": args.n, "first": args.first, "seconds": SECONDS, "memory_bytes": MEMORY_BYTES}
+    recorder = results.Recorder("fuzz", args.seed, settings, data_digest=results.data_digest(args.data))
+    outcomes: Counter[tuple[str, str]] = Counter()
+    faults: list[str] = []
+    peak, slowest = 0.0, 0.0
+    for first in range(args.first, args.first + args.n, args.chunk):
+        found = _chunk(args, first, min(args.chunk, args.first + args.n - first))
+        outcomes.update({(stage, name): count for stage, name, count in found["outcomes"]})
+        faults += found["faults"]
+        for fault in found["faults"]:
+            print(f"fault: {fault}", file=sys.stderr, flush=True)
+        if found["peak_mib"] > MEMORY_BYTES / 2**20:
+            faults.append(f"tunes from {first}: the child needed {found['peak_mib']:,.0f} MiB")
+        peak, slowest = max(peak, found["peak_mib"]), max(slowest, found["slowest_seconds"])
+        print(f"{first + args.chunk - args.first:,}/{args.n:,}: {len(faults)} faults", file=sys.stderr, flush=True)
+    for (stage, name), count in sorted(outcomes.items()):
+        recorder.measured([count], "tunes", stage=stage, outcome=name)
+    recorder.measured([peak], "MiB", measure="peak memory of a child")
+    recorder.measured([slowest], "s", measure="slowest tune in one stage, processor time")
+    recorder.measured([len(faults)], "faults", measure="faults")
+    recorder.write(args.output)
+    return 1 if faults else 0
+
+
+def _chunk(args: argparse.Namespace, first: int, n: int) -> dict[str, Any]:
+    """What a child says of its tunes, or how it died."""
+    command = [sys.executable, "-m", "experiments.fuzz", "--child", "--first", str(first), "-n", str(n)]
+    command += ["--seed", str(args.seed), "--data", str(args.data)]
+    limit = 4 * n * SECONDS
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False, cwd=results.ROOT)
+    except subprocess.TimeoutExpired:
+        return _died(f"tunes {first} to {first + n - 1}: the child did not end in {limit:.0f} s")
+    lines = done.stdout.splitlines()
+    if done.returncode or not lines:
+        why = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
+        at = lines[-1] if lines else "its start"
+        return _died(f"the child died after {at} ({why[0][:300]})")
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
+
+
+def _died(message: str) -> dict[str, Any]:
+    return {"outcomes": [], "faults": [message], "peak_mib": 0.0, "slowest_seconds": 0.0}
+
+
+def child(args: argparse.Namespace) -> int:
+    """Run the tunes of one child and print their outcomes as the last line."""
+    _limit_memory()
+    tunes = [row["text"] for row in files.read_jsonl(args.data / "tunes" / "train.jsonl")]
+    stages = {"prepare": prepare, "evaluate": evaluate, "mask": mask_stage()}
+    outcomes: Counter[tuple[str, str]] = Counter()
+    faults: list[str] = []
+    slowest = 0.0
+    texts = [(number, damaged(tunes, args.seed, number)) for number in range(args.first, args.first + args.n)]
+    for number, text in texts:
+        for stage, through in stages.items():
+            seconds, name = guarded(lambda through=through, text=text: through(text), SECONDS)  # type: ignore[misc]
+            outcomes[stage, name.partition(":")[0]] += 1
+            slowest = max(slowest, seconds)
+            faults += [f"tune {number}, {stage}: {name}"] if name.startswith("FAULT") else []
+        print(f"tune {number}", flush=True)
+    measured = sets_stage(list(files.read_jsonl(args.data / "tunes" / "test.jsonl")))
+    for start in range(0, len(texts), SET_TUNES):
+        own = [text for _, text in texts[start : start + SET_TUNES]]
+        _, name = guarded(lambda own=own: measured(own), SET_SECONDS)  # type: ignore[misc]
+        faults += [f"tunes from {texts[start][0]}, as a set: {name}"] if name.startswith("FAULT") else []
+    found = {"outcomes": [[*key, count] for key, count in outcomes.items()], "faults": faults}
+    print(json.dumps({**found, "peak_mib": _peak_mib(), "slowest_seconds": slowest}))
+    return 0
+
+
+def guarded(action: Callable[[], str], seconds: float) -> tuple[float, str]:
+    """Processor time, and what came of it: the action's word, an own error's reason, or `FAULT: ...`."""
+    began = time.process_time()
+    signal.signal(signal.SIGPROF, _hang)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        name = action()
+    except UserError as error:
+        name = f"refused, {getattr(error, 'reason', type(error).__name__)}"
+    except HangError:
+        name = f"FAULT: over {seconds:.0f} s"
+    except Exception as error:  # the point of the exercise
+        name = f"FAULT: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    return time.process_time() - began, name
+
+
+def prepare(text: str) -> str:
+    """As `prepare` treats a file's text."""
+    from symbolic.data import cleaning
+    from symbolic.data.corpora import Found
+    from symbolic.data.notation import canonical, parse, pretty, split_tunes
+
+    names = []
+    for raw in split_tunes(text) or []:
+        found = cleaning.clean(Found("fuzz", "fuzz.abc", raw.line, raw.text, raw.line))
+        if isinstance(found, cleaning.Tune):
+            score = parse(found.text)
+            assert canonical(score) == found.text, "canonical text does not read back as itself"
+            assert canonical(parse(pretty(found.text, title=found.title))) == found.text, "nor does its layout"
+            names.append("kept")
+        else:
+            names.append(f"rejected, {found.reason}")
+    return names[0] if names else "no tune"
+
+
+def evaluate(text: str) -> str:
+    """As `evaluate` looks at one tune."""
+    from symbolic.data.notation import parse
+    from symbolic.evaluate import adherence, sets
+    from symbolic.evaluate.observation import observe
+
+    seen = observe(text)
+    sets.canonical_text(text)
+    if seen.check.parses:
+        adherence.found(parse(text))
+    return seen.check.reason or "measured"
+
+
+def mask_stage() -> Callable[[str], str]:
+    """A tune as a prompt and as a beginning, under the mask of the grammar tokenizer."""
+    from symbolic import tokens
+    from symbolic.decode import prompt as prompts
+    from symbolic.decode.automaton import Automaton
+    from symbolic.decode.constraint import Constraint, prompted
+
+    tokenizer = tokens.build("grammar")
+    mask = Constraint(tokenizer, Automaton(), vocab_size=tokenizer.vocab_size)
+    mask.limit(200)
+
+    def through(text: str) -> str:
+        rng = random.Random(len(text))
+        _, n_read = mask.automaton.read(text)
+        beginning = [tokenizer.bos, *tokenizer.encode(text[:n_read])]
+        mask.start(0, beginning)
+        for _ in range(MASK_STEPS):
+            allowed = mask.allowed(0).nonzero().flatten().tolist()
+            assert allowed, "the mask offers no token"
+            token = rng.choice(allowed)
+            if token == tokenizer.eos:
+                break
+            mask.advance(0, token)
+        prompted(prompts.read_prompt(text))
+        return "read whole" if n_read == len(text) else "read in part"
+
+    return through
+
+
+def sets_stage(rows: Sequence[dict[str, Any]]) -> Callable[[list[str]], str]:
+    """A set of damaged tunes beside human ones, to the page."""
+    from symbolic.evaluate import cards, measures, report, sets
+    from symbolic.evaluate.sets import Human, Tune
+
+    human = [Tune(str(row["id"]), str(row["title"]), row["text"]) for row in rows]
+    reference = measures.Reference(Human("human", human, human))
+
+    def through(texts: list[str]) -> str:
+        result = measures.evaluate_tunes(texts, reference)
+        table = measures.comparison_table({"fuzz": result["measures"]}, reference)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "tunes.jsonl"
+            files.write_whole(path, "".join(json.dumps({"text": text}) + "\n" for text in texts))
+            shown = cards.tune_cards(sets.read_tunes(path), result["tunes"], reference)
+            report.write_report(Path(folder) / "report.html", title="fuzz", intro="", tables=[table], tunes=shown)
+        return "measured"
+
+    return through
+
+
+def damaged(tunes: Sequence[str], seed: int, number: int) -> str:
+    """The damaged tune of that number."""
+    rng = random.Random(f"{seed}:{number}")
+    text = f"X:{number}\nT:A tune\n" + rng.choice(tunes)
+    for _ in range(rng.randint(1, 4)):
+        text = rng.choice(DAMAGES)(text, tunes, rng)
+    return text[:400_000]
+
+
+def _edited(text: str, tunes: Sequence[str], rng: random.Random) -> str:
+    """Some characters dropped, replaced or put in."""
+    characters = list(text)
+    for _ in range(rng.choice((1, 2, 5, 20, 100))):
+        place = rng.randrange(len(characters) + 1)
+        characters[place : place + rng.randint(0, 2)] = rng.choices(ALPHABET, k=rng.randint(0, 2))
+    return "".join(characters)
+
+
+def _cut(text: str, tunes: Sequence[str], rng: random.Random) -> str:
+    low, high = sorted(rng.randrange(len(text) + 1) for _ in range(2))
+    return text[:low] + text[high:] if rng.random() < 0.5 else text[low:high]
+
+
+def _spliced(text: str, tunes: Sequence[str], rng: random.Random) -> str:
+    other = rng.choice(tunes)
+    return text[: rng.randrange(len(text) + 1)] + other[rng.randrange(len(other)) :]
+
+
+def _repeated(text: str, tunes: Sequence[str], rng: random.Random) -> str:
+    """A piece over and over."""
+    low = rng.randrange(len(text) + 1)
+    piece = text[low : low + rng.choice((1, 2, 8, 40))]
+    return text[:low] + piece * rng.choice((3, 30, 1000, 5000)) + text[low:]
+
+
+def _nested(text: str, tunes: Sequence[str], rng: random.Random) -> str:
+    place = rng.randrange(len(text) + 1)
+    sign = rng.choice(SIGNS)
+    return text[:place] + sign * rng.choice((1, 2, 50, 3000)) + text[place:]
+
+
+def _numbered(text: str, tunes: Sequence[str], rng: random.Random) -> str:
+    """Numbers that are too long, zero, or of other scripts."""
+    places = [place for place, character in enumerate(text) if character.isdigit()]
+    if not places:
+        return text + rng.choice(("/0", "c999999", "Z9999", "[1-99999999"))
+    place = rng.choice(places)
+    number = rng.choice(NUMBERS)
+    return text[:place] + number + text[place + 1 :]
+
+
+def _headed(text: str, tunes: Sequence[str], rng: random.Random) -> str:
+    """A field dropped, doubled, misspelled or put in anywhere."""
+    lines = text.split("\n")
+    place = rng.randrange(len(lines) + 1)
+    field = rng.choice("XTMLKVQRSBEIPWwmUN%+")
+    value = rng.choice(VALUES)
+    lines[place : place + rng.randint(0, 2)] = [f"{field}:{value}"] * rng.choice((1, 1, 2, 300))
+    return "\n".join(lines)
+
+
+def _unrolled(text: str, tunes: Sequence[str], rng: random.Random) -> str:
+    """Repeats and endings that multiply."""
+    place = rng.randrange(len(text) + 1)
+    return text[:place] + rng.choice(REPEATS) * 200 + text[place:]
+
+
+def _bytes(text: str, tunes: Sequence[str], rng: random.Random) -> str:
+    """Bytes flipped, then read as Latin-1, as files are."""
+    data = bytearray(text.encode("utf-8", "replace"))
+    for _ in range(rng.randint(1, 40)):
+        if data:
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    return data.decode("latin-1")
+
+
+DAMAGES = (_edited, _edited, _cut, _spliced, _repeated, _nested, _numbered, _headed, _headed, _unrolled, _bytes)
+
+
+def _hang(*_: object) -> None:
+    raise HangError
+
+
+def _limit_memory() -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    address_space = 4 * MEMORY_BYTES  # of which torch maps much that it does not use
+    resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+
+
+def _peak_mib() -> float:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""Preparing a corpus as it grows: seconds and memory of `prepare`, of shards, and of opening them.
+
+    python -m experiments.streaming                             # 10,000 and 30,000 tunes
+    python -m experiments.streaming --sizes 10000 50000 200000 2000000
+
+The corpora are variations of a prepared folder's training tunes (benchmarks.preparing: transposed, a quarter of the
+notes replaced). Each size is prepared and encoded in a process of its own, whose largest resident memory, and that of
+any child, is reported beside that of opening the shards and reading ten batches.
+"""
+
+import argparse
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.preparing import training_texts, varied
+from experiments import results
+from symbolic import machine, verbs
+from symbolic.errors import UserError
+
+STAGES = ("prepare", "shards", "open")
+FILE_TUNES = 10_000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    args = parser().parse_args(arguments)
+    if args.stage:
+        print(json.dumps(stage(args.stage, Path(args.folder), args.processes)))
+        return 0
+    return verbs.guarded(lambda: run(args))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--sizes", nargs="+", type=int, default=[10_000, 30_000], metavar="N", help="tunes a corpus")
+    made.add_argument("--data", type=Path, default=Path("data/folk"), help="whose training tunes are varied")
+    made.add_argument("--processes", type=int, default=machine.n_cores())
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--scratch", type=Path, help="folder for the corpora (default: a temporary one)")
+    made.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
+    made.add_argument("--folder", help=argparse.SUPPRESS)
+    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "streaming.json")
+    return made
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure every size and write the result."""
+    texts = training_texts(args.data)
+    settings = {"sizes": args.sizes, "processes": args.processes}
+    digest = results.data_digest(args.data)
+    recorder = results.Recorder("streaming", seed=args.seed, settings=settings, data_digest=digest)
+    with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
+        for size in args.sizes:
+            folder = Path(scratch, str(size))
+            folder.mkdir()
+            write_corpus(folder / "corpus", varied(texts, size, args.seed))
+            for name in STAGES:
+                answer = _measured(name, folder, args.processes)
+                keys = {"stage": name, "tunes": size}
+                recorder.measured([answer["seconds"]], "s", quantity="seconds", **keys)
+                recorder.measured([answer["peak_mib"]], "MiB", quantity="memory", **keys)
+                print(
+                    f"{size:>10,} {name:8} {answer['seconds']:9.1f} s {answer['peak_mib']:9,.0f} MiB", file=sys.stderr
+                )
+    recorder.write(args.output)
+    return 0
+
+
+def write_corpus(folder: Path, tunes: Iterator[str]) -> None:
+    """A folder of .abc files of FILE_TUNES tunes each, as large collections come."""
+    folder.mkdir()
+    for number in itertools.count():
+        tune = next(tunes, None)
+        if tune is None:
+            return
+        with open(folder / f"{number:05d}.abc", "w", encoding="utf-8") as file:
+            file.writelines(f"{one}\n" for one in (tune, *itertools.islice(tunes, FILE_TUNES - 1)))
+
+
+def stage(name: str, folder: Path, processes: int) -> dict[str, Any]:
+    """Do one stage in this process."""
+    from symbolic import tokens
+    from symbolic.data import loader, prepare, shards
+
+    tokenizer = tokens.build("grammar")
+    began = time.perf_counter()
+    if name == "prepare":
+        prepare.prepare([str(folder / "corpus")], folder / "data", prepare.Options(processes=processes))
+    elif name == "shards":
+        (folder / "shards.txt").write_text(str(shards.build(folder / "data", tokenizer, range(1))))
+    else:
+        shard = shards.load((folder / "shards.txt").read_text(), "train", tokenizer.digest)
+        batches = loader.Batches(shard, 8, 256, 0)
+        for _ in range(10):
+            next(batches)
+    return {"seconds": time.perf_counter() - began, "peak_mib": _peak_mib()}
+
+
+def _measured(name: str, folder: Path, processes: int) -> dict[str, Any]:
+    """A stage in a process of its own."""
+    options = ["--stage", name, "--folder", str(folder), "--processes", str(processes)]
+    command = [sys.executable, "-m", "experiments.streaming", *options]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=results.ROOT, check=False)
+    if done.returncode:
+        raise UserError(f"the stage {name} failed with exit status {done.returncode}.")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _peak_mib() -> float:
+    """Of this process or any child."""
+    import resource
+
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / unit
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""A tune that the user brings, and what `generate` may do with it.
+
+    --continue [BARS]     go on after its last bar, or after the first BARS
+    --fill 5-8,12         write these bars anew (symbolic.decode.filling)
+    --vary 5-8 | 0.25     the same; a number below 1 chooses that share of the bars by the seed, for each tune anew
+    --transpose N         N semitones higher or lower (symbolic.data.transposition)
+    --harmonise [beat]    chord symbols, one a bar or one a beat group (symbolic.data.harmony)
+
+Bars are counted as written, from 1, by what stands between two bar lines; a short first bar (a pick-up) is bar 0. All
+other bars are returned as they are: in the canonical text, byte for byte. The last two need no model.
+"""
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from symbolic.data import arrangements, control, harmony, notation
+from symbolic.data.notation import NotationError
+from symbolic.data.score import bars as measures
+from symbolic.errors import UsageError, UserError
+
+KEPT_FIELDS = "RCOSBDZNQ"  # of the header, as they are
+MOST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Given:
+    """The tune that was brought: its canonical text, title and other fields."""
+
+    text: str
+    title: str
+    fields: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def has_pickup(self) -> bool:
+        """Whether its first bar is shorter than the metre."""
+        score = notation.parse(self.text)
+        return not measures(score.voices[0], score.meter)[0].is_full
+
+    @property
+    def n_bars(self) -> int:
+        """Bars as written, the pick-up included."""
+        return len(arrangements.bars(control.music_of(self.text)))
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to do: `kind` is continue, fill, or '' for nothing that needs a model. Bars are counted from 0."""
+
+    given: Given
+    kind: str
+    bars: tuple[int, ...] = ()
+    share: float = 0.0
+    told: str = ""  # for people
+
+    def chosen(self, seed: int, index: int) -> tuple[int, ...]:
+        """The bars to be written anew in tune `index`."""
+        if not self.share:
+            return self.bars
+        n = self.given.n_bars
+        generator = np.random.default_rng([seed, index])
+        return tuple(sorted(generator.choice(n, max(1, round(self.share * n)), replace=False).tolist()))
+
+
+def add_arguments(group: Any) -> None:
+    """Declare the options."""
+    group.add_argument("--tune", type=Path, metavar="FILE.abc", help="the tune")
+    group.add_argument("--number", type=int, metavar="X", help="its X: number in the file (default: the first)")
+    group.add_argument(
+        "--continue", dest="go_on", type=int, nargs="?", const=-1, metavar="BARS", help="go on after its first BARS"
+    )
+    group.add_argument("--fill", metavar="BARS", help="write these bars anew, as 5-8,12")
+    group.add_argument("--vary", metavar="BARS|SHARE", help="the same, or a share of all bars, as 0.25")
+    group.add_argument("--transpose", type=int, default=0, metavar="N", help="semitones; also for tunes of the model")
+    group.add_argument(
+        "--harmonise",
+        nargs="?",
+        const="bar",
+        choices=("bar", "beat"),
+        help="chord symbols; also for tunes of the model",
+    )
+
+
+def task(args: argparse.Namespace) -> Task | None:
+    """What is asked on a command line; None without a tune."""
+    asked = [
+        name for name, value in (("--continue", args.go_on), ("--fill", args.fill), ("--vary", args.vary)) if value
+    ]
+    if args.tune is None:
+        if asked or args.number is not None:
+            raise UsageError(
+                f"{asked[0] if asked else '--number'} works on a tune that you bring: name it with --tune."
+            )
+        return None
+    if len(asked) > 1:
+        raise UsageError(f"{asked[0]} and {asked[1]}: one at a time.")
+    given = read(args.tune, args.number)
+    if not asked and not args.transpose and not args.harmonise:
+        raise UsageError("say what to do with the tune: --continue, --fill, --vary, --transpose or --harmonise.")
+    if asked and "\nV:" in given.text:
+        raise UserError(f"{args.tune}: {asked[0]} works on tunes of one voice, and this one has several.")
+    if args.go_on:
+        return Task(
+            given, "continue", tuple(range(_kept(given, args.go_on))), told=_told("continued after", args.go_on)
+        )
+    if args.vary and re.fullmatch(r"0?\.\d+", args.vary):
+        share = float(args.vary)
+        if share == 0:
+            raise UsageError("--vary 0 changes nothing: give a share such as 0.25.")
+        return Task(given, "fill", share=share, told=f"{share:.0%} of the bars varied")
+    if asked:
+        chosen = args.fill or args.vary
+        return Task(
+            given, "fill", parse_bars(chosen, given), told=f"bars {chosen} {'filled' if args.fill else 'varied'}"
+        )
+    return Task(given, "")
+
+
+def read(path: Path, number: int | None = None) -> Given:
+    """One tune of a file. UserError names the file and the line of what cannot be read."""
+    if not path.is_file():
+        raise UserError(f"{path} is {'a folder' if path.is_dir() else 'not there'}: name an .abc file.")
+    if path.stat().st_size > MOST_BYTES:
+        raise UserError(f"{path} is larger than {MOST_BYTES >> 20} MB: cut the tune out of it.")
+    raw = path.read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    tunes = notation.split_tunes(text)
+    if not tunes:
+        raise UserError(f"{path} holds no tune: a tune begins with X: and has a K: field.")
+    numbers = [int(found[1]) if (found := re.search(r"^X:\s*(\d+)", one.text, re.MULTILINE)) else 0 for one in tunes]
+    if number is not None and number not in numbers:
+        listed = ", ".join(map(str, numbers[:12])) + (", ..." if len(numbers) > 12 else "")
+        raise UserError(f"{path} has no tune X:{number}; it has {listed}.")
+    chosen = tunes[0 if number is None else numbers.index(number)]
+    try:
+        score = notation.parse(chosen.text, chosen.line)
+    except NotationError as error:
+        raise UserError(f"{path}: {error}") from error
+    fields = {letter: values[0] for letter, values in score.fields.items() if letter in KEPT_FIELDS and values[0]}
+    return Given(notation.canonical(score), score.title or "untitled", fields)
+
+
+def parse_bars(text: str, given: Given) -> tuple[int, ...]:
+    """Bars as `5-8,12` as places from 0."""
+    shift = 0 if given.has_pickup else 1
+    last = given.n_bars - 1 + shift
+    chosen: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,4})(?:-(\d{1,4}))?\s*", part)
+        if match is None:
+            raise UsageError(f"bars {text!r}: write them as 5, 5-8 or 5-8,12.")
+        low, high = int(match[1]), int(match[2] or match[1])
+        if not shift <= low <= high <= last:
+            pickup = ", 0 being its pick-up" if shift == 0 else ""
+            raise UserError(f"bars {part.strip()}: the tune has bars {shift} to {last}{pickup}.")
+        chosen.update(range(low - shift, high - shift + 1))
+    return tuple(sorted(chosen))
+
+
+def kept_text(given: Given, n_bars: int) -> str:
+    """The tune up to the end of its first n bars, with the bar line there and without its end."""
+    music = control.music_of(given.text)
+    spans = arrangements.bars(music)
+    head = given.text[: len(given.text) - len(music) - 1]
+    end = len(music) if n_bars >= len(spans) else spans[n_bars].start
+    return head + (music[:end] if _ends_barred(music[:end]) else music[:end] + "|")
+
+
+def finished(text: str, args: argparse.Namespace) -> str:
+    """A canonical text transposed and harmonised as asked."""
+    try:
+        text = notation.transpose(text, args.transpose)
+    except NotationError as error:
+        raise UserError(f"--transpose {args.transpose}: {error}") from error
+    return harmony.harmonised(text, args.harmonise) if args.harmonise else text
+
+
+def _kept(given: Given, n_bars: int) -> int:
+    if n_bars == -1:
+        return given.n_bars
+    n = n_bars + given.has_pickup
+    if not 1 <= n <= given.n_bars:
+        raise UserError(f"--continue {n_bars}: the tune has {given.n_bars - given.has_pickup} bars.")
+    return n
+
+
+def _told(what: str, n_bars: int) -> str:
+    return f"{what} its last bar" if n_bars == -1 else f"{what} bar {n_bars}"
+
+
+def _ends_barred(music: str) -> bool:
+    """Whether a line of music ends with a bar line or an ending's number."""
+    return re.search(r"(?:[|:]\]?|[|:\[]\]?\d[\d,\-]*|\[[A-Za-z]:[^\]]*\])$", music) is not None
+
+
+def changed(before: str, after: str) -> Sequence[int]:
+    """Places of the bars whose text differs; the two have equally many."""
+    one, other = (control.music_of(text) for text in (before, after))
+    pairs = zip(arrangements.bars(one), arrangements.bars(other), strict=True)
+    return [place for place, (a, b) in enumerate(pairs) if one[a.start : a.end] != other[b.start : b.end]]

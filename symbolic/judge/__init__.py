@@ -1,0 +1,1 @@
+"""Language models as judges of tunes, and the calibration that says whether to believe one."""

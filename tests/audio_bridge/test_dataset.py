@@ -1,0 +1,140 @@
+"""Cuts and checks, and the verb on a folder with every kind of file that people have."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from audio_bridge import fingerprints, segmentation
+from audio_bridge.__main__ import VERBS
+from symbolic.verbs import main
+
+RATE = 32_000
+
+
+def melody(seconds: float, seed: int, rests: float = 0.0) -> np.ndarray:
+    """Random notes of 0.25 s with harmonics; every fifth second ends in a rest."""
+    rng = np.random.default_rng(seed)
+    notes = []
+    for i in range(round(seconds * 4)):
+        time = np.arange(RATE // 4) / RATE
+        hz = 440 * 2 ** ((rng.integers(57, 81) - 69) / 12)
+        wave = sum(np.sin(2 * np.pi * hz * k * time) / k for k in range(1, 6)) * np.minimum(1, (0.25 - time) * 20)
+        quiet = rests and (i % 20) >= 20 - rests * 4
+        notes.append(wave * (0.0 if quiet else 0.15 * rng.uniform(0.5, 1)))
+    return np.concatenate(notes).astype(np.float32)
+
+
+def test_cuts_fall_into_silences() -> None:
+    sound = melody(60, 1, rests=0.5)  # silent from 4.5 to 5 s, 9.5 to 10 s, ...
+    parts = segmentation.segments(sound, 8, 20)
+    assert parts[0].start == 0 and parts[-1].end == sound.size
+    assert all(a.end == b.start for a, b in pairwise(parts))
+    assert all(8 <= part.seconds <= 20 for part in parts)
+    for part in parts[:-1]:
+        assert part.ended_by == "silence" and 4.5 <= (part.end / RATE) % 5 <= 5.0
+
+
+def test_without_silence_a_cut_comes_before_an_onset() -> None:
+    sound = melody(40, 2)
+    parts = segmentation.segments(sound, 8, 15)
+    assert len(parts) >= 3 and all(8 <= part.seconds <= 15 for part in parts)
+    for part in parts[:-1]:
+        assert part.ended_by == "dip"
+        assert min((part.end / RATE) % 0.25, 0.25 - (part.end / RATE) % 0.25) < 0.06
+
+
+@pytest.mark.parametrize(
+    ("sound", "rate", "reason"),
+    [
+        (melody(4, 1), RATE, "too short"),
+        (np.zeros(15 * RATE, dtype=np.float32), RATE, "silent"),
+        (melody(12, 1), 8000, "narrow band"),
+        (np.clip(melody(12, 1) * 50, -1, 1), RATE, "clipped"),
+        (melody(12, 1), RATE, ""),
+    ],
+)
+def test_faults(sound: np.ndarray, rate: int, reason: str) -> None:
+    found = segmentation.fault(sound, rate, 10)
+    assert found.startswith(reason) and bool(found) == bool(reason)
+
+
+def test_fingerprints_know_a_recording_again() -> None:
+    one, other = melody(20, 1), melody(20, 2)
+    noise = np.random.default_rng(0).standard_normal(12 * RATE).astype(np.float32)
+    part = one[3 * RATE + 100 : 15 * RATE + 100] * 0.3 + 0.002 * noise
+    bits = [fingerprints.fingerprint(sound) for sound in (one, other, part)]
+    assert fingerprints.agreement(bits[2], bits[0]) > fingerprints.SAME
+    assert fingerprints.agreement(bits[2], bits[1]) < 0.75
+    assert fingerprints.nearest(bits[2], bits[:2])[0] == 0
+    assert fingerprints.nearest(fingerprints.fingerprint(np.zeros(10, dtype=np.float32)), bits)[1] == 0
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    folder = tmp_path / "recordings"
+    (folder / "more").mkdir(parents=True)
+    first = melody(26, 3, rests=0.5)
+    soundfile.write(folder / "polka_da_serra 01.wav", first, RATE)
+    soundfile.write(folder / "more" / "jig.flac", np.stack([melody(12, 4)] * 2, axis=1), RATE)
+    soundfile.write(folder / "air.mp3", melody(12, 5), RATE)
+    soundfile.write(folder / "twin.wav", first[RATE:] * 0.5, RATE)
+    soundfile.write(folder / "telephone.wav", melody(12, 6)[::4], 8000)
+    soundfile.write(folder / "short.wav", melody(5, 7), RATE)
+    soundfile.write(folder / "silent.wav", np.zeros(12 * RATE), RATE)
+    (folder / "broken.mp3").write_bytes(bytes(range(256)) * 20)
+    (folder / "empty.wav").write_bytes(b"")
+    (folder / "notes.txt").write_text("not audio", encoding="utf-8")
+    return folder
+
+
+def test_the_verb_keeps_the_good_and_names_the_rest(recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = recordings.parent / "data"
+    options = ["-o", str(out), "--text", "concertina", "--json"]
+    assert main("audio_bridge", VERBS, ["dataset", str(recordings), *options]) == 0
+    shown = capsys.readouterr().out
+    counts = json.loads(shown.splitlines()[-1])
+    assert (counts["files"], counts["kept"], counts["left_out"]) == (9, 3, 6)
+    rows = {row["file"]: row for row in json.loads((out / "dataset.json").read_text(encoding="utf-8"))["files"]}
+    reasons = {name: row["reason"].split(":")[0] for name, row in rows.items() if row["reason"]}
+    assert reasons == {
+        "broken.mp3": "cannot be decoded",
+        "empty.wav": "cannot be decoded",
+        "short.wav": "too short",
+        "silent.wav": "silent",
+        "telephone.wav": "narrow band",
+        "twin.wav": "duplicate of polka_da_serra 01.wav",
+    }
+    assert all(name in shown for name in reasons)
+    assert {rows[n]["split"] for n in rows if not rows[n]["reason"]} == {"train", "valid"}
+    for row in rows.values():
+        for segment in row["segments"]:
+            audio = out / row["split"] / f"{segment['name']}.wav"
+            info = soundfile.info(audio)
+            assert (info.samplerate, info.channels) == (RATE, 1) and 10 <= info.duration <= 30
+            text = audio.with_suffix(".txt").read_text(encoding="utf-8").strip()
+            assert text == {"air": "concertina, air", "jig": "concertina, jig"}.get(
+                audio.stem[:3], "concertina, polka da serra"
+            )
+    assert "<svg" in (out / "chroma.svg").read_text(encoding="utf-8")
+    assert "twin.wav" in (out / "report.md").read_text(encoding="utf-8")
+
+
+def test_labels_from_a_csv_and_wrong_input(recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def call(*arguments: str) -> int:
+        return main("audio_bridge", VERBS, ["dataset", *arguments])
+
+    labels = recordings.parent / "labels.csv"
+    labels.write_text("file,text\nnowhere.wav,x\n", encoding="utf-8")
+    out = str(recordings.parent / "d")
+    assert call(str(recordings), "-o", out, "--labels", str(labels)) == 1
+    assert "nowhere.wav is not in" in capsys.readouterr().err
+    assert call(str(recordings / "more"), "-o", out, "--shortest", "40") == 2
+    assert call(str(recordings / "notes.txt"), "-o", out) == 1
+    assert call(str(recordings), "-o", str(recordings)) == 2
+    labels.write_text("file,text\njig.flac,a jig\n", encoding="utf-8")
+    assert call(str(recordings / "more"), "-o", out, "--labels", str(labels)) == 0
+    assert Path(out, "train", "jig-001.txt").read_text(encoding="utf-8") == "a jig\n"

@@ -1,0 +1,78 @@
+"""Damaged tunes do no harm; the whole run is `python -m experiments.fuzz -n 20000`."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments import fuzz, results
+from symbolic.errors import UserError
+from symbolic.files import write_jsonl
+
+N = 60
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, real_tunes: list[str]) -> Path:
+    folder = tmp_path_factory.mktemp("fuzz")
+    some = random.Random(0).sample([text for text in real_tunes if len(text) > 150], 60)
+    rows = [{"id": str(i), "title": f"Tune {i}", "text": text} for i, text in enumerate(some)]
+    for split, own in (("train", rows[:30]), ("valid", rows[30:40]), ("test", rows[40:])):
+        write_jsonl(folder / "tunes" / f"{split}.jsonl", own)
+    return folder
+
+
+def test_damage_is_repeatable_and_varied(real_tunes: list[str]) -> None:
+    texts = [fuzz.damaged(real_tunes[:50], 0, number) for number in range(N)]
+    assert texts[7] == fuzz.damaged(real_tunes[:50], 0, 7) and len(set(texts)) == N
+    assert max(map(len, texts)) <= 400_000
+
+
+def test_no_damage_does_harm(data: Path, real_tunes: list[str]) -> None:
+    stages = {"prepare": fuzz.prepare, "evaluate": fuzz.evaluate, "mask": fuzz.mask_stage()}
+    texts = [fuzz.damaged(real_tunes, 1, number) for number in range(N)]
+    outcomes: dict[str, list[str]] = {}
+    for name, through in stages.items():
+        outcomes[name] = [fuzz.guarded(lambda t=text, f=through: f(t), 20.0)[1] for text in texts]
+    faults = [(name, number, one) for name, own in outcomes.items() for number, one in enumerate(own) if "FAULT" in one]
+    assert faults == []
+    assert {"kept", "measured"} <= {one for own in outcomes.values() for one in own}  # damage does not kill everything
+    measured = fuzz.sets_stage([{"id": i, "title": "", "text": text} for i, text in enumerate(real_tunes[:30])])
+    assert fuzz.guarded(lambda: measured(texts), 120.0)[1] == "measured"
+
+
+def test_faults_and_hangs_are_told_from_refusals() -> None:
+    def hang() -> str:
+        while True:
+            pass
+
+    def crash() -> str:
+        return [][1]
+
+    def refuse() -> str:
+        raise UserError("no.")
+
+    assert fuzz.guarded(hang, 0.05)[1] == "FAULT: over 0 s"
+    assert fuzz.guarded(crash, 1)[1].startswith("FAULT: IndexError")
+    assert fuzz.guarded(refuse, 1)[1] == "refused, UserError" and fuzz.guarded(lambda: "kept", 1)[1] == "kept"
+
+
+@pytest.mark.slow
+def test_children_do_the_work(data: Path, tmp_path: Path) -> None:
+    words = ["-n", "30", "--chunk", "20", "--data", str(data), "-o", str(tmp_path / "fuzz.json")]
+    assert fuzz.main(words) == 0
+    rows: list[dict[str, Any]] = results.read(tmp_path / "fuzz.json")["rows"]
+    for stage in fuzz.STAGES:
+        assert sum(row["repeats"][0] for row in rows if row.get("stage") == stage) == 30
+    peak = results.find({"rows": rows}, measure="peak memory of a child")
+    assert peak is not None and 50 < peak["repeats"][0] < fuzz.MEMORY_BYTES / 2**20
+
+
+def test_a_child_that_dies_is_a_fault(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tunes").mkdir()
+    words = ["-n", "5", "--data", str(tmp_path), "-o", str(tmp_path / "fuzz.json")]
+    assert fuzz.main(words) == 1
+    assert "fault: the child died after its start" in capsys.readouterr().err
+    assert json.loads((tmp_path / "fuzz.json").read_text(encoding="utf-8"))["rows"][-1]["repeats"] == [1]

@@ -1,0 +1,55 @@
+"""Chord symbols: hand-worked cadences, and no note touched in any real tune."""
+
+import pytest
+
+from symbolic.data import harmony, notation
+from symbolic.data.music import parse_key
+from symbolic.errors import UserError
+
+
+def test_notes_are_untouched(real_tunes: list[str]) -> None:
+    n = 0
+    for text in real_tunes[::60]:
+        for every in ("bar", "beat"):
+            try:
+                made = harmony.harmonised(text, every)  # type: ignore[arg-type]
+            except UserError:
+                continue
+            assert harmony.without(made) == harmony.without(text)
+            assert notation.canonical(notation.parse(made)) == made
+            assert harmony.harmonised(made, every) == made  # type: ignore[arg-type]
+            n += '"' in made
+    assert n > 80
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "M:3/4\nL:1/8\nK:D\nde|f2fedB|A2AFA2|B2BdB2|A2AFA2|ceABce|d6|]\n",
+            'de|"D"f2fedB|A2AFA2|"G"B2BdB2|"D"A2AFA2|"A"',
+        ),
+        ("M:4/4\nL:1/8\nK:Am\nA2c2e2c2|d2f2a2f2|e2^g2b2^g2|a8|]\n", '"Am"A2c2e2c2|"Dm"d2f2a2f2|"E"e2^g2b2^g2|"Am"a8|]'),
+        ("M:4/4\nL:1/8\nK:Ador\nA2c2e2c2|G2B2d2B2|A2c2e2c2|A8|]\n", '"Am"A2c2e2c2|"G"G2B2d2B2|"Am"A2c2e2c2|A8|]'),
+        ("M:4/4\nL:1/8\nK:C\nCEGc|:(3GBdfd{e}d2G2|c8:|\n", '"G"(3GBdfd{e}d2G2|"C"c8:|'),
+    ],
+)
+def test_cadences_by_hand(text: str, expected: str) -> None:
+    assert expected in harmony.harmonised(text)
+
+
+def test_beats_change_inside_a_bar() -> None:
+    made = harmony.harmonised("M:4/4\nL:1/8\nK:C\nCEGcGBdB|cGECDFGB|CEGcGBdB|c8|]\n", "beat")
+    assert made.splitlines()[3].startswith('"C"CEGc"G"GBdB|"C"cGEC')
+
+
+def test_chords_of_keys() -> None:
+    assert [c.symbol for c in harmony.chords(parse_key("G"))] == ["G", "Am", "Bm", "C", "D", "Em", "D7"]
+    assert [c.symbol for c in harmony.chords(parse_key("Ebm"))][:1] == ["Ebm"]
+    assert "E7" in [c.symbol for c in harmony.chords(parse_key("Am"))]
+    assert [c.symbol for c in harmony.chords(parse_key("Dmix"))] == ["D", "Em", "G", "Am", "Bm", "C"]
+
+
+def test_a_pick_up_alone_has_no_chord() -> None:
+    with pytest.raises(UserError, match="no full bar"):
+        harmony.harmonised("M:4/4\nL:1/8\nK:C\nGABc\n")

@@ -1,0 +1,79 @@
+"""MIDI and MusicXML through `prepare`: notations, duplicates by content, broken files with a reason."""
+
+import gzip
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from symbolic import files
+from symbolic.data import convert, corpora, notation, pieces, prepare
+from symbolic.errors import UserError
+
+
+def rows(folder: Path) -> list[dict[str, object]]:
+    return [row for split in prepare.SPLITS for row in files.read_jsonl(folder / "tunes" / f"{split}.jsonl")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, real_tunes: list[str]) -> Path:
+    """Ten tunes as MIDI in the layouts of Lakh and MAESTRO, one twice at another pitch, and two broken files."""
+    scores = [notation.parse(text) for text in real_tunes[100:110]]
+    (tmp_path / "in" / "lmd" / "0").mkdir(parents=True)
+    for number, score in enumerate(scores[:6]):
+        (tmp_path / "in" / "lmd" / "0" / f"{number:032x}.mid").write_bytes(convert.to_midi(score))
+    (tmp_path / "in" / "a.midi.gz").write_bytes(gzip.compress(convert.to_midi(scores[6])))
+    with zipfile.ZipFile(tmp_path / "in" / "maestro.zip", "w") as archive:
+        for number, score in enumerate(scores[7:]):
+            archive.writestr(f"maestro/2004/{number}.midi", convert.to_midi(score))
+        archive.writestr("maestro/broken.mid", b"MThd")
+    again = notation.parse(notation.transpose(notation.canonical(scores[0]), 2))
+    (tmp_path / "in" / "z-again.mid").write_bytes(convert.to_midi(again))
+    (tmp_path / "in" / "z-cut.mid").write_bytes(convert.to_midi(scores[1])[:-40])
+    return tmp_path / "in"
+
+
+def test_a_folder_of_midi(folder: Path, tmp_path: Path) -> None:
+    summary = prepare.prepare([str(folder)], tmp_path / "out", prepare.Options(processes=1))
+    found = rows(tmp_path / "out")
+    assert summary["options"]["notation"] == "midi"
+    assert summary["rejected"] == {"not_midi": 1, "duplicate": 1, "cut": 1}
+    assert len(found) == 10
+    assert all(pieces.canonical(pieces.parse(str(row["text"]))) == row["text"] for row in found)
+    assert all(pieces.parse(str(row["text"])).n_notes == row["n_notes"] for row in found)
+
+
+def test_midi_as_abc(folder: Path, tmp_path: Path) -> None:
+    prepare.prepare([str(folder)], tmp_path / "out", prepare.Options(processes=1, notation="abc"))  # MIDI asked as ABC
+    assert all(str(row["text"]).startswith("M:") for row in rows(tmp_path / "out"))
+
+
+def test_abc_as_midi_and_chorales_interleaved(tmp_path: Path, music21_corpus: Path) -> None:
+    scores = tmp_path / "scores"
+    scores.mkdir()
+    for name in ("bwv10.7.mxl", "bwv101.7.mxl", "bwv102.7.mxl"):
+        (scores / name).write_bytes((music21_corpus / "bach" / name).read_bytes())
+    prepare.prepare([str(scores)], tmp_path / "parts", prepare.Options(processes=1, notation="interleaved"))
+    texts = [str(row["text"]) for row in rows(tmp_path / "parts")]
+    assert all(text.index("V:4\n", text.index("V:1\n")) < text.rindex("V:1\n") for text in texts)
+    assert all(len(notation.parse(text).voices) == 4 for text in texts)
+    prepare.prepare([str(scores)], tmp_path / "midi", prepare.Options(processes=1, notation="midi"))
+    assert all(pieces.is_piece(str(row["text"])) for row in rows(tmp_path / "midi"))
+
+
+def test_abc_is_not_mixed_with_midi_beside_it(folder: Path, tmp_path: Path, real_tunes: list[str]) -> None:
+    (folder / "tunes.abc").write_text("".join(f"X:{n}\n{text}\n" for n, text in enumerate(real_tunes[:5], start=1)))
+    summary = prepare.prepare([str(folder)], tmp_path / "out", prepare.Options(processes=1))
+    assert (summary["read"], summary["kept"]) == (5, 5)
+
+
+def test_a_hub_row_of_bytes(real_tunes: list[str]) -> None:
+    data = convert.to_midi(notation.parse(real_tunes[0]))
+    found = list(corpora._read_row("hub", "train", 3, {"midi": {"bytes": data, "path": "a.mid"}, "composer": "?"}))
+    assert [(one.kind, one.data) for one in found if isinstance(one, corpora.Found)] == [("midi", data)]
+
+
+def test_a_folder_of_broken_files_says_so(tmp_path: Path) -> None:
+    (tmp_path / "x.mid").write_bytes(b"RIFF")
+    with pytest.raises(UserError, match="1 not_midi"):
+        prepare.prepare([str(tmp_path / "x.mid")], tmp_path / "out", prepare.Options(processes=1))
