@@ -122,6 +122,13 @@ def _evaluate(everyone: list[Writer]) -> None:
     _write_page(trained, tables_of(scores), shown)
 
 
+SHORT = (
+    *("tunes", "tunes that parse", "bars that fit the metre", "tunes with all bars right"),
+    *("tunes with a copied 17-note phrase", "longest shared passage, median (notes)", "key fit (correlation)"),
+    *("self-similarity of bars", "precision", "coverage", "distinct 5-note runs", "bits per byte of held-out tunes"),
+)
+
+
 def tables_of(scores: dict[str, Any]) -> list[tables.Table]:
     """The two tables of a scores.json: what training took, and the measures."""
     keys = ("parameters", "tokens", "seconds", "tokens_per_second", "bits_per_byte")
@@ -131,6 +138,13 @@ def tables_of(scores: dict[str, Any]) -> list[tables.Table]:
     title = f"{N_TUNES} tunes of each model beside human tunes and noise"
     compared = measures.comparison_table(scores["measures"], title=title)
     return [training, tables.Table(compared.title, compared.columns, compared.rows, scores["note"])]
+
+
+def short_tables_of(scores: dict[str, Any]) -> list[tables.Table]:
+    """The same with the rows that the README shows."""
+    training, compared = tables_of(scores)
+    rows = [row for row in compared.rows if row[0] in SHORT]
+    return [training, tables.Table(compared.title, compared.columns, rows, compared.note)]
 
 
 def _cards(writer: Writer, tunes: Any, rows: list[dict[str, Any]], reference: Any) -> list[report.TuneCard]:

@@ -22,7 +22,7 @@ def write_whole(path: Path | str, data: str | bytes) -> None:
     Raises UserError naming the path when the disk is full or the folder cannot be written.
     """
     path = Path(path)
-    payload = data.encode("utf-8") if isinstance(data, str) else data
+    payload = data.encode("utf-8", "replace") if isinstance(data, str) else data  # half a surrogate pair becomes ?
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ music is equal text. The canonical text of a tune with one voice is three header
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import NamedTuple
 
 from symbolic.data.music import (
@@ -334,6 +335,8 @@ class _Reader:
             reader.voice.events = _tidy(reader.voice.events)
         if len(readers) == 1:
             readers[0].voice.name = readers[0].voice.clef = ""
+        elif "" in self.voices:  # music before the first V:
+            self.voices[""].voice.name = next(str(n) for n in count(1) if str(n) not in self.voices)
         return Score(self.fields, self.meter, self.key, [reader.voice for reader in readers])
 
 
@@ -604,4 +607,13 @@ def _tidy(events: list[Event]) -> list[Event]:
         elif isinstance(event, Tuplet) and not any(isinstance(e, (Note, Rest)) for e in events[index + 1 :]):
             dropped.add(index)
     dropped.update(open_slurs)
-    return [event for index, event in enumerate(events) if index not in dropped]
+    kept: list[Event] = []
+    for index, event in enumerate(events):
+        before = kept[-1] if kept else None
+        if index in dropped:
+            continue
+        if isinstance(event, Bar) and isinstance(before, Bar) and not before.ending:  # a stray slur stood between
+            kept[-1] = Bar(_merged_kind(before.kind, event.kind), event.ending)
+        else:
+            kept.append(event)
+    return kept

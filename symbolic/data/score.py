@@ -208,7 +208,8 @@ def unroll(voice: Voice) -> Iterator[Event]:
     events = voice.events
     start = position = played = 0
     pass_number = 1
-    last_pass = _last_pass(events, 0)
+    passes = _last_passes(events)
+    last_pass = passes[0]
     while position < len(events):
         event = events[position]
         played += 1
@@ -223,23 +224,24 @@ def unroll(voice: Voice) -> Iterator[Event]:
             position, pass_number = start, pass_number + 1
             continue
         if event.starts_repeat or event.ends_repeat:
-            start, pass_number, last_pass = position, 1, _last_pass(events, position)
+            start, pass_number, last_pass = position, 1, passes[position]
             if event.ending:  # `:|2` after the last pass belongs to the section that just ended
                 continue
         if event.ending and pass_number not in _ending_numbers(event.ending):
             position = _skip_ending(events, position, pass_number)
 
 
-def _last_pass(events: list[Event], start: int) -> int:
-    """How often the section that starts here is played: 2, or the highest ending number in it."""
-    last = 2
-    for event in events[start:]:
+def _last_passes(events: list[Event]) -> list[int]:
+    """How often the section that starts at each place is played: 2, or the highest ending number in it."""
+    passes = [2] * (len(events) + 1)
+    for place in range(len(events) - 1, -1, -1):
+        event, last = events[place], passes[place + 1]
         if isinstance(event, Bar):
             numbers = _ending_numbers(event.ending)
-            last = max([last, *numbers])
-            if event.starts_repeat or (event.ends_repeat and not numbers):
-                break
-    return last
+            ends_here = event.starts_repeat or (event.ends_repeat and not numbers)
+            last = max([2 if ends_here else last, *numbers])
+        passes[place] = last
+    return passes
 
 
 def _ending_numbers(ending: str) -> list[int]:
