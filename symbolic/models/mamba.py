@@ -105,7 +105,7 @@ class Backbone(nn.Module):
 
 
 class Block(nn.Module):
-    """u <- u + mixer(norm(u)); the residual stream u stays in float32 or wider. `forward` leaves the sum to who comes next."""
+    """u <- u + mixer(norm(u)); the residual stream u is float32 or wider. `forward` leaves the sum to the next."""
 
     def __init__(self, config: MambaConfig) -> None:
         super().__init__()

@@ -49,7 +49,7 @@ def add_norm(x: Tensor, y: Tensor | None, norm: nn.Module, native: bool) -> tupl
 
 
 def convolve(xz: Tensor, filter: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Mamba's (B, L, 2 D) -> x convolved and activated, z (both (B, L, D)), by the native form; filter (K, D), bias (D)."""
+    """Mamba's (B, L, 2 D) -> x convolved and activated, z (both (B, L, D)), native; filter (K, D), bias (D)."""
     assert filter.dtype == bias.dtype == torch.float32 and len(filter) <= MOST_TAPS
     x, z = _convolve(xz.contiguous(), filter.contiguous(), bias)
     return x, z

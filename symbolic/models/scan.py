@@ -248,7 +248,7 @@ def _scan_backward(saved: list[Tensor], z: Tensor | None, gy: Tensor, gh: Tensor
     gB, gC = (A.new_zeros(groups, rows, L, N) for _ in range(2))
     sums = A.new_zeros(rows, 2, channels)
     gz = [] if z is None else [torch.empty_like(z)]
-    tensors = [*saved[:7], z, saved[7], gy, gh, gx, gdt, gA, gB, gC, sums, *(gz or [None])]
+    tensors = [*saved[:7], z, saved[7], gy, gh, gx, gdt, gA, gB, gC, sums, gz[0] if gz else None]
     _call("scan_backward", tensors, x, A)
     gbias, gD = sums.sum(0)
     return [gx, gdt, gbias.clone(), gA.sum(0), gB.sum(0).to(B.dtype), gC.sum(0).to(C.dtype), gD.clone(), *gz]

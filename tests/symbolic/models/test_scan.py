@@ -109,7 +109,8 @@ def test_native_gate(dtype: torch.dtype, tolerance: float, channels: int, length
 
     def gated(x: Tensor, dt: Tensor, B: Tensor, C: Tensor, z: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
         A, D, bias = (t.float() for t in rest)
-        y, h = scan.native_scan(*(t.to(dtype) for t in (x, dt)), A, *(t.to(dtype) for t in (B, C)), D, bias, z.to(dtype))
+        x, dt, B, C, z = (t.to(dtype) for t in (x, dt, B, C, z))
+        y, h = scan.native_scan(x, dt, A, B, C, D, bias, z)
         return y.double(), h.double()
 
     truth = outputs_and_gradients(plain, [*sequences, A, D, bias], torch.float64)
