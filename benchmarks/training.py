@@ -1,12 +1,13 @@
-"""Training speed at 6M parameters: ours against `transformers.Trainer` and a plain loop over the library's model.
+"""Training speed: ours against `transformers.Trainer` and a plain loop over the library's model.
 
-    python -m benchmarks.training                     # bfloat16, batch 4 x 512, short
-    python -m benchmarks.training --full              # also paths that compile for minutes or take a minute a step
+    python -m benchmarks.training                 # 6M, bfloat16, 4 rows x 512: about 5 minutes on two idle cores
+    python -m benchmarks.training --full          # 60M as well, and ways that are known to be slower: about 12 minutes
+    python -m benchmarks.training --full --slow   # and what compiles for minutes
 
-Every path trains the same shape on rows of the same size, in turns, round by round, after a warm-up in which what is
+Every way trains the same shape on rows of the same size, in turns, round by round, after a warm-up in which what is
 compiled is compiled (its seconds are recorded as `warm_up_seconds`). Tokens per second are batch x context x steps over
-the wall time of the steps: forward, backward, clipping, AdamW. Above one thread OpenMP's wait policy is tried both ways
-where nothing is compiled, and is active where it is.
+the wall time of the steps: forward, backward, clipping, AdamW. 60M models take a quarter of the rows and one step a
+round. Above one thread OpenMP's wait policy is active for all.
 """
 
 import argparse
@@ -25,54 +26,66 @@ from symbolic import config as configuration
 from symbolic import machine, verbs
 
 MODELS = ("gpt2-6m", "mamba-6m", "mamba2-6m")
-START_SECONDS = 7.0  # of a worker: mostly imports
+LARGE = ("gpt2-60m", "mamba-60m", "mamba2-60m")  # joined by --full
+START_SECONDS = 9.0  # of a worker: mostly imports
+ALL = ("gpt2", "mamba", "mamba2")
 
 
 @dataclass(frozen=True)
 class Way:
-    """How to train; `seconds` a step of 2,048 tokens to expect on one core, `compiling` before the first."""
+    """How to train; `seconds` a step of 2,048 tokens at 6M to expect on one core, `compiling` before the first."""
 
     name: str
     kind: str
     precision: str = "bfloat16"
     compiled: bool = False
+    plain: bool = False
     scan: str = "default"
-    families: tuple[str, ...] = ("gpt2", "mamba", "mamba2")
+    families: tuple[str, ...] = ALL
     seconds: float = 0.6
     compiling: float = 0.0
-    slow: tuple[str, ...] = ()  # families for which it is left to --full
+    needs: str = ""  # the option that it takes
+    large: bool = True  # also at 60M
 
     @property
     def is_ours(self) -> bool:
         return self.kind == "ours"
 
 
+# mambapy's scan and the library's Mamba-2 compile for five minutes and more, and mambapy's is then slower than before.
 WAYS = (
-    Way("ours", "ours", seconds=0.7),
-    Way("ours, compiled", "ours", compiled=True, seconds=0.5, compiling=15),
-    Way("ours, float32", "ours", precision="float32", seconds=1.0),
-    Way("library, plain loop, float32", "loop", precision="float32", families=("gpt2", "mamba2"), seconds=1.5),
+    Way("ours", "ours", seconds=0.3),
+    Way("ours without native kernels", "ours", plain=True, families=("gpt2", "mamba2"), seconds=0.7, large=False),
+    Way("ours without native kernels", "ours", plain=True, families=("mamba",), seconds=2.2, needs="full", large=False),
+    Way("ours, compiled", "ours", compiled=True, seconds=0.3, compiling=15, needs="full", large=False),
+    Way("ours, float32", "ours", precision="float32", seconds=0.8, needs="full", large=False),
     Way("library, plain loop", "loop", families=("gpt2", "mamba2"), seconds=1.2),
-    Way("library, plain loop, compiled", "loop", compiled=True, families=("gpt2",), compiling=60, seconds=0.6),
-    Way("library, plain loop, compiled", "loop", compiled=True, families=("mamba2",), compiling=300, slow=("mamba2",)),
+    Way(
+        "library, plain loop, float32", "loop", precision="float32", families=("gpt2", "mamba2"), seconds=1.6,
+        needs="full", large=False,
+    ),
+    Way("library, plain loop, compiled", "loop", compiled=True, families=("gpt2",), compiling=60),
+    Way("library, plain loop, compiled", "loop", compiled=True, families=("mamba2",), compiling=300, needs="slow"),
     Way("library with mambapy, plain loop", "loop", scan="mambapy", families=("mamba",), seconds=6),
     Way(
         "library with mambapy, plain loop, compiled", "loop", scan="mambapy", families=("mamba",), compiled=True,
-        compiling=400, seconds=13, slow=("mamba",),
+        compiling=400, seconds=13, needs="slow",
     ),
     Way("transformers.Trainer", "trainer", families=("gpt2", "mamba2"), seconds=1.2),
-    Way("transformers.Trainer, compiled", "trainer", compiled=True, families=("gpt2",), compiling=90, slow=("gpt2",)),
-    Way("transformers.Trainer with mambapy", "trainer", scan="mambapy", families=("mamba",), slow=("mamba",)),
+    Way("transformers.Trainer, compiled", "trainer", compiled=True, families=("gpt2",), compiling=90, needs="slow"),
+    Way(
+        "transformers.Trainer with mambapy", "trainer", scan="mambapy", families=("mamba",), seconds=6, needs="full",
+        large=False,
+    ),
 )  # fmt: skip
 
 
 @dataclass
 class Seat:
-    """A way at work, with the worker of the better wait policy."""
+    """A way at work."""
 
     way: Way
     worker: Worker
-    policy: str | None
     warm_up_seconds: float
 
 
@@ -84,13 +97,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--models", nargs="+", default=list(MODELS), metavar="NAME", help="names of configs/NAME.yaml")
+    made.add_argument("--models", nargs="+", metavar="NAME", help=f"of configs/NAME.yaml (default {' '.join(MODELS)})")
     made.add_argument("--batch", type=int, default=4, help="rows a step (default 4)")
     made.add_argument("--context", type=int, default=512, help="tokens a row (default 512)")
-    made.add_argument("--steps", type=int, default=3, help="steps a round (default 3)")
+    made.add_argument("--steps", type=int, default=3, help="steps a round at 6M (default 3)")
     made.add_argument("--repeats", type=int, default=3, help="rounds (default 3)")
     made.add_argument("--threads", type=int, default=machine.n_cores(), help="default: all cores")
-    made.add_argument("--full", action="store_true", help="also what takes minutes to compile")
+    made.add_argument("--full", action="store_true", help="60M models as well, and ways that are known to be slower")
+    made.add_argument("--slow", action="store_true", help="also what takes minutes to compile")
     made.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     made.add_argument("-o", "--output", type=Path, default=results.BENCHMARKS / "training.json")
     return made
@@ -99,9 +113,9 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Measure everything and write the result."""
     print(cost_text(cost_seconds(args)), file=sys.stderr)
-    settings = {name: getattr(args, name) for name in ("batch", "context", "steps", "repeats", "threads", "device")}
-    recorder = results.Recorder("training", settings=settings)
-    for name in args.models:
+    keys = ("batch", "context", "steps", "repeats", "threads", "device", "full", "slow")
+    recorder = results.Recorder("training", settings={name: getattr(args, name) for name in keys})
+    for name in names(args):
         config = configuration.load(Path("configs") / f"{name}.yaml")
         recorder.config_digests[name] = configuration.digest(config)
         _measure(recorder, name, config.model.family, args)
@@ -110,34 +124,39 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def ways(family: str, full: bool) -> Iterator[tuple[Way, str]]:
-    """Each way of training a family, with the reason where it is left out."""
+def names(args: argparse.Namespace) -> list[str]:
+    """The configurations to train."""
+    return list(args.models or (MODELS + LARGE if args.full else MODELS))
+
+
+def is_large(name: str) -> bool:
+    """Whether a configuration is one of 60M."""
+    return "60m" in name
+
+
+def rows_and_steps(name: str, args: argparse.Namespace) -> tuple[int, int]:
+    """Rows a step and steps a round."""
+    return (max(1, args.batch // 4), 1) if is_large(name) else (args.batch, args.steps)
+
+
+def ways(name: str, family: str, args: argparse.Namespace) -> Iterator[tuple[Way, str]]:
+    """Each way of training a configuration, with the reason where it is left out."""
     for way in WAYS:
-        if family in way.families:
-            left_out = family in way.slow and not full
-            yield way, "takes minutes: run with --full" if left_out else ""
+        if family in way.families and (way.large or not is_large(name)):
+            left_out = way.needs and not getattr(args, way.needs)
+            yield way, f"run with --{way.needs}" if left_out else ""
 
 
 def cost_seconds(args: argparse.Namespace) -> float:
     """About how long the measurement takes."""
     total = 0.0
-    for name in args.models:
-        family = name.split("-")[0]
-        for way, left_out in ways(family, args.full):
-            policies = len(policies_of(way, args))
-            steps = args.steps * args.repeats + policies * 2
-            size = args.batch * args.context / 2048
+    for name in names(args):
+        batch, steps = rows_and_steps(name, args)
+        size = batch * args.context / 2048 * (10 if is_large(name) else 1) / min(args.threads, 2)
+        for way, left_out in ways(name, name.split("-")[0], args):
             if not left_out:
-                total += policies * (START_SECONDS + way.compiling) + steps * way.seconds * size
+                total += START_SECONDS + way.compiling + (steps * args.repeats + 2) * way.seconds * size
     return total
-
-
-def policies_of(way: Way, args: argparse.Namespace) -> tuple[str, ...]:
-    """The wait policies to try; what compiles for minutes is not compiled twice, and gets the one that suits idle
-    cores."""
-    if args.threads == 1 or args.device != "cpu":
-        return ("passive",)
-    return ("active",) if way.compiled else ("active", "passive")
 
 
 def cost_text(seconds: float) -> str:
@@ -151,12 +170,22 @@ def table(result: dict[str, Any]) -> str:
     for model in dict.fromkeys(row["model"] for row in result["rows"]):
         rows = results.select(result, model=model)
         ours = fastest(rows, ours=True)
-        lines += ["", f"{model}: tokens/s, and our fastest over it"]
+        lines += ["", f"{model}: tokens/s, and our fastest over it{_beside_gpt2(result, model, ours)}"]
         for row in rows:
             ratio = results.ratio(ours, row) if ours and not row["ours"] else None
             right = f"x{results.spread_text(ratio, 2)}" if ratio else row.get("not_run", "")
             lines.append(f"  {row['path']:44} {results.row_text(row):>24}  {right}")
     return "\n".join(lines)
+
+
+def _beside_gpt2(result: dict[str, Any], model: str, ours: results.Row | None) -> str:
+    """How a state-space model's rate stands to that of our GPT-2 of the same size."""
+    gpt2 = "gpt2-" + model.partition("-")[2]
+    other = fastest(results.select(result, model=gpt2), ours=True) if gpt2 != model else None
+    if not ours or not other:
+        return ""
+    share = statistics.median(ours["repeats"]) / statistics.median(other["repeats"])
+    return f"; {share:.2f} of {gpt2}'s"
 
 
 def fastest(rows: Sequence[results.Row], *, ours: bool) -> results.Row | None:
@@ -168,7 +197,7 @@ def fastest(rows: Sequence[results.Row], *, ours: bool) -> results.Row | None:
 def _measure(recorder: results.Recorder, name: str, family: str, args: argparse.Namespace) -> None:
     seats: list[Seat] = []
     with ExitStack() as stack:
-        for way, left_out in ways(family, args.full):
+        for way, left_out in ways(name, family, args):
             keys = _keys(name, way)
             try:
                 if left_out:
@@ -181,50 +210,50 @@ def _measure(recorder: results.Recorder, name: str, family: str, args: argparse.
 
 
 def _seat(way: Way, name: str, args: argparse.Namespace, stack: ExitStack) -> Seat:
-    """Start and warm up a worker with each wait policy, keep the faster."""
-    policies = policies_of(way, args)
-    tried: list[tuple[float, Seat]] = []
-    for policy in policies:
-        worker = stack.enter_context(_worker(way, name, policy, args))
-        worker.begin()
-        warm_up = worker.ask("steps", n=1)["seconds"]
-        seconds = worker.ask("steps", n=1)["value"]
-        tried.append((seconds, Seat(way, worker, policy, warm_up)))
-    best = min(tried, key=lambda pair: pair[0])[1]
-    for _, seat in tried:
-        if seat is not best:
-            seat.worker.close()
-    return best
+    """Start a worker and warm it up: one step that compiles, one that does not."""
+    worker = stack.enter_context(_worker(way, name, args))
+    worker.begin()
+    warm_up = worker.ask("steps", n=1)["seconds"]
+    worker.ask("steps", n=1)
+    return Seat(way, worker, warm_up)
 
 
-def _worker(way: Way, name: str, policy: str, args: argparse.Namespace) -> Worker:
+def _worker(way: Way, name: str, args: argparse.Namespace) -> Worker:
     settings = {
         "kind": way.kind,
         "scan": way.scan,
         "config": str((Path("configs") / f"{name}.yaml").resolve()),
         "threads": args.threads,
-        "batch": args.batch,
+        "batch": rows_and_steps(name, args)[0],
         "context": args.context,
         "precision": way.precision,
         "device": args.device,
         "compiled": way.compiled,
+        **({"plain": True} if way.plain else {}),
     }
-    environment = {"OMP_NUM_THREADS": str(args.threads), "OMP_WAIT_POLICY": policy}
-    return Worker("benchmarks.peers.trainers", settings, environment)
+    policy = "active" if args.threads > 1 and args.device == "cpu" else "passive"
+    return Worker(
+        "benchmarks.peers.trainers", settings, {"OMP_NUM_THREADS": str(args.threads), "OMP_WAIT_POLICY": policy}
+    )
 
 
 def _rounds(recorder: results.Recorder, name: str, seats: Sequence[Seat], args: argparse.Namespace) -> None:
-    n_tokens = args.batch * args.context * args.steps
+    batch, steps = rows_and_steps(name, args)
+    n_tokens = batch * args.context * steps
     speeds: dict[str, list[float]] = {seat.way.name: [] for seat in seats}
     peaks: dict[str, float] = {}
     for number in range(args.repeats):
         for seat in seats:
-            answer = seat.worker.ask("steps", n=args.steps)
+            answer = seat.worker.ask("steps", n=steps)
             speeds[seat.way.name].append(n_tokens / answer["value"])
             peaks[seat.way.name] = answer["peak_mib"]
         print(f"{name}: round {number + 1} of {args.repeats}", file=sys.stderr)
     for seat in seats:
-        extra = {"wait_policy": seat.policy, "about": seat.worker.about, "warm_up_seconds": seat.warm_up_seconds}
+        extra = {
+            "about": seat.worker.about,
+            "warm_up_seconds": seat.warm_up_seconds,
+            "tokens_per_step": batch * args.context,
+        }
         key = seat.way.name
         recorder.measured(speeds[key], "tokens/s", **_keys(name, seat.way), peak_mib=peaks[key], **extra)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import results
+from experiments.learning_curves import interval
 from symbolic import files, verbs
 from symbolic.evaluate import palette
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 FOLDER = results.ROOT / "experiments" / "figures"
 WIDTH = 6.8  # inches: one column of text
-FAMILIES = ("gpt2", "mamba", "mamba2")
-LABELS = {"gpt2": "GPT-2", "mamba": "Mamba", "mamba2": "Mamba-2"}
+FAMILIES = ("gpt2", "mamba", "mamba2", "lstm")
+LABELS = {"gpt2": "GPT-2", "mamba": "Mamba", "mamba2": "Mamba-2", "lstm": "LSTM"}
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -90,11 +91,11 @@ def save(figure: "Figure", path: Path) -> None:
 
 
 def learning_curves(result: dict[str, Any]) -> "Figure":
-    """Validation bits per byte on four horizontal axes; the band is the range over seeds."""
+    """Validation bits per byte on four horizontal axes; bands as `experiments.learning_curves.interval` says."""
     figure, axes = _panels(2, 2, height=5.6, sharey=True)
     labels = {
         "steps": "optimiser steps",
-        "tokens": "tokens read",
+        "tokens": "million tokens read",
         "seconds": "seconds of training (machine of the run)",
         "flops": "training FLOPs",
     }
@@ -102,6 +103,9 @@ def learning_curves(result: dict[str, Any]) -> "Figure":
         for model, rows in _grouped(result["rows"], "model").items():
             _curve(panel, rows, axis, model)
         panel.set_xlabel(label)
+    for panel in (axes[0], axes[2]):
+        panel.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes[1].xaxis.set_major_formatter(lambda value, _: f"{value / 1e6:g}")
     for panel in axes[::2]:
         panel.set_ylabel("validation bits per byte")
     _legend(figure, axes[0])
@@ -282,6 +286,7 @@ def preparing(result: dict[str, Any]) -> "Figure":
 
 FIGURES: dict[str, tuple[str, str, Drawer]] = {
     "learning_curves": ("experiments", "learning_curves", learning_curves),
+    "seeds": ("experiments", "seeds", learning_curves),
     "training_time": ("experiments", "training_time", training_time),
     "inference_length": ("experiments", "inference", inference_length),
     "inference_batch": ("experiments", "inference", inference_batch),
@@ -328,11 +333,11 @@ def _measured(panel: "Axes", rows: Sequence[results.Row], axis: str, scale: floa
 
 
 def _curve(panel: "Axes", rows: Sequence[results.Row], axis: str, model: str) -> None:
-    """One model's runs: at each step that all of them reached, the median and the range over seeds."""
+    """One model's runs: at each step that all of them reached, the mean over seeds and its interval."""
     common = sorted(set.intersection(*(set(row["steps"]) for row in rows)))
     at = [[row["steps"].index(step) for step in common] for row in rows]
     x = [statistics.mean(row[axis][i[n]] for row, i in zip(rows, at)) for n in range(len(common))]
-    spreads = [results.spread([row["repeats"][i[n]] for row, i in zip(rows, at)]) for n in range(len(common))]
+    spreads = [interval([row["repeats"][i[n]] for row, i in zip(rows, at)]) for n in range(len(common))]
     n_seeds = f", {len(rows)} seeds" if len(rows) > 1 else ""
     _band(panel, x, spreads, rows[0]["family"], f"{model}{n_seeds}")
 
@@ -349,6 +354,7 @@ def _bars(panel: "Axes", rows: Sequence[results.Row], family: str) -> None:
         panel.text(values.high, place, f" {values.median:,.0f}", va="center", fontsize=7)
     panel.set_yticks(range(len(ordered)), [row["path"] for row in ordered], fontsize=7)
     panel.set_xlim(right=panel.get_xlim()[1] * 1.18)
+    panel.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     panel.grid(axis="y", visible=False)
 
 
@@ -397,7 +403,8 @@ def _plain_numbers(axis: Any) -> None:
 
 def _legend(figure: "Figure", panel: "Axes") -> None:
     handles, labels = panel.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, max(1, len(labels))), frameon=False)
+    columns = 4 if max(map(len, labels), default=0) * min(4, len(labels)) < 64 else 2  # what fits into WIDTH
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(columns, max(1, len(labels))), frameon=False)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,15 @@
     python -m experiments.learning_curves runs/gpt2-6m-* runs/mamba-6m-*
 
 Reads config.yaml, run.json and metrics.jsonl of each run directory; nothing is computed anew. Runs whose
-configurations differ in `name` and `seed` only are seeds of one model: the figure draws their mean and range. Seconds
-are those of training alone, on the machine that each run names; FLOPs are the model's own by `symbolic.models.costs`.
-A run that is not finished is drawn as far as it has come and marked by `finished` false.
+configurations differ in `name` and `seed` only are seeds of one model: the figure draws their mean with the 95 %
+interval of the mean (Student's t), or with their range where there are only two. Seconds are those of training alone,
+on the machine that each run names; FLOPs are the model's own by `symbolic.models.costs`. A run that is not finished is
+drawn as far as it has come and marked by `finished` false.
 """
 
 import argparse
+import math
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +24,8 @@ from symbolic.errors import UserError
 from symbolic.models import costs
 
 AXES = ("steps", "tokens", "seconds", "flops")
+STUDENT_95 = (4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # two-sided, 2 to 9 degrees of freedom
+NORMAL_95 = 1.960
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,15 +43,31 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Gather the curves and write the result."""
-    recorder = results.Recorder("learning_curves", settings={"runs": [str(folder) for folder in args.runs]})
-    for folder in args.runs:
+    recorder = gather(args.runs, "learning_curves", {"runs": [str(folder) for folder in args.runs]})
+    print(table(recorder.result()), file=sys.stderr)
+    recorder.write(args.output)
+    return 0
+
+
+def gather(folders: Sequence[Path], name: str, settings: dict[str, Any]) -> results.Recorder:
+    """A result with one row a run."""
+    recorder = results.Recorder(name, settings=settings)
+    for folder in folders:
         curve = read_curve(folder)
         recorder.config_digests[folder.name] = curve.pop("config_digest")
         recorder.data_digest = recorder.data_digest or curve["data_digest"]
         recorder.measured(curve.pop("bits_per_byte"), "bits/byte", **curve)
-    print(table(recorder.result()), file=sys.stderr)
-    recorder.write(args.output)
-    return 0
+    return recorder
+
+
+def interval(values: Sequence[float]) -> results.Spread:
+    """Mean of one number of several seeds with the 95 % interval of that mean; of one or two seeds their range."""
+    mean, n = statistics.fmean(values), len(values)
+    if n < 3:
+        return results.Spread(mean, min(values), max(values))
+    quantile = STUDENT_95[n - 3] if n - 3 < len(STUDENT_95) else NORMAL_95
+    half = quantile * statistics.stdev(values) / math.sqrt(n)
+    return results.Spread(mean, mean - half, mean + half)
 
 
 def read_curve(folder: Path) -> dict[str, Any]:

@@ -24,9 +24,9 @@ from symbolic import files, machine, runs, verbs
 from symbolic.config import Config
 from symbolic.models import costs, sizes
 
-MODELS = ("gpt2-6m", "mamba-6m", "mamba2-6m", "gpt2-60m", "mamba-60m", "mamba2-60m")
+MODELS = tuple(f"{family}-{size}" for size in ("6m", "60m") for family in ("gpt2", "mamba", "mamba2", "lstm"))
 STEPS = 100_000
-EXPECTED = {"6m": 2.5, "60m": 22.0}  # seconds a step of 8,192 tokens on two cores, for the estimate
+EXPECTED = {"6m": 0.9, "60m": 7.0, "lstm-6m": 3.0, "lstm-60m": 35.0}  # seconds a step of 8,192 tokens, two cores
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
 
 def cost_text(args: argparse.Namespace) -> str:
     """The line printed before measuring."""
-    steps = args.steps * args.repeats + 2
-    seconds = sum(15 + steps * EXPECTED["60m" if name.endswith("60m") else "6m"] for name in args.models)
+    steps = args.steps * args.repeats + 1
+    seconds = sum(10 + steps * EXPECTED.get(name, EXPECTED["60m" if "60m" in name else "6m"]) for name in args.models)
     return f"this takes about {max(1, round(seconds / 60))} min on an idle machine of two cores"
 
 

@@ -1,7 +1,8 @@
 """Ways of training one model: this project's loop body, a plain loop over the library's model, `transformers.Trainer`.
 
 All read the same rows of ids (random integers: speed does not depend on which), with AdamW, gradient clipping at 1 and
-bfloat16 autocast where asked for. `steps(n)` makes n optimiser steps and returns the seconds they took.
+bfloat16 autocast where asked for; all keep freed memory as `symbolic.train` does, which helps the peers as well.
+`steps(n)` makes n optimiser steps and returns the seconds they took.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from benchmarks.peers import Absent
 from symbolic import config as configuration
-from symbolic import models, optim, train
+from symbolic import machine, models, optim, train
 from symbolic.config import Config
 
 CLIP_NORM = 1.0
@@ -26,6 +27,7 @@ class _Loop:
 
     def __init__(self, config: str, threads: int, batch: int, context: int, precision: str, device: str) -> None:
         torch.set_num_threads(threads)
+        machine.keep_freed_memory()
         self.config: Config = configuration.load(Path(config))
         self.device, self.batch, self.context = torch.device(device), batch, context
         self.dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
@@ -58,11 +60,13 @@ class _Loop:
 
 
 class Ours(_Loop):
-    """The body of `symbolic.train`'s loop; `compiled` compiles each block as `compile: true` does."""
+    """The body of `symbolic.train`'s loop; `compiled` compiles each block as `compile: true` does, `plain` is without
+    native kernels."""
 
-    def __init__(self, compiled: bool, **shape: Any) -> None:
+    def __init__(self, compiled: bool, plain: bool = False, **shape: Any) -> None:
         super().__init__(**shape)
-        self.model = models.build(self.config.model).to(self.device).train()
+        attention, scan = ("explicit", "chunked") if plain else ("auto", "auto")
+        self.model = models.build(self.config.model, attention=attention, scan=scan).to(self.device).train()
         self.optimizer = optim.build(self.model, self.config.train)
         if compiled:
             for block in self.model.blocks:

@@ -108,10 +108,23 @@ def test_common_beginnings_stop_at_the_end_of_the_tune() -> None:
     assert decoding.largest_difference([[1.0, 2.0]], [[1.5, 2.25]]) == 0.5
 
 
-def test_ways_of_training_that_take_minutes_are_left_to_full() -> None:
-    left_out = {way.name for way, reason in training.ways("mamba", full=False) if reason}
-    assert "library with mambapy, plain loop, compiled" in left_out and "ours, compiled" not in left_out
-    assert [reason for _, reason in training.ways("mamba", full=True) if reason] == []
+def test_ways_of_training_that_take_minutes_are_left_out_unless_asked_for() -> None:
+    def left_out(*options: str, name: str = "mamba-6m") -> set[str]:
+        args = training.parser().parse_args(list(options))
+        return {way.name for way, reason in training.ways(name, name.split("-")[0], args) if reason}
+
+    compiled = "library with mambapy, plain loop, compiled"
+    assert compiled in left_out() and "ours" not in left_out()
+    assert left_out("--full") == {compiled} and left_out("--full", "--slow") == set()
+    assert left_out(name="gpt2-60m") == {"transformers.Trainer, compiled"}
+
+
+def test_training_fits_its_minutes() -> None:
+    parse = training.parser().parse_args
+    assert training.cost_seconds(parse(["--threads", "2", "--steps", "2"])) < 6 * 60
+    assert training.cost_seconds(parse(["--threads", "2", "--full"])) < 12 * 60
+    assert training.names(parse([])) == list(training.MODELS) != training.names(parse(["--full"]))
+    assert training.rows_and_steps("gpt2-60m", parse([])) == (1, 1)
 
 
 def test_varied_tunes_are_tunes_and_differ() -> None:

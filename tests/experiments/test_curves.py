@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from experiments import inference, learning_curves, representations, training_time, vocabularies
+from experiments import inference, learning_curves, representations, results, seeds, training_time, vocabularies
 from symbolic import config as configuration
 from symbolic import files, runs
-from symbolic.errors import UserError
+from symbolic.errors import UsageError, UserError
 
 CONFIG = Path("configs/gpt2-debug.yaml")
 
@@ -95,3 +95,32 @@ def test_vocabularies_differ_in_tokenizer_name_and_seed_only() -> None:
     args = vocabularies.parser().parse_args([])
     one, two = (vocabularies.make_config(args, kind, 0) for kind in ("characters", "grammar"))
     assert set(configuration.differences(one, two)) == {"name", "tokenizer.kind"}
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    spread = learning_curves.interval([1.0, 2.0, 3.0])
+    assert spread.median == 2.0
+    assert (spread.high - 2.0) == pytest.approx(4.303 / 3**0.5) == pytest.approx(2.0 - spread.low)
+    assert learning_curves.interval([1.0, 2.0]) == results.Spread(1.5, 1.0, 2.0)
+    assert learning_curves.interval([0.0, 1.0] * 50).high == pytest.approx(0.5 + 1.96 * 0.5025 / 10, abs=1e-3)
+
+
+def test_seeds_of_paired_models_differ_in_nothing_else() -> None:
+    args = seeds.parser().parse_args(["--steps", "40", "--data", "elsewhere"])
+    planned = [seeds.make_config(args, name, seed) for name in seeds.FAMILIES for seed in args.seeds]
+    assert len({config.name for config in planned}) == len(planned) == 12
+    assert {config.train.steps for config in planned} == {40} and planned[0].data.folder == "elsewhere"
+    assert learning_curves.family_name(planned[0].name, 0) == "gpt2-1m-40"
+    seeds.check_equal(planned)
+    with pytest.raises(UsageError, match=r"differ in .*train\.steps"):
+        seeds.check_equal([planned[0], configuration.load(CONFIG)])
+
+
+def test_a_difference_counts_where_intervals_part() -> None:
+    made = results.Recorder("seeds")
+    for model, ends in {"a": (1.0, 1.01, 1.02), "b": (1.5, 1.51, 1.52), "c": (1.5, 1.53, 1.51)}.items():
+        for end in ends:
+            made.measured([2.0, end], "bits/byte", model=model, seconds=[1.0, 2.0])
+    first, second, third = seeds.table(made.result()).splitlines()[1:]
+    assert first.startswith("a ") and "difference" not in first
+    assert "a difference" in second and "within the noise" in third

@@ -33,6 +33,12 @@ def learning_curves() -> results.Recorder:
     return made
 
 
+def seeds() -> results.Recorder:
+    made = learning_curves()
+    made.name = "seeds"
+    return made
+
+
 _SCALES: dict[str, float] = {"steps": 1, "tokens": 4096, "seconds": 0.8, "flops": 1.6e11}
 
 
@@ -125,7 +131,7 @@ def preparing() -> results.Recorder:
     return made
 
 
-SAMPLES = [learning_curves, training_time, copying, vocabularies, representations, decoding, training, preparing]
+SAMPLES = [learning_curves, seeds, training_time, copying, vocabularies, representations, decoding, training, preparing]
 
 
 def write_samples(folder: Path) -> None:
@@ -147,6 +153,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 AXES = {
     "learning_curves": ("validation bits per byte", "tokens read"),
+    "seeds": ("validation bits per byte", "training FLOPs"),
     "training_time": ("hours for 100,000 steps",),
     "inference_length": ("prefill, seconds", "step, milliseconds a token", "MiB"),
     "inference_batch": ("tokens per second",),

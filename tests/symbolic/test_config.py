@@ -35,7 +35,9 @@ def test_shipped_files_load_and_survive_a_dump(path: Path) -> None:
     assert path.read_text().startswith("# ")
 
 
-@pytest.mark.parametrize("pattern", ["*-6m.yaml", "*-60m.yaml", "*-debug.yaml", "*-6m-folk.yaml", "quickstart-*.yaml"])
+@pytest.mark.parametrize(
+    "pattern", ["*-6m.yaml", "*-60m.yaml", "*-1m.yaml", "*-debug.yaml", "*-6m-folk.yaml", "quickstart-*.yaml"]
+)
 def test_paired_files_differ_in_name_and_model_only(pattern: str) -> None:
     first, *others = (config.load(path) for path in sorted(CONFIGS.glob(pattern)))
     assert others
