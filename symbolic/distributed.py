@@ -14,6 +14,8 @@ process dies torchrun stops the others and starts all again, and `--resume` take
 
 import contextlib
 import os
+import time
+import uuid
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,11 +28,13 @@ from symbolic.errors import UsageError, UserError
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+    from torch.distributed import Store
 
     from symbolic.models import Model
 
 AGREE_EVERY = 8  # steps between two looks at whether any rank was asked to stop
 TIMEOUT = timedelta(minutes=30)  # rank 0 may be encoding a corpus while the others wait
+POLL_SECONDS = 0.02  # between two looks for the other ranks
 T = TypeVar("T")
 
 
@@ -148,12 +152,35 @@ def joined(device: "torch.device") -> Iterator[Group]:
     import torch.distributed as dist
 
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=TIMEOUT)
+    store, _, _ = next(dist.rendezvous("env://", rank, world, timeout=TIMEOUT))
+    store = dist.PrefixStore(start_name(store, rank, world), store)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=TIMEOUT)
     host = dist.new_group(backend="gloo", timeout=TIMEOUT) if backend != "gloo" else None  # None: the whole group
     try:
         yield Group(rank, world, local, host)
     finally:
         dist.destroy_process_group()
+
+
+def start_name(store: "Store", rank: int, world: int) -> str:
+    """A name on which all ranks agree and which no earlier start of the group had.
+
+    torchrun keeps one store over all restarts. The addresses of killed processes still stand in it, and who reads one
+    waits for the dead until TIMEOUT. So each rank asks under a key of its own, which rank 0 alone answers.
+    """
+    own = uuid.uuid4().hex
+    store.set(f"asking/{rank}", own)
+    others = range(1, world)
+    if rank:
+        name = store.get(f"answer/{own}").decode()
+        store.set(f"{name}/{rank}", "")
+        return name
+    while not all(store.check([f"{own}/{other}"]) for other in others):
+        for other in others:
+            if store.check([f"asking/{other}"]):  # its question, or one that a dead process left
+                store.set(f"answer/{store.get(f'asking/{other}').decode()}", own)
+        time.sleep(POLL_SECONDS)
+    return own
 
 
 def spread(

@@ -15,7 +15,6 @@ number of updates made.
 
 import argparse
 import contextlib
-import dataclasses
 import json
 import os
 import shutil
@@ -25,34 +24,23 @@ import sys
 import tempfile
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symbolic import config as configuration
 from symbolic import files, journal, runs
 from symbolic.config import Config
-from symbolic.errors import UsageError, UserError
+from symbolic.errors import UserError
 from symbolic.journal import Console, Journal, Reporter, Status
+from symbolic.setup import Setup, build, check_folder, finished, n_parameters
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from symbolic.checkpoint import Origin
     from symbolic.data.loader import Batches
-    from symbolic.data.pieces import TempoSpread
-    from symbolic.data.shards import Shard
     from symbolic.distributed import Group
-    from symbolic.models import Model
-    from symbolic.tokens import Tokenizer
-
-# Keys that a resumed run may change: they alter no loss.
-FREE_KEYS = {"name", "device", "compile", "threads", "sharding", "data.folder"} | {
-    f"train.{key}" for key in ("evaluate_every", "evaluate_tunes", "checkpoint_every", "keep_checkpoints")
-}
 
 
 class Interrupted(UserError):
@@ -103,122 +91,153 @@ def train(
     folder = runs.run_folder(config.name) if folder is None else Path(folder)
     with distributed.joined(machine.pick_device(config.device)) as group:
         if group.leads:
-            _check_folder(folder, config, resume, option)
-        finished = group.from_lead(_finished(folder, config) if group.leads else None)
-        return finished or _trained(config, folder, resume, on_status, group)
+            check_folder(folder, config, resume, option)
+        summary = group.from_lead(finished(folder, config) if group.leads else None)
+        return summary or _trained(config, folder, resume, on_status, group)
 
 
 def _trained(config: Config, folder: Path, resume: bool, on_status: Reporter | None, group: "Group") -> dict[str, Any]:
-    """The loop: every process of the group runs it, and takes the same turns."""
-    import torch
-
-    from symbolic import checkpoint, distributed, machine, models, optim, tokens
-    from symbolic.data import loader
-    from symbolic.models import costs
-
+    """Make what is left of the run; every process of the group does, and takes the same turns."""
     console = Console(group.stream)
-    show, t = on_status or console.status, config.train
-
-    # What the run is made of: nothing is written before all of it is known to fit.
-    device = group.device(machine.pick_device(config.device))
-    dtype = machine.pick_dtype(config.dtype, device)
-    n_parts = group.parts(t.batch_size, t.accumulation)
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    machine.keep_freed_memory()
-    torch.manual_seed(config.seed)
-    source = group.from_lead(checkpoint.newest(folder, console.say) if resume and group.leads else None)
-    tokenizer = tokens.load(source) if source else _build_tokenizer(config)
-    with group.first():
-        training, validation = _shards(config, tokenizer, console)
-    batches = loader.Batches(
-        training, t.batch_size * t.accumulation, config.data.context, config.seed, config.data.packing
-    )
-    tunes, n_bytes = _validation_tunes(validation, t.evaluate_tunes)
-
-    # The state: as a checkpoint left it, or new.
-    if source:
-        model, optimizer, at = checkpoint.load(source, device, lambda model: optim.build(model, t))
-        batches.load_state_dict(at.data)
-    else:
-        model = models.build(config.model).to(device)
-        optimizer, at = optim.build(model, t), checkpoint.Progress(0)
-    model.train()
-    feed = Feed(batches, device, group)
-    origin = _origin(config, tokenizer, training)
-    cost = costs.training_flops(config.model, config.data.context)
-    peak = machine.peak_flops(device, dtype)
-    if config.compile:
-        _compile_blocks(model, device)
-    console.say(_opening(config, folder, model, device, dtype, at.step, cost))
-    if group.leads:
-        _claim(folder, config, origin, model, device, dtype, at.step)
-        checkpoint.discard_after(folder, at.step)
-    runner, optimizer = distributed.spread(model, optimizer, config, group, device)
-    if group.world > 1:
-        console.say(f"{group.world} processes, {config.sharding}, {n_parts} parts of a step on each")
-        torch.manual_seed(zlib.crc32(f"{config.seed} {at.step} {group.rank}".encode()))  # dropout of its own
-
-    def save(where: Path, with_moments: bool) -> None:
-        here = checkpoint.Progress(step, step * tokens_per_step, log.seconds, feed.position)
-        whole = distributed.whole(model, optimizer, config, group)
-        if group.leads:
-            checkpoint.save(where, whole[0], tokenizer, here, origin, whole[1] if with_moments else None)
-
-    step, began, first, saved = at.step, time.perf_counter(), at.step, at.step
-    tokens_per_step = t.batch_size * t.accumulation * config.data.context
+    setup = build(config, folder, resume, group, console)
+    n_tokens = setup.tokens_per_step
     with (
         contextlib.closing(console),
         _metrics_file(folder, group) as metrics,
-        contextlib.closing(Journal(metrics, step, at.seconds, tokens_per_step)) as log,
+        contextlib.closing(Journal(metrics, setup.at.step, setup.at.seconds, n_tokens)) as log,
         _stop_signals(console.say, group.world == 1) as stop,
     ):
-        while True:
-            if step % distributed.AGREE_EVERY == 0 or step == t.steps:
-                stop.number = group.agreed(stop.asked)
-            if _due(step, t.evaluate_every, t.steps) and step not in log.validations:
-                before = log.best
-                result = _evaluate(model, tunes, n_bytes, config, dtype, stop, console, group)
-                if result is not None:
-                    log.validated(step, result)
-                    console.say(f"step {step}: validation {result['bits_per_byte']:.4f} bits/byte")
-                    if result["bits_per_byte"] < before:
-                        save(runs.best_folder(folder), False)
-            if step != saved and (_due(step, t.checkpoint_every, t.steps) or stop.number):
-                with _kept(folder, saved):
-                    log.flush(cost, peak)  # a signal may have come after the last logging moment
-                save(runs.checkpoint_folder(folder, step), True)
-                if group.leads:
-                    checkpoint.prune(folder, t.keep_checkpoints)
-                saved = step
-            if step == t.steps or stop.number:
-                break
-            if not log.pending:
-                log.restart_clock()
-
-            rate = optim.learning_rate(step, t)
-            optim.set_learning_rate(optimizer, rate)
-            loss = group.mean(accumulate(runner, feed.next(), n_parts, dtype))
-            norm = distributed.local(torch.nn.utils.clip_grad_norm_(model.parameters(), t.clip_norm))
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            step += 1
-            log.add(step, loss, norm, rate)
-
-            saving = _due(step, t.evaluate_every, t.steps) or _due(step, t.checkpoint_every, t.steps) or stop.number
-            if saving or log.due():  # the only place where the host waits for the device
-                with _kept(folder, saved):
-                    log.flush(cost, peak)
-                left = (time.perf_counter() - began) / (step - first) * (t.steps - step)
-                show(_status(config, log, step, left))
-
-    if step < t.steps or step not in log.validations:
-        where = f"stopped and saved at step {step}" if step else "stopped before the first step"
+        loop = Loop(setup, log, stop, console, on_status or console.status)
+        loop.run()
+    if loop.step < config.train.steps or loop.step not in log.validations:
+        where = f"stopped and saved at step {loop.step}" if loop.step else "stopped before the first step"
         raise Interrupted(f"{where}. {_how_to_resume(folder, config)}", stop.number)
-    summary = _summary(config, folder, model, log, cost, peak) if group.leads else {}
+    summary = _summary(setup, log) if group.leads else {}
     if group.leads:
         files.write_json(runs.run_file(folder), {**files.read_json(runs.run_file(folder)), "summary": summary})
     return group.from_lead(summary)
+
+
+class Loop:
+    """The updates of a run, and what is due between two of them: agreement, validation, checkpoint."""
+
+    def __init__(self, setup: Setup, log: Journal, stop: "Stop", console: Console, show: Reporter) -> None:
+        self.setup, self.log, self.stop, self.console, self.show = setup, log, stop, console, show
+        self.config, self.group, self.model = setup.config, setup.group, setup.model
+        self.feed = Feed(setup.batches, setup.device, setup.group)
+        self.step = self.first = self.saved = setup.at.step
+        self.began = time.perf_counter()
+
+    def run(self) -> None:
+        """Step until the last one, or until a signal."""
+        from symbolic import distributed
+
+        while True:
+            if self.step % distributed.AGREE_EVERY == 0 or self.step == self.config.train.steps:
+                self.stop.number = self.group.agreed(self.stop.asked)
+            if self._due(self.config.train.evaluate_every) and self.step not in self.log.validations:
+                self.validate()
+            if self.step != self.saved and (self._due(self.config.train.checkpoint_every) or self.stop.number):
+                self.checkpoint()
+            if self.step == self.config.train.steps or self.stop.number:
+                return
+            self.update()
+            self.report()
+
+    def validate(self) -> None:
+        """Score the validation tunes; keep the model when it is the best so far."""
+        before, result = self.log.best, self._evaluated()
+        if result is None:
+            return
+        self.log.validated(self.step, result)
+        self.console.say(f"step {self.step}: validation {result['bits_per_byte']:.4f} bits/byte")
+        if result["bits_per_byte"] < before:
+            self._save(runs.best_folder(self.setup.folder), False)
+
+    def checkpoint(self) -> None:
+        """Save the state after this step and drop the oldest of the states kept."""
+        from symbolic import checkpoint
+
+        self._flush()  # a signal may have come after the last logging moment
+        self._save(runs.checkpoint_folder(self.setup.folder, self.step), True)
+        if self.group.leads:
+            checkpoint.prune(self.setup.folder, self.config.train.keep_checkpoints)
+        self.saved = self.step
+
+    def update(self) -> None:
+        """One optimiser step; nothing in it waits for the device."""
+        import torch
+
+        from symbolic import distributed, optim
+
+        setup = self.setup
+        if not self.log.pending:
+            self.log.restart_clock()
+        rate = optim.learning_rate(self.step, self.config.train)
+        optim.set_learning_rate(setup.optimizer, rate)
+        loss = self.group.mean(accumulate(setup.runner, self.feed.next(), setup.n_parts, setup.dtype))
+        clip = self.config.train.clip_norm
+        norm = distributed.local(torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip))
+        setup.optimizer.step()
+        setup.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.log.add(self.step, loss, norm, rate)
+
+    def report(self) -> None:
+        """At a logging moment fetch the losses, the only time that the host waits for the device, and show them."""
+        t = self.config.train
+        saving = self._due(t.evaluate_every) or self._due(t.checkpoint_every) or self.stop.number
+        if saving or self.log.due():
+            self._flush()
+            each = (time.perf_counter() - self.began) / (self.step - self.first)
+            self.show(_status(self.config, self.log, self.step, each * (t.steps - self.step)))
+
+    def _due(self, every: int) -> bool:
+        return self.step > 0 and (self.step % every == 0 or self.step == self.config.train.steps)
+
+    def _flush(self) -> None:
+        with _kept(self.setup.folder, self.saved):
+            self.log.flush(self.setup.cost, self.setup.peak)
+
+    def _save(self, where: Path, with_moments: bool) -> None:
+        from symbolic import checkpoint, distributed
+
+        setup, step = self.setup, self.step
+        here = checkpoint.Progress(step, step * setup.tokens_per_step, self.log.seconds, self.feed.position)
+        model, optimizer = distributed.whole(self.model, setup.optimizer, self.config, self.group)
+        if self.group.leads:
+            checkpoint.save(where, model, setup.tokenizer, here, setup.origin, optimizer if with_moments else None)
+
+    def _evaluated(self) -> dict[str, Any] | None:
+        """Validation figures for metrics.jsonl, of several processes each on its share of the tunes unless the model
+        is sharded; None when a signal came meanwhile."""
+        import torch
+
+        from symbolic import distributed, likelihood
+
+        def on_batch(done: int, total: int) -> None:
+            if self.stop.number:
+                raise _Leave
+            self.console.working(f"validation {done}/{total}")
+
+        setup, began = self.setup, time.perf_counter()
+        share = self.group if self.config.sharding == "replicated" else distributed.Group()
+        tunes, n_bytes = share.own(setup.tunes), share.own(setup.n_bytes)
+        settings: dict[str, Any] = {"context": self.config.data.context, "dtype": setup.dtype, "on_batch": on_batch}
+        try:
+            with torch.compiler.set_stance("force_eager"):  # each batch has its own shape: compiling would not pay
+                scores = likelihood.score(self.model, tunes, n_bytes, **settings)
+                scores = share.together(scores)
+        except _Leave:
+            return None
+        return {
+            "bits_per_byte": likelihood.bits_per_byte(scores),
+            "nats_per_token": likelihood.nats_per_token(scores),
+            "n_tunes": len(scores),
+            "n_bytes": sum(score.n_bytes for score in scores),
+            "n_tokens": sum(score.n_tokens for score in scores),
+            "seconds": time.perf_counter() - began,
+        }
 
 
 def accumulate(model: "nn.Module", rows: "Tensor", accumulation: int, dtype: "torch.dtype") -> "Tensor":
@@ -278,204 +297,7 @@ def describe(summary: dict[str, Any]) -> str:
     )
 
 
-# --- before the loop -------------------------------------------------------------------------------------------------
-
-
-def _check_folder(folder: Path, config: Config, resume: bool, option: str) -> None:
-    """Refuse to overwrite anything, and to go on with a run under another configuration; `option` names the folder."""
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file: choose another {option}.")
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    if not _is_ours(folder):
-        raise UsageError(f"{folder} is not empty and holds no run: choose another {option}, a new or empty folder.")
-    if not resume:
-        raise UsageError(f"the run {folder} exists. Add --resume to go on with it, or choose another {option}.")
-    if not runs.config_file(folder).exists() or not runs.checkpoints(
-        folder
-    ):  # nothing to go on from: a fresh start under any configuration
-        return
-    before = configuration.load(runs.config_file(folder))
-    changed = [key for key in configuration.differences(before, config) if key not in FREE_KEYS]
-    if changed:
-        raise UsageError(
-            f"cannot resume {folder}: {', '.join(changed)} {'differs' if len(changed) == 1 else 'differ'} from "
-            f"{runs.config_file(folder)}. Take the run's values, or start another with {option}."
-        )
-
-
-def _is_ours(folder: Path) -> bool:
-    """Whether a folder is a run, if only just begun; other programs have a config.yaml, too."""
-    if runs.run_file(folder).is_file():
-        return True
-    try:
-        configuration.load(runs.config_file(folder))
-    except UsageError:
-        return False
-    return True
-
-
-def _finished(folder: Path, config: Config) -> dict[str, Any] | None:
-    """The summary of a run that made all its steps and whose model is there."""
-    if not runs.run_file(folder).exists() or not runs.is_model(runs.best_folder(folder)):
-        return None
-    summary = files.read_json(runs.run_file(folder)).get("summary")
-    return summary if summary and summary["steps"] == config.train.steps else None
-
-
-def _build_tokenizer(config: Config) -> "Tokenizer":
-    from symbolic import tokens
-    from symbolic.data import arrangements
-
-    texts = (row["text"] for row in files.read_jsonl(Path(config.data.folder) / "tunes" / "train.jsonl"))
-    lines = arrangements.lines(config.data)
-    return tokens.build(config.tokenizer.kind, config.tokenizer.vocab_size, texts, lines)
-
-
-def _shards(config: Config, tokenizer: "Tokenizer", console: Console) -> tuple["Shard", "Shard"]:
-    """The training and validation splits as tokens."""
-    from symbolic.data import arrangements, shards
-
-    semitones = range(config.data.transpose_low, config.data.transpose_high + 1)
-    folder = shards.build(
-        config.data.folder,
-        tokenizer,
-        semitones,
-        lambda done, total: console.working(f"encoding tunes {done}/{total}"),
-        _tempo_spread(config) or arrangements.of(config.data, config.seed),
-    )
-    return shards.load(folder, "train", tokenizer.digest), shards.load(folder, "valid", tokenizer.digest)
-
-
-def _tempo_spread(config: Config) -> "TempoSpread | None":
-    from symbolic.data.pieces import TempoSpread
-
-    is_midi = config.tokenizer.kind in configuration.MIDI_KINDS
-    return TempoSpread(config.data.tempo_spread, config.seed) if is_midi and config.data.tempo_spread else None
-
-
-def _validation_tunes(shard: "Shard", n: int) -> tuple[list[list[int]], list[int]]:
-    """Ids and bytes of `n` tunes spread evenly over the split (0: of all)."""
-    if shard.n_tunes == 0:
-        raise UserError(f"the validation split in {shard.folder} is empty: prepare more tunes.")
-    n = min(n or shard.n_tunes, shard.n_tunes)
-    chosen = [index * shard.n_tunes // n for index in range(n)]
-    return [shard.document(tune).tolist() for tune in chosen], [shard.bytes_of(tune) for tune in chosen]
-
-
-def _origin(config: Config, tokenizer: "Tokenizer", shard: "Shard") -> "Origin":
-    from symbolic.checkpoint import Origin
-
-    terms = files.read_json(shard.folder / "header.json").get("sources", [])
-    return Origin(configuration.digest(config), tokenizer.digest, terms, dataclasses.asdict(config))
-
-
-def _claim(
-    folder: Path,
-    config: Config,
-    origin: "Origin",
-    model: "Model",
-    device: "torch.device",
-    dtype: "torch.dtype",
-    step: int,
-) -> None:
-    """Write the resolved configuration and what the run is made on."""
-    from symbolic import machine, models
-
-    files.write_whole(runs.config_file(folder), configuration.dump(config))
-    record = {
-        "name": config.name,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "from_step": step,
-        "machine": machine.card(),
-        "device": str(device),
-        "dtype": str(dtype).removeprefix("torch."),
-        "paths": models.paths(model),
-        "config_digest": origin.config_digest,
-        "tokenizer_digest": origin.tokenizer_digest,
-        "parameters": _n_parameters(model),
-        "terms": origin.terms,
-    }
-    files.write_json(runs.run_file(folder), record)
-
-
-def _compile_blocks(model: "Model", device: "torch.device") -> None:
-    """Compile each block in place: as fast as compiling the whole model, and several times quicker to compile."""
-    if device.type == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++"))):
-        raise UsageError("compile: true needs a C++ compiler (g++) on a CPU: install one, or write `compile: false`.")
-    for block in model.blocks:
-        block.compile()
-
-
-def _opening(
-    config: Config,
-    folder: Path,
-    model: "Model",
-    device: "torch.device",
-    dtype: "torch.dtype",
-    step: int,
-    cost: float,
-) -> str:
-    from symbolic import models
-
-    t = config.train
-    forms = ", ".join(f"{kind} {form}" for kind, form in models.paths(model).items())
-    tokens = t.steps * t.batch_size * t.accumulation * config.data.context
-    return (
-        f"{folder}: {_n_parameters(model):,} parameters on {device} in {str(dtype).removeprefix('torch.')} ({forms}); "
-        f"step {step} of {t.steps}; {tokens:,} tokens in all, {cost * tokens:.2g} FLOP"
-    )
-
-
-def _n_parameters(model: "Model") -> int:
-    return sum(p.numel() for p in model.parameters())
-
-
 # --- in the loop -----------------------------------------------------------------------------------------------------
-
-
-def _due(step: int, every: int, steps: int) -> bool:
-    return step > 0 and (step % every == 0 or step == steps)
-
-
-def _evaluate(
-    model: "Model",
-    tunes: list[list[int]],
-    n_bytes: list[int],
-    config: Config,
-    dtype: "torch.dtype",
-    stop: "Stop",
-    console: Console,
-    group: "Group",
-) -> dict[str, Any] | None:
-    """Validation figures for metrics.jsonl, of several processes each on its share of the tunes unless the model is
-    sharded; None when a signal came meanwhile."""
-    import torch
-
-    from symbolic import likelihood
-
-    def on_batch(done: int, total: int) -> None:
-        if stop.number:
-            raise _Leave
-        console.working(f"validation {done}/{total}")
-
-    began, dealt = time.perf_counter(), config.sharding == "replicated"
-    mine, bytes_of_mine = (group.own(tunes), group.own(n_bytes)) if dealt else (tunes, n_bytes)
-    settings: dict[str, Any] = {"context": config.data.context, "dtype": dtype, "on_batch": on_batch}
-    try:
-        with torch.compiler.set_stance("force_eager"):  # each batch has its own shape: compiling them would not pay
-            scores = likelihood.score(model, mine, bytes_of_mine, **settings)
-            scores = group.together(scores) if dealt else scores
-    except _Leave:
-        return None
-    return {
-        "bits_per_byte": likelihood.bits_per_byte(scores),
-        "nats_per_token": likelihood.nats_per_token(scores),
-        "n_tunes": len(scores),
-        "n_bytes": sum(score.n_bytes for score in scores),
-        "n_tokens": sum(score.n_tokens for score in scores),
-        "seconds": time.perf_counter() - began,
-    }
 
 
 def _status(config: Config, log: Journal, step: int, seconds_left: float) -> Status:
@@ -562,10 +384,9 @@ def _how_to_resume(folder: Path, config: Config) -> str:
     return f"Go on with: python -m symbolic train {runs.config_file(folder)}{same} --resume"
 
 
-def _summary(
-    config: Config, folder: Path, model: "Model", log: Journal, cost: float, peak: float | None
-) -> dict[str, Any]:
+def _summary(setup: Setup, log: Journal) -> dict[str, Any]:
     """The figures of a finished run; the median speed is that without compilation and hiccups, and FLOP/s go by it."""
+    config, folder, cost, peak = setup.config, setup.folder, setup.cost, setup.peak
     tokens = config.train.steps * log.tokens_per_step
     rows = journal.read(runs.metrics_file(folder))
     speed = statistics.median(row["tokens_per_second"] for row in rows if row["kind"] == "speed")
@@ -573,7 +394,7 @@ def _summary(
     return {
         "name": config.name,
         "folder": str(folder),
-        "parameters": _n_parameters(model),
+        "parameters": n_parameters(setup.model),
         "steps": config.train.steps,
         "tokens": tokens,
         "seconds": log.seconds,

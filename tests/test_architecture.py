@@ -18,6 +18,7 @@ ARROW = [
         "symbolic.checkpoint",
         "symbolic.distributed",
         "symbolic.journal",
+        "symbolic.setup",
         "symbolic.train",
         "symbolic.decode",
         "symbolic.evaluate",

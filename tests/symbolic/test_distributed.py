@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 from symbolic import config as configuration
 from symbolic import journal, runs, train
 from symbolic.data import prepare
-from symbolic.distributed import Group, joined
+from symbolic.distributed import Group, joined, start_name
 from symbolic.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -118,7 +119,7 @@ def test_two_processes_make_the_steps_of_one(sharding: str, data: Path, alone: P
 def test_a_killed_rank_restarts_from_the_last_checkpoint(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     brief = {"train_in_steps": 120, "train_in_checkpoint_every": 20, "train_in_evaluate_every": 120}
-    run = torchrun(data, folder, "--max-restarts", "3", **brief)
+    run = torchrun(data, folder, "--max-restarts", "1", **brief)
     deadline = time.monotonic() + 200
     while not runs.checkpoints(folder) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -129,6 +130,22 @@ def test_a_killed_rank_restarts_from_the_last_checkpoint(data: Path, tmp_path: P
     begun = [int(step) for step in re.findall(r"step (\d+) of 120;", messages)]
     assert begun[0] == 0
     assert begun[-1] >= 20
+
+
+def test_a_new_start_takes_nothing_from_an_earlier_one() -> None:
+    server = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True)
+    with ThreadPoolExecutor(3) as pool:
+
+        def start(ranks: list[int]) -> set[str]:
+            def asked(rank: int) -> str:
+                return start_name(torch.distributed.TCPStore("127.0.0.1", server.port, is_master=False), rank, 3)
+
+            return {future.result(60) for future in [pool.submit(asked, rank) for rank in ranks]}
+
+        server.set("asking/1", "left by a dead process")
+        first, second, third = start([0, 1, 2]), start([2, 1, 0]), start([1, 0, 2])
+    assert [len(names) for names in (first, second, third)] == [1, 1, 1]
+    assert len(first | second | third) == 3
 
 
 def test_rows_are_dealt_out_evenly() -> None:

@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from symbolic import checkpoint, config, files, journal, likelihood, models, optim, runs, tokens, train, verbs
+from symbolic import checkpoint, config, files, journal, likelihood, models, optim, runs, setup, tokens, train, verbs
 from symbolic.config import Config, GPT2Config, Mamba2Config, MambaConfig, ModelConfig
 from symbolic.errors import UsageError, UserError
 from symbolic.journal import Status
@@ -341,12 +341,12 @@ def test_the_printed_speed_is_tokens_over_seconds(data: Path, tmp_path: Path) ->
 def test_validation_tunes_are_spread_over_the_split(data: Path) -> None:
     settings = make(data)
     tokenizer = tokens.build("grammar")
-    _, validation = train._shards(settings, tokenizer, journal.Console())
-    chosen, n_bytes = train._validation_tunes(validation, 3)
+    _, validation = setup._shards(settings, tokenizer, journal.Console())
+    chosen, n_bytes = setup._validation_tunes(validation, 3)
     texts = [row["text"] for row in files.read_jsonl(data / "tunes" / "valid.jsonl")]
     assert [tokenizer.decode(ids) for ids in chosen] == texts[::2]
     assert n_bytes == [len(text.encode()) for text in texts[::2]]
-    assert len(train._validation_tunes(validation, 0)[0]) == len(train._validation_tunes(validation, 99)[0]) == 6
+    assert len(setup._validation_tunes(validation, 0)[0]) == len(setup._validation_tunes(validation, 99)[0]) == 6
 
 
 def test_bfloat16_trains_near_float32(data: Path, tmp_path: Path) -> None:
