@@ -122,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--full", action="store_true", help="also paths that take a minute to compile")
     made.add_argument("--weights", action="append", default=[], metavar="NAME=FOLDER", help="weights of a model")
     made.add_argument("--data", type=Path, default=Path("data/folk"), help="where prompts come from")
+    made.add_argument("--keep", action="store_true", help="keep what the file holds of other models and thread counts")
     made.add_argument("-o", "--output", type=Path, default=results.BENCHMARKS / "decoding.json")
     return made
 
@@ -134,6 +135,8 @@ def run(args: argparse.Namespace) -> int:
     prompts = weights.prompts(args.data, max(args.batches), PROMPT_TOKENS)
     settings = {"tokens": args.tokens, "prompt_tokens": PROMPT_TOKENS, "repeats": args.repeats, "sampling": "greedy"}
     recorder = results.Recorder("decoding", settings=settings, data_digest=results.data_digest(args.data))
+    if args.keep:
+        recorder.keep(args.output, lambda row: row["model"] in args.models and row["threads"] in args.threads)
     with tempfile.TemporaryDirectory() as scratch:
         for name in args.models:
             chosen = weights.choose(name, given, Path(scratch))

@@ -106,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--full", action="store_true", help="60M models as well, and ways that are known to be slower")
     made.add_argument("--slow", action="store_true", help="also what takes minutes to compile")
     made.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    made.add_argument("--keep", action="store_true", help="keep what the file holds of other models")
     made.add_argument("-o", "--output", type=Path, default=results.BENCHMARKS / "training.json")
     return made
 
@@ -113,8 +114,10 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Measure everything and write the result."""
     print(cost_text(cost_seconds(args)), file=sys.stderr)
-    keys = ("batch", "context", "steps", "repeats", "threads", "device", "full", "slow")
+    keys = ("batch", "context", "steps", "repeats", "threads", "device")
     recorder = results.Recorder("training", settings={name: getattr(args, name) for name in keys})
+    if args.keep:
+        recorder.keep(args.output, lambda row: row["model"] in names(args))
     for name in names(args):
         config = configuration.load(Path("configs") / f"{name}.yaml")
         recorder.config_digests[name] = configuration.digest(config)

@@ -3,6 +3,7 @@
     {"format": 1, "name": ..., "command": ..., "started": ISO 8601 UTC, "seconds": of the whole run,
      "machine": machine.card() with the commit, "versions": {package: version or null},
      "seed": ..., "config_digests": {configuration: SHA-256}, "data_digest": SHA-256 or null, "settings": {...},
+     "earlier": [{"command", "started", "commit"} of calls whose rows were kept],
      "rows": [{"model": "gpt2-6m", ..., "unit": "tokens/s", "repeats": [1.0, 1.1]},
               {"model": "mamba-6m", ..., "not_run": "why"}]}
 
@@ -18,7 +19,7 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +63,7 @@ class Recorder:
     config_digests: dict[str, str] = field(default_factory=dict)
     data_digest: str | None = None
     rows: list[Row] = field(default_factory=list)
+    earlier: list[dict[str, Any]] = field(default_factory=list)
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     began: float = field(default_factory=time.perf_counter)
 
@@ -74,6 +76,23 @@ class Recorder:
         """A row that could not be measured here."""
         assert reason
         self.rows.append({**keys, "not_run": reason})
+
+    def keep(self, path: Path, is_measured_again: Callable[[Row], bool]) -> None:
+        """Take over the other rows of the result file at `path`; UserError where they are not comparable with these."""
+        if not path.exists():
+            return
+        before, card = read(path), machine.card()
+        fixed = {**card, "commit": None} == {**before["machine"], "commit": None}
+        if before["name"] != self.name or not fixed or before["data_digest"] != self.data_digest:
+            raise UserError(
+                f"{path} was measured on another machine, with other versions or other data: name another -o."
+            )
+        if differing := sorted(k for k, v in self.settings.items() if before["settings"].get(k, v) != v):
+            raise UserError(f"{path} was measured with another {', '.join(differing)}: name another -o.")
+        self.rows = [row for row in before["rows"] if not is_measured_again(row)]
+        self.config_digests, self.settings = dict(before["config_digests"]), {**before["settings"], **self.settings}
+        call = {"command": before["command"], "started": before["started"], "commit": before["machine"]["commit"]}
+        self.earlier = [*before.get("earlier", []), call]
 
     def result(self) -> dict[str, Any]:
         """The whole, as it is written."""
@@ -89,6 +108,7 @@ class Recorder:
             "config_digests": self.config_digests,
             "data_digest": self.data_digest,
             "settings": self.settings,
+            "earlier": self.earlier,
             "rows": self.rows,
         }
 

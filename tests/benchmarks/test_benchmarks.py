@@ -50,7 +50,8 @@ def cost(module: Any, args: argparse.Namespace) -> float:
     return float(module.cost_seconds(args, args.sizes) if module is preparing else module.cost_seconds(args))
 
 
-def test_rounds_of_decoding_fit_their_minutes() -> None:
+def test_rounds_of_decoding_fit_their_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding.machine, "n_cores", lambda: 2)
     paths = [path for path in decoding.PATHS if not path.slow]
     args = decoding.parser().parse_args([])
     assert decoding.share_seconds(args) == pytest.approx(10 * 60 / 12)

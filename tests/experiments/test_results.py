@@ -26,6 +26,23 @@ def test_a_result_carries_where_it_comes_from(tmp_path: Path) -> None:
     assert found["rows"][0]["repeats"] == [100.0, 110.0, 90.0]
 
 
+def test_rows_of_an_earlier_call_are_kept_where_they_compare(tmp_path: Path) -> None:
+    path = tmp_path / "speed.json"
+    results.write(path, made())
+    recorder = results.Recorder("speed", settings={"tokens": 8})
+    recorder.keep(path, lambda row: row["path"] == "peer")
+    recorder.measured([1.0], "tokens/s", path="peer")
+    kept = recorder.result()
+    assert [row["path"] for row in kept["rows"]] == ["ours", "peer2", "peer"]
+    assert kept["earlier"][0]["commit"] == made()["machine"]["commit"] and kept["config_digests"] == {"a": "00"}
+
+    with pytest.raises(UserError, match="measured with another tokens"):
+        results.Recorder("speed", settings={"tokens": 9}).keep(path, lambda row: False)
+    results.write(path, made(machine={**made()["machine"], "cpu": "another"}))
+    with pytest.raises(UserError, match="another machine"):
+        results.Recorder("speed").keep(path, lambda row: False)
+
+
 def test_ratio_is_taken_round_by_round() -> None:
     ours, peer = made()["rows"][:2]
     spread = results.ratio(ours, peer)
