@@ -3,9 +3,9 @@
     python -m audio_bridge dataset RECORDINGS -o data/concertina
     python -m audio_bridge dataset RECORDINGS -o data/concertina --labels labels.csv --text "concertina and accordion"
 
-Every audio file below the folder (wav, flac, mp3, ogg, aiff; m4a with ffmpeg) is decoded in a guarded process, mixed to
-mono at 32 kHz, and cut at silences or between notes. Files that are broken, silent, too short, of a low sample rate,
-clipped or duplicates are left out, each with its reason. Nothing else is: every file has a row in the report.
+Every audio file below the folder (wav, flac, mp3, ogg, aiff; m4a with PyAV or ffmpeg) is decoded in a guarded process,
+mixed to mono at 32 kHz, and cut at silences or between notes. Files that are broken, silent, too short, of a low sample
+rate, clipped or duplicates are left out, each with its reason. Nothing else is: every file has a row in the report.
 
 The folder: train/ and valid/ (and test/) with NAME-001.wav and NAME-001.txt, dataset.json (every file, segment and
 reason), report.md, chroma.svg (what pitch classes the recordings have).

@@ -23,9 +23,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from audio_bridge import snapshots
 from symbolic import config as configuration
 from symbolic import files
-from symbolic.errors import UsageError, UserError
+from symbolic.errors import UserError
 from symbolic.journal import Console, clock
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 LORA, FULL = "lora", "full"
 LICENCE_NOTE = "Derived from {model}: its licence and the terms of the clips it was trained on both hold."
-_BYTES_A_TRAINED = 16  # weight, gradient and two moments, float32
+_BYTES_A_TRAINED = 12  # gradient and two moments, float32; the weights are counted with the others
 FREE_KEYS = ("name", "epochs", "patience", "save_every", "samples", "device")
 
 
@@ -123,7 +124,7 @@ def finetune(
     from symbolic import machine
 
     console = Console()
-    _claim(folder, config, resume)
+    snapshots.check(folder, config, resume, FREE_KEYS)
     device = machine.pick_device(config.device)
     dtype = musicgen.pick_dtype(config.dtype, device)
     if gen is None:
@@ -134,11 +135,12 @@ def finetune(
         )
     train, valid = (clips.load(Path(config.data), split, gen, console.say) for split in ("train", "valid"))
     trained = prepare(gen, config)
+    snapshots.claim(folder, config)
     console.say(_opening(config, gen, trained, train, valid, device))
     optimizer = torch.optim.AdamW(trained.values(), lr=config.learning_rate, betas=(0.9, 0.95))
     for group in optimizer.param_groups:
         group["weight_decay"] = config.weight_decay
-    state = _restored(folder, trained, optimizer) if resume else State()
+    state = State(**((snapshots.restore(folder, trained, optimizer) if resume else None) or {}))
     loop = _Loop(config, folder, gen, trained, optimizer, train, valid, dtype, console)
     with contextlib.closing(console):
         loop.run(state)
@@ -230,16 +232,16 @@ class _Loop:
             state.step += 1
             state.seconds = before + time.perf_counter() - began
             left = (time.perf_counter() - began) / (state.step - first) * (total - state.step)
-            self._note("train", step=state.step, loss=loss)
+            snapshots.note(self.folder, "train", step=state.step, loss=loss)
             self.console.working(f"step {state.step}/{total}  loss {loss:.3f}  {clock(left)} left at most")
             if state.step % self.per_epoch == 0:
                 self._end_epoch(state)
-                self._save(state)
+                snapshots.save(self.folder, self.trained, self.optimizer, asdict(state))
                 if state.epoch - 1 - state.best_epoch >= self.config.patience:
                     self.stopped = f"validation has not fallen for {self.config.patience} epochs"
                     return
             elif state.step % self.config.save_every == 0:
-                self._save(state)
+                snapshots.save(self.folder, self.trained, self.optimizer, asdict(state))
 
     def batch(self, step: int) -> "list[Clip]":
         """The clips of a step; every clip is seen `repeats` times an epoch."""
@@ -305,14 +307,16 @@ class _Loop:
     def _end_epoch(self, state: State) -> None:
         losses = validation(self.gen, self.valid, self.config, self._autocast)
         paths = self._samples(state.epoch)
-        self._note("validation", step=state.step, epoch=state.epoch, **losses, samples=[str(path) for path in paths])
+        snapshots.note(
+            self.folder, "validation", step=state.step, epoch=state.epoch, **losses, samples=[str(p) for p in paths]
+        )
         melody = (
             f", exchanged melodies {losses['exchanged']:.4f}, none {losses['none']:.4f}" if "none" in losses else ""
         )
         self.console.say(f"epoch {state.epoch + 1}: validation {losses['loss']:.4f} nats a code{melody}")
         if losses["loss"] < state.best_loss:
             state.best_loss, state.best_epoch = losses["loss"], state.epoch
-            _write_tensors(self.folder / "best", self._weights(), asdict(state))
+            snapshots.write(self.folder / "best", snapshots.weights(self.trained), asdict(state))
         state.epoch += 1
 
     def _samples(self, epoch: int) -> list[Path]:
@@ -324,21 +328,6 @@ class _Loop:
         for path, sound in zip(paths, sounds, strict=True):
             write_audio(Audio(sound[None].clip(-1, 1), self.gen.sample_rate), path)
         return paths
-
-    def _weights(self) -> dict[str, Any]:
-        return {name: p.detach().float().cpu().contiguous() for name, p in self.trained.items()}
-
-    def _save(self, state: State) -> None:
-        """What resuming needs: trained weights and moments, in one folder that appears whole."""
-        tensors = self._weights()
-        for name, p in self.trained.items():
-            for kind, value in self.optimizer.state[p].items():
-                tensors[f"{kind}.{name}"] = value.detach().cpu().contiguous()
-        _write_tensors(self.folder / "last", tensors, asdict(state))
-
-    def _note(self, kind: str, **values: Any) -> None:
-        with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps({"kind": kind, **values}) + "\n")
 
 
 def validation(
@@ -392,24 +381,6 @@ def _mean_loss(
     return sum(w * one for w, one in zip(weights, losses, strict=True)) / sum(weights)
 
 
-def _claim(folder: Path, config: FinetuneConfig, resume: bool) -> None:
-    """Refuse to overwrite a run, and to go on with one under other settings."""
-    from symbolic import machine
-
-    path = folder / "config.yaml"
-    if path.exists() and not resume:
-        raise UsageError(f"the run {folder} exists. Add --resume to go on with it, or choose another --folder.")
-    if path.exists():
-        before = asdict(configuration.load_as(FinetuneConfig, path))
-        changed = [key for key, value in asdict(config).items() if before[key] != value and key not in FREE_KEYS]
-        if changed:
-            raise UsageError(f"cannot resume {folder}: {', '.join(changed)} differs from {path}.")
-    elif folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty and holds no run: choose another --folder.")
-    files.write_whole(path, configuration.dump(config))
-    files.write_json(folder / "run.json", {"machine": machine.card(), "config": asdict(config)})
-
-
 def _frozen_dtype(dtype: "torch.dtype") -> "torch.dtype":
     """Weights that LoRA leaves alone lie in the small type, its own factors in float32."""
     return dtype
@@ -438,50 +409,11 @@ def _opening(
     return text + "."
 
 
-def _write_tensors(folder: Path, tensors: dict[str, Any], state: dict[str, Any]) -> None:
-    from safetensors.torch import save_file
-
-    with files.whole_folder(folder) as temporary:
-        save_file(tensors, temporary / "tensors.safetensors")
-        files.write_json(temporary / "state.json", state)
-
-
-def _restored(folder: Path, trained: dict[str, Any], optimizer: Any) -> State:
-    """Weights, moments and place of the last save; a run that was killed before its first save starts anew."""
-    import torch
-    from safetensors.torch import load_file
-
-    last = folder / "last"
-    if not last.is_dir():
-        return State()
-    tensors = load_file(last / "tensors.safetensors")
-    with torch.no_grad():
-        for name, p in trained.items():
-            p.copy_(tensors[name])
-            kinds = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}.{name}" in tensors]
-            optimizer.state[p] = {kind: tensors[f"{kind}.{name}"].to(p.device) for kind in kinds}
-    state = State(**files.read_json(last / "state.json"))
-    _forget_after(folder / "metrics.jsonl", state.step)
-    return state
-
-
-def _forget_after(path: Path, step: int) -> None:
-    from symbolic import journal
-
-    files.write_jsonl(path, [row for row in journal.read(path) if row["step"] <= step])
-
-
 def _finish(loop: _Loop, state: State) -> dict[str, Any]:
     """Load the best weights, look for copies in what it plays, and export a plain folder."""
-    import torch
-    from safetensors.torch import load_file
-
     from audio_bridge import lora
 
-    best = load_file(loop.folder / "best" / "tensors.safetensors")
-    with torch.no_grad():
-        for name, p in loop.trained.items():
-            p.copy_(best[name])
+    snapshots.put(snapshots.load(loop.folder / "best"), loop.trained)
     if loop.config.method == LORA:
         lora.merge(loop.gen.model.decoder)
     loop.gen.model.eval()

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_bridge import chroma
+from audio_bridge import chroma, hub
 from symbolic.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -229,16 +229,14 @@ def resolve(name: str) -> Path:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         known = ", ".join([*ready_made(), DEBUG, *PUBLISHED])
         raise UsageError(f"there is no checkpoint {name!r}: name a folder, or one of {known}.")
-    import huggingface_hub
-
     try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=PATTERNS, local_files_only=True))
-    except Exception:  # not fetched yet
-        print(f"{name} is not on this machine; fetching {_size(name)}.", file=sys.stderr)
-    try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=PATTERNS))
+        return hub.folder(name, PATTERNS, lambda: _say_fetching(name))
     except Exception as error:  # the hub's client lets the faults of three libraries through
         raise UserError(_absent(name, error)) from error
+
+
+def _say_fetching(name: str) -> None:
+    print(f"{name} is not on this machine; fetching {_size(name)}.", file=sys.stderr)
 
 
 def ready_made() -> list[str]:
@@ -248,12 +246,8 @@ def ready_made() -> list[str]:
 
 def default() -> str:
     """The published checkpoint where it was fetched before, else the small model that comes with the package."""
-    import huggingface_hub
-
-    try:
-        huggingface_hub.snapshot_download(DEFAULT, allow_patterns=PATTERNS, local_files_only=True)
-    except Exception:  # not fetched: the hub's client lets the faults of three libraries through
-        return SMALL if SMALL in ready_made() else DEFAULT
+    if hub.cached(DEFAULT, PATTERNS) is None and SMALL in ready_made():
+        return SMALL
     return DEFAULT
 
 

@@ -1,28 +1,30 @@
 """Audio files of others: decoded in a guarded child, as they are or as 32 kHz mono.
 
-WAV, FLAC, MP3, OGG and AIFF are decoded by libsndfile; M4A and AAC by ffmpeg where it is installed.
+WAV, FLAC, MP3, OGG and AIFF are decoded by libsndfile; M4A and AAC by PyAV or by ffmpeg, whichever is installed.
 
 The child is this module: python -m audio_bridge.recordings IN OUT.f32 CPU_SECONDS MEMORY_BYTES MOST_SECONDS
 It writes raw float32 samples (interleaved channels) and prints a JSON header.
 """
 
+import importlib.util
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audio_bridge import guard
+from symbolic import guard
 from symbolic.errors import UserError
 
 if TYPE_CHECKING:
     from audio_bridge.audio import Audio
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aif", ".aiff", ".m4a", ".aac")
-FFMPEG_SUFFIXES = (".m4a", ".aac", ".mp4")
+AAC_SUFFIXES = (".m4a", ".aac", ".mp4")
 MOST_SECONDS = 3600.0
 CPU_SECONDS = 60.0
 MEMORY_BYTES = 8 * 2**30
@@ -79,8 +81,11 @@ def main(arguments: list[str]) -> int:
     """The child: limits first, then the decoder."""
     source, target, cpu_seconds, memory, most_seconds = arguments
     guard.limit(int(cpu_seconds), int(memory))
-    if Path(source).suffix.lower() in FFMPEG_SUFFIXES:
-        source = _by_ffmpeg(source, f"{target}.wav", most_seconds)
+    if Path(source).suffix.lower() in AAC_SUFFIXES:
+        if importlib.util.find_spec("av"):
+            _by_pyav(source, target, float(most_seconds))
+            return 0
+        source = _by_ffmpeg(source, f"{target}.wav", float(most_seconds))
     import soundfile
 
     try:
@@ -94,19 +99,56 @@ def _decode(file: Any, target: str, most_seconds: float) -> None:
     """Samples to `target`, the header to stdout."""
     with file:
         if file.frames > most_seconds * file.samplerate:
-            raise SystemExit(f"it lasts more than {most_seconds / 60:.0f} minutes; cut it")
-        tags = {name: str(value)[:200] for name, value in file.copy_metadata().items() if name in TAGS and value}
+            raise SystemExit(_too_long(most_seconds))
         with open(target, "wb") as out:
             for block in file.blocks(blocksize=1 << 20, dtype="float32", always_2d=True):
                 out.write(block.tobytes())
-        print(json.dumps({"channels": file.channels, "sample_rate": file.samplerate, "tags": tags}))
+        _tell(file.channels, file.samplerate, file.copy_metadata())
 
 
-def _by_ffmpeg(source: str, target: str, most_seconds: str) -> str:
-    """WAV made by ffmpeg, under the same limits."""
+def _by_pyav(source: str, target: str, most_seconds: float) -> None:
+    """The same with FFmpeg's libraries, as the PyAV wheel has them."""
+    import av
+
+    try:
+        with av.open(source) as container, open(target, "wb") as out:
+            if not container.streams.audio:
+                raise SystemExit("it has no sound")
+            stream = container.streams.audio[0]
+            packed = av.AudioResampler(format="flt", layout=stream.layout, rate=stream.rate)
+            n_samples = 0
+            for frame in container.decode(stream):
+                for part in packed.resample(frame):
+                    n_samples += part.samples
+                    out.write(part.to_ndarray().tobytes())
+                if n_samples > most_seconds * stream.rate:
+                    raise SystemExit(_too_long(most_seconds))
+            if not n_samples:
+                raise SystemExit("it has no sound")
+            _tell(stream.channels, stream.rate, {**container.metadata, **stream.metadata})
+    except av.error.FFmpegError as error:
+        raise SystemExit(f"it is damaged or no audio file ({error.strerror})") from error
+
+
+def _tell(channels: int, sample_rate: int, tags: Mapping[str, str]) -> None:
+    """The header, to stdout."""
+    known = {name.lower(): str(value)[:200] for name, value in tags.items() if value}
+    kept = {name: known[name] for name in TAGS if name in known}
+    print(json.dumps({"channels": channels, "sample_rate": sample_rate, "tags": kept}))
+
+
+def _too_long(most_seconds: float) -> str:
+    return f"it lasts more than {most_seconds / 60:.0f} minutes; cut it"
+
+
+def _by_ffmpeg(source: str, target: str, most_seconds: float) -> str:
+    """WAV made by ffmpeg, under the same limits; a little more than allowed, so that what is too long is seen."""
     if shutil.which("ffmpeg") is None:
-        raise SystemExit("M4A and AAC need ffmpeg, which is not installed (apt install ffmpeg, brew install ffmpeg)")
-    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", f"file:{source}", "-t", most_seconds, "-f", "wav"]
+        raise SystemExit(
+            "M4A and AAC need PyAV (pip install 'abc-symbolic[m4a]') or ffmpeg (apt install ffmpeg, brew install "
+            "ffmpeg), and neither is installed"
+        )
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", f"file:{source}", "-t", f"{most_seconds + 1}", "-f", "wav"]
     done = subprocess.run([*command, target], capture_output=True, check=False)
     if done.returncode:
         raise SystemExit("ffmpeg cannot decode it")

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audio_bridge import stages
+from audio_bridge.lyrics.text import language_code
 from audio_bridge.stages import Skipped, Stage
 from symbolic import files
 from symbolic.errors import UsageError, UserError
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 RECORD = "song.json"
 DEFAULTS: dict[str, Any] = {
-    "genre": "pop", "language": "en", "title": "", "artist": "", "first_line": "", "structure": None, "lines": None,
+    "genre": "pop", "language": None, "title": "", "artist": "", "first_line": "", "structure": None, "lines": None,
     "syllables": None, "rhyme": None, "lyrics": None, "tune": None, "lyric_model": None, "melody_model": "gpt2-6m",
     "metre": "4/4", "key": None, "tempo": None, "checkpoint": None, "prompt": None, "vocal": "auto", "seed": 0,
 }  # fmt: skip
@@ -59,7 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--redo", action="append", default=[], metavar="STAGE", help="another: words, melody, ...")
     words = parser.add_argument_group("words")
     words.add_argument("--genre", help="folk, pop, rock or rap, or any name near them (default pop)")
-    words.add_argument("--language", choices=("en", "pt", "es"), help="default en")
+    words.add_argument("--language", type=language_code, metavar="CODE",
+                       help="en, pt or es; another code for --lyrics (default: en, or that of --lyrics)")  # fmt: skip
     words.add_argument("--title", help="sung in the chorus where it fits")
     words.add_argument("--artist", help="written on the score; a lyric model is prompted with it")
     words.add_argument("--first-line", help="sung as it is")
@@ -139,6 +141,8 @@ def _asked(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any], di
         given = getattr(args, name)
         if given is not None:
             options[name] = text_of(given) if name in ("lyrics", "tune") else given
+    if args.tune is not None:
+        tune_of(options["tune"], args.tune)
     return options, known.get("stages", {}), dict(source.get("variations", {}))
 
 
@@ -203,7 +207,7 @@ def words(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str,
     seed = options["seed"] + 1000 * variation
     draft = writing.written(options, seed, _tune(options))
     lyrics, parted = singable(draft.lyrics)
-    notes = draft.notes + parted
+    notes = list(dict.fromkeys(draft.notes + parted))
     value = {**asdict(lyrics), "sources": draft.sources}
     files.write_json(folder / "words.json", value)
     files.write_whole(folder / "lyrics.txt", lyrics.text)
@@ -241,7 +245,7 @@ def setting(folder: Path, options: Mapping[str, Any], variation: int) -> dict[st
     if "tune" in made:
         whole = settings.set_words(parse(made["tune"]), lyrics)
     else:
-        parts = [settings.set_words(parse(made[s.kind]), _only(lyrics, i), passes=None)
+        parts = [settings.set_words(parse(made[s.kind]), _only(lyrics, i), passes=1)
                  for i, s in enumerate(lyrics.sections) if s.lines]  # fmt: skip
         whole = settings.joined(parts, lyrics)
     _write_setting(folder, whole)
@@ -334,11 +338,12 @@ def mix(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, A
 
 def karaoke(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
     """The page."""
+    from audio_bridge.lyrics import accompaniment
     from audio_bridge.lyrics import karaoke as pages
 
     note = "with a synthetic guide vocal" if (folder / "guide.wav").is_file() else "instrumental"
     audio = (folder / "song.mp3").read_bytes()
-    page = pages.page(_setting(folder), _qpm(folder, options), audio, "mp3", note)
+    page = pages.page(accompaniment.with_chords(_setting(folder)), _qpm(folder, options), audio, "mp3", note)
     files.write_whole(folder / "karaoke.html", page)
     return {}
 
@@ -346,7 +351,7 @@ def karaoke(folder: Path, options: Mapping[str, Any], variation: int) -> dict[st
 STAGES = (
     Stage("words", words, (), (*_WRITING, "tune", "tempo"), ("words.json", "lyrics.txt")),
     Stage("melody", melody, ("words",), ("tune", "melody_model", "metre", "key", "genre", "seed"), ("melody.json",)),
-    Stage("setting", setting, ("words", "melody"), (), ("setting.json",)),
+    Stage("setting", setting, ("words", "melody"), (), ("setting.json",), version=2),
     Stage("score", score, ("setting",), ("tempo", "genre", "tune"), (
         "song.abc", "song.musicxml", "song.mid", "song.lrc", "song.enhanced.lrc", "song.ultrastar.txt", "yue2.json",
         "chords.json")),
@@ -354,7 +359,7 @@ STAGES = (
     Stage("conditioned", conditioned, ("score",), ("checkpoint", "prompt", "genre", "seed"), ("conditioned.wav",)),
     Stage("vocal", vocal, ("setting", "score"), ("vocal",), ("guide.wav",)),
     Stage("mix", mix, ("backing", "conditioned", "vocal"), (), ("song.mp3",)),
-    Stage("karaoke", karaoke, ("setting", "score", "vocal", "mix"), (), ("karaoke.html",)),
+    Stage("karaoke", karaoke, ("setting", "score", "vocal", "mix"), (), ("karaoke.html",), version=2),
 )  # fmt: skip
 
 
@@ -380,7 +385,7 @@ def singable(lyrics: "Lyrics") -> tuple["Lyrics", list[str]]:
         sections.append(replace(section, lines=tuple(lines)))
     if total > MOST_SYLLABLES:
         raise UserError(f"the words have {total:,} syllables; at most {MOST_SYLLABLES:,} make a song. Shorten them.")
-    notes = [f"{parted} lines longer than {LONGEST_LINE} syllables were parted."] if parted else []
+    notes = [f"lines longer than {LONGEST_LINE} syllables were parted ({parted})."] if parted else []
     return replace(lyrics, sections=tuple(sections)), notes
 
 
@@ -388,14 +393,17 @@ def _tune(options: Mapping[str, Any]) -> "Score | None":
     return None if options["tune"] is None else tune_of(options["tune"])
 
 
-def tune_of(text: str) -> "Score":
-    """The first tune of an ABC text."""
-    from symbolic.data.notation import parse, split_tunes
+def tune_of(text: str, name: object = "the tune") -> "Score":
+    """The first tune of an ABC text; errors begin with `name`."""
+    from symbolic.data.notation import NotationError, parse, split_tunes
 
     found = split_tunes(text)
     if not found:
-        raise UserError("the tune file has no tune: a tune begins with X:1 and has a K: line.")
-    return parse(found[0].text, found[0].line)
+        raise UserError(f"{name} has no tune: a tune begins with X:1 and has a K: line.")
+    try:
+        return parse(found[0].text, found[0].line)
+    except NotationError as error:
+        raise UserError(f"{name}: {error}") from error
 
 
 def _qpm(folder: Path, options: Mapping[str, Any]) -> float:

@@ -18,7 +18,7 @@ import wave
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audio_bridge import guard
+from symbolic import guard
 from symbolic.errors import UsageError, UserError
 
 if TYPE_CHECKING:

@@ -1,21 +1,28 @@
 """ABC against MIDI tokens on the same pieces: bits, training time, generation time, validity, for each model.
 
-    python -m experiments.abc_vs_midi                          # two small models, 400 steps: about 20 minutes on a core
-    python -m experiments.abc_vs_midi --configs configs/gpt2-6m.yaml configs/mamba2-6m.yaml --steps 20000
+    python -m experiments.abc_vs_midi                                   # four runs, together about 20 minutes of a core
+    python -m experiments.abc_vs_midi --kinds grammar remi --passes 20  # the notations without byte pairs
 
 The tunes of a prepared folder are written as MIDI pieces (symbolic.data.pieces) with the same split, so that both
 notations hold the same training, validation and test tunes; --repeats plays repeats out, as a MIDI file would, else
-both hold the tune as it is written. Everything else is equal: shape, schedule, tokens a step, steps, transpositions.
+both hold the tune as it is written. Every run makes the same number of passes over the same pieces, in rows of whole
+tunes and in the keys that they stand in, with the same tokens a step; so the number of steps follows from how many
+tokens a notation needs. With byte pairs of one vocabulary size, the default, ABC and MIDI need nearly equally many.
 
 What a token or a byte is differs, so neither is a unit to compare in. A tune is the same in both, and so are its
 written notes and the time that it lasts: test bits are divided by those. MIDI tokens do not carry spelling, key, bar
 lines' kinds, slurs, graces, chord symbols and decorations, and, written without --repeats, no repeats; ABC pays for
-all of them, and for MIDI's tempo nothing. So --bare takes from the ABC what MIDI cannot say as well.
-Validity is the share of sampled pieces that can be read as music whose every bar fits its metre: ABC as `evaluate` has
-it; MIDI, which cannot overfill a bar, as pieces whose tokens all stand where they may.
+all of them, and for MIDI's tempo nothing. So the ABC is stripped of what MIDI cannot say as well, unless --full.
+
+Training is timed in seconds of the processor, since the clock of a busy machine tells little: those of the median step,
+times the steps. Validity is asked in two ways. Each notation's own: ABC that parses and whose every bar fits its metre;
+MIDI, which cannot overfill a bar, whose tokens all stand where they may. And one for both, on the notes alone: the
+piece ended by itself and no note sounds across a bar line; how many human test tunes pass stands beside it.
 """
 
 import argparse
+import itertools
+import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -24,13 +31,15 @@ from typing import Any
 
 from experiments import results
 from symbolic import config as configuration
-from symbolic import files, runs, verbs
+from symbolic import files, journal, runs, verbs
 from symbolic.config import Config
 from symbolic.data import notation, pieces
 from symbolic.data.score import Bar, Note, Rest, Score, Tuplet, Voice
 from symbolic.errors import UserError
+from symbolic.evaluate.pieces import in_bars
 
-KINDS = ("grammar", "remi", "tsd-bytepair")
+KINDS = ("bytepair", "tsd-bytepair")
+CONFIGS = ("configs/gpt2-6m-folk.yaml", "configs/mamba2-6m-folk.yaml")
 FOLDER = runs.ROOT / "abc_vs_midi"
 KEPT = (Bar, Note, Rest, Tuplet)
 
@@ -43,14 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    models = [Path("configs/quickstart-gpt2.yaml"), Path("configs/quickstart-mamba2.yaml")]
-    made.add_argument("--configs", nargs="+", type=Path, default=models, help="models and training")
+    made.add_argument("--configs", nargs="+", type=Path, default=[*map(Path, CONFIGS)], help="models and training")
     made.add_argument("--kinds", nargs="+", default=list(KINDS), help="tokenizers (default: %(default)s)")
     made.add_argument("--data", type=Path, default=Path("data/folk"), help="a folder of ABC by `prepare`")
-    made.add_argument("--steps", type=int, default=400)
+    made.add_argument("--passes", type=float, default=3, help="over the training pieces (default 3)")
+    made.add_argument("--batch-size", type=int, default=2, help="rows a step (default 2)")
     made.add_argument("--vocab-size", type=int, default=768)
     made.add_argument("--repeats", action="store_true", help="MIDI with repeats played out")
-    made.add_argument("--bare", action="store_true", help="ABC without what MIDI cannot say")
+    made.add_argument("--full", action="store_true", help="ABC with what MIDI cannot say")
     made.add_argument("--pieces", type=int, default=32, help="sampled for speed and validity (default 32)")
     made.add_argument("--test-tunes", type=int, default=0, help="test tunes to score (default: all)")
     made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "abc_vs_midi.json")
@@ -59,21 +68,22 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Write both folders, train every model on each vocabulary, score, sample, write."""
-    from symbolic import train
-
     folders = {name: FOLDER / f"data-{name}{_suffix(args, name)}" for name in ("abc", "midi")}
     for name, folder in folders.items():
-        write_folder(args.data, folder, name, repeats=args.repeats, bare=args.bare)
-    settings = {key: str(value) for key, value in vars(args).items()}
+        write_folder(args.data, folder, name, repeats=args.repeats, bare=not args.full)
+    settings = {key: str(value) for key, value in vars(args).items() if key != "output"}
     recorder = results.Recorder("abc_vs_midi", settings=settings, data_digest=results.data_digest(args.data))
     test = list(files.read_jsonl(folders["abc"] / "tunes" / "test.jsonl"))[: args.test_tunes or None]
-    for path in args.configs:
-        for kind in args.kinds:
-            is_midi = kind in configuration.MIDI_KINDS
-            config = make_config(path, kind, folders["midi" if is_midi else "abc"], args)
+    for kind in args.kinds:
+        folder = folders["midi" if kind in configuration.MIDI_KINDS else "abc"]
+        n_steps = 0
+        for path in args.configs:
+            config = make_config(path, kind, folder, n_steps, args)
+            n_steps = n_steps or steps(config, args.passes)
+            config = make_config(path, kind, folder, n_steps, args)
             recorder.config_digests[config.name] = configuration.digest(config)
-            summary = train.train(config, FOLDER / config.name, resume=True)
-            _record(recorder, config, path.stem, summary, test, args)
+            _record(recorder, config, path.stem, train(config), test, args.pieces)
+    _record_human(recorder, folders, {row["id"] for row in test})
     print(table(recorder.result()), file=sys.stderr)
     recorder.write(args.output)
     return 0
@@ -90,20 +100,55 @@ def write_folder(data: Path, folder: Path, name: str, *, repeats: bool, bare: bo
         files.write_json(temporary / "sources.json", files.read_json(data / "sources.json"))
 
 
-def make_config(path: Path, kind: str, folder: Path, args: argparse.Namespace) -> Config:
-    """The configuration of one run: only tokenizer, data and name differ within a model."""
+def make_config(path: Path, kind: str, folder: Path, n_steps: int, args: argparse.Namespace) -> Config:
+    """The configuration of one run: only tokenizer, data, steps and name differ within a model."""
+    n_steps = max(1, n_steps)
     changes = {
-        "name": f"{path.stem}-{kind}-{args.steps}{_suffix(args, 'midi')}{_suffix(args, 'abc')}",
+        "name": f"{path.stem}-{kind}-{n_steps}{_suffix(args, 'midi')}{_suffix(args, 'abc')}",
         "tokenizer.kind": kind,
         "tokenizer.vocab_size": args.vocab_size,
         "model.vocab_size": args.vocab_size,
         "data.folder": folder.as_posix(),
-        "train.steps": args.steps,
-        "train.warmup_steps": max(1, args.steps // 20),
-        "train.evaluate_every": args.steps,
-        "train.checkpoint_every": args.steps,
+        "data.transpose_low": 0,
+        "data.transpose_high": 0,
+        "train.steps": n_steps,
+        "train.batch_size": args.batch_size,
+        "train.warmup_steps": max(1, n_steps // 20),
+        "train.evaluate_every": n_steps,
+        "train.checkpoint_every": n_steps,
+        "train.evaluate_tunes": 50,
     }
     return configuration.load(path, [(key, str(value)) for key, value in changes.items()])
+
+
+def steps(config: Config, passes: float) -> int:
+    """Steps that make so many passes over the training pieces, in rows as the loader packs them."""
+    from symbolic import tokens
+    from symbolic.data import loader, shards
+
+    texts = [row["text"] for row in files.read_jsonl(Path(config.data.folder) / "tunes" / "train.jsonl")]
+    tokenizer = tokens.build(config.tokenizer.kind, config.tokenizer.vocab_size, texts, [])
+    shard = shards.load(shards.build(config.data.folder, tokenizer, [0]), "train", tokenizer.digest)
+    data, t = config.data, config.train
+    batches = loader.Batches(shard, t.batch_size * t.accumulation, data.context, config.seed, data.packing)
+    return round(passes * batches.batches_per_epoch)
+
+
+def train(config: Config) -> dict[str, Any]:
+    """Train, or go on; the summary, with the processor's seconds a step as each status line found them."""
+    from symbolic import train as training
+
+    folder, seen = FOLDER / config.name, [(0, time.process_time())]
+
+    def on_status(status: journal.Status) -> None:
+        seen.append((status.step, time.process_time()))
+        print(f"{status.line()}", file=sys.stderr, flush=True)
+
+    summary = training.train(config, folder, resume=True, on_status=on_status)
+    rates = [(later - sooner) / (b - a) for (a, sooner), (b, later) in itertools.pairwise(seen[1:]) if b > a]
+    if rates:
+        files.write_json(folder / "processor.json", {"seconds_per_step": rates})
+    return {**summary, **files.read_json(folder / "processor.json")}
 
 
 def table(result: dict[str, Any]) -> str:
@@ -138,7 +183,7 @@ def _row(row: dict[str, Any], name: str, repeats: bool, bare: bool) -> dict[str,
 
 
 def _suffix(args: argparse.Namespace, name: str) -> str:
-    return "-repeats" * (args.repeats and name == "midi") + "-bare" * (args.bare and name == "abc")
+    return "-repeats" * (args.repeats and name == "midi") + "-full" * (args.full and name == "abc")
 
 
 def _record(
@@ -147,22 +192,37 @@ def _record(
     model: str,
     summary: dict[str, Any],
     test: list[dict[str, Any]],
-    args: argparse.Namespace,
+    n_pieces: int,
 ) -> None:
     """The rows of one run."""
-    keys = {"model": model, "kind": config.tokenizer.kind}
+    keys = {"model": model, "family": config.model.family, "kind": config.tokenizer.kind}
     bits, n_tokens = _bits(config, test)
     n_notes, seconds = sum(row["n_notes"] for row in test), sum(row["seconds"] for row in test)
+    t = config.train
+    recorder.measured([t.steps * t.batch_size * config.data.context], "tokens", quantity="tokens read", **keys)
     recorder.measured([bits / n_notes], "bits/note", quantity="bits per note", **keys)
     recorder.measured([bits / seconds], "bits/s", quantity="bits per second", **keys)
     recorder.measured([n_tokens / n_notes], "tokens/note", quantity="tokens per note", **keys)
-    recorder.measured([summary["seconds"]], "s", quantity="seconds to train", **keys)
-    sampled, music, valid = _sampled(config, args.pieces)
+    rate = statistics.median(summary["seconds_per_step"])
+    recorder.measured([t.steps * rate], "s", quantity="seconds to train", **keys)
+    sampled, judged = _sampled(config, n_pieces)
+    music = sum(one["seconds"] for one in judged)
     if music:
         recorder.measured([60 * sampled / music], "s", quantity="seconds per minute of music", **keys)
     else:
         recorder.not_run("no piece could be read", quantity="seconds per minute of music", **keys)
-    recorder.measured([valid], "share", quantity="valid", **keys)
+    for quantity in ("ended", "valid", "in bars"):
+        share = statistics.mean(one[quantity] for one in judged)
+        recorder.measured([share], "share", quantity=quantity, n=n_pieces, **keys)
+
+
+def _record_human(recorder: results.Recorder, folders: dict[str, Path], wanted: set[str]) -> None:
+    """How many test tunes pass what sampled pieces are asked."""
+    for name, kind in (("abc", "ABC"), ("midi", "MIDI")):
+        rows = files.read_jsonl(folders[name] / "tunes" / "test.jsonl")
+        passed = [in_bars(_piece(row["text"], name)) for row in rows if row["id"] in wanted]
+        keys = {"model": "human, held out", "family": "human", "kind": kind}
+        recorder.measured([statistics.mean(passed)], "share", quantity="in bars", n=len(passed), **keys)
 
 
 def _bits(config: Config, test: list[dict[str, Any]]) -> tuple[float, int]:
@@ -170,7 +230,7 @@ def _bits(config: Config, test: list[dict[str, Any]]) -> tuple[float, int]:
     import math
 
     from symbolic import likelihood
-    from symbolic.decode.generate import load_source
+    from symbolic.decode.source import load_source
 
     source = load_source(str(FOLDER / config.name), config.device)
     wanted = {row["id"] for row in test}
@@ -181,33 +241,37 @@ def _bits(config: Config, test: list[dict[str, Any]]) -> tuple[float, int]:
     return sum(one.nats for one in scores) / math.log(2), sum(one.n_tokens for one in scores)
 
 
-def _sampled(config: Config, n: int) -> tuple[float, float, float]:
-    """Seconds to sample n pieces, the seconds of music in them, and the share that is valid."""
-    from symbolic.decode.generate import load_source
+def _sampled(config: Config, n: int) -> tuple[float, list[dict[str, float]]]:
+    """The processor's seconds to sample n pieces, and what is found of each."""
     from symbolic.decode.pieces import draw
     from symbolic.decode.sampling import Sampling
+    from symbolic.decode.source import load_source
 
     source = load_source(str(FOLDER / config.name), config.device, threads=1, step="auto")
-    began = time.perf_counter()
+    began = time.process_time()
     drawn = draw(source, Sampling(), n=n, max_tokens=config.data.context - 1)
-    sampled = time.perf_counter() - began
-    judged = [_judged(source.tokenizer, tokens, ending) for tokens, ending in drawn]
-    return sampled, sum(seconds for seconds, _ in judged), sum(valid for _, valid in judged) / n
+    sampled = time.process_time() - began
+    return sampled, [_judged(source.tokenizer, tokens, ending) for tokens, ending in drawn]
 
 
-def _judged(tokenizer: Any, tokens: list[int], ending: str) -> tuple[float, bool]:
-    """(seconds of music, whether it is valid and ended) of one sample."""
+def _judged(tokenizer: Any, tokens: list[int], ending: str) -> dict[str, float]:
+    """Seconds of music of one sample; whether it ended, is valid in its notation, keeps to its bars (1 or 0)."""
     from symbolic.evaluate import validity
 
-    text = tokenizer.decode(tokens)
+    text, ended = tokenizer.decode(tokens), ending == "eos"
     try:
+        piece = _piece(text, tokenizer.notation)
         if tokenizer.notation == "midi":
-            return pieces.parse(text).seconds, ending == "eos" and tokenizer.errors(tokens) == 0
-        score = notation.parse(text)
-        seconds = pieces.from_score(score, repeats=False).seconds
-        return seconds, ending == "eos" and bool(validity.check_score(score).is_right)
+            valid = tokenizer.errors(tokens) == 0
+        else:
+            valid = bool(validity.check_score(notation.parse(text)).is_right)
     except UserError:
-        return 0.0, False
+        return {"seconds": 0.0, "ended": ended, "valid": 0, "in bars": 0}
+    return {"seconds": piece.seconds, "ended": ended, "valid": ended and valid, "in bars": ended and in_bars(piece)}
+
+
+def _piece(text: str, name: str) -> pieces.Piece:
+    return pieces.parse(text) if name == "midi" else pieces.from_score(notation.parse(text), repeats=False)
 
 
 if __name__ == "__main__":

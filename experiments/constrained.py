@@ -2,6 +2,7 @@
 
     python -m experiments.constrained                                 # gpt2-6m, mamba2-6m and untrained models
     python -m experiments.constrained my-run -n 100 --layers 0        # one model, no untrained ones
+    python -m experiments.constrained --again mamba2-6m               # that model anew; the rows of the others stay
 
 For each model, and for an untrained one of each tokenizer, one row a measure, `masked` true and false:
 
@@ -12,18 +13,21 @@ For each model, and for an untrained one of each tokenizer, one row a measure, `
     novelty     of the same tunes: the share with a 17-note phrase of a training tune, the median of the longest passage
                 shared with one
     speed       tokens a second of processor time in batches of 32, in interleaved rounds; the first round has the
-                mask's tables to fill (`round` cold), the others use them (warm); and the time that the mask took of it
-    bite        of masked tunes: share of steps at which the mask changed the token drawn, and the mean of the
-                probability that it took away
+                mask's tables to fill (`round` cold), the last repeats its tunes (warm). `share_of_time` is what the
+                mask took: 1 less the time of free tunes of the very same lengths over that of the masked ones. Rates of
+                masked tunes and of free ones of their own lengths do not tell that: longer tunes cost GPT-2 more a
+                token, and other lengths fill batches otherwise
+    bite        of masked tunes: share of draws that the mask refused, and the mean of the probability that it took away
     likelihood  of the held-out human tunes that the mask accepts: bits per byte
 
 and once, of all human tunes: the shares that are right for the checker, for abc2midi, for both, and of each that the
 mask accepts; and what the others have that it refuses.
 
-A step is bitten when the same random number would have drawn another token without the mask. Bits per byte under the
+The free tunes of a seed and the masked ones are the same up to the first draw that is refused. Bits per byte under the
 mask renormalise each step's probabilities over the tokens allowed.
 
-The file is written after each part, and a run that was interrupted goes on where it stopped; --again begins anew.
+The file is written after each part, and a run that was interrupted goes on where it stopped; --again begins anew, with
+the models that are named or, where none is, with all.
 """
 
 import argparse
@@ -88,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("runs", nargs="*", default=MODELS, metavar="RUN", help=f"default: {', '.join(MODELS)}")
+    made.add_argument("runs", nargs="*", metavar="RUN", help=f"default: {', '.join(MODELS)}")
     made.add_argument("-n", type=int, default=1000, help="tunes of each validity row (default 1000)")
     made.add_argument("--seed", type=int, default=1)
     made.add_argument("--max-tokens", type=int, default=600, help="of one tune (default 600)")
@@ -151,10 +155,11 @@ def _begun(args: argparse.Namespace) -> results.Recorder:
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items() if k not in left_out}
     digest = results.data_digest(args.data)
     recorder = results.Recorder("constrained", seed=args.seed, settings=settings, data_digest=digest)
-    if args.output.exists() and not args.again:
+    if args.output.exists() and (args.runs or not args.again):
         before = results.read(args.output)
         if before["settings"] == settings and before["data_digest"] == digest:
-            recorder.rows = list(before["rows"])
+            anew = {Path(name).name for name in args.runs} if args.again else set()
+            recorder.rows = [row for row in before["rows"] if row["model"] not in anew]
     return recorder
 
 
@@ -176,7 +181,7 @@ def _subjects(args: argparse.Namespace, human: Tunes) -> Iterator[Subject]:
     from symbolic import models, tokens
     from symbolic.config import MIDI_KINDS, GPT2Config
 
-    for target in args.runs:
+    for target in args.runs or MODELS:
         folder = runs.resolve(target)
         model, _ = models.load(folder, "cpu")
         yield Subject(Path(target).name, model.eval(), tokens.load(folder))
@@ -195,15 +200,18 @@ def _mask(subject: Subject, max_tokens: int) -> "Constraint":
     return mask
 
 
-def _generate(subject: Subject, n: int, seed: int, max_tokens: int, mask: "Constraint | None") -> list["Generated"]:
+def _generate(
+    subject: Subject, n: int, seed: int, max_tokens: int, mask: "Constraint | None", lengths: Sequence[int] = ()
+) -> list["Generated"]:
+    """n tunes; with `lengths` each is run to its own."""
     from symbolic.decode import engine
 
     return engine.generate(
         subject.prepared,
         [[subject.tokenizer.bos]] * n,
-        max_new_tokens=max_tokens,
+        max_new_tokens=lengths or max_tokens,
         n_tokens=subject.tokenizer.n_tokens,
-        eos=subject.tokenizer.eos,
+        eos=None if lengths else subject.tokenizer.eos,
         seed=seed,
         batch_size=BATCH,
         mask=mask,
@@ -228,9 +236,8 @@ def _validity(recorder: results.Recorder, subject: Subject, args: argparse.Names
     from symbolic.evaluate import validity
 
     for masked in (False, True):
-        tunes = _generate(
-            subject, args.n, args.seed, args.max_tokens, _mask(subject, args.max_tokens) if masked else None
-        )
+        mask = _mask(subject, args.max_tokens) if masked else None
+        tunes = _generate(subject, args.n, args.seed, args.max_tokens, mask)
         texts = [subject.tokenizer.decode(tune.tokens) for tune in tunes]
         checks = [validity.check(text) for text in texts]
         keys = {"model": subject.name, "masked": masked, "n_tunes": args.n}
@@ -244,8 +251,9 @@ def _validity(recorder: results.Recorder, subject: Subject, args: argparse.Names
             recorder.measured([value], "share", kind="validity", measure=measure, **keys)
         _opinion(recorder, texts, keys)
         _novelty(recorder, texts, keys, human)
-        if masked:
-            _bite(recorder, subject, tunes[: args.analysed], args)
+        if mask is not None:
+            refused = mask.counts["refused"] / (mask.counts["steps"] - mask.counts["refused"])
+            _bite(recorder, subject, tunes[: args.analysed], refused, args)
 
 
 def _opinion(recorder: results.Recorder, texts: Sequence[str], keys: dict[str, Any]) -> None:
@@ -285,47 +293,46 @@ def _speed(recorder: results.Recorder, subject: Subject, args: argparse.Namespac
     repeats the first one's tunes, so that nothing is new to it."""
     from symbolic.decode import engine
 
+    def timed(seed: int, mask: "Constraint | None" = None, lengths: Sequence[int] = ()) -> tuple[float, list[int]]:
+        began = time.process_time()
+        tunes = _generate(subject, args.speed_tunes, seed, args.max_tokens, mask, lengths)
+        seconds = time.process_time() - began
+        return seconds, [len(tune.tokens) + (tune.finished == "eos") for tune in tunes]
+
     mask = _mask(subject, args.max_tokens)
+    timed(args.seed + 999)  # the first call of a model touches its memory
     seeds = [args.seed + 1 + number for number in range(args.rounds)]
     for number, seed in enumerate([*seeds, seeds[0]] if seeds else []):
-        rates, counts = {}, dict(mask.counts)
-        for masked in (False, True):
-            began = time.process_time()
-            tunes = _generate(subject, args.speed_tunes, seed, args.max_tokens, mask if masked else None)
-            n_tokens = sum(len(tune.tokens) + (tune.finished == "eos") for tune in tunes)
-            rates[masked] = n_tokens / (time.process_time() - began)
+        counts = dict(mask.counts)
+        free_seconds, free_lengths = timed(seed)
+        seconds, lengths = timed(seed, mask)
+        alike_seconds, _ = timed(seed, lengths=lengths)
+        rates = {False: sum(free_lengths) / free_seconds, True: sum(lengths) / seconds}
         name = (
             "cold" if number == 0 else ("warm" if number == args.rounds else f"after {number * args.speed_tunes} tunes")
         )
         keys = {"model": subject.name, "kind": "speed", "round": name, "step": engine.path(subject.prepared)}
         for masked, rate in rates.items():
             recorder.measured([rate], "tokens/s", masked=masked, measure="tokens_per_cpu_second", **keys)
-        cost = 1 - rates[True] / rates[False]
+        cost = 1 - alike_seconds / seconds
         recorder.measured([cost], "share", masked=True, measure="share_of_time", **keys)
         n_steps = max(1, mask.counts["steps"] - counts["steps"])
-        made = (mask.counts["cores"] - counts["cores"]) / n_steps
-        recorder.measured([made], "share", masked=True, measure="cores_made_per_step", **keys)
+        made = (mask.counts["readings"] - counts["readings"]) / n_steps
+        recorder.measured([made], "share", masked=True, measure="readings_per_step", **keys)
 
 
-def _bite(recorder: results.Recorder, subject: Subject, tunes: Sequence["Generated"], args: argparse.Namespace) -> None:
-    """Read the tunes again and draw with and without the mask from the engine's random numbers."""
-    import torch
-
-    from symbolic.decode.engine import uniforms
-    from symbolic.decode.sampling import sample
-
-    n_steps, n_bitten, removed = 0, 0, 0.0
+def _bite(
+    recorder: results.Recorder, subject: Subject, tunes: Sequence["Generated"], refused: float, args: argparse.Namespace
+) -> None:
+    """The draws that were refused, of all tunes; the probability that they had, from reading some of them again."""
+    n_steps, removed = 0, 0.0
     mask = _mask(subject, args.max_tokens)
     for tune in tunes:
         ids = [*tune.tokens, subject.tokenizer.eos]
-        scores, allowed = _scores(subject, ids), _allowed(mask, ids)
-        numbers = torch.from_numpy(uniforms(args.seed, tune.index, len(ids)))
-        free = sample(scores, numbers)
-        masked = sample(scores.masked_fill(~allowed, -math.inf), numbers)
         n_steps += len(ids)
-        n_bitten += int((free != masked).sum())
-        removed += len(ids) - float((scores.softmax(-1) * allowed).double().sum())
-    for measure, value in (("share_of_steps", n_bitten / n_steps), ("mean_probability_removed", removed / n_steps)):
+        kept = (_scores(subject, ids).softmax(-1) * _allowed(mask, ids)).double().sum()
+        removed += len(ids) - float(kept)
+    for measure, value in (("share_of_steps", refused), ("mean_probability_removed", removed / n_steps)):
         recorder.measured([value], "share", model=subject.name, kind="bite", masked=True, measure=measure)
 
 

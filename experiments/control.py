@@ -6,8 +6,10 @@ Needs runs trained with data.control: codes and data.infill (configs/mamba2-1m-c
 held-out ones, so each asked form is one that music has.
 
 - adherence: a new tune is asked for the form, range, metre and key of each held-out tune; `asked` rows give the share
-  that was kept (symbolic.evaluate.adherence), `unasked` rows what as many tunes of the same model, asked for nothing,
-  have of it by chance. Metre and key are forced by the header, so there the row says that they are read, no more.
+  that was kept (symbolic.evaluate.adherence), `shuffled` rows what the same tunes have of what was asked of another,
+  `unasked` rows what as many tunes of the same model, asked for nothing, have of it: two floors. `constrained` rows are
+  of tunes under the mask of --constrain, which counts sections and bars. Metre and key are forced by the header, so
+  there the row says that they are read, no more.
 - type: tunes are asked for a type alone; the share whose metre, which the model draws, is one that the type has in the
   collections, beside the share of unasked tunes.
 - infill: two neighbouring bars are taken out of each held-out tune. Bits per byte of their text given both sides and
@@ -113,14 +115,18 @@ def _adherence(recorder: results.Recorder, source: "Source", human: Sequence[str
     )
     made = {
         "asked": _continued(source, beginnings, args),
+        "shuffled": [],
         "unasked": [source.tokenizer.decode(tune.prompt + tune.tokens) for tune in free],
+        "constrained": _counted(source, beginnings, human, args),
     }
+    made["shuffled"] = made["asked"]
     for given, texts in made.items():
         tunes = [None if score is None else adherence.found(score) for score in map(_read, texts)]
+        measure = adherence.chance if given == "shuffled" else adherence.adherence
         keys = {"model": source.name, "kind": "adherence", "given": given, "n_tunes": len(texts)}
         parse = sum(tune is not None for tune in tunes) / len(tunes)
         recorder.measured([parse], "share", measure="share that parse", **keys)
-        for field, values in adherence.adherence(asked, tunes).items():
+        for field, values in measure(asked, tunes).items():
             recorder.measured([values["share"]], "share", measure=f"{field} kept", **keys)
             if "mean_distance" in values:
                 recorder.measured([values["mean_distance"]], "steps", measure=f"{field} distance", **keys)
@@ -253,6 +259,31 @@ def _continued(source: "Source", beginnings: Sequence[str], args: argparse.Names
         seed=args.seed,
     )
     return [control.split(tokenizer.decode(tune.prompt + tune.tokens))[1] for tune in tunes]
+
+
+def _counted(source: "Source", beginnings: Sequence[str], human: Sequence[str], args: argparse.Namespace) -> list[str]:
+    """The same beginnings gone on with under the mask, each with the form of its own tune; '' where no right tune has
+    that form."""
+    from symbolic.decode import choices, engine
+    from symbolic.decode.automaton import Automaton
+    from symbolic.decode.constraint import Constraint
+    from symbolic.errors import UserError
+
+    tokenizer, texts = source.tokenizer, []
+    for index, (beginning, text) in enumerate(zip(beginnings, human, strict=True)):
+        try:
+            automaton = choices.steered(Automaton(plan=control.codes_of(text).bars))
+            mask = Constraint(tokenizer, automaton, vocab_size=source.model.config.vocab_size)
+            mask.limit(args.max_tokens, engine.context_limit(source.model))
+            drawn = engine.generate(
+                source.model, [[tokenizer.bos, *tokenizer.encode(beginning)]], max_new_tokens=args.max_tokens,
+                n_tokens=tokenizer.n_tokens, eos=tokenizer.eos, seed=args.seed, stream=index, mask=mask,
+            )  # fmt: skip
+            texts.append(control.split(tokenizer.decode(drawn[0].prompt + drawn[0].tokens))[1])
+        except UserError as error:
+            print(f"tune {index}: {error}", file=sys.stderr)
+            texts.append("")
+    return texts
 
 
 def _header(text: str) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from experiments import results
 from experiments.learning_curves import interval
 from symbolic import files, verbs
+from symbolic.config import MIDI_KINDS
 from symbolic.evaluate import palette
 
 if TYPE_CHECKING:
@@ -240,6 +241,39 @@ def representations(result: dict[str, Any]) -> "Figure":
     return figure
 
 
+def abc_vs_midi(result: dict[str, Any]) -> "Figure":
+    """What each notation costs and gives, a group of bars a notation, a bar a model; human pieces are a line."""
+    figure, axes = _panels(2, 2, height=4.6)
+    labels = {
+        "bits per note": "bits per note of held-out tunes",
+        "seconds to train": "processor seconds to train",
+        "seconds per minute of music": "processor seconds per minute of music",
+        "in bars": "pieces that end and keep to their bars",
+    }
+    for panel, (quantity, label) in zip(axes, labels.items(), strict=True):
+        rows = [row for row in results.select(result, quantity=quantity) if "repeats" in row]
+        models = _grouped([row for row in rows if row["family"] != "human"], "model")
+        kinds = list(dict.fromkeys(row["kind"] for own in models.values() for row in own))
+        width = 0.8 / max(1, len(models))
+        for index, (model, own) in enumerate(models.items()):
+            values = [statistics.median(row["repeats"]) for row in own]
+            places = [kinds.index(row["kind"]) + (index - (len(models) - 1) / 2) * width for row in own]
+            panel.bar(places, values, width * 0.92, color=palette.ink(own[0]["family"]).light, label=model)
+            for place, value in zip(places, values, strict=True):
+                panel.text(place, value, f"{value:.3g}", ha="center", va="bottom", fontsize=7)
+        for row in results.select(result, quantity=quantity, family="human"):
+            alike = [place for place, kind in enumerate(kinds) if (kind in MIDI_KINDS) == (row["kind"] == "MIDI")]
+            sides, level = [min(alike) - 0.5, max(alike) + 0.5], [row["repeats"][0]] * 2
+            panel.plot(sides, level, color=palette.FAMILIES["human"].light, lw=1.2, ls="--", label=row["model"])
+        panel.set_xticks(range(len(kinds)), kinds)
+        panel.set_xlim(-0.6, len(kinds) - 0.4)
+        panel.set_ylabel(label)
+        panel.grid(axis="x", visible=False)
+    handles = dict(zip(*axes[3].get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=4, frameon=False)
+    return figure
+
+
 def decoding(result: dict[str, Any]) -> "Figure":
     """Tokens per second of every path at its better thread count, a panel a model and batch."""
     rows = [row for row in results.select(result, quantity="speed") if "repeats" in row]
@@ -293,6 +327,7 @@ FIGURES: dict[str, tuple[str, str, Drawer]] = {
     "copying": ("experiments", "copying", copying),
     "vocabularies": ("experiments", "vocabularies", vocabularies),
     "representations": ("experiments", "representations", representations),
+    "abc_vs_midi": ("experiments", "abc_vs_midi", abc_vs_midi),
     "decoding": ("benchmarks", "decoding", decoding),
     "training": ("benchmarks", "training", training),
     "preparing": ("benchmarks", "preparing", preparing),

@@ -1,16 +1,20 @@
 """Preparing a corpus as it grows: seconds and memory of `prepare`, of shards, and of opening them.
 
-    python -m experiments.streaming                             # 10,000 and 30,000 tunes
-    python -m experiments.streaming --sizes 10000 50000 200000 2000000
+    python -m experiments.streaming                             # 10,000, 40,000 and 160,000 tunes
+    python -m experiments.streaming --sizes 2000000 --stages prepare
 
 The corpora are variations of a prepared folder's training tunes (benchmarks.preparing: transposed, a quarter of the
 notes replaced). Each size is prepared and encoded in a process of its own, whose largest resident memory, and that of
-any child, is reported beside that of opening the shards and reading ten batches.
+any child, is reported beside that of opening the shards and reading ten batches. Seconds are those of the clock and of
+the processor (all processes together): the second say what the work takes where others use the machine too. The result
+is written after each size; `projection` says what straight lines through the last two sizes make of two million tunes.
 """
 
 import argparse
 import itertools
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +30,7 @@ from symbolic.errors import UserError
 
 STAGES = ("prepare", "shards", "open")
 FILE_TUNES = 10_000
+SIZES = [10_000, 40_000, 160_000]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,8 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--sizes", nargs="+", type=int, default=[10_000, 30_000], metavar="N", help="tunes a corpus")
+    made.add_argument(
+        "--sizes", nargs="+", type=int, default=[10_000, 40_000, 160_000], metavar="N", help="tunes a corpus"
+    )
     made.add_argument("--data", type=Path, default=Path("data/folk"), help="whose training tunes are varied")
+    made.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES, metavar="STAGE")
     made.add_argument("--processes", type=int, default=machine.n_cores())
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--scratch", type=Path, help="folder for the corpora (default: a temporary one)")
@@ -61,16 +69,32 @@ def run(args: argparse.Namespace) -> int:
             folder = Path(scratch, str(size))
             folder.mkdir()
             write_corpus(folder / "corpus", varied(texts, size, args.seed))
-            for name in STAGES:
+            for name in args.stages:
                 answer = _measured(name, folder, args.processes)
                 keys = {"stage": name, "tunes": size}
                 recorder.measured([answer["seconds"]], "s", quantity="seconds", **keys)
+                recorder.measured([answer["processor_seconds"]], "s", quantity="processor seconds", **keys)
                 recorder.measured([answer["peak_mib"]], "MiB", quantity="memory", **keys)
                 print(
-                    f"{size:>10,} {name:8} {answer['seconds']:9.1f} s {answer['peak_mib']:9,.0f} MiB", file=sys.stderr
+                    f"{size:>10,} {name:8} {answer['processor_seconds']:9.1f} s {answer['peak_mib']:9,.0f} MiB",
+                    file=sys.stderr,
                 )
+            shutil.rmtree(folder)
+            results.write(args.output, recorder.result())
+    for line in projection(recorder.result()):
+        print(line, file=sys.stderr)
     recorder.write(args.output)
     return 0
+
+
+def projection(result: dict[str, Any], n: int = 2_000_000) -> Iterator[str]:
+    """What straight lines through the two largest sizes make of n tunes: no measurement."""
+    for quantity, unit in (("processor seconds", "s"), ("memory", "MiB")):
+        rows = results.select(result, stage="prepare", quantity=quantity)
+        sizes, values = [row["tunes"] for row in rows], [row["repeats"][0] for row in rows]
+        if len(rows) > 1:
+            slope = (values[-1] - values[-2]) / (sizes[-1] - sizes[-2])
+            yield f"prepare of {n:,} tunes would take {values[-1] + slope * (n - sizes[-1]):,.0f} {unit} ({quantity})"
 
 
 def write_corpus(folder: Path, tunes: Iterator[str]) -> None:
@@ -89,18 +113,23 @@ def stage(name: str, folder: Path, processes: int) -> dict[str, Any]:
     from symbolic import tokens
     from symbolic.data import loader, prepare, shards
 
-    tokenizer = tokens.build("grammar")
     began = time.perf_counter()
     if name == "prepare":
         prepare.prepare([str(folder / "corpus")], folder / "data", prepare.Options(processes=processes))
     elif name == "shards":
+        tokenizer = tokens.build("grammar")
         (folder / "shards.txt").write_text(str(shards.build(folder / "data", tokenizer, range(1))))
     else:
+        tokenizer = tokens.build("grammar")
         shard = shards.load((folder / "shards.txt").read_text(), "train", tokenizer.digest)
         batches = loader.Batches(shard, 8, 256, 0)
         for _ in range(10):
             next(batches)
-    return {"seconds": time.perf_counter() - began, "peak_mib": _peak_mib()}
+    return {
+        "seconds": time.perf_counter() - began,
+        "processor_seconds": sum(os.times()[:4]),  # children included, since they have been waited for
+        "peak_mib": _peak_mib(),
+    }
 
 
 def _measured(name: str, folder: Path, processes: int) -> dict[str, Any]:
@@ -114,11 +143,16 @@ def _measured(name: str, folder: Path, processes: int) -> dict[str, Any]:
 
 
 def _peak_mib() -> float:
-    """Of this process or any child."""
+    """Of this process, or of a child where one was larger. Linux hands the largest size of the parent on to a child in
+    ru_maxrss, so there the kernel's own mark of this process is read."""
     import resource
 
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / unit
+    own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    status = Path("/proc/self/status")
+    if status.is_file():
+        own = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return max(own, children) / unit
 
 
 if __name__ == "__main__":

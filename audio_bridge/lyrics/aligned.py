@@ -11,6 +11,8 @@ import argparse
 import json
 from pathlib import Path
 
+from audio_bridge.lyrics.text import language_code
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
@@ -19,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--title", default="")
     parser.add_argument("--artist", default="")
-    parser.add_argument("--language", default="", help="en, pt, es, or another code (default: guessed)")
+    parser.add_argument(
+        "--language", type=language_code, metavar="CODE", help="en, pt, es or another (default: guessed)"
+    )
     parser.add_argument("--passes", type=int, help="how often the tune is sung (default: as the words need)")
     parser.add_argument("--tempo", type=float, help="quarter notes a minute (default: the tune's)")
     parser.add_argument("--instrument", default="flute", help="of the rendered melody")
@@ -29,18 +33,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Align and write."""
-    from audio_bridge.lyrics import fit, karaoke, request, sheet, text, timing
+    from audio_bridge.lyrics import fit, karaoke, request, sheet, text, timing, writing
     from audio_bridge.lyrics import setting as settings
     from audio_bridge.lyrics.accompaniment import with_chords
     from audio_bridge.song import singable, text_of, tune_of
     from symbolic import files
     from symbolic.data import midi
 
-    score = tune_of(text_of(args.tune))
+    score = tune_of(text_of(args.tune), args.tune)
     lyrics = text.parse(
-        text_of(args.words), language=args.language, title=args.title or score.title, artist=args.artist
+        text_of(args.words), language=args.language or "", title=args.title or score.title, artist=args.artist
     )
     lyrics, notes = singable(lyrics)
+    notes += writing.unruled(lyrics.language)
     whole = settings.set_words(score, lyrics, passes=args.passes)
     qpm = midi.score_qpm(score) if args.tempo is None else args.tempo
     midi.microseconds(qpm)

@@ -9,7 +9,6 @@ A text file is a song; `Title: …`, `Artist: …`, `Genre: …`, `Language: …
 """
 
 import csv
-import importlib.util
 import json
 import re
 import sys
@@ -101,9 +100,10 @@ def read(source: str) -> Iterator[Song | Rejection]:
         yield from bundled()
     elif source.startswith(HUB):
         yield from _hub(source)
+    elif Path(source).is_dir():
+        yield from _folder(Path(source), record(source).name)
     else:
-        for path in _files(Path(source)):
-            yield from _file(path, record(source).name)
+        yield from _file(Path(source), record(source).name)
 
 
 def bundled() -> Iterator[Song]:
@@ -117,13 +117,16 @@ def bundled() -> Iterator[Song]:
             yield Song(BUNDLED, f"{path.name}:{number}", body.strip(), title, artist, genre, language)
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+def _folder(folder: Path, source: str) -> Iterator[Song | Rejection]:
+    """Every file of lyrics below a folder; one that cannot be read is a rejection."""
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not found:
-        raise UserError(f"{path} holds no lyrics: looked for {', '.join(SUFFIXES)}.")
-    return found
+        raise UserError(f"{folder} holds no lyrics: looked for {', '.join(SUFFIXES)}.")
+    for path in found:
+        try:
+            yield from _file(path, source)
+        except UserError as error:
+            yield Rejection(source, path.name, "unreadable", str(error))
 
 
 def _file(path: Path, source: str) -> Iterator[Song | Rejection]:
@@ -209,11 +212,11 @@ def _json(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
-    if importlib.util.find_spec("pyarrow") is None:
-        raise UserError(f"reading {path} needs pyarrow: pip install 'abc-symbolic[hub]'.")
-    import pyarrow
-    import pyarrow.parquet
-
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UserError(f"reading {path} needs pyarrow: pip install 'abc-symbolic[hub]'.") from error
     try:
         number = 0
         for batch in pyarrow.parquet.ParquetFile(path).iter_batches(_BATCH_ROWS):

@@ -8,7 +8,7 @@ import sys
 import wave
 from pathlib import Path
 
-from audio_bridge import guard
+from symbolic import guard
 from symbolic.errors import UserError
 
 _SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS of speak_lib.h

@@ -7,12 +7,16 @@
 One flat loop; the step is that of `symbolic.train`. Songs are read as one stream in a new order each epoch, the
 tokenizer's end of text between them, cut into rows of `context`. Every `evaluate_every` steps the validation songs are
 scored in bits per byte; the best weights are kept in FOLDER/best, a Hugging Face directory (safetensors), with
-metrics.jsonl and run.json beside it. LoRA (Hu et al. 2021, arXiv 2106.09685) adds a trained product of two thin
-matrices to every attention and feed-forward matrix and is merged before saving, so the result needs nothing of it.
+metrics.jsonl and run.json beside it. A kill loses at most `save_every` steps: the order of the songs and the model's
+dropout depend on seed and step alone, so that a run which goes on has the losses of one that was never stopped.
+
+LoRA (Hu et al. 2021, arXiv 2106.09685) adds a trained product of two thin matrices to every attention and feed-forward
+matrix and is merged before saving, so the result needs nothing of it.
 """
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,14 +25,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from symbolic import files, machine
-from symbolic.errors import UsageError, UserError
+from audio_bridge import snapshots
+from audio_bridge.lyrics import causal
+from audio_bridge.musicgen import quiet
+from symbolic import files, journal, machine
+from symbolic.errors import UserError
 from symbolic.journal import Console
 from symbolic.optim import set_learning_rate
 from symbolic.train import accumulate
 
 LORA_LAYERS = ("c_attn", "c_proj", "c_fc", "q_proj", "k_proj", "v_proj", "o_proj", "out_proj", "fc1", "fc2",
                "up_proj", "down_proj", "gate_proj", "query_key_value", "dense", "in_proj", "x_proj")  # fmt: skip
+FREE_KEYS = ("name", "save_every")  # alter no loss
+_BYTES_A_TRAINED = 12  # gradient and two moments, float32
+_STEP_SEED = 7919  # a prime: seeds of neighbouring runs do not meet
 
 
 def _within(low: float, high: float = math.inf, **default: Any) -> Any:
@@ -51,9 +61,20 @@ class FineTune:
     weight_decay: float = _within(0.0, 10.0, default=0.0)
     context: int = _within(8, default=512)
     evaluate_every: int = _within(1, default=500)
+    save_every: int = _within(1, default=500)
+    gradient_checkpointing: bool = False  # less memory, a third more time, the same losses
     lora_rank: int = _within(0, default=0)  # 0: all weights
     lora_alpha: float = _within(0.0, default=16.0)
     seed: int = _within(0, 2**31 - 1, default=0)
+
+
+@dataclass
+class State:
+    """Where a run stands: optimiser steps made, the best validation so far, seconds spent."""
+
+    step: int = 0
+    best: float = math.inf
+    seconds: float = 0.0
 
 
 class LowRank(nn.Module):
@@ -70,49 +91,84 @@ class LowRank(nn.Module):
         return weight + (self.scale * (self.a @ self.b)).to(weight.dtype)
 
 
-def finetune(config: FineTune, folder: Path) -> dict[str, Any]:
+def finetune(config: FineTune, folder: Path, *, resume: bool = False) -> dict[str, Any]:
     """Train as `config` says; the summary of run.json. UserError for data or a model that is not there."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} exists: choose another --folder.")
-    torch.manual_seed(config.seed)
     console = Console()
-    tokenizer, model = _loaded(config.base)
+    snapshots.check(folder, config, resume, FREE_KEYS)
+    torch.manual_seed(config.seed)
+    tokenizer, model = causal.load(config.base)
     device = machine.pick_device("auto")
     model.to(device)
     context = min(config.context, int(getattr(model.config, "n_positions", config.context) or config.context))
     training, validation = (_songs(config, split, tokenizer) for split in ("train", "valid"))
-    trained = _with_lora(model, config) if config.lora_rank else list(model.parameters())
-    optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
+    trained = _prepared(model, config)
+    snapshots.claim(folder, config)
+    optimizer = torch.optim.AdamW(trained.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
     size = config.batch_size * config.accumulation
     per_epoch = max(1, (sum(len(ids) for ids, _ in training) - 1) // context // size)
-    metrics: list[dict[str, Any]] = []
-    n_steps, best, step = config.epochs * per_epoch, math.inf, 0
-    started = time.monotonic()
-    for epoch in range(config.epochs):
-        for rows in _batches(training, context, size, per_epoch, config.seed + epoch):
-            if step % config.evaluate_every == 0:
-                best = _evaluated(model, tokenizer, validation, context, step, metrics, best, folder)
-            set_learning_rate(optimizer, _rate(step, n_steps, config))
-            model.train()
-            loss = accumulate(_Logits(model), rows.to(device), config.accumulation, torch.float32)
-            nn.utils.clip_grad_norm_(trained, 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            step += 1
-            metrics.append({"kind": "train", "step": step, "loss": float(loss)})
-            console.working(f"{config.name}  step {step}/{n_steps}  loss {float(loss):.3f}")
-    best = _evaluated(model, tokenizer, validation, context, step, metrics, best, folder)
+    n_steps = config.epochs * per_epoch
+    console.say(_opening(config, model, trained, n_steps, context, device))
+    state = State(**((snapshots.restore(folder, trained, optimizer) if resume else None) or {}))
+    before, began, first = state.seconds, time.monotonic(), state.step
+    if state.step == 0:
+        _evaluate(model, tokenizer, validation, context, state, folder)
+    for step in range(state.step, n_steps):
+        epoch, place = divmod(step, per_epoch)
+        if place == 0 or step == first:
+            rows = _rows(training, context, size * per_epoch, config.seed + epoch)
+        torch.manual_seed(config.seed + _STEP_SEED * step)  # the model's own dropout
+        set_learning_rate(optimizer, _rate(step, n_steps, config))
+        model.train()
+        batch = rows[place * size : (place + 1) * size].to(device)
+        loss = float(accumulate(_Logits(model), batch, config.accumulation, torch.float32))
+        nn.utils.clip_grad_norm_(trained.values(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        state.step, state.seconds = step + 1, before + time.monotonic() - began
+        snapshots.note(folder, "train", step=state.step, loss=loss)
+        left = (time.monotonic() - began) / (state.step - first) * (n_steps - state.step)
+        console.working(f"{config.name}  step {state.step}/{n_steps}  loss {loss:.3f}  {journal.clock(left)} left")
+        if state.step % config.evaluate_every == 0 or state.step == n_steps:
+            value = _evaluate(model, tokenizer, validation, context, state, folder)
+            console.say(f"step {state.step}: validation {value:.4f} bits/byte")
+        if state.step % config.save_every == 0 or state.step == n_steps:
+            snapshots.save(folder, trained, optimizer, asdict(state))
     console.close()
-    first = next(m["bits_per_byte"] for m in metrics if m["kind"] == "validation")
+    return _finish(config, folder, state, size * context, trained)
+
+
+def _finish(
+    config: FineTune, folder: Path, state: State, n_tokens: int, trained: Mapping[str, nn.Parameter]
+) -> dict[str, Any]:
+    """The summary, into run.json with the terms of the songs."""
+    rows = journal.read(folder / snapshots.METRICS)
     summary = {
-        "name": config.name, "steps": step, "tokens": step * size * context, "bits_per_byte_before": first,
-        "best_bits_per_byte": best, "trained_parameters": sum(p.numel() for p in trained),
-        "seconds": round(time.monotonic() - started, 1), "folder": str(folder),
+        "name": config.name, "steps": state.step, "tokens": state.step * n_tokens,
+        "bits_per_byte_before": next(row["bits_per_byte"] for row in rows if row["kind"] == "validation"),
+        "best_bits_per_byte": state.best, "trained_parameters": sum(p.numel() for p in trained.values()),
+        "seconds": round(state.seconds, 1), "folder": str(folder),
     }  # fmt: skip
-    sources = files.read_json(Path(config.data) / "sources.json")
-    files.write_jsonl(folder / "metrics.jsonl", metrics)
-    files.write_json(folder / "run.json", {"config": asdict(config), "terms": sources, "summary": summary})
+    record = files.read_json(folder / snapshots.RECORD)
+    terms = files.read_json(Path(config.data) / "sources.json")
+    files.write_json(folder / snapshots.RECORD, {**record, "terms": terms, "summary": summary})
     return summary
+
+
+def memory_bytes(model: Any, config: FineTune, n_trained: int, context: int) -> int:
+    """Peak memory of training in float32, by formula.
+
+    Activations of a layer by Korthikanti et al. 2022 (arXiv 2205.05198), equation 1, at four bytes a number and one
+    for dropout's masks; with checkpointing a layer keeps its input alone and one layer is computed again at a time.
+    The logits are there three times: as they are, as log-probabilities, as their gradient.
+    """
+    c = model.config
+    hidden, layers = int(c.hidden_size), int(c.num_hidden_layers)
+    heads = int(getattr(c, "num_attention_heads", 1) or 1)
+    tokens = config.batch_size * context
+    a_layer = tokens * hidden * (66 + 9 * heads * context / hidden)
+    kept = tokens * hidden * 4 * layers + a_layer if config.gradient_checkpointing else a_layer * layers
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    return round(weights + _BYTES_A_TRAINED * n_trained + kept + 12 * tokens * int(c.vocab_size))
 
 
 class _Logits(nn.Module):
@@ -145,22 +201,6 @@ def bits_per_byte(model: nn.Module, songs: list[tuple[list[int], int]], context:
     return nats / math.log(2) / max(1, sum(n_bytes for _, n_bytes in songs))
 
 
-def _loaded(base: str) -> tuple[Any, Any]:
-    import transformers
-
-    transformers.logging.set_verbosity_error()
-    try:
-        return (
-            transformers.AutoTokenizer.from_pretrained(base),
-            transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32),
-        )
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"cannot load the model {base!r}: give a folder with config.json and model.safetensors, or a hub name and "
-            f"a network. ({str(error).strip().splitlines()[0]})"
-        ) from error
-
-
 def _songs(config: FineTune, split: str, tokenizer: Any) -> list[tuple[list[int], int]]:
     """(ids with the end of text, bytes) of each song of a split and genre."""
     end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else 0
@@ -173,18 +213,25 @@ def _songs(config: FineTune, split: str, tokenizer: Any) -> list[tuple[list[int]
     return [([*one, end], len(row["text"].encode("utf-8"))) for one, row in zip(ids, own)]
 
 
-def _batches(songs: list[tuple[list[int], int]], context: int, size: int, n: int, seed: int) -> Any:
-    """Batches (size, context + 1) from the songs as one stream in the order of a seed; a short stream is repeated."""
+def _rows(songs: list[tuple[list[int], int]], context: int, n: int, seed: int) -> Tensor:
+    """Rows (n, context + 1) of the songs as one stream in the order of a seed; the last token of a row is the first of
+    the next. A short stream is repeated."""
     order = torch.randperm(len(songs), generator=torch.Generator().manual_seed(seed)).tolist()
-    stream = [i for place in order for i in songs[place][0]]
-    needed = n * size * context + 1
-    stream = (stream * (needed // max(1, len(stream)) + 1))[:needed]
-    for k in range(n):
-        rows = [stream[(k * size + r) * context : (k * size + r + 1) * context + 1] for r in range(size)]
-        yield torch.tensor(rows)
+    stream = torch.tensor([i for place in order for i in songs[place][0]])
+    needed = n * context + 1
+    return stream.repeat(-(-needed // len(stream)))[:needed].unfold(0, context + 1, context)
 
 
-def _with_lora(model: nn.Module, config: FineTune) -> list[nn.Parameter]:
+def _prepared(model: Any, config: FineTune) -> dict[str, nn.Parameter]:
+    """The parameters to train by name: all, or LoRA's."""
+    if config.gradient_checkpointing:
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+        model.config.use_cache = False
+    return _with_lora(model, config) if config.lora_rank else dict(model.named_parameters())
+
+
+def _with_lora(model: nn.Module, config: FineTune) -> dict[str, nn.Parameter]:
     """Freeze the model and put LowRank on its layers; the parameters to train."""
     model.requires_grad_(False)
     for name, layer in list(model.named_modules()):
@@ -192,10 +239,12 @@ def _with_lora(model: nn.Module, config: FineTune) -> list[nn.Parameter]:
             parametrize.register_parametrization(
                 layer, "weight", LowRank(layer.weight, config.lora_rank, config.lora_alpha)
             )
-    trained = [p for name, p in model.named_parameters() if name.endswith((".a", ".b")) and "parametrizations" in name]
+    trained = {
+        name: p for name, p in model.named_parameters() if name.endswith((".a", ".b")) and "parametrizations" in name
+    }
     if not trained:
         raise UserError("no layer of this model is known to LoRA: set lora_rank to 0 and train all weights.")
-    for p in trained:
+    for p in trained.values():
         p.requires_grad_(True)
     return trained
 
@@ -208,20 +257,35 @@ def _rate(step: int, n_steps: int, config: FineTune) -> float:
     return config.learning_rate * (n_steps - step) / max(1, n_steps - warmup)
 
 
-def _evaluated(
-    model: Any, tokenizer: Any, songs: list[tuple[list[int], int]], context: int, step: int,
-    metrics: list[dict[str, Any]], best: float, folder: Path,
-) -> float:  # fmt: skip
+def _evaluate(
+    model: Any, tokenizer: Any, songs: list[tuple[list[int], int]], context: int, state: State, folder: Path
+) -> float:
     """Score the validation songs; keep the weights if they are the best so far."""
     start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id or 0
     value = bits_per_byte(model, songs, context, start)
-    metrics.append({"kind": "validation", "step": step, "bits_per_byte": value, "n_songs": len(songs)})
-    if value >= best:
-        return best
-    with files.whole_folder(folder / "best") as temporary:
-        model.save_pretrained(temporary, state_dict=_merged_state(model))
-        tokenizer.save_pretrained(temporary)
+    snapshots.note(folder, "validation", step=state.step, bits_per_byte=value, n_songs=len(songs))
+    if value < state.best:
+        state.best = value
+        with files.whole_folder(folder / "best") as temporary, quiet():
+            model.save_pretrained(temporary, state_dict=_merged_state(model))
+            tokenizer.save_pretrained(temporary)
     return value
+
+
+def _opening(
+    config: FineTune, model: Any, trained: Mapping[str, nn.Parameter], n_steps: int, context: int, device: torch.device
+) -> str:
+    """What will be trained on what, and whether it fits."""
+    n_trained, n_all = sum(p.numel() for p in trained.values()), sum(p.numel() for p in model.parameters())
+    needed = memory_bytes(model, config, n_trained, context)
+    text = f"{config.name}: {n_trained:,} of {n_all:,} parameters trained on {device}, {n_steps} steps of "
+    text += f"{config.batch_size * config.accumulation * context:,} tokens; about {needed / 2**30:.1f} GiB needed"
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+        text += f", {free / 2**30:.1f} GiB free"
+        if needed > free:
+            text += ". It will hardly fit: gradient_checkpointing, a smaller batch_size or lora_rank 16 need less"
+    return text + "."
 
 
 def _merged_state(model: nn.Module) -> dict[str, Tensor]:

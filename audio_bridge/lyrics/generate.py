@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from audio_bridge.lyrics.text import language_code
 from symbolic.errors import UsageError
 
 
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument("--model", metavar="MODEL", help="a run, a folder or a hub name (default: the grammar)")
     parser.add_argument("--genre", default="pop", help="folk, pop, rock, rap or any other name (default pop)")
-    parser.add_argument("--language", default="en", choices=("en", "pt", "es"))
+    parser.add_argument("--language", default="en", type=language_code, metavar="CODE", help="en, pt or es")
     parser.add_argument("--title", default="", help="sung in the chorus where it fits")
     parser.add_argument("--artist", default="", help="a model is prompted with it; nobody is imitated by the grammar")
     parser.add_argument("--first-line", default="")
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     Sampling(args.temperature, args.top_k, args.top_p)  # says what is out of range
     options: dict[str, Any] = {"genre": args.genre, "language": args.language, "rhyme": args.rhyme, "tempo": None}
     if args.tune is not None:
-        tune = tune_of(text_of(args.tune))
+        tune = tune_of(text_of(args.tune), args.tune)
         form, fit = writing.tune_form(tune, options)
     else:
         structure = args.structure or forms.DEFAULT_STRUCTURE
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         files.write_whole(args.output, draft.lyrics.text)
     else:
         print(draft.lyrics.text, end="")
-    for note in draft.notes:
+    for note in dict.fromkeys(draft.notes):
         print(f"note: {note}", file=sys.stderr)
     if args.json:
         record = {"writer": args.model or "grammar", "notes": draft.notes, "sources": draft.sources, "cost": draft.cost}

@@ -48,7 +48,7 @@ def load(language: str) -> Grammar:
     if language not in LANGUAGES:
         raise UserError(
             f"there is no offline writer for the language {language!r}, only for {', '.join(LANGUAGES)}. "
-            "Give the words (--lyrics FILE) or a model of that language (--lyric-model)."
+            "Give the words: song --lyrics FILE, or lyrics align WORDS.txt TUNE.abc."
         )
     lists: dict[str, list[tuple[str, str]]] = {}
     name = ""

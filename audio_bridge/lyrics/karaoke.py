@@ -32,22 +32,26 @@ footer{color:var(--quiet);font-size:.85rem}
 _SCRIPT = """
 (function () {
   var data = JSON.parse(document.getElementById('data').textContent);
-  var audio = document.querySelector('audio'), shown = -1;
+  var audio = document.querySelector('audio'), shown = '';
   var buttons = document.querySelectorAll('button[data-n]'), notes = [];
-  function at(seconds) {
+  function begun(seconds) {
     var low = 0, high = data.starts.length - 1, found = -1;
     while (low <= high) {
       var middle = (low + high) >> 1;
       if (data.starts[middle] <= seconds + 1e-6) { found = middle; low = middle + 1; } else { high = middle - 1; }
     }
-    return found >= 0 && seconds < data.ends[found] ? found : -1;
+    return found;
   }
-  function mark(n) {
-    if (n === shown) { return; }
-    shown = n;
+  function at(seconds) {
+    var last = begun(seconds);
+    return last >= 0 && seconds < data.ends[last] ? last : -1;
+  }
+  function mark(n, last) {
+    if (n + '/' + last === shown) { return; }
+    shown = n + '/' + last;
     buttons.forEach(function (button, i) {
       button.classList.toggle('now', i === n);
-      button.classList.toggle('sung', n >= 0 && i < n);
+      button.classList.toggle('sung', i <= last && i !== n);
     });
     document.querySelectorAll('p.line').forEach(function (line) {
       line.classList.toggle('now', !!line.querySelector('button.now'));
@@ -58,7 +62,7 @@ _SCRIPT = """
     if (button && !audio.paused) { button.scrollIntoView({ block: 'center', behavior: 'smooth' }); }
   }
   function follow() {
-    mark(at(audio.currentTime));
+    mark(at(audio.currentTime), begun(audio.currentTime));
     if (!audio.paused) { window.requestAnimationFrame(follow); }
   }
   ['play', 'seeked', 'timeupdate', 'pause'].forEach(function (name) { audio.addEventListener(name, follow); });
@@ -70,7 +74,7 @@ _SCRIPT = """
     window.ABCJS.renderAbc('sheet', document.getElementById('abc').textContent, options);
     notes = Array.prototype.slice.call(document.querySelectorAll('#sheet .abcjs-note'));
   }
-  window.karaoke = { at: at, mark: mark, starts: data.starts, ends: data.ends, texts: data.texts };
+  window.karaoke = { at: at, starts: data.starts, ends: data.ends, texts: data.texts };
 }());
 """
 

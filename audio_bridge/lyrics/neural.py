@@ -133,19 +133,11 @@ class _Library:
     """Any causal model of transformers."""
 
     def __init__(self, target: str) -> None:
-        import transformers
+        from audio_bridge.lyrics import causal
 
-        transformers.logging.set_verbosity_error()
         self.name = target
-        try:
-            self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(target)
-            self.model: Any = transformers.AutoModelForCausalLM.from_pretrained(target).eval()
-        except (OSError, ValueError) as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise UserError(
-                f"no lyric model {target!r}: {first} Give a run, a folder with config.json and model.safetensors, or a "
-                "hub name and a network."
-            ) from error
+        self.tokenizer, self.model = causal.load(target)
+        self.model.eval()
         self.context = int(getattr(self.model.config, "n_positions", 0) or
                            getattr(self.model.config, "max_position_embeddings", 1024))  # fmt: skip
 

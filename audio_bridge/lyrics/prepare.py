@@ -116,7 +116,8 @@ def prepare(sources: Sequence[str], folder: Path | str, options: Options = Optio
     rejects += repeats
     if not kept:
         counts = ", ".join(f"{n} {reason}" for reason, n in Counter(r.reason for r in rejects).most_common())
-        raise UserError(f"no song of {', '.join(sources)} can be used ({counts or 'they are empty'}).")
+        first = f" The first: {rejects[0].message}" if rejects else ""
+        raise UserError(f"no song of {', '.join(sources)} can be used ({counts or 'they are empty'}).{first}")
     family = families(kept)
     split = _split(kept, family, options)
     summary = _summary(records, kept, rejects, family, split, options, n_read)

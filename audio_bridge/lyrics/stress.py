@@ -87,7 +87,7 @@ def line_language(line: str, language: str) -> str:
     if language not in LANGUAGES:
         return language
     guessed = guess_language([line])
-    if guessed == language:
+    if guessed == language or guessed not in LANGUAGES:
         return language
     votes = {one: _votes(line, one) for one in (guessed, language)}
     return guessed if votes[guessed] >= 3 and votes[guessed] >= 2 * votes[language] else language

@@ -227,8 +227,9 @@ def _bare(letters: str) -> str:
 
 
 def _vowel_groups(letters: str) -> list[tuple[int, int]]:
-    bare = _bare(letters)
-    found = [match.span() for match in re.finditer(r"[aeiouyаеёиоуыэюяіїαεηιουω]+", bare)]
+    """Nuclei: vowels that stand together; of Cyrillic each on its own, where only \u0439 makes a diphthong."""
+    bare = "".join(c if c == "\u0439" else _bare(c) for c in letters)
+    found = [match.span() for match in re.finditer(r"[aeiouyαεηιουω]+|[аеиоуыэюяіє]", bare)]
     return found or [(0, len(letters))]
 
 

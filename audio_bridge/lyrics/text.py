@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from symbolic.errors import UserError
 
 MAX_CHARACTERS = 400_000  # of one song: two hours of fast rap have a quarter of it
-LANGUAGES = ("en", "pt", "es")
+LANGUAGES = ("en", "pt", "es")  # those with rules of syllables, stress and rhyme, and with a writer
 KINDS = {
     "intro": ("intro", "introdução", "introducción", "intro"),
     "verse": ("verse", "verso", "estrofe", "estrofa", "strophe", "part"),
@@ -25,13 +25,20 @@ KINDS = {
     "instrumental": ("instrumental", "solo", "interlude", "interlúdio", "interludio", "break"),
 }
 _HEADER = re.compile(r"\s*(?:\[(?P<inner>[^\]\n]{1,80})\]|(?P<bare>[^\W\d][^\n:]{1,20}?\s*\d{0,2}):)\s*")
+_TERMINAL = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*\x07?)")  # colours and titles of a terminal
 _COMMON = {
     "en": "the and of to a in my you is i it me that on for with we your all be are was but so when from this",
     "pt": "o a e de que do da em um para é com não uma os no se na por mais as dos como mas foi ao ele das seu sua ou "
     "meu minha eu você quando vou há pra",
     "es": "el la de que y a en un ser se no haber por con su para como estar tener le lo todo pero más mi tu yo los "
     "las una del al es cuando ya muy sin sobre este",
-}
+    "de": "und der die das ich ist nicht ein zu den dem du wir mit auf sich wie im am da von des er sie so dein mein",
+    "fr": "le la les et je tu il des est pas que qui une du dans pour sur mon ton au aux ne avec nous vous elle ce",
+    "it": "il e che di la non è un mi ti per io tu sono con gli della del nel ma più anche questo ho hai come si",
+    "nl": "de het een en ik je van niet dat is met op zijn voor maar wij naar dan mijn jij waar als nog geen",
+}  # those after Spanish are told apart so that nobody's words are read as English
+_SCRIPTS = {"CYRILLIC": "ru", "GREEK": "el", "HEBREW": "he", "ARABIC": "ar", "DEVANAGARI": "hi", "THAI": "th",
+            "HIRAGANA": "ja", "KATAKANA": "ja", "HANGUL": "ko", "CJK": "zh"}  # fmt: skip
 _COMMON_WORDS = {language: frozenset(words.split()) for language, words in _COMMON.items()}
 _PLAIN = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "«": '"', "»": '"', "–": "-",
                         "—": "-", "−": "-", "‐": "-", "‑": "-", "…": ".", "\u00a0": " ", "\t": " "})  # fmt: skip
@@ -72,6 +79,7 @@ def clean(text: str) -> str:
     """Plain text: no HTML, control characters, emoji or other symbols; line ends are kept."""
     if len(text) > MAX_CHARACTERS:
         raise UserError(f"the lyrics have {len(text):,} characters; at most {MAX_CHARACTERS:,} are read. Split them.")
+    text = _TERMINAL.sub("", text)
     text = re.sub(r"<br\s*/?>|</p>|</div>", "\n", text, flags=re.IGNORECASE)
     text = re.sub(r"<(script|style)\b.*?</\1\s*>", " ", text, flags=re.IGNORECASE | re.DOTALL)
     text = re.sub(r"<[A-Za-z/!][^<>]{0,500}>", "", text)
@@ -114,13 +122,36 @@ def kind_of(header: str) -> str:
 
 
 def guess_language(lines: Iterable[str]) -> str:
-    """The language whose commonest words are most frequent; English where none is found."""
+    """The language whose commonest words are most frequent, or the commonest one of a script that is not Latin;
+    English where nothing tells."""
     words = [word for line in lines for word in re.findall(r"[^\W\d_]+", line.lower())]
+    letters = "".join(words)
+    script = _script(letters)
+    if script:
+        return script
     counts = {language: sum(word in common for word in words) for language, common in _COMMON_WORDS.items()}
-    letters = set("".join(words))
-    counts["pt"] += 2 * len(letters & set("ãõç"))
-    counts["es"] += 2 * len(letters & set("ñ")) + 2 * sum("¿" in line or "¡" in line for line in lines)
+    present = set(letters)
+    counts["pt"] += 2 * len(present & set("ãõç"))
+    counts["es"] += 2 * len(present & set("ñ")) + 2 * sum("¿" in line or "¡" in line for line in lines)
+    counts["de"] += 2 * len(present & set("ßäöü"))
     return max(counts, key=lambda language: counts[language]) if any(counts.values()) else "en"
+
+
+def language_code(text: str) -> str:
+    """A code as `en` or `fil`, for a command line; ValueError where it is none."""
+    if not re.fullmatch(r"[A-Za-z]{2,3}", text):
+        raise ValueError(text)
+    return text.lower()
+
+
+def _script(letters: str) -> str:
+    """The language of most letters' script, '' for Latin ones. Kana tell Japanese from Chinese."""
+    names = [unicodedata.name(c, "").split(" ")[0] for c in letters[:2000]]
+    foreign = [name for name in names if name in _SCRIPTS]
+    if 2 * len(foreign) <= len(names):
+        return ""
+    kana = {"HIRAGANA", "KATAKANA"} & set(foreign)
+    return "ja" if kana else _SCRIPTS[max(set(foreign), key=foreign.count)]
 
 
 def words_of(line: str) -> list[str]:

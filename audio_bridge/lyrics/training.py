@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, metavar="CONFIG.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the YAML")
     parser.add_argument("--folder", type=Path, help="run directory (default: runs/NAME)")
-    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint (from scratch only)")
+    parser.add_argument("--resume", action="store_true", help="go on where the run was saved last")
     parser.add_argument("--json", action="store_true", help="end with the summary as one line of JSON")
 
 
@@ -37,10 +37,9 @@ def _finetune(args: argparse.Namespace, overrides: list[tuple[str, str]]) -> dic
     from audio_bridge.lyrics import finetune
     from symbolic import config, runs
 
-    if args.resume:
-        raise UsageError("--resume: fine-tuning starts anew; leave it out, or choose another --folder.")
     settings = config.load_as(finetune.FineTune, args.config, overrides)
-    summary = finetune.finetune(settings, args.folder or runs.run_folder(settings.name))
+    folder = args.folder or runs.run_folder(settings.name)
+    summary = finetune.finetune(settings, folder, resume=args.resume)
     print(f"{summary['name']}: {summary['steps']} steps, validation {summary['bits_per_byte_before']:.3f} -> "
           f"{summary['best_bits_per_byte']:.3f} bits/byte; {summary['folder']}/best")  # fmt: skip
     return summary

@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from audio_bridge.lyrics.melody import strength
-from audio_bridge.lyrics.stress import line_syllables
+from audio_bridge.lyrics.stress import line_language, line_syllables
 from symbolic.data.music import SEMITONES, UNIT_TICKS, Key, Meter, length_text, parse_key, parse_meter, pitch_name
 from symbolic.errors import UsageError, UserError
 
@@ -215,7 +215,7 @@ def _shared(stresses: list[list[float]]) -> list[list[float]]:
 
 def _mean_stress(lines: Sequence[str], language: str) -> list[float]:
     """Stress from 0 to 1 of each syllable, averaged over the lines that share a melody; the longest sets the number."""
-    levels = [[s.stress / 2 for s in line_syllables(line, language)] for line in lines]
+    levels = [[s.stress / 2 for s in line_syllables(line, line_language(line, language))] for line in lines]
     n = max(len(level) for level in levels)
     same = [level for level in levels if len(level) == n]
     return [sum(column) / len(same) for column in zip(*same)]

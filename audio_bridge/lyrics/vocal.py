@@ -86,7 +86,7 @@ def spoken(texts: Sequence[str], language: str, use: Engine) -> dict[str, bytes]
     different = list(dict.fromkeys(texts))
     if use.command:
         return {text: _spoken_by_command(use.command, voice, text) for text in different}
-    from audio_bridge import guard
+    from symbolic import guard
 
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{i}.wav" for i in range(len(different))]

@@ -14,7 +14,7 @@ from audio_bridge.lyrics.compose import Brief, Fit
 from audio_bridge.lyrics.forms import Form, Stanza
 from audio_bridge.lyrics.melody import SungNote, seconds_per_tick, sung_notes, written_out
 from audio_bridge.lyrics.stress import line_syllables
-from audio_bridge.lyrics.text import Lyrics, parse
+from audio_bridge.lyrics.text import LANGUAGES, Lyrics, parse
 from symbolic.data.score import Score
 
 MOST_NOTES = 10  # of a phrase that is sung note for note
@@ -36,8 +36,10 @@ class Written:
 
 def written(options: Mapping[str, Any], seed: int, tune: Score | None) -> Written:
     """The words that a song's options ask for."""
+    if options["lyrics"] is None:
+        options = {**options, "language": options["language"] or "en"}
     brief = Brief(
-        options["language"], options["genre"], options["title"], options["artist"], options["first_line"], seed
+        options["language"] or "", options["genre"], options["title"], options["artist"], options["first_line"], seed
     )
     if options["lyrics"] is not None:
         return _given(options, brief)
@@ -87,8 +89,20 @@ def _phrases(notes: list[SungNote]) -> list[list[SungNote]]:
 
 
 def _given(options: Mapping[str, Any], brief: Brief) -> Written:
-    lyrics = parse(options["lyrics"], title=brief.title, artist=brief.artist, genre=brief.genre)
-    return Written(lyrics, "given", dict.fromkeys(lyrics.lines, "given"), [])
+    lyrics = parse(
+        options["lyrics"], language=brief.language, title=brief.title, artist=brief.artist, genre=brief.genre
+    )
+    return Written(lyrics, "given", dict.fromkeys(lyrics.lines, "given"), unruled(lyrics.language))
+
+
+def unruled(language: str) -> list[str]:
+    """What is to be said of a language that has no rules here."""
+    if language in LANGUAGES:
+        return []
+    return [
+        f"language {language}: syllables are parted by their vowels and stress is not known; "
+        f"there are rules for {', '.join(LANGUAGES)} (--language)."
+    ]
 
 
 def _plain_form(options: Mapping[str, Any]) -> Form:

@@ -15,7 +15,9 @@
 S, B and E are those of TunesFormer (Wu, Li, Yu, Sun 2023, arXiv 2301.02884) and of the column `control code` of
 IrishMAN, which is read as it stands. A section ends at || |] |: :: or :|, a second ending belongs to the section before
 it, and the bars of a section are what its bar lines divide, pick-up and endings included. Similarity is
-round(10 (1 - d / n)), d the edit distance (Levenshtein) of the two sections' texts, n the length of the longer. Texts
+round(10 (1 - d / n)), d the edit distance (Levenshtein) of the two sections' texts, n the length of the longer; of a
+section longer than MOST_COMPARED characters the beginning is compared, and a tune of more sections than can be asked
+for has no similarities, so that the work grows with the text and not with its square. Texts
 are canonical here, with no blanks, line ends or chord symbols of other collections, so E may differ by one or two from
 IrishMAN's of the same tune. A piece without notes, such as [K:D], is counted with the section after it; of several
 voices the first is read.
@@ -34,6 +36,7 @@ from symbolic.errors import UserError
 MOST_SECTIONS = 8
 MOST_BARS = 32
 MOST_SIMILAR = 10
+MOST_COMPARED = 4096  # characters; the longest section of the three folk collections has 1,002
 TYPES = (
     *("air", "barndance", "clog", "fling", "hornpipe", "jig", "march", "mazurka", "polka", "reel", "schottische"),
     *("slide", "slip jig", "strathspey", "waltz"),
@@ -94,6 +97,11 @@ class Asked:
         return tuple(lines)
 
     @property
+    def plan(self) -> tuple[int, ...] | None:
+        """Bars of each section, 0 where they are free; None where no form is asked for."""
+        return None if self.sections is None else self.bars or (0,) * self.sections
+
+    @property
     def text(self) -> str:
         """For people, on one line; a free place is ?."""
         return " ".join(line.strip() if isinstance(line, str) else line[0][:2] + "?" for line in self.lines)
@@ -139,24 +147,25 @@ def codes(score: Score) -> Codes:
 def codes_of(text: str) -> Codes:
     """The form of a canonical text."""
     found = sections(music_of(text))
-    similarity = [_similarity(later, found[j]) for i, later in enumerate(found) for j in range(i)]
+    compared = found if len(found) <= MOST_SECTIONS else []
+    similarity = [_similarity(later, compared[j]) for i, later in enumerate(compared) for j in range(i)]
     return Codes(len(found), tuple(map(n_bars, found)), tuple(similarity))
 
 
 def sections(music: str) -> list[str]:
     """The sections of a canonical line of music, each with the bar line that ends it; joined they are the line."""
-    found: list[str] = []
-    begun = 0
+    starts: list[int] = []
+    begun = before = 0  # of the section; of what stands since the last sign
     for end in [*(match.end() for match in _BOUNDARY.finditer(music)), len(music)]:
-        piece, is_last = music[begun:end], end == len(music)
-        if found and (piece[:1].isdigit() or (is_last and not has_notes(piece))):
-            found[-1] += piece
-        elif has_notes(piece) or is_last:
-            found.append(piece)
-        else:  # |: or [K:D] before the notes of a section
+        sounds, is_last = has_notes(music[before:end]), end == len(music)
+        before = end
+        goes_on = starts and (music[begun : begun + 1].isdigit() or (is_last and not sounds))
+        if not goes_on and not sounds and not is_last:  # |: or [K:D] before the notes of a section
             continue
+        if not goes_on:
+            starts.append(begun)
         begun = end
-    return found
+    return [music[start:end] for start, end in zip(starts, [*starts[1:], len(music)], strict=True)]
 
 
 def n_bars(section: str) -> int:
@@ -268,6 +277,7 @@ def edit_distance(one: str, other: str) -> int:
 
 
 def _similarity(later: str, earlier: str) -> int:
+    later, earlier = later[:MOST_COMPARED], earlier[:MOST_COMPARED]
     return round(MOST_SIMILAR * (1 - edit_distance(later, earlier) / max(len(later), len(earlier))))
 
 

@@ -33,6 +33,7 @@ CONTROL_COLUMN = "control code"
 HUB = "hf:"
 BUNDLED = "music21:"
 DEFAULT_SOURCES = ("aird", "oneill", "ryan")
+_HEAD_BYTES = 2**16  # of a file that tell whether it holds tunes
 _PEEK = 16  # members of an archive whose names tell what it holds
 SCORES = ("midi", "musicxml")  # kinds of files that are handed on as bytes
 
@@ -257,21 +258,44 @@ def read(
     files = _tune_files(record, kinds)
     if record.origin.startswith(BUNDLED):
         _verify(record, fingerprint(files)[0], warn)
+    has_scores = bool(set(kinds) & holds(record)) if kinds else False
     for document in archives.documents(files, _root(record), kinds):
-        yield from _read_document(record.name, document, warn)
+        if has_scores and not document.problem and not _kind(document):  # tables and licences beside the scores
+            warn(f"{record.name}: {document.file} holds no tune; skipped.")
+        else:
+            yield from _read_document(record.name, document, warn)
 
 
 def holds(record: Corpus) -> set[str]:
-    """Of "abc", "midi" and "musicxml": the kinds of files of a source, as their names tell; of a hub dataset none."""
+    """Of "abc", "midi" and "musicxml": the kinds of files of a source; of a hub dataset none. Beside scores, .json and
+    .txt files count only if they begin as tunes do: collections come with tables and licences."""
     if record.origin.startswith(HUB):
         return set()
     found: set[str] = set()
+    others: list[Path] = []
     for path in _tune_files(record, SCORES):
-        names = [path.name]
         if path.name.lower().endswith(archives.ZIP_SUFFIXES + archives.TAR_SUFFIXES):
-            names = [one.file for one in itertools.islice(archives.documents([path], path, SCORES), _PEEK)]
-        found |= {archives.score_kind(name) or "abc" for name in names}
-    return found
+            members = list(itertools.islice(archives.documents([path], path, SCORES), _PEEK))
+            kinds = {_kind(member) for member in members}
+            found |= kinds - {""} or ({"abc"} if members else set())
+        elif kind := archives.score_kind(path.name):
+            found.add(kind)
+        elif path.name.lower().removesuffix(".gz").endswith(".abc"):
+            found.add("abc")
+        else:
+            others.append(path)
+    if found & set(SCORES):
+        others = [one for one in others if any(map(_kind, archives.documents([one], one)))]
+    return found | ({"abc"} if others else set())
+
+
+def _kind(document: Document) -> str:
+    """Of one file, "" where it is no score and does not begin as tunes in ABC or JSON do."""
+    kind = archives.score_kind(document.file)
+    if kind or document.file.lower().removesuffix(".gz").endswith(".abc"):
+        return kind or "abc"
+    head = document.data[:_HEAD_BYTES]
+    return "abc" if f'"{COLUMN}"'.encode() in head or re.search(rb"^X:", head, re.MULTILINE) else ""
 
 
 def measured(record: Corpus, kinds: Collection[str] = ()) -> Corpus:

@@ -17,10 +17,10 @@ import selectors
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from symbolic import guard
 from symbolic.data.music import NotationError
 
 CPU_SECONDS = 20  # for one file
@@ -97,14 +97,12 @@ class Guard:
     def _started(self) -> "subprocess.Popen[bytes]":
         if self.child is None or self.child.poll() is not None:
             self.close()
-            root = str(Path(__file__).resolve().parents[2])
-            path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
             self.child = subprocess.Popen(
                 [sys.executable, "-m", "symbolic.data.guard"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                env=guard.environment() | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             )
         return self.child
 
@@ -129,13 +127,13 @@ def _answer(stream: IO[bytes]) -> bytes:
 
 def main() -> int:
     """Answer requests until the input ends."""
-    _limit_memory()
+    guard.limit(None, MEMORY_BYTES)
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     while line := requests.readline():
         request = json.loads(line)
         data = requests.read(request["size"])
-        _limit_time()
+        guard.grant(CPU_SECONDS)
         answers.write(json.dumps(_handled(request["kind"], request["notation"], data)).encode() + b"\n")
         answers.flush()
     return 0
@@ -152,26 +150,6 @@ def _handled(kind: str, notation: str, data: bytes) -> dict[str, Any]:
         return {"reason": "over_memory", "message": "reading it took more memory than is allowed."}
     except Exception as error:  # a library's own fault on a damaged file
         return {"reason": f"bad_{kind}", "message": f"it cannot be read ({type(error).__name__}: {str(error)[:100]})."}
-
-
-def _limit_memory() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows has no such limits; the parent's time-out remains
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-
-
-def _limit_time() -> None:
-    """The next file gets CPU_SECONDS from now on."""
-    try:
-        import resource
-    except ImportError:
-        return
-    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used) + CPU_SECONDS + 1, hard))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ The folder holds one notation, --as: `abc` (several voices one after another), `
 a bar stand together) or `midi` (symbolic.data.pieces; repeats played out). Without it sources of MIDI alone stay
 MIDI, and all others become ABC, which leaves MIDI files among them out.
 
-The folder is written whole, or not at all; the same input and options give the same bytes. Texts wait on the disk until
-they are split (`symbolic.data.spool`), so memory holds what duplicates and families are found by, and a run of over
-4,096 tunes that was interrupted or killed goes on where it stopped when the same command is given again:
+The folder is written whole, or not at all; the same input and options give the same bytes. Cleaned tunes wait on the
+disk (`symbolic.data.spool`), and so does what duplicates and families are found by (`symbolic.data.register`): memory
+holds a batch of tunes, a block of their runs and a few numbers for each tune. A run of over 4,096 tunes that was
+interrupted or killed goes on where it stopped when the same command is given again:
 
     tunes/train.jsonl, valid.jsonl, test.jsonl   one tune a line: id, source, file, line, title, rhythm, text (canonical
                                                  ABC, all that a model sees), bytes (of text), n_notes, family, and
@@ -29,14 +30,15 @@ they are split (`symbolic.data.spool`), so memory holds what duplicates and fami
 
 import argparse
 import contextlib
+import itertools
 import json
 import multiprocessing
 import os
 import signal
 import sys
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from multiprocessing.pool import Pool
@@ -49,8 +51,13 @@ from symbolic.data.corpora import Corpus, Found, Rejection
 from symbolic.errors import UsageError, UserError
 
 if TYPE_CHECKING:  # these import numpy, which --help does not need
+    import numpy as np
+    from numpy.typing import NDArray
+
     from symbolic.data.cleaning import Limits, Tune
-    from symbolic.data.families import Phrases
+    from symbolic.data.duplicates import Repeats
+    from symbolic.data.holdout import Holdout
+    from symbolic.data.register import Register
     from symbolic.data.spool import Spool
 
 FORMAT = 1
@@ -100,12 +107,17 @@ class Options:
 class _Work:
     """What has been gathered so far."""
 
+    register: "Register"
     records: list[Corpus] = field(default_factory=list)
-    tunes: "list[Tune]" = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
+    rejected: Counter[tuple[str, str]] = field(default_factory=Counter)  # by source and reason
+    first_rejection: Rejection | None = None
     warnings: list[str] = field(default_factory=list)
     read: Counter[str] = field(default_factory=Counter)
     n_batches: int = 0
+
+    def reject(self, one: Rejection) -> None:
+        self.rejected[one.source, one.reason] += 1
+        self.first_rejection = self.first_rejection or one
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
@@ -194,29 +206,18 @@ def _prepared(
     kinds: Sequence[str],
     spool: "Spool",
 ) -> dict[str, Any]:
-    from symbolic.data import cleaning, families
+    from symbolic.data import duplicates
+    from symbolic.data.register import Register
 
-    work = _gather(sources, records, options, kinds, spool)
-    kept, repeats = cleaning.without_duplicates(work.tunes)
-    phrases = families.phrases([tune.pitches for tune in kept])
-    family = families.families(phrases).tolist()
-    names = _family_names(kept, family)
-    fractions = {"valid_fraction": options.valid_fraction, "test_fraction": options.test_fraction, "seed": options.seed}
-    assigned = families.split(family, [tune.key for tune in kept], **fractions)  # type: ignore[arg-type]
-    for split in ("valid", "test"):
-        if split not in assigned and fractions[f"{split}_fraction"]:
-            work.warn(
-                f"the {split} set is empty: {len(kept)} tunes in {len(set(family))} families are too few to split."
-            )
-    leakage = {
-        "random_split_with_duplicates": _random_leakage(work.tunes, None, fractions),
-        "random_split": _random_leakage(kept, phrases, fractions),
-        "family_split": families.leakage(phrases, assigned).as_dict(),
-        "family_split_valid": families.leakage(phrases, assigned, families.VALID).as_dict(),
-    }
-    work.rejections += repeats
-    summary = _summary(work, kept, names, assigned, leakage, options)
-    _write(folder, work, kept, names, assigned, summary, spool)
+    work = _Work(Register(spool.folder / "register"), [corpora.without_path(record) for record in records])
+    with work.register:
+        _gather(sources, records, options, kinds, spool, work)
+        repeats = duplicates.repeats(work.register)
+        for one in duplicates.rejections(work.register, repeats):
+            work.reject(one)
+        held = _held_out(work, repeats, options)
+        summary = _summary(work, held, options)
+        _write(folder, work, repeats, held, summary, spool)
     spool.remove()
     return summary
 
@@ -309,17 +310,19 @@ def _identity(records: Sequence[Corpus], options: Options) -> str:
 
 
 def _gather(
-    sources: Sequence[str], records: list[Corpus], options: Options, kinds: Sequence[str], spool: "Spool"
-) -> _Work:
+    sources: Sequence[str],
+    records: list[Corpus],
+    options: Options,
+    kinds: Sequence[str],
+    spool: "Spool",
+    work: _Work,
+) -> None:
     """Read and clean every source."""
-    work = _Work(records=[corpora.without_path(record) for record in records])
     with _Parsers(options.processes) as parsers:
         for source, record in zip(sources, records, strict=True):
             _gather_one(source, corpora.read(record, options.opt_in, work.warn, kinds), options, work, parsers, spool)
-    if not work.tunes:
-        raise UserError(_nothing_left(sources, work.rejections))
-    work.tunes = _with_unique_ids(work.tunes)
-    return work
+    if not len(work.register):
+        raise UserError(_nothing_left(sources, work))
 
 
 def _gather_one(
@@ -330,19 +333,19 @@ def _gather_one(
     parsers: "_Parsers",
     spool: "Spool",
 ) -> None:
-    from symbolic.data.spool import light
-
     progress = _Progress(source)
     for batch in _batches(found):
         if not spool.has(work.n_batches):
             spool.write(work.n_batches, parsers.clean(batch, options.limits(), options.notation))
+        tunes = []
         for one in spool.read(work.n_batches):
             work.read[one.source] += 1
             if isinstance(one, Rejection):
-                work.rejections.append(one)
+                work.reject(one)
             else:
-                work.tunes.append(light(one))
+                tunes.append(one)
             progress.add(kept=not isinstance(one, Rejection))
+        work.register.add(tunes)
         work.n_batches += 1
     progress.finish()
 
@@ -401,28 +404,17 @@ def _clean_one(item: Found | Rejection, limits: "Limits", notation: str) -> "Tun
     return item if isinstance(item, Rejection) else clean(item, limits, notation)
 
 
-def _nothing_left(sources: Sequence[str], rejections: Sequence[Rejection]) -> str:
-    counts = Counter(one.reason for one in rejections)
-    if not counts:
+def _nothing_left(sources: Sequence[str], work: _Work) -> str:
+    if work.first_rejection is None:
         return f"no tune in {', '.join(sources)}: give ABC files (X: ... K: ...) or JSON with an 'abc notation' column."
-    listed = ", ".join(f"{n:,} {reason}" for reason, n in counts.most_common())
-    return f"no tune of {', '.join(sources)} can be used ({listed}). The first: {_told(rejections[0])}"
+    listed = ", ".join(f"{n:,} {reason}" for reason, n in _by_reason(work.rejected).items())
+    return f"no tune of {', '.join(sources)} can be used ({listed}). The first: {_told(work.first_rejection)}"
 
 
 def _told(rejection: Rejection) -> str:
     """The message with its file."""
     place = rejection.file if rejection.line is None else f"{rejection.file}:{rejection.line}"
     return rejection.message if rejection.file in rejection.message else f"{place}: {rejection.message}"
-
-
-def _with_unique_ids(tunes: "list[Tune]") -> "list[Tune]":
-    """One JSON row can hold several tunes; those after the first get -2, -3, ..."""
-    seen: Counter[str] = Counter()
-    unique = []
-    for tune in tunes:
-        seen[tune.id] += 1
-        unique.append(tune if seen[tune.id] == 1 else replace(tune, id=f"{tune.id}-{seen[tune.id]}"))
-    return unique
 
 
 class _Progress:
@@ -450,111 +442,106 @@ class _Progress:
 # --- splitting and writing -------------------------------------------------------------------------------------------
 
 
-def _random_leakage(tunes: "Sequence[Tune]", phrases: "Phrases | None", fractions: dict[str, Any]) -> dict[str, float]:
-    """The leakage of a split that deals out single tunes, as most published ones do."""
-    from symbolic.data import families
+def _held_out(work: _Work, repeats: "Repeats", options: Options) -> "Holdout":
+    from symbolic.data import holdout
 
-    if phrases is None:
-        phrases = families.phrases([tune.pitches for tune in tunes])
-    assigned = families.split(range(len(tunes)), [tune.id for tune in tunes], **fractions)
-    return families.leakage(phrases, assigned).as_dict()
-
-
-def _family_names(tunes: "Sequence[Tune]", family: Sequence[int]) -> list[str]:
-    """A family is named by the smallest key in it, which does not depend on the order of the input."""
-    smallest: dict[int, str] = {}
-    for tune, one in zip(tunes, family, strict=True):
-        smallest[one] = min(tune.key, smallest.get(one, tune.key))
-    return [smallest[one][:16] for one in family]
+    fractions = {"valid": options.valid_fraction, "test": options.test_fraction}
+    found = holdout.hold_out(work.register, repeats.stays, fractions, options.seed)
+    for name in holdout.SPLITS[1:]:
+        if fractions[name] and not found.of(name).any():
+            n, n_families = int(repeats.stays.sum()), len(found.family_sizes())
+            work.warn(f"the {name} set is empty: {n} tunes in {n_families} families are too few to split.")
+    return found
 
 
-def _summary(
-    work: _Work,
-    kept: "Sequence[Tune]",
-    names: Sequence[str],
-    assigned: Sequence[str],
-    leakage: dict[str, Any],
-    options: Options,
-) -> dict[str, Any]:
-    sizes = Counter(names)
+def _summary(work: _Work, held: "Holdout", options: Options) -> dict[str, Any]:
     chosen = {name: value for name, value in asdict(options).items() if name != "processes"} | asdict(options.limits())
     if options.notation == "abc":
         del chosen["notation"]  # as folders of earlier versions have it
+    sizes = held.family_sizes()
     return {
         "format": FORMAT,
         "options": chosen,
         "read": sum(work.read.values()),
-        "kept": len(kept),
-        "rejected": _by_reason(work.rejections),
-        "by_source": _by_source(work, kept),
-        "splits": {split: _split_counts(split, kept, names, assigned) for split in SPLITS},
-        "families": {"n": len(sizes), "largest": max(sizes.values()), "of_one_tune": list(sizes.values()).count(1)},
-        "leakage": leakage,
+        "kept": int(sizes.sum()),
+        "rejected": _by_reason(work.rejected),
+        "by_source": _by_source(work, held.part >= 0),
+        "splits": {name: _split_counts(work.register, held, name) for name in SPLITS},
+        "families": {"n": len(sizes), "largest": int(sizes.max()), "of_one_tune": int((sizes == 1).sum())},
+        "leakage": held.leakage,
         "sources": [asdict(record) for record in work.records],
         "warnings": work.warnings,
     }
 
 
-def _by_reason(rejections: Iterable[Rejection]) -> dict[str, int]:
-    return dict(sorted(Counter(one.reason for one in rejections).items(), key=lambda pair: (-pair[1], pair[0])))
+def _by_reason(rejected: Mapping[tuple[str, str], int], source: str | None = None) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for (name, reason), n in rejected.items():
+        if source in (None, name):
+            counts[reason] += n
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _by_source(work: _Work, kept: "Sequence[Tune]") -> dict[str, Any]:
-    rejections: dict[str, list[Rejection]] = defaultdict(list)
-    for one in work.rejections:
-        rejections[one.source].append(one)
-    n_kept = Counter(tune.source for tune in kept)
+def _by_source(work: _Work, kept: "NDArray[np.bool_]") -> dict[str, Any]:
+    import numpy as np
+
+    names = work.register.source_names
+    n_kept = dict(zip(names, np.bincount(work.register.sources[kept], minlength=len(names)).tolist(), strict=True))
     return {
-        name: {"read": work.read[name], "kept": n_kept[name], "rejected": _by_reason(rejections[name])}
+        name: {"read": work.read[name], "kept": n_kept.get(name, 0), "rejected": _by_reason(work.rejected, name)}
         for name in (record.name for record in work.records)
     }
 
 
-def _split_counts(split: str, kept: "Sequence[Tune]", names: Sequence[str], assigned: Sequence[str]) -> dict[str, int]:
-    chosen = [(tune, name) for tune, name, one in zip(kept, names, assigned, strict=True) if one == split]
+def _split_counts(register: "Register", held: "Holdout", name: str) -> dict[str, int]:
+    chosen = held.of(name)
     return {
-        "tunes": len(chosen),
-        "families": len({name for _, name in chosen}),
-        "bytes": sum(tune.n_bytes for tune, _ in chosen),
-        "notes": sum(tune.n_notes for tune, _ in chosen),
+        "tunes": int(chosen.sum()),
+        "families": len(set(held.named_by[chosen].tolist())),
+        "bytes": int(register.n_bytes[chosen].sum()),
+        "notes": int(register.n_notes[chosen].sum()),
     }
 
 
 def _write(
-    folder: Path,
-    work: _Work,
-    kept: "Sequence[Tune]",
-    names: Sequence[str],
-    assigned: Sequence[str],
-    summary: dict[str, Any],
-    spool: "Spool",
+    folder: Path, work: _Work, repeats: "Repeats", held: "Holdout", summary: dict[str, Any], spool: "Spool"
 ) -> None:
     with files.whole_folder(folder) as temporary:
-        _write_splits(temporary / "tunes", work, zip(kept, names, assigned, strict=True), spool)
-        files.write_jsonl(temporary / "rejects.jsonl", map(asdict, work.rejections))
+        _write_tunes(temporary, work, repeats, held, spool)
         files.write_json(temporary / "sources.json", summary["sources"])
         files.write_whole(temporary / "TERMS.txt", _terms(work.records))
         files.write_json(temporary / "summary.json", summary)
 
 
-def _write_splits(folder: Path, work: _Work, kept: "Iterator[tuple[Tune, str, str]]", spool: "Spool") -> None:
-    """One pass over the spool: the kept tunes, in their order, each to the file of its split."""
-    folder.mkdir()
+def _write_tunes(folder: Path, work: _Work, repeats: "Repeats", held: "Holdout", spool: "Spool") -> None:
+    """One pass over the spool: each kept tune, in its order, to the file of its split; what was left out to its own."""
+    from symbolic.data import duplicates
+
+    (folder / "tunes").mkdir()
+    paths = [folder / "tunes" / f"{name}.jsonl" for name in SPLITS]
     with contextlib.ExitStack() as stack:
-        open_files = {
-            split: stack.enter_context(open(folder / f"{split}.jsonl", "w", encoding="utf-8")) for split in SPLITS
-        }
-        following = next(kept, None)
-        for whole, own in zip(spool.tunes(work.n_batches), work.tunes, strict=True):
-            if following is not None and following[0] is own:
-                row = _row(replace(whole, id=own.id), following[1])
-                open_files[following[2]].write(json.dumps(row, ensure_ascii=False) + "\n")
-                following = next(kept, None)
+        *outputs, rejects = [
+            stack.enter_context(open(path, "w", encoding="utf-8")) for path in (*paths, folder / "rejects.jsonl")
+        ]
+        parts = zip(itertools.count(), held.part.tolist())
+        for one in itertools.chain.from_iterable(map(spool.read, range(work.n_batches))):
+            if isinstance(one, Rejection):
+                rejects.write(_line(asdict(one)))
+                continue
+            tune, part = next(parts)
+            if part >= 0:
+                family = work.register.key(int(held.named_by[tune]))[:16]
+                outputs[part].write(_line(_row(one, work.register.unique_id(tune, one.id), family)))
+        rejects.writelines(_line(asdict(one)) for one in duplicates.rejections(work.register, repeats))
 
 
-def _row(tune: "Tune", family: str) -> dict[str, Any]:
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _row(tune: "Tune", id: str, family: str) -> dict[str, Any]:
     return {
-        "id": tune.id,
+        "id": id,
         "source": tune.source,
         "file": tune.file,
         "line": tune.line,

@@ -72,11 +72,18 @@ def _bar_texts(events: list[Event], meter: Meter) -> Iterator[str]:
 def music_line(events: list[Event], meter: Meter) -> str:
     """The canonical music of one voice; `meter` decides which tuplets need no ratio."""
     parts: list[str] = []
-    for event in events:
+    for place, event in enumerate(events):
         if isinstance(event, MeterChange):
             meter = event.meter
-        parts.append(event_text(event, meter))
+        text = event_text(event, meter)
+        if isinstance(event, Tuplet) and _begins_with_colon(events[place + 1 : place + 2]):
+            text = f"({event.p}:{event.q}:{event.count}"  # "(3::" would be read as its ratio
+        parts.append(text)
     return "".join(parts)
+
+
+def _begins_with_colon(events: list[Event]) -> bool:
+    return any(isinstance(event, Bar) and event.kind.startswith(":") for event in events)
 
 
 def event_text(event: Event, meter: Meter) -> str:

@@ -4,15 +4,15 @@ killed goes on where it stopped, with no piece twice and none lost.
     .NAME.partial/             beside the folder NAME that `prepare` is writing; gone when it is written
         identity.json          digest of sources and options: a spool of others is thrown away
         000000.jsonl, ...      what became of each batch of items, in their order, each file written whole
+        register/              what duplicates and families are found by (symbolic.data.register)
 
-A line is {"tune": ...} or {"rejection": ...}. What is needed to find duplicates and families stays in memory as a light
-tune, without text and fields; those are read back when the splits are written.
+A line of a batch is {"tune": ...} or {"rejection": ...}; batches are read twice: for the register, and for the splits.
 """
 
 import shutil
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,6 @@ class Spool:
                 pitches = tuple(array("h", voice) for voice in record["tune"].pop("pitches"))
                 yield Tune(**record["tune"], pitches=pitches)
 
-    def tunes(self, n_batches: int) -> Iterator[Tune]:
-        """All whole tunes, in order."""
-        for number in range(n_batches):
-            yield from (one for one in self.read(number) if isinstance(one, Tune))
-
     def remove(self) -> None:
         """Throw the spool away."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -67,11 +62,6 @@ class Spool:
             return str(files.read_json(self.folder / IDENTITY)["identity"])
         except (UserError, KeyError, TypeError):
             return None
-
-
-def light(tune: Tune) -> Tune:
-    """A tune without what only the output needs."""
-    return replace(tune, text="", fields={})
 
 
 def _record(one: Tune | Rejection) -> dict[str, Any]:

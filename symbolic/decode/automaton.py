@@ -31,8 +31,9 @@ from typing import NamedTuple
 from symbolic.data.music import Meter
 from symbolic.data.spelling import DECORATIONS
 from symbolic.decode import words
-from symbolic.decode.metre import Form, bar_lines
+from symbolic.decode.metre import MIN_BARS, Form, bar_lines, can_be_kept
 from symbolic.decode.words import GRID_TICKS, Spelling, Spellings, Tuplet, lengths, tuplets
+from symbolic.errors import UserError
 
 MOST_MARKS = 3
 MOST_SLURS = 2
@@ -99,9 +100,16 @@ class State(NamedTuple):
 
 
 class Automaton:
-    """The rules, with the metres that the M: line may name (all, unless given)."""
+    """The rules, with the metres that the M: line may name (all, unless given), and where a form is asked for the bars
+    of its sections, 0 for any number (symbolic.decode.metre). UserError where no right tune has that form."""
 
-    def __init__(self, header_metres: Collection[str] | None = None) -> None:
+    def __init__(self, header_metres: Collection[str] | None = None, plan: tuple[int, ...] | None = None) -> None:
+        self.plan = plan
+        if plan is not None and not can_be_kept(Form(Meter(4, 4), plan=plan)):
+            raise UserError(
+                f"--constrain: no right tune has sections of {' '.join(str(n or '?') for n in plan)} bars; it needs "
+                f"{MIN_BARS} bars that can be counted. Ask for more bars, or leave out --constrain."
+            )
         self.metres = words.metres()
         chosen = self.metres if header_metres is None else header_metres
         self.metre_lines = _spellings({f"M:{text}\n": self.metres[text] for text in chosen})
@@ -187,7 +195,7 @@ class Automaton:
         whole = self.metre_lines.whole.get(text)
         if whole is not None:
             assert isinstance(whole.value, Meter)
-            form = Form(whole.value, in_threes=whole.value.numerator % 3 == 0)
+            form = Form(whole.value, in_threes=whole.value.numerator % 3 == 0, plan=self.plan)
             return State(Place.UNIT, left=form.room, form=form)
         return state._replace(text=text) if text in self.metre_lines.begun else None
 
@@ -219,7 +227,9 @@ class Automaton:
     def _open(self, state: State, character: str) -> State | None:
         before = state.text
         if character == "-":
-            return state._replace(text="sound", owed=Owed.TIED_NOTE) if before == "note" else None
+            tied = state._replace(text="sound", owed=Owed.TIED_NOTE) if before == "note" else None
+            is_stuck = tied and state.form.plan is not None and not state.left and not self.lines(tied)
+            return None if is_stuck else tied  # the tune's last bar by plan: the other note would have no place
         if character == ")":
             closes = state.n_slurs and before in ("note", "sound", "grace")
             return state._replace(text="sound", n_slurs=state.n_slurs - 1) if closes else None
@@ -227,7 +237,15 @@ class Automaton:
             return State(Place.END, form=state.form) if "\n" in self.lines(state) else None
         if character in "|:":
             return self._bar_line(state, character)
+        if self.plan is not None and not self._goes_on(state):
+            return None  # behind a chord symbol no slur ends, and in the last bar by plan it must
         return self._symbol(state, character)
+
+    def _goes_on(self, state: State) -> bool:
+        """Whether there is any room left in the bar."""
+        short = 1 - state.left
+        self.shortfall = max(self.shortfall, short)
+        return short <= 0
 
     def _symbol(self, state: State, character: str) -> State | None:
         """A symbol begins."""

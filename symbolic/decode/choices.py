@@ -14,7 +14,7 @@ from symbolic.decode.automaton import Automaton, State
 from symbolic.errors import UserError
 
 if TYPE_CHECKING:
-    from symbolic.decode.engine import Mask
+    from symbolic.decode.constraint import Constraint
     from symbolic.tokens import Tokenizer
 
 
@@ -52,7 +52,7 @@ class GoesOn:
     """The first token begins a bar: no end of the tune, no bar line, which would be one with that before it. `inner`
     decides about everything else."""
 
-    def __init__(self, tokenizer: "Tokenizer", vocab_size: int, inner: "Mask | None" = None) -> None:
+    def __init__(self, tokenizer: "Tokenizer", vocab_size: int, inner: "Constraint | None" = None) -> None:
         self.inner = inner
         self.everything = torch.ones(vocab_size, dtype=torch.bool)
         self.first = self.everything.clone()
@@ -66,11 +66,19 @@ class GoesOn:
         if self.inner is not None:
             self.inner.start(row, prompt)
 
-    def advance(self, row: int, token: int) -> None:
-        """`token` was drawn in row."""
+    def take(self, row: int, token: int) -> bool:
+        """Go on with a token that was drawn; False where it may not come, and then nothing changes."""
+        if not self.n_drawn[row] and not self.first[token]:
+            return False
+        if self.inner is not None and not self.inner.take(row, token):
+            return False
         self.n_drawn[row] += 1
-        if self.inner is not None:
-            self.inner.advance(row, token)
+        return True
+
+    def advance(self, row: int, token: int) -> None:
+        """`token`, which is allowed, was drawn in row."""
+        taken = self.take(row, token)
+        assert taken
 
     def allowed(self, row: int) -> Tensor:
         """(V,) bool. UserError where nothing can follow."""
@@ -94,7 +102,7 @@ class Steered(Automaton):
 
 def steered(automaton: Automaton) -> Automaton:
     """The same rules for texts with code lines in front."""
-    return Steered([line[2:-1] for line in automaton.metre_lines.whole])
+    return Steered([line[2:-1] for line in automaton.metre_lines.whole], automaton.plan)
 
 
 def fitting(lines: Iterable[str], automaton: Automaton | None) -> list[str]:

@@ -6,10 +6,12 @@ of tune. Near the limit no tuplet is begun any more, and when the ending is due 
 (symbolic.decode.ending).
 
 Cost. A row is a `Core`, what its state is without metre, section and room, with its form, its room left and the pitch
-that a tie would hold. A trained model meets some hundreds of cores. Each knows for every token the fewest ticks of room
-with which it may come, found once by walking the vocabulary with the automaton in a bar without end; so a mask is one
-comparison, and of the rooms that give the same comparison only one is kept. What a token leads to is kept in the same
-way. In the steady state a step is two look-ups.
+that a tie would hold. A trained model meets some hundreds of cores. The engine asks about the token that was drawn
+(`take`): where nothing but the room decides, as for notes, a core remembers the fewest ticks of room with which the
+token may come and what it leads to, found by reading it once in a bar without end; other tokens, as bar lines, are
+remembered for the whole state. In the steady state that is one look-up. Masks (`allowed`) are wanted only where a token
+was refused. Then each core knows for every token the room it needs, found once by walking the vocabulary; so a mask is
+one comparison, and of the rooms that give the same comparison only one is kept.
 """
 
 from bisect import bisect_right
@@ -23,7 +25,7 @@ from torch import Tensor
 from symbolic.data.music import Meter
 from symbolic.data.spelling import DECORATIONS
 from symbolic.decode.automaton import CONTINUES, LETTERS, Automaton, Owed, Place, State
-from symbolic.decode.ending import closing, most_characters
+from symbolic.decode.ending import BAR_CHARACTERS, closing, most_characters
 from symbolic.decode.metre import NOTHING_OPEN, Form, Open, Piece
 from symbolic.decode.prompt import Prompt
 from symbolic.decode.vocabulary import Trie, Vocabulary
@@ -39,22 +41,32 @@ MOST_REMEMBERED = 1 << 17  # masks (100 MB at 768 tokens), transitions
 TUPLET_CHARACTERS = 64  # that the longest tuplet can add to an ending
 TOKEN_CHARACTERS = 12  # that any other token can add
 MOST_REPEATED = 4  # tokens below a node of the trie that are walked again rather than remembered
-NEAR_LIMIT = 256  # tokens; no ending, tuplet included, is longer
+NEAR_LIMIT = 256  # tokens; no ending, tuplet included, is longer, but for the bars of a form that is asked for
 SOME_PITCH = "?"  # stands for the pitch of a row, of which a core does not know
 
 
+class Step(NamedTuple):
+    """What a token leads to where there are `need` ticks of room: the core after it, the ticks it takes, the pitch."""
+
+    core: "Core"
+    taken: int
+    pitch: str
+    need: int
+
+
 class Core:
-    """A state without the bar and section it is in. `needs` (V,) is for each token the least room with which it may
-    come, NEVER for those that may not or that need more than room: a bar line. `rooms`: these needs, rising."""
+    """A state without the bar and section it is in. `after` holds the tokens that were asked about: a Step, or None
+    where more than the room decides. `needs` (V,), once a mask is wanted, is for each token the least room with which
+    it may come, NEVER for those that may not or that need more than room; `rooms`: these needs, rising."""
 
     __slots__ = ("after", "needs", "number", "rooms", "state")
 
-    def __init__(self, number: int, state: State, needs: np.ndarray) -> None:
+    def __init__(self, number: int, state: State) -> None:
         self.number = number
         self.state = state
-        self.needs = needs
-        self.rooms: list[int] = np.unique(needs[needs < NEVER]).tolist()
-        self.after: dict[int, tuple[Core, int, str]] = {}  # token -> core, ticks taken, pitch; if nothing else matters
+        self.after: dict[int, Step | None] = {}
+        self.needs: np.ndarray | None = None
+        self.rooms: list[int] = []
 
 
 class Row(NamedTuple):
@@ -73,20 +85,22 @@ class Row(NamedTuple):
 
 
 class Constraint:
-    """A `Mask` of the engine for one vocabulary, padded to `vocab_size`. Before `limit` is called a tune may be
-    endless.
+    """A `Mask` of the engine for one vocabulary, padded to `vocab_size`, that judges single tokens. Before `limit` is
+    called a tune may be endless.
 
-    counts: masks asked for; masks, transitions and cores that had to be worked out.
+    counts: tokens asked about, refused ones, masks asked for; masks, readings of a token and cores worked out.
     """
 
     def __init__(
         self, tokenizer: "Tokenizer", automaton: Automaton | None = None, *, vocab_size: int | None = None
     ) -> None:
         self.automaton = automaton or Automaton()
+        self.near_limit = NEAR_LIMIT + BAR_CHARACTERS * sum(max(n, 1) for n in self.automaton.plan or ())
         self.most_tokens: int | None = None
         self.context: int | None = None
         self.vocabulary = Vocabulary(tokenizer, vocab_size or tokenizer.vocab_size)
-        self.counts = {"steps": 0, "masks": 0, "transitions": 0, "cores": 0}
+        self.depends_on_pitch = bool(self.vocabulary.mixed) or self.automaton.plan is not None
+        self.counts = dict.fromkeys(("steps", "refused", "asked", "masks", "readings", "cores"), 0)
         self.rows: dict[int, Row] = {}
         self.tokens_left: dict[int, int] = {}
         self._cores: dict[State, Core] = {}
@@ -94,7 +108,9 @@ class Constraint:
         self._masks: dict[Hashable, Tensor] = {}
         self._shared: dict[Hashable, Tensor] = {}
         self._starts: dict[str, tuple[Row, int]] = {}
-        self._after: dict[Hashable, Row] = {}
+        self._after: dict[Hashable, Row | None] = {}
+        self._closings: dict[State, int] = {}
+        self._endings: dict[tuple[int, int], int] = {}
         self._known_readings: dict[tuple[int, State], tuple[list[int], list[int]]] = {}
 
     def limit(self, most_tokens: int | None, context: int | None = None) -> None:
@@ -119,30 +135,40 @@ class Constraint:
                 "ended. Ask for more with --max-tokens, or shorten the prompt."
             )
 
+    def take(self, row: int, token: int) -> bool:
+        """Go on with a token that was drawn; False where it may not come, and then nothing changes."""
+        self.counts["steps"] += 1
+        at, tokens_left = self.rows[row], self.tokens_left[row]
+        if token == self.vocabulary.eos:
+            after = at if at.core.state.place == Place.END else None
+        elif tokens_left <= self.near_limit and self._is_near(at, tokens_left) and not self.allowed(row)[token]:
+            after = None
+        else:
+            after = self._next(at, token)
+        if after is None:
+            self.counts["refused"] += 1
+            return False
+        self.rows[row] = after
+        self.tokens_left[row] = tokens_left - 1
+        return True
+
     def advance(self, row: int, token: int) -> None:
-        """`token` was drawn in row."""
-        at = self.rows[row]
+        """`token`, which is allowed, was drawn in row."""
+        after = self._next(self.rows[row], token)
+        assert after is not None, f"{self.vocabulary.texts[token]!r} is not allowed after {self.rows[row].state}"
+        self.rows[row] = after
         self.tokens_left[row] -= 1
-        known = at.core.after.get(token)
-        if known is not None:
-            core, taken, pitch = known
-            if SOME_PITCH in pitch:
-                pitch = pitch.replace(SOME_PITCH, at.pitch)
-            self.rows[row] = Row(core, at.form, at.number, at.left - taken, pitch)
-            return
-        after = self._after.get((at.core.number, at.number, at.left, at.pitch, token))
-        self.rows[row] = self._follow(at, token) if after is None else after
 
     def allowed(self, row: int) -> Tensor:
         """(V,) bool: True for each token that row may draw next. Do not change it."""
-        self.counts["steps"] += 1
+        self.counts["asked"] += 1
         at = self.rows[row]
-        key = at.core.number, at.number, at.left, at.pitch if self.vocabulary.mixed else ""
+        key = at.core.number, at.number, at.left, at.pitch if self.depends_on_pitch else ""
         mask = self._masks.get(key)
         if mask is None:
             mask = self._mask(at)
             _remember(self._masks, key, mask)
-        if self.tokens_left[row] <= NEAR_LIMIT:
+        if self.tokens_left[row] <= self.near_limit:
             return self._near_limit(at, mask, self.tokens_left[row])
         return mask
 
@@ -155,47 +181,98 @@ class Constraint:
 
     def n_closing(self, state: State) -> int:
         """Tokens that end the tune from here: one for each character of the ending, and one for the end."""
+        begun: list[tuple[State, int]] = []
         n_characters = 0
-        while character := closing(self.automaton, state):
+        while state not in self._closings and (character := closing(self.automaton, state)):
+            if state.place == Place.START:
+                begun.append((state, n_characters))
             after = self.automaton.step(state, character)
             assert after is not None
             state, n_characters = after, n_characters + 1
-        return n_characters + 1
+        n_tokens = n_characters + self._closings.get(state, 1)
+        for one, n_before in begun:
+            _remember(self._closings, one, n_tokens - n_before)
+        return n_tokens
 
     def _budget(self, n_prompt: int) -> int:
         """New tokens that the engine will draw for a tune: a model of C positions draws one that it need not read."""
         limits = [self.most_tokens, None if self.context is None else self.context + 1 - n_prompt]
         return min((limit for limit in limits if limit is not None), default=NEVER)
 
+    def _ending(self, at: Row) -> int:
+        """Tokens with which an ending can surely be drawn after one more token that begins no tuplet."""
+        key = at.core.number, at.number
+        if key not in self._endings:
+            most = most_characters(at.core.state, at.form) + 1 + TOKEN_CHARACTERS
+            _remember(self._endings, key, most)
+        return self._endings[key]
+
+    def _is_near(self, at: Row, tokens_left: int) -> bool:
+        """Whether `_near_limit` leaves something out."""
+        return tokens_left <= self._ending(at) + TUPLET_CHARACTERS
+
     def _near_limit(self, at: Row, mask: Tensor, tokens_left: int) -> Tensor:
         """The mask without what would leave too few tokens to end the tune."""
-        most = most_characters(at.core.state, at.form) + 1 + TOKEN_CHARACTERS
-        if tokens_left > most + TUPLET_CHARACTERS:
+        if not self._is_near(at, tokens_left):
             return mask
         state = at.state
-        if tokens_left > most or tokens_left > self.n_closing(state) + TOKEN_CHARACTERS:
+        if tokens_left > self._ending(at) or tokens_left > self.n_closing(state) + TOKEN_CHARACTERS:
             return mask & ~self.vocabulary.begins_tuplet[state.place == Place.PAREN]
         return self.vocabulary.only(closing(self.automaton, state))
 
-    def _follow(self, at: Row, token: int) -> Row:
-        self.counts["transitions"] += 1
-        text = self.vocabulary.texts[token]
-        is_tied = at.core.state.owed == Owed.TIED_NOTE
-        start = at.state if is_tied or "-" in text else at.state._replace(pitch=SOME_PITCH)
-        state, n_read = self.automaton.read(text, start)
-        assert n_read == len(text), f"{text!r} is not allowed after {at.state}"
-        pitch, state = state.pitch, state._replace(pitch=state.pitch.replace(SOME_PITCH, at.pitch))
-        after = self.row(state)
-        stays = state.form is at.form and at.core.needs[token] < NEVER and (is_tied or "-" not in text)
-        if stays and (at.core.state.follows_bar or not state.follows_bar):
-            at.core.after[token] = after.core, at.left - after.left, pitch
-        else:
-            _remember(self._after, (at.core.number, at.number, at.left, at.pitch, token), after)
+    def _next(self, at: Row, token: int) -> Row | None:
+        """Where a token leads, as long as there are tokens left; None where it may not come."""
+        known = at.core.after.get(token, _UNKNOWN)
+        if known is _UNKNOWN:
+            known = at.core.after[token] = self._step(at.core, token)
+        if known is not None:
+            core, taken, pitch, need = known
+            if need > at.left:
+                return None
+            if SOME_PITCH in pitch:
+                pitch = pitch.replace(SOME_PITCH, at.pitch)
+            return Row(core, at.form, at.number, at.left - taken, pitch)
+        key = at.core.number, at.number, at.left, at.pitch, token
+        after = self._after.get(key, _UNKNOWN)
+        if after is _UNKNOWN:
+            after = self._follow(at.state, token)
+            _remember(self._after, key, after)
         return after
+
+    def _step(self, core: Core, token: int) -> Step | None:
+        """What a token leads to if the room decides, read in the bar without end; the core itself with a need that no
+        room meets for a token without a text."""
+        text, before = self._text(token), core.state
+        if not text:
+            return Step(core, 0, "", NEVER)
+        is_tied = before.owed == Owed.TIED_NOTE
+        is_planned = self.automaton.plan is not None  # then a tie must have a bar to go on in
+        if before.place == Place.BAR or ("-" in text and (is_planned or not is_tied)):
+            return None
+        self.counts["readings"] += 1
+        self.automaton.shortfall = -before.left
+        state, n_read = self.automaton.read(text, before if is_tied else before._replace(pitch=SOME_PITCH))
+        leaves_bar = state.follows_bar and not before.follows_bar
+        if n_read < len(text) or state.form is not before.form or leaves_bar:
+            return None
+        need = before.left + self.automaton.shortfall
+        return Step(self._core(_reduced(state)), before.left - state.left, state.pitch, need)
+
+    def _follow(self, state: State, token: int) -> Row | None:
+        """Where a token leads from a whole state."""
+        self.counts["readings"] += 1
+        text = self._text(token)
+        after, n_read = self.automaton.read(text, state)
+        return self.row(after) if n_read == len(text) else None
+
+    def _text(self, token: int) -> str:
+        """'' for ids that are padding."""
+        texts = self.vocabulary.texts
+        return texts[token] if token < len(texts) else ""
 
     def _forget(self) -> None:
         """Drop what is remembered by the number of a form."""
-        for known in (self._forms, self._after, self._masks, self._starts):
+        for known in (self._forms, self._after, self._masks, self._starts, self._endings):
             known.clear()
         for row, at in self.rows.items():
             self.rows[row] = at._replace(number=self._forms.setdefault(at.form, len(self._forms)))
@@ -208,16 +285,20 @@ class Constraint:
         if state.place == Place.BAR and (started := self.automaton.completed(state)):
             core, left = self._core(_reduced(started)), started.left
         begun = state.text if state.place == Place.BAR else ""
+        ties = [] if self.automaton.plan is None else self.vocabulary.ties
         allowed = (
             *self.vocabulary.going_on(begun, tuple(self._open_lines(state))),
             *(self._readable(self.vocabulary.after_digit, state) if state.place == Place.BAR else ()),
             *self._readable(self.vocabulary.mixed, state),
+            *self._readable(ties, state),
         )
+        needs = self._needs_of(core)
         key = core.number, bisect_right(core.rooms, left), allowed
         found = self._shared.get(key)
         if found is None:
             self.counts["masks"] += 1
-            mask = core.needs <= left
+            mask = needs <= left
+            mask[ties] = False
             mask[list(allowed)] = True
             found = torch.from_numpy(mask)
             _remember(self._shared, key, found)
@@ -242,10 +323,15 @@ class Constraint:
     def _core(self, state: State) -> Core:
         core = self._cores.get(state)
         if core is None:
-            self.counts["cores"] += 1
-            needs = self._needs(state)
-            core = self._cores[state] = Core(len(self._cores), state, needs)
+            core = self._cores[state] = Core(len(self._cores), state)
         return core
+
+    def _needs_of(self, core: Core) -> np.ndarray:
+        if core.needs is None:
+            self.counts["cores"] += 1
+            core.needs = self._needs(core.state)
+            core.rooms = np.unique(core.needs[core.needs < NEVER]).tolist()
+        return core.needs
 
     def _needs(self, state: State) -> np.ndarray:
         """(V,) the least room with which each token may come, found in a bar without end and without bar lines.
@@ -262,7 +348,7 @@ class Constraint:
             if completed is not None:
                 least, taken = state.left + self.automaton.shortfall, state.left - completed.left
                 others = vocabulary.elsewhere(CONTINUES[state.place])
-                needs[others] = (self._core(_reduced(completed)).needs[others] + taken).clip(least, NEVER)
+                needs[others] = (self._needs_of(self._core(_reduced(completed)))[others] + taken).clip(least, NEVER)
         else:
             self._walk(state, _BEGINNINGS.get(state.place, vocabulary.trie.children), needs)
         return needs
@@ -308,20 +394,21 @@ class Constraint:
 
 
 def prompted(prompt: Prompt) -> Automaton:
-    """The rules for tunes that begin with a prompt: where it has bars and no metre, a metre that they fit.
+    """The rules for tunes that begin with a prompt: where it has bars and no metre, a metre that they fit; of the form
+    that is asked for.
 
     UserError where no right tune begins so.
     """
     if prompt.metre == Meter(0, 1).text:
         raise UsageError("--constrain fills bars, and M:none has none. Name a metre, as 6/8, or leave out --constrain.")
-    automaton = Automaton()
+    automaton = Automaton(plan=prompt.asked.plan)
     head, music = f"L:1/8\nK:{prompt.key or 'C'}\n", prompt.bars
     metres = [prompt.metre] if prompt.metre else list(automaton.metres)
     read = {metre: automaton.read(f"M:{metre}\n{head}{music}")[1] - len(f"M:{metre}\n{head}") for metre in metres}
     fitting = [metre for metre, n_read in read.items() if n_read == len(music)]
     if not fitting:
         raise refusal(music or f"M:{prompt.metre}", max(0, *read.values()))
-    return Automaton(fitting)
+    return Automaton(fitting, prompt.asked.plan)
 
 
 def refusal(text: str, n_read: int) -> UserError:
@@ -334,6 +421,7 @@ def refusal(text: str, n_read: int) -> UserError:
     )
 
 
+_UNKNOWN: Any = object()
 _PITCH = "^_=" + LETTERS
 _MUSIC = _PITCH + 'z"{[(!' + DECORATIONS
 # The characters that are worth trying.
@@ -381,6 +469,8 @@ def _reduced_form(form: Form) -> Form:
         opened="|1" if form.opened[-1:].isdigit() else {"::": "|:", "|:": "|:", "": ""}.get(form.opened, "|"),
         must_end=form.must_end,
         may_end=form.may_end,
+        plan=None if form.plan is None else (0,),
+        n_pieces=min(form.n_pieces, 1),
     )
 
 

@@ -15,7 +15,7 @@ BAR_CHARACTERS = 9  # of a bar that is filled with one rest: z511/16|
 
 def most_characters(state: State, form: Form) -> int:
     """An upper bound on the characters of the ending in this form, found without writing it."""
-    n_bars = max(0, MIN_BARS + 1 - form.n_bars) + 2 + 2 * form.waits
+    n_bars = max(0, MIN_BARS + 1 - form.n_bars) + 2 + 2 * form.waits + form.n_planned
     n_tuplet_notes = state.tuplet.n_left + 1 if state.tuplet else (9 if state.place == Place.TUPLET else 0)
     header = 16 if state.place < Place.START else 0
     return BAR_CHARACTERS * n_bars + state.n_slurs + 6 * n_tuplet_notes + header + 20
@@ -29,8 +29,10 @@ def closing(automaton: Automaton, state: State) -> str:
         return _between(automaton, state)
     if state.place == Place.LENGTH:
         return _length(automaton, state)
-    if state.place == Place.BAR and automaton.completed(state) is None:
-        return _line(automaton.lines_begun(state), state.text)[len(state.text)]
+    if state.place == Place.BAR:
+        line = _line(automaton.lines_begun(state), state.text)
+        if line != state.text:
+            return line[len(state.text)]
     if state.place == Place.NOTE and automaton.completed(state) is None:
         if state.owed == Owed.TIED_NOTE and state.pitches is None:
             return state.pitch[len(state.text)]
@@ -77,10 +79,10 @@ def _line(lines: Mapping[str, Form], begun: str) -> str:
     """The bar line to end with, else the one to go on with."""
     ends, goes_on = ("||", ":|", "|]"), ("::", ":|", "||", "|")  # the later the better
 
-    def merit(line: str) -> tuple[bool, bool, bool, int]:
+    def merit(line: str) -> tuple[bool, int, bool, bool, int]:
         form, order = lines[line], ends if lines[line].may_end else goes_on
         place = order.index(line) if line in order else -1
-        return form.may_end, not form.waits, line == ":|" and form.may_end, place
+        return form.may_end, -len(form.plan or ()), not form.waits, line == ":|" and form.may_end, place
 
     return max((line for line in lines if line.startswith(begun) and line != "\n"), key=merit)
 

@@ -28,6 +28,10 @@ seen; a row that ended inside such a block spends the rest of it on tokens that 
 up to `NATIVE_TOKENS` tokens in one call, which returns when a row ends. Otherwise, and with a mask or a token callback
 (which must see each token before the next is drawn), a block is one step. The tunes are the same either way.
 
+Masks: what a mask forbids is left out before a token is drawn. A mask that can judge a single token, that of
+`--constrain`, is asked about what was drawn without it, and the token is drawn again where it may not come: the same
+law in a fraction of the time (symbolic.decode.rejection).
+
 Log-probability is in nats, of the generated tokens (end of tune included), under the model's own distribution:
 temperature 1 and before any rule or mask.
 """
@@ -43,9 +47,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symbolic.decode import native
+from symbolic.decode import native, rejection
 from symbolic.decode.graphs import Graphed, Replay
 from symbolic.decode.native import NativeModel
+from symbolic.decode.rejection import Draws, Judge, NativeDraws, TorchDraws
 from symbolic.decode.sampling import Sampling, choose
 from symbolic.errors import UsageError, UserError
 from symbolic.tokens import BOS, PAD
@@ -109,6 +114,7 @@ class _Request:
     dtype: torch.dtype
     bias: Tensor  # (V,) -inf at the ids that are never drawn
     mask: Mask | None
+    judge: Judge | None  # the mask, where it can judge one token
     on_token: Callable[[int, int], bool | None] | None
     on_block: Callable[[int], None] | None
     block: int
@@ -140,7 +146,7 @@ def generate(
     model: Any,
     prompts: Sequence[list[int]],
     *,
-    max_new_tokens: int,
+    max_new_tokens: int | Sequence[int],
     n_tokens: int,
     eos: int | None,
     sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
@@ -155,6 +161,7 @@ def generate(
 ) -> list[Generated]:
     """Continue every prompt; return the tunes in the order of the prompts.
 
+    max_new_tokens: of every tune, or of each its own.
     n_tokens: ids from here on are vocabulary padding and never drawn, nor are PAD and BOS.
     eos: the end-of-tune id; None runs every tune to its limit.
     stream: a second pass over the same tunes takes another number, so as not to repeat the first pass's draws.
@@ -164,29 +171,17 @@ def generate(
     """
     if not prompts:
         return []
-    _check(prompts, max_new_tokens, seed, batch_size)
-    tunes = [_tune(model, index, prompt, max_new_tokens) for index, prompt in enumerate(prompts)]
-    weight = next(model.parameters())
-    request = _Request(
-        model=model,
-        rules=sampling,
-        seed=seed,
-        stream=stream,
-        eos=eos,
-        longest=max(tune.most for tune in tunes),
-        capacity=max(len(tune.prompt) + tune.most - 1 for tune in tunes),
-        device=weight.device,
-        dtype=weight.dtype,
-        bias=_never_drawn(model.config.vocab_size, n_tokens).to(weight.device),
-        mask=mask,
-        on_token=on_token,
-        on_block=on_block,
-        block=1
-        if mask or on_token
-        else synchronise_every or _block(model, weight.is_cuda, min(batch_size, len(tunes))),
-    )
+    most = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else list(max_new_tokens)
+    _check(prompts, most, seed, batch_size)
+    tunes = [_tune(model, index, prompt, n) for index, (prompt, n) in enumerate(zip(prompts, most, strict=True))]
+    n_rows = min(batch_size, len(tunes))
+    request = _request(
+        model, tunes, n_tokens,
+        rules=sampling, seed=seed, stream=stream, eos=eos, mask=mask, on_token=on_token, on_block=on_block,
+        block=1 if mask or on_token else synchronise_every or _block(model, n_rows),
+    )  # fmt: skip
     done: list[Generated] = []
-    for tune in _run(request, deque(tunes), min(batch_size, len(tunes))):
+    for tune in _run(request, deque(tunes), n_rows):
         done.append(tune)
         if on_tune is not None:
             on_tune(tune)
@@ -198,15 +193,29 @@ def context_limit(model: Any) -> int | None:
     return getattr(model.config, "n_positions", None)
 
 
-def _block(model: Any, on_cuda: bool, n_rows: int) -> int:
+def _request(model: Any, tunes: Sequence["_Tune"], n_tokens: int, **settings: Any) -> _Request:
+    weight, mask = next(model.parameters()), settings["mask"]
+    return _Request(
+        model=model,
+        longest=max(tune.most for tune in tunes),
+        capacity=max(len(tune.prompt) + tune.most - 1 for tune in tunes),
+        device=weight.device,
+        dtype=weight.dtype,
+        bias=_never_drawn(model.config.vocab_size, n_tokens).to(weight.device),
+        judge=mask if hasattr(mask, "take") else None,
+        **settings,
+    )
+
+
+def _block(model: Any, n_rows: int) -> int:
     if isinstance(model, NativeModel):
         return min(NATIVE_STEPS, max(1, NATIVE_TOKENS // n_rows))
-    return SYNCHRONISE_EVERY if on_cuda else 1
+    return SYNCHRONISE_EVERY if next(model.parameters()).is_cuda else 1
 
 
-def _check(prompts: Sequence[list[int]], max_new_tokens: int, seed: int, batch_size: int) -> None:
-    if max_new_tokens < 1:
-        raise UsageError(f"the number of new tokens is {max_new_tokens}; it must be 1 or more.")
+def _check(prompts: Sequence[list[int]], most: Sequence[int], seed: int, batch_size: int) -> None:
+    if min(most) < 1:
+        raise UsageError(f"the number of new tokens is {min(most)}; it must be 1 or more.")
     if batch_size < 1:
         raise UsageError(f"the batch size is {batch_size}; it must be 1 or more.")
     if not 0 <= seed < 2**64:
@@ -266,7 +275,7 @@ def _take(
         if token == request.eos:
             return n_taken, "eos"
         tune.tokens.append(token)
-        if request.mask is not None:
+        if request.mask is not None and request.judge is None:
             request.mask.advance(row, token)
         if request.on_token is not None and request.on_token(tune.index, token):
             return n_taken, "stopped"
@@ -287,20 +296,25 @@ class _Batch:
         self.time = 0
         self.tunes: list[_Tune | None] = list(tunes)
         self.state = request.model.new_state(n_rows, request.capacity, request.dtype, request.device)
-        self.pending = torch.zeros(n_rows, dtype=torch.int64, device=request.device)
+        is_native = isinstance(request.model, NativeModel)
+        self.pending = torch.zeros(n_rows, dtype=torch.int32 if is_native else torch.int64, device=request.device)
         self.numbers = torch.zeros(request.longest, n_rows, dtype=torch.float64, device=request.device)
-        self.step = Replay(self._step, self.state) if isinstance(request.model, Graphed) else self._step
+        function: Callable[..., Tensor] = self._step if request.judge is None else self._scores
+        self.step = Replay(function, self.state) if isinstance(request.model, Graphed) else function
+        self.draws = self._draws() if request.judge is not None else None
         self.begin(list(range(n_rows)), tunes)
 
     def steps(self) -> tuple[list[list[int]], list[list[float]]]:
         """Run one block on the device, then copy once to the host: tokens and their log-probabilities, B lists of K."""
+        if self.request.judge is not None and self.draws is not None:
+            return self._judged_step(self.request.judge, self.draws)
         n_steps = min(self.request.block, min(tune.most - len(tune.tokens) for _, tune in self.live()))
         if isinstance(self.request.model, NativeModel):
             return self._native_steps(self.request.model, n_steps)
         drawn = []
         for _ in range(n_steps):
             drawn.append(self.step(self.pending, self.numbers[self.time % len(self.numbers)], self._bias()).clone())
-            self.pending = drawn[-1][0].long()
+            self.pending.copy_(drawn[-1][0])
             self.time += 1
         tokens, log_probabilities = torch.stack(drawn, -1).cpu()  # each (B, K)
         return tokens.long().tolist(), log_probabilities.tolist()
@@ -314,7 +328,7 @@ class _Batch:
             if self.request.mask is not None:
                 self.request.mask.start(row, tune.prompt)
         index = torch.tensor(rows, device=self.request.device)
-        self.pending[index] = torch.tensor([tune.prompt[-1] for tune in tunes], device=self.request.device)
+        self.pending[index] = torch.tensor([tune.prompt[-1] for tune in tunes]).to(self.pending)
         self.numbers[:, index] = self._turned_numbers(tunes)
         self._read_prompts(rows, [tune.prompt[:-1] for tune in tunes])
 
@@ -328,6 +342,24 @@ class _Batch:
     def live(self) -> list[tuple[int, _Tune]]:
         """The rows that have a tune, with it."""
         return [(row, tune) for row, tune in enumerate(self.tunes) if tune is not None]
+
+    def _draws(self) -> Draws:
+        request = self.request
+        if isinstance(request.model, NativeModel):
+            return NativeDraws(request.model, self.state, self.pending, request.rules, request.bias)
+        return TorchDraws(self.step, self.pending, request.rules, request.bias)
+
+    def _judged_step(self, judge: Judge, draws: Draws) -> tuple[list[list[int]], list[list[float]]]:
+        """One step in which the mask judges what was drawn."""
+        live = [row for row, _ in self.live()]
+        rejection.step(draws, judge, live, self.numbers[self.time % len(self.numbers)], self.request.rules)
+        self.time += 1
+        return [[token] for token in draws.tokens], [[value] for value in draws.log_probabilities]
+
+    def _scores(self, pending: Tensor) -> Tensor:
+        """Read the pending tokens: (B, V)."""
+        scores: Tensor = self.request.model.step(pending, self.state)
+        return scores
 
     def _step(self, pending: Tensor, numbers: Tensor, bias: Tensor) -> Tensor:
         """Read the pending tokens, draw the next: (2, B), ids and log-probabilities, float64 (which holds both
@@ -350,7 +382,7 @@ class _Batch:
             first_end=True,
         )
         n_drawn = int(drawn.counts.max())
-        self.pending = drawn.ids[:, n_drawn - 1]
+        self.pending.copy_(drawn.ids[:, n_drawn - 1])
         self.time += n_drawn
         return drawn.ids[:, :n_drawn].tolist(), drawn.log_probabilities[:, :n_drawn].tolist()
 

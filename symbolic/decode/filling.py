@@ -297,6 +297,13 @@ class BarMask(Constraint):
         self.rows[row] = self.row(self.first)
         self.tokens_left[row] = NEVER
 
+    def take(self, row: int, token: int) -> bool:
+        """Go on with a token that was drawn; False where it may not come."""
+        if not self.allowed(row)[token]:
+            return False
+        self.advance(row, token)
+        return True
+
     def advance(self, row: int, token: int) -> None:
         """`token` was drawn in row."""
         self.is_at_end = token in self.ends

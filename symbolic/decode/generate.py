@@ -10,7 +10,8 @@ text does not parse is written too, with its text as it is after a line `% unpar
 to standard output.
 
 With --constrain every tune parses and every bar is full, as `evaluate` counts bars; a tune that nears --max-tokens is
-led to an end. Tunes then have one voice and a metre, and symbolic.decode.automaton lists what else they leave out.
+led to an end. Tunes then have one voice and a metre, and symbolic.decode.automaton lists what else they leave out. It
+also counts: --sections and --bars are kept by every tune, of any model.
 
 A model that was trained with control codes (data.control: codes) can be asked for a form, --sections 2 --bars 8 8
 --similarity 4, a tune type and a range (symbolic.data.control). With --tune it works on a tune that you bring: goes on
@@ -26,60 +27,26 @@ The same seed gives the same tunes whatever the batch size, and the first n of a
 import argparse
 import json
 import os
-import re
 import sys
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from symbolic import files, runs
 from symbolic.data import control, notation
 from symbolic.data.notation import NotationError
-from symbolic.data.score import Score
-from symbolic.decode import edit
+from symbolic.decode import edit, tunebook
 from symbolic.decode import prompt as prompts
+from symbolic.decode.continuation import MAX_TOKENS, generate_tunes
+from symbolic.decode.source import NO_MODEL, Source, load_source
+from symbolic.decode.tunebook import Tune, form_line
 from symbolic.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from symbolic.decode.automaton import Automaton
-    from symbolic.decode.engine import Generated
-    from symbolic.decode.sampling import Sampling
-    from symbolic.tokens import Tokenizer
 
-MAX_TOKENS = 1024  # of a tune, after its prompt
-PROGRESS_SECONDS = 0.5
 # Bits per byte of held-out tunes under the ready-made models, relative to float32 (experiments/LOG.md).
 LOSSES = "bits per byte rise by up to 0.01 %% in bfloat16, 0.12 %% in int8"
-
-
-@dataclass(frozen=True)
-class Source:
-    """The model that writes: where it is, what it is called, what it learnt from."""
-
-    folder: Path
-    name: str
-    terms: list[str]
-    model: Any
-    tokenizer: "Tokenizer"
-    step: str = "torch float32"  # what decodes
-    codes: bool = False  # trained with control codes
-    infill: bool = False  # trained on tunes with bars taken out
-
-
-@dataclass(frozen=True)
-class Tune:
-    """One tune: its text as drawn, its score or the reason why there is none, and how it ended."""
-
-    number: int
-    title: str
-    text: str
-    score: Score | None
-    fault: str
-    finished: str
-    fields: dict[str, str] = field(default_factory=dict)
-    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,9 +62,6 @@ class Summary:
     @property
     def tokens_per_second(self) -> float:
         return self.tokens / max(self.seconds, 1e-9)
-
-
-NO_MODEL = Source(Path(), "no model", ["the tune that was given"], None, None, "")  # type: ignore[arg-type]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -166,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
         source = NO_MODEL
     else:
         source = load_source(_model(args), args.device, args.dtype, args.threads, step=args.step)
-        _check_trained(source, prompt, task)
+        _check_trained(source, prompt, task, is_constrained=args.constrain)
         if source.tokenizer.notation == "midi":
             from symbolic.decode import pieces
             from symbolic.decode.sampling import Sampling
@@ -182,129 +146,9 @@ def run(args: argparse.Namespace) -> int:
         tokens=n_tokens,
         seconds=seconds,
     )
-    _write(args, tunes, abc_file(tunes, source, prompt, args, task))
+    tunebook.write(args, tunes, tunebook.abc_file(tunes, source, prompt, args, task))
     _report(args, source, summary)
     return 0
-
-
-def load_source(
-    target: str, device: str = "auto", dtype: str = "float32", threads: int = 0, *, step: str = "torch"
-) -> Source:
-    """The model, with the step that is to decode, and the tokenizer that `target` names. UserError when a file is
-    absent, cut or changed."""
-    import torch
-
-    from symbolic import checkpoint, machine, models, tokens
-    from symbolic.decode import engine
-
-    if threads > 0:
-        torch.set_num_threads(threads)
-    folder = runs.resolve(target)
-    record = checkpoint.verify(folder) if (folder / checkpoint.RECORD).exists() else {}
-    where = machine.pick_device(device)
-    tokenizer = tokens.load(folder)
-    number_type = machine.pick_dtype("float32" if dtype == "int8" else dtype, where)
-    model, _ = models.load(folder, device=where, dtype=number_type)
-    if model.config.vocab_size < tokenizer.n_tokens:
-        raise UserError(
-            f"{folder}: the tokenizer has {tokenizer.n_tokens} ids and the model {model.config.vocab_size}. "
-            "They are not of one run: copy both from it again."
-        )
-    decoder = engine.prepare(model.eval(), step, "int8" if dtype == "int8" else "auto")
-    trained = record.get("config", {})
-    name = folder.name if folder in runs.ready_made() else str(trained.get("name") or folder.name)
-    return Source(
-        folder,
-        name,
-        [_term(term) for term in record.get("terms", [])],
-        decoder,
-        tokenizer,
-        engine.path(decoder),
-        codes=trained.get("data", {}).get("control") == "codes",
-        infill=trained.get("data", {}).get("infill", 0) > 0,
-    )
-
-
-def generate_tunes(
-    source: Source,
-    prompt: prompts.Prompt,
-    rules: "Sampling",
-    *,
-    n: int,
-    seed: int = 0,
-    max_tokens: int = MAX_TOKENS,
-    batch_size: int = 32,
-    automaton: "Automaton | None" = None,
-    beginning: str = "",
-) -> tuple[list["Generated"], int]:
-    """n tunes that begin with the prompt, and how many tokens were drawn for them, header lines included; with an
-    automaton, tunes that it accepts. A `beginning` is a text that is gone on with, in place of a prompt."""
-    from symbolic.decode import choices, constraint, engine
-
-    tokenizer = source.tokenizer
-    vocab_size = source.model.config.vocab_size
-    steered = source.codes or source.infill
-    mask = constraint.Constraint(tokenizer, automaton, vocab_size=vocab_size) if automaton else None
-    progress = _Progress(n)
-    settings: dict[str, Any] = {
-        "sampling": rules,
-        "seed": seed,
-        "eos": tokenizer.eos,
-        "n_tokens": tokenizer.n_tokens,
-        "batch_size": batch_size,
-        "on_block": progress.add_tokens,
-        "mask": mask,
-    }
-    line_ends = {id for id in range(tokenizer.n_tokens) if b"\n" in tokenizer.token_bytes(id)}
-
-    def draw_line(beginnings: list[str], number: int, lines: tuple[str, ...] | None = None) -> list[str]:
-        wanted = choices.Lines(tokenizer, choices.fitting(lines, automaton), vocab_size) if lines else None
-        drawn = engine.generate(
-            source.model,
-            _encoded(tokenizer, beginnings),
-            max_new_tokens=prompts.MOST_LINE_TOKENS,
-            stream=number,
-            on_token=lambda _, token: token in line_ends,
-            **settings | ({"mask": wanted} if wanted else {}),
-        )
-        return [prompts.line_of(tokenizer, tune.tokens) for tune in drawn]
-
-    beginnings = [beginning] * n if beginning else prompts.prefixes(replace(prompt, steered=steered), n, draw_line)
-    if mask is not None:
-        mask.limit(max_tokens, engine.context_limit(source.model))
-    if beginning:
-        settings["mask"] = choices.GoesOn(tokenizer, vocab_size, mask)
-    tunes = engine.generate(
-        source.model,
-        _encoded(tokenizer, beginnings),
-        max_new_tokens=max_tokens,
-        on_tune=lambda _: progress.add_tune(),
-        **settings,
-    )
-    progress.close()
-    return tunes, progress.n_tokens
-
-
-def abc_file(
-    tunes: list[Tune],
-    source: Source,
-    prompt: prompts.Prompt,
-    args: argparse.Namespace,
-    task: edit.Task | None = None,
-) -> str:
-    """The whole .abc file: comment lines on what made it, then each tune after an empty line."""
-    settings = (
-        f"temperature {args.temperature:g}, top-k {args.top_k}, top-p {args.top_p:g}, min-p {args.min_p:g}, "
-        f"at most {args.max_tokens} tokens, {args.dtype}" + (", constrained" if args.constrain else "")
-    )
-    head = [f"model {source.name}", f"seed {args.seed}, {settings}"]
-    head = [] if source is NO_MODEL else head
-    head += [f"prompt {prompt.text}"] if prompt.text else []
-    head += [f"tune {args.tune}{f', {task.told}' if task.told else ''}"] if task else []
-    head += [f"data {term}" for term in source.terms or ["of unknown terms"]]
-    head += [f"step {source.step}"] if source is not NO_MODEL else []
-    comments = "".join(f"% {_one_line(line)}\n" for line in head)
-    return comments + "".join("\n" + _tune_text(tune) for tune in tunes)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -336,12 +180,19 @@ def _model(args: argparse.Namespace) -> str:
     return str(args.model)
 
 
-def _check_trained(source: Source, prompt: prompts.Prompt, task: edit.Task | None) -> None:
+def _check_trained(source: Source, prompt: prompts.Prompt, task: edit.Task | None, *, is_constrained: bool) -> None:
     """Refuse to ask a model for what it never learnt; say where it works with less than it could."""
-    if prompt.asked.lines and not source.codes:
+    asked = prompt.asked
+    is_counted = is_constrained and not (asked.similarity or asked.rhythm or asked.lowest or asked.highest)
+    if asked.lines and not source.codes and not is_counted:
         raise UserError(
-            f"{source.name} was not trained with control codes, and would take no notice of {prompt.asked.text}. Train "
-            "a model with data.control: codes (configs/mamba2-1m-control.yaml), or ask for --metre and --key only."
+            f"{source.name} was not trained with control codes, and would take no notice of {asked.text}. Train a "
+            "model with data.control: codes (configs/mamba2-1m-control.yaml), or ask for --metre and --key, and with "
+            "--constrain for --sections and --bars, which it counts."
+        )
+    if asked.lines and is_constrained and not is_counted:
+        print(
+            "--constrain sees to sections and bars; similarity, type and range are asked of the model.", file=sys.stderr
         )
     if task is not None and task.kind == "fill" and not source.infill:
         print(
@@ -375,10 +226,6 @@ def _automaton(prompt: prompts.Prompt) -> "Automaton":
     return choices.steered(prompted(prompt)) if prompt.asked.lines else prompted(prompt)
 
 
-def _encoded(tokenizer: "Tokenizer", texts: list[str]) -> list[list[int]]:
-    return [[tokenizer.bos, *ids] for ids in tokenizer.encode_many(texts)]
-
-
 def _written(
     args: argparse.Namespace, source: Source, prompt: prompts.Prompt, automaton: "Automaton | None"
 ) -> tuple[list[Tune], int]:
@@ -389,7 +236,7 @@ def _written(
         text = control.split(source.tokenizer.decode(tune.prompt + tune.tokens))[1]
         made = _tune(args, tune.index + 1, f"{source.name} {args.seed} / {tune.index + 1}", text, tune.finished)
         asked = made.score is not None and prompt.asked.lines
-        tunes.append(replace(made, remark=_form(made.score)) if asked and made.score else made)
+        tunes.append(replace(made, remark=form_line(made.score)) if asked and made.score else made)
     return tunes, n_tokens
 
 
@@ -480,65 +327,6 @@ def _tune(args: argparse.Namespace, number: int, title: str, text: str, finished
     return Tune(number, title, text, score, "", finished)
 
 
-def _form(score: Score) -> str:
-    """What came of what was asked for, on one line."""
-    found = control.codes(score)
-    text = control.encode(found).replace("\n", " ") if found.in_range else f"S:{found.sections} "
-    return "form " + text + control.range_lines(notation.canonical(score)).replace("\n", " ").strip()
-
-
-def _tune_text(tune: Tune) -> str:
-    note = f"% {_one_line(tune.remark)}\n" if tune.remark else ""
-    note += "" if tune.finished == "eos" else f"% unfinished: {tune.finished}\n"
-    if tune.score is not None:
-        text = notation.canonical(tune.score)
-        return note + notation.pretty(text, number=tune.number, title=tune.title, fields=tune.fields)
-    return note + f"% unparseable, {_one_line(tune.fault)}\nX:{tune.number}\nT:{tune.title}\n{_raw(tune.text)}\n"
-
-
-def _raw(text: str) -> str:
-    """Text that is no tune, as it is, unless it would break the file: then as a JSON string in a comment."""
-    breaks = re.search(r"^X:|^\s*$|[^\S \n]|[\x00-\x09\x0b-\x1f\x7f]", text.strip("\n"), re.MULTILINE)
-    return f"% text {json.dumps(text)}" if breaks else text.strip("\n")
-
-
-def _write(args: argparse.Namespace, tunes: list[Tune], text: str) -> None:
-    if args.output is None:
-        print(text, end="")
-        return
-    files.write_whole(args.output, text)
-    if args.midi:
-        from symbolic.data.midi import write_midi
-
-        _write_folder(args.output, "midi", "mid", tunes, write_midi)
-    if args.musicxml:
-        _write_folder(args.output, "musicxml", "musicxml", tunes, _write_musicxml)
-    for kind, is_asked in (("midi", args.midi), ("musicxml", args.musicxml)):
-        older = args.output.with_name(f"{args.output.stem}_{kind}")
-        if older.is_dir() and not is_asked:
-            print(f"{older} holds files of earlier tunes; --{kind} would replace it.", file=sys.stderr)
-
-
-def _write_folder(
-    output: Path, kind: str, suffix: str, tunes: Iterable[Tune], write: Callable[[Score, Path], None]
-) -> None:
-    """One file a tune that parsed, named by its number in the .abc file; tunes that cannot be converted are named."""
-    with files.whole_folder(output.with_name(f"{output.stem}_{kind}")) as folder:
-        for tune in tunes:
-            if tune.score is None:
-                continue
-            try:
-                write(tune.score, folder / f"{tune.number:04d}.{suffix}")
-            except NotationError as error:
-                print(f"tune {tune.number}: no {kind} file, {error}", file=sys.stderr)
-
-
-def _write_musicxml(score: Score, path: Path) -> None:
-    from symbolic.data.convert import to_musicxml
-
-    files.write_whole(path, to_musicxml(notation.canonical(score), title=score.title))
-
-
 def _report(args: argparse.Namespace, source: Source, summary: Summary) -> None:
     if source is NO_MODEL:
         text = f"{args.tune}: {summary.tunes} tune written"
@@ -568,48 +356,3 @@ def _record(args: argparse.Namespace, source: Source, summary: Summary) -> dict[
         "tokens_per_second": round(summary.tokens_per_second, 1),
         "output": str(args.output) if args.output else None,
     }
-
-
-def _term(record: Any) -> str:
-    """One line on a source of training data: its name, what it is, its terms."""
-    if not isinstance(record, dict):
-        return str(record)
-    return "; ".join(str(record[key]) for key in ("name", "title", "terms", "redistribution") if record.get(key))
-
-
-def _one_line(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()
-
-
-class _Progress:
-    """A status line on standard error: rewritten in place on a terminal, one line every ten seconds elsewhere."""
-
-    def __init__(self, n_tunes: int) -> None:
-        self.n_tunes = n_tunes
-        self.n_done = 0
-        self.n_tokens = 0
-        self.started = self.shown = time.monotonic()
-        self.live = sys.stderr.isatty()
-
-    def add_tokens(self, n: int) -> None:
-        self.n_tokens += n
-        self.show()
-
-    def add_tune(self) -> None:
-        self.n_done += 1
-
-    def show(self) -> None:
-        now = time.monotonic()
-        if now - self.shown >= (PROGRESS_SECONDS if self.live else 20 * PROGRESS_SECONDS):
-            self.shown = now
-            print(self.line(now - self.started), end="" if self.live else "\n", file=sys.stderr, flush=True)
-
-    def line(self, seconds: float) -> str:
-        left = f"{seconds * (self.n_tunes - self.n_done) / self.n_done:.0f} s left" if self.n_done else "..."
-        rate = f"{self.n_tokens / seconds:,.0f} tokens/s"
-        text = f"{self.n_done}/{self.n_tunes} tunes, {self.n_tokens:,} tokens, {rate}, {left}"
-        return f"\r{text:78}" if self.live else text
-
-    def close(self) -> None:
-        if self.live:
-            print("\r" + " " * 78 + "\r", end="", file=sys.stderr, flush=True)

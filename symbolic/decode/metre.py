@@ -18,7 +18,15 @@ missing (symbolic.evaluate.second_opinion), less is read than the checker counts
   repeated only if |: opens it; a second ending that :| closes must have no pick-up to lead to;
 - between :| and a :| without |: stands no other double bar line;
 - in a section that is repeated the metre changes at its beginning only;
+- || and |] stand inside a bar where a pick-up follows: as long as that of the tune, or at most a quarter of a bar, or
+  where the tune has none half a bar;
 - a short last bar is closed by a double bar line, or by nothing.
+
+A form that is asked for, sections and bars of each (`Form.plan`), is counted as symbolic.data.control counts it: a
+section ends at || |] |: :: :|, a second ending belongs to the section before it, and its bars are its pieces, pick-up
+and endings included. A piece then has room only as far as the rest of the plan can follow it, and a bar line may come
+only where it can; that it can is found by trying full bars and those that complete a pick-up. Under a plan the metre
+does not change.
 
 Nor is read: more than MOST_PARTS + 1 parts of a bar, a section whose first MOST_HEAD pieces hold no plain `|`.
 """
@@ -33,6 +41,8 @@ MIN_BARS = 3  # inner bars a tune must have to be checked: validity.MIN_BARS
 MOST_PARTS = 2  # of an unfinished bar
 MOST_HEAD = 3
 _COUNTED = MIN_BARS + MOST_PARTS + 1  # counting further changes nothing
+_NEAR_END = 6  # bars of a section before whose last ones are tried out one by one; those before are full
+_GO_ON = ("|", "|1", ":|2")  # bar lines that end no section
 # Every spelling of a bar line that is read. "\n" is the end of the tune where no bar line closes its last piece.
 BAR_LINES = ("|", "||", "|]", "|:", ":|", "::", "|1", ":|2", "\n")
 
@@ -85,19 +95,28 @@ class Form(NamedTuple):
     had_endings: bool = False
     n_bars: int = 0
     is_fresh: bool = True  # no piece yet
+    pickup: int = 0  # ticks of the tune's short first piece
     opened: str = ""  # the bar line just read
     must_end: bool = False
     may_end: bool = False
+    plan: tuple[int, ...] | None = None  # bars of the present section and of those to come, 0 for any; None: no plan
+    n_pieces: int = 0  # of the present section, where there is a plan
 
     @property
     def room(self) -> int:
-        """Ticks the piece that begins here may have."""
-        return self.meter.ticks - self.open.inner
+        """Ticks the piece that begins here may have; 0 where the plan cannot be kept."""
+        return self.meter.ticks - self.open.inner if self.plan is None else _planned_room(self)
+
+    @property
+    def n_planned(self) -> int:
+        """Pieces that the plan still wants at least."""
+        return sum(max(n, 1) for n in self.plan) - self.n_pieces if self.plan else 0
 
     @property
     def may_change_meter(self) -> bool:
         """Parts of a bar are of one metre, and a repeat leads back to the metre that its section began with."""
-        return not (self.open.inner or self.ending or self.must_end or (self.head and self.repeat == Repeat.OPENED))
+        is_fixed = self.plan is not None or self.open.inner
+        return not (is_fixed or self.ending or self.must_end or (self.head and self.repeat == Repeat.OPENED))
 
     @property
     def waits(self) -> bool:
@@ -114,11 +133,62 @@ class Form(NamedTuple):
 def bar_lines(form: Form, ticks: int) -> dict[str, Form]:
     """The bar lines that may come after `ticks` of a piece, each with the form after it. Do not change the result."""
     found = {text: close(form, ticks, text) for text in BAR_LINES}
-    return {text: after for text, after in found.items() if after is not None}
+    return {text: after for text, after in found.items() if after is not None and can_be_kept(after)}
+
+
+@lru_cache(maxsize=1 << 16)
+def can_be_kept(form: Form) -> bool:
+    """Whether a right ending is known that keeps the plan from here; without a plan there is one always."""
+    if form.plan is None or form.must_end:
+        return True
+    if not form.plan[0]:  # of as many bars as it takes
+        fixed = (form._replace(plan=(form.n_pieces + n, *form.plan[1:])) for n in range(1, _COUNTED + 1))
+        return any(map(can_be_kept, fixed))
+    while form.plan[0] - form.n_pieces > _NEAR_END:
+        after = close(form, form.meter.ticks - form.open.inner, "|")
+        if after is None:
+            return False
+        form = after
+    return form.room > 0
+
+
+@lru_cache(maxsize=1 << 16)
+def _planned_room(form: Form) -> int:
+    """The longest piece that begins here and after which the plan can be kept; 0 where there is none."""
+    full = form.meter.ticks - form.open.inner
+    lengths = {full} | {way.inner - taken for way in ways_back(form) for taken in (0, form.open.inner)}
+    for ticks in sorted(lengths, reverse=True):
+        if 0 < ticks <= full and bar_lines(form, ticks):
+            return ticks
+    return 0
 
 
 def close(form: Form, ticks: int, text: str) -> Form | None:
-    """The form after a piece of `ticks` and the bar line `text`, or None where no full bars can come of it."""
+    """The form after a piece of `ticks` and the bar line `text`, or None where no full bars can come of it, or they
+    would be too many or too few for the plan."""
+    after = _closed(form, ticks, text)
+    return after if after is None or form.plan is None else _counted(form, after, ticks, text)
+
+
+def _counted(form: Form, after: Form, ticks: int, text: str) -> Form | None:
+    """The form after a bar line as the plan has it."""
+    if ticks == 0 or text == "\n":
+        ends_section = form.n_pieces > 0 and text not in (*_GO_ON, "\n")
+        return None if ends_section else after
+    assert form.plan
+    n, wanted, is_last = form.n_pieces + 1, form.plan[0], len(form.plan) == 1
+    if wanted and n > wanted:
+        return None
+    if text in _GO_ON and not (text == "|" and is_last and n == wanted):
+        return after._replace(n_pieces=n if wanted else 1, may_end=False) if n != wanted else None
+    if wanted and n < wanted:
+        return None
+    if is_last:
+        return after._replace(plan=(), n_pieces=0, must_end=True) if after.may_end else None
+    return None if after.must_end else after._replace(plan=form.plan[1:], n_pieces=0, may_end=False)
+
+
+def _closed(form: Form, ticks: int, text: str) -> Form | None:
     if ticks == 0 or form.must_end:
         return _opening(form, text) if ticks == 0 else None
     if text == "\n":
@@ -138,7 +208,8 @@ def close(form: Form, ticks: int, text: str) -> Form | None:
     may_end = n_bars - n_outer >= MIN_BARS and (must_end or not after.waits)
     if must_end and not may_end:
         return None
-    return after._replace(n_bars=n_bars, is_fresh=False, opened=text, must_end=must_end, may_end=may_end)
+    pickup = ticks if piece.outer else form.pickup
+    return after._replace(n_bars=n_bars, is_fresh=False, pickup=pickup, opened=text, must_end=must_end, may_end=may_end)
 
 
 def _opening(form: Form, text: str) -> Form | None:
@@ -168,10 +239,18 @@ def _going_on(form: Form, piece: Piece, open_: Open, text: str) -> Form | None:
 
 def _barred(form: Form, open_: Open, text: str) -> Form | None:
     """After | or a double bar line."""
+    if text != "|" and open_.inner and not _leads_on(form, open_):
+        return None
     if text == "|" or form.repeat in (Repeat.FIRST, Repeat.OPENED):
         has_head = form.is_closed or form.ending or form.repeat == Repeat.NEVER or len(form.head) < MOST_HEAD
         return form._replace(open=open_) if has_head and (text == "|" or form.ending != 1) else None
     return _section(form, open_, Repeat.NEVER)
+
+
+def _leads_on(form: Form, open_: Open) -> bool:
+    """Whether the rest of the bar can be the pick-up of a section."""
+    missing = open_.bar_ticks - open_.inner
+    return missing == form.pickup or (4 if form.pickup else 2) * missing <= open_.bar_ticks
 
 
 def _with_head(form: Form, piece: Piece) -> Form:

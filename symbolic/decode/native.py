@@ -38,6 +38,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -145,9 +146,10 @@ class NativeModel:
         limits = _as(torch.full((B,), n_steps) if limits is None else limits.clamp(max=n_steps), torch.int32)
         uniforms = _as(uniforms, torch.float64)
         assert uniforms.shape == (B, n_steps) and state.lengths.shape == (B,)
-        added = self._padded_bias(bias)
+        added = self.padded(bias)
         ids, counts = torch.zeros(B, n_steps, dtype=torch.int32), torch.zeros(B, dtype=torch.int32)
         log_probabilities = torch.zeros(B, n_steps)
+        rests, scores = torch.empty_like(uniforms), _aligned(B * self._rows)
         with self._lock:
             fault = _library().native_run(
                 *(self._team, ctypes.byref(self._c), ctypes.byref(state.c), B, n_steps),
@@ -159,21 +161,10 @@ class NativeModel:
                     pending.data_ptr(),
                 ),
                 *(ids.data_ptr(), counts.data_ptr(), log_probabilities.data_ptr()),
+                *(rests.data_ptr(), scores.data_ptr()),
             )
         _check(fault, self.config, state)
         return Drawn(ids.long(), log_probabilities, counts.long())
-
-    def choose(self, scores: Tensor, uniforms: Tensor, sampling: Sampling, bias: Tensor | None = None) -> Tensor:
-        """`sampling.choose` by the native rules: scores (B, V), uniforms (B,) -> (B,)."""
-        B = len(scores)
-        padded, added, numbers = _aligned(B * self._rows), self._padded_bias(bias), _as(uniforms, torch.float64)
-        padded.view(B, -1)[:, : scores.shape[1]] = scores
-        ids, log_probabilities, room = torch.zeros(B, dtype=torch.int32), torch.zeros(B), _aligned(3 * self._rows)
-        _library().native_choose(
-            *(ctypes.byref(self._c), B, padded.data_ptr(), added.data_ptr(), ctypes.byref(_rules(sampling))),
-            *(numbers.data_ptr(), room.data_ptr(), ids.data_ptr(), log_probabilities.data_ptr()),
-        )
-        return ids.long()
 
     def _read(self, slots: Tensor, tokens: Tensor, wanted: Tensor, state: "NativeState") -> Tensor:
         slots, tokens, wanted = (_as(t, torch.int32) for t in (slots, tokens, wanted))
@@ -186,12 +177,59 @@ class NativeModel:
         _check(fault, self.config, state)
         return scores.view(len(wanted), self._rows)[:, : self.config.vocab_size]
 
-    def _padded_bias(self, bias: Tensor | None) -> Tensor:
+    def padded(self, bias: Tensor | None) -> Tensor:
+        """A bias (V) or (B, V) as the kernel takes it; zeros for None."""
         shape = (*(() if bias is None else bias.shape[:-1]), self._rows)
         added = _aligned(math.prod(shape)).view(shape)
         if bias is not None:
             added[..., : bias.shape[-1]] = bias
         return added
+
+
+class Calls:
+    """Calls of one step in memory that is allotted once, for `n_rows` rows. What is drawn may be drawn again, among
+    other tokens, until the next step.
+
+    limits (B): 1 for the rows that draw, 0 for those at rest. log_probabilities, rests (B): of the last step's tokens,
+    and what was left of their numbers (`sampling.sample_and_rest`).
+    """
+
+    def __init__(self, model: NativeModel, rules: Sampling, bias: Tensor | None, n_rows: int) -> None:
+        self.model, self.rules = model, rules
+        self.limits, self.counts, self.drawn = (np.zeros(n_rows, np.int32) for _ in range(3))
+        self.log_probabilities, self.rests = np.zeros(n_rows, np.float32), np.zeros(n_rows)
+        self.rows = int(model._c.vocab)
+        self.bias, self.scores = model.padded(bias), _aligned(n_rows * self.rows).view(n_rows, self.rows)
+        self._room, self._one = _aligned(3 * self.rows), np.zeros(1, np.float32)
+        self._rules = _rules(rules)
+
+    def step(self, state: "NativeState", pending: np.ndarray, uniforms: np.ndarray) -> None:
+        """Read pending (B) int32 and put what is drawn in its place; uniforms (B) float64."""
+        assert pending.dtype == np.int32 and uniforms.dtype == np.float64 and len(pending) == len(self.limits)
+        uniforms = np.ascontiguousarray(uniforms)
+        model = self.model
+        self.counts[:] = 0
+        with model._lock:
+            fault = _library().native_run(
+                *(model._team, ctypes.byref(model._c), ctypes.byref(state.c), len(pending), 1, -1, 0),
+                *(self.limits.ctypes.data, uniforms.ctypes.data, self.bias.data_ptr(), 0, ctypes.byref(self._rules)),
+                *(pending.ctypes.data, self.drawn.ctypes.data, self.counts.ctypes.data),
+                *(self.log_probabilities.ctypes.data, self.rests.ctypes.data, self.scores.data_ptr()),
+            )
+        _check(fault, model.config, state)
+        if self.rules.truncates:
+            self.rests[:] = uniforms
+
+    def choose(self, place: int, row: int, allowed: Tensor | None = None) -> tuple[int, float]:
+        """Draw for a row, the `place`-th of those that drew, among the tokens that are allowed (V) bool: the token
+        and its log-probability."""
+        assert allowed is None or (allowed.dtype == torch.bool and allowed.is_contiguous())
+        token = _library().native_choose(
+            *(ctypes.byref(self.model._c), self.scores.data_ptr() + 4 * self.rows * place, self.bias.data_ptr()),
+            *(None if allowed is None else allowed.data_ptr(), ctypes.byref(self._rules), float(self.rests[row])),
+            *(self._room.data_ptr(), self._one.ctypes.data),
+        )
+        return int(token), float(self._one[0])
 
 
 class NativeState:
@@ -338,8 +376,8 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "team_size": (_INTEGER, [_POINTER]),
     "team_free": (None, [_POINTER]),
     "native_read": (ctypes.c_int, [*[_POINTER] * 3, _INTEGER, *[_POINTER] * 2, _INTEGER, *[_POINTER] * 2]),
-    "native_run": (ctypes.c_int, [*[_POINTER] * 3, *[_INTEGER] * 4, *[_POINTER] * 3, _INTEGER, *[_POINTER] * 5]),
-    "native_choose": (None, [_POINTER, _INTEGER, *[_POINTER] * 7]),
+    "native_run": (ctypes.c_int, [*[_POINTER] * 3, *[_INTEGER] * 4, *[_POINTER] * 3, _INTEGER, *[_POINTER] * 7]),
+    "native_choose": (ctypes.c_int32, [*[_POINTER] * 5, ctypes.c_double, *[_POINTER] * 2]),
     "native_function": (None, [_INTEGER, _INTEGER, _POINTER, _POINTER]),
     "native_panel": (_INTEGER, []),
     "native_instructions": (ctypes.c_char_p, []),

@@ -48,6 +48,11 @@ class Sampling:
     def greedy(self) -> bool:
         return self.temperature == 0
 
+    @property
+    def truncates(self) -> bool:
+        """Whether tokens are left out for their rank or probability."""
+        return not self.greedy and (self.top_k > 0 or self.top_p < 1 or self.min_p > 0)
+
 
 def choose(logits: Tensor, uniforms: Tensor, rules: Sampling) -> Tensor:
     """Next token of every row: logits (B, V), uniforms (B,) in [0, 1) -> (B,) int64."""
@@ -74,13 +79,22 @@ def greedy(logits: Tensor) -> Tensor:
 
 def sample(logits: Tensor, uniforms: Tensor) -> Tensor:
     """Draw from softmax(logits) by inverse cumulative distribution: (B, V), (B,) in [0, 1) -> (B,)."""
+    return sample_and_rest(logits, uniforms)[0]
+
+
+def sample_and_rest(logits: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+    """The same, and where in the token's own share of the distribution its number lay (B,): again uniform in [0, 1),
+    and independent of the token."""
     weights = (logits.softmax(-1) * PROBABILITY_STEPS).to(torch.int64)
     cumulative = weights.cumsum(-1)
     total = cumulative[:, -1:]
-    target = (uniforms[:, None].double() * total).to(torch.int64).minimum(total - 1)
-    return torch.searchsorted(cumulative, target, right=True)[
-        :, 0
-    ]  # first token whose sum exceeds the target: never one of weight 0
+    place = uniforms[:, None].double() * total
+    target = place.to(torch.int64).minimum(total - 1)
+    # first token whose sum exceeds the target: never one of weight 0
+    tokens = torch.searchsorted(cumulative, target, right=True)
+    own = weights.gather(-1, tokens)
+    rests = (place - (cumulative.gather(-1, tokens) - own)) / own
+    return tokens[:, 0], rests[:, 0]
 
 
 def forbid(logits: Tensor, ids: Tensor) -> Tensor:

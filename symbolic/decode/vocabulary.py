@@ -29,6 +29,7 @@ class Vocabulary:
         self.after_digit = [id for id, text in enumerate(self.texts) if re.match(r"[12].", text)]  # |1 and what follows
         # Tokens that the room alone does not decide: a bar line behind another symbol, a tied note behind its tie.
         self.mixed = [id for id, text in enumerate(self.texts) if _is_mixed(text)]
+        self.ties = [id for id, text in enumerate(self.texts) if "-" in text]
         unused = [False] * (size - len(self.texts))
         tuplets = torch.tensor([bool(re.search(r"\(\d", text)) for text in self.texts] + unused)
         digits = torch.tensor([text[:1].isdigit() for text in self.texts] + unused)

@@ -17,6 +17,11 @@ compared with what they are.
 FOLDER then holds scores.json (all measures, and those of each tune), scores.csv and scores.md (the table), and with
 --html report.html (the table, and the tunes to read and hear, each with its nearest training tune; curves with --model
 RUN).
+
+TUNES of MIDI (a .mid file, a folder or archive of them) are measured as pieces, against a folder of
+`prepare --as midi` (symbolic.evaluate.pieces); --model is then a model of MIDI.
+
+    python -m symbolic evaluate pieces/ --against data/chorales-midi -o scores
 """
 
 import argparse
@@ -66,8 +71,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--html writes report.html into a folder: name it with -o FOLDER.")
     if args.output is not None:
         _check_folder(args.output)
-    from symbolic.evaluate import measures, sets, tables
+    from symbolic.evaluate import measures, pieces, sets, tables
 
+    if pieces.is_midi(args.tunes):
+        return _run_midi(args)
     progress, asked = _Progress(), _asked(args)
     tunes = sets.read_tunes(args.tunes)
     reference = _reference(args.against)
@@ -91,6 +98,40 @@ def run(args: argparse.Namespace) -> int:
     if not any(row["parses"] for row in result["tunes"]):
         message = f"error: no tune of {args.tunes} could be measured: none of the {len(tunes):,} is readable ABC."
         print(message, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run_midi(args: argparse.Namespace) -> int:
+    """The same for pieces of MIDI."""
+    from symbolic.evaluate import pieces, report, tables
+
+    given = [name for name in ("opinions", "asked") if getattr(args, name)]
+    if given:
+        raise UsageError(f"--{given[0]}: {args.tunes} is MIDI, and this option is of ABC. Leave it out.")
+    if not pieces.is_midi(args.against):
+        raise UsageError(f"--against {args.against} holds no MIDI, and {args.tunes} does: `prepare ... --as midi`.")
+    samples, reference = pieces.read(args.tunes), pieces.read_reference(args.against)
+    sets = {Path(args.tunes).stem: samples, **pieces.comparison(reference, args.seed)}
+    columns = {name: pieces.measures(some, reference, args.seed) for name, some in sets.items()}
+    if args.model:
+        score = pieces.likelihood(args.model, args.device)
+        for name, some in sets.items():
+            columns[name] |= score(some[:MOST_SCORED])
+    title = f"{args.tunes} against {args.against}"
+    shown = [pieces.table(columns, reference, title)]
+    print(tables.console(shown[0]), end="")
+    if args.output is not None:
+        _write_scores(args, {"measures": columns}, pieces.rows(samples, reference), shown)
+        if args.html:
+            intro = f"{len(samples):,} pieces, measured beside human pieces and beside noise made of them."
+            page = args.output / "report.html"
+            report.write_report(page, title=title, intro=intro, tables=shown, provenance=_provenance(args))
+    if args.json:
+        print(json.dumps(columns))
+    if not any(sample.text for sample in samples):
+        print(f"error: no piece of {args.tunes} could be measured: none of the {len(samples):,} has notes.",
+              file=sys.stderr)  # fmt: skip
         return 1
     return 0
 
@@ -227,15 +268,21 @@ def _write(
     result: Mapping[str, Any],
     shown: "Sequence[Table]",
 ) -> None:
+    rows = [{"id": t.id, "title": t.title, **row} for t, row in zip(tunes, result["tunes"], strict=True)]
+    _write_scores(args, found, rows, shown)
+    if args.html:
+        _write_report(args, tunes, reference, result, shown)
+
+
+def _write_scores(
+    args: argparse.Namespace, found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], shown: "Sequence[Table]"
+) -> None:
     from symbolic.evaluate import tables
 
-    rows = [{"id": t.id, "title": t.title, **row} for t, row in zip(tunes, result["tunes"], strict=True)]
     scores = {"provenance": _provenance(args), **found, "note": shown[0].note, "tunes": rows}
     files.write_json(args.output / "scores.json", scores)
     files.write_whole(args.output / "scores.csv", tables.comma_separated(shown[0]))
     files.write_whole(args.output / "scores.md", "\n".join(map(tables.markdown, shown)))
-    if args.html:
-        _write_report(args, tunes, reference, result, shown)
     print(f"written to {args.output}", file=sys.stderr)
 
 

@@ -19,9 +19,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from symbolic import guard
 from symbolic.errors import UserError
 from symbolic.evaluate.second_opinion import Opinion, abc2midi_opinions, normalised
 from symbolic.evaluate.tables import Cell, Share, Table
@@ -107,8 +107,6 @@ def _share(rows: Sequence[Mapping[str, Any]]) -> float:
 
 def _child(tunes: Sequence[str]) -> Iterator[Opinion]:
     """Opinions in order; fewer than tunes where the child died."""
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "symbolic.evaluate.opinions"]
     with tempfile.TemporaryDirectory(prefix="opinion-") as folder:
         try:
@@ -118,7 +116,7 @@ def _child(tunes: Sequence[str]) -> Iterator[Opinion]:
                 capture_output=True,
                 text=True,
                 cwd=folder,
-                env=os.environ | {"PYTHONPATH": path},
+                env=guard.environment(),
                 timeout=STARTING_SECONDS + 4 * CPU_SECONDS * len(tunes),
                 check=False,
             )
@@ -134,11 +132,11 @@ def main() -> int:
     """The child: one line of JSON, [errors, bars of the wrong length], for each tune."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no answer
-    _limit_memory()
+    guard.limit(None, MEMORY_BYTES)
     from music21 import converter
 
     for line in sys.stdin:
-        _limit_time()
+        guard.grant(CPU_SECONDS)
         errors: list[str] = []
         warnings: list[str] = []
         try:
@@ -177,25 +175,6 @@ def _written_metres(text: str) -> frozenset[str]:
 
 def _divides(*bar_lines: Any) -> bool:
     return any(line is not None and line.type not in ("regular", "none") for line in bar_lines)
-
-
-def _limit_memory() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows has no such limits; the time-out remains
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-
-
-def _limit_time() -> None:
-    """The next tune gets CPU_SECONDS from now on."""
-    try:
-        import resource
-    except ImportError:
-        return
-    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used) + CPU_SECONDS + 1, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 if __name__ == "__main__":

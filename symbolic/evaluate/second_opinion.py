@@ -14,7 +14,6 @@ The child is this module: python -m symbolic.evaluate.second_opinion BINARY, tex
 
 import importlib.util
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -24,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from symbolic import guard
 from symbolic.errors import UserError
 
 ABC2MIDI = "abc2midi"
@@ -101,12 +101,11 @@ def read_abc2midi(output: str) -> Opinion:
 def _child(binary: Path, tunes: list[str]) -> list[str]:
     """Hand tunes to a child; what abc2midi printed of each."""
     command = [sys.executable, "-m", "symbolic.evaluate.second_opinion", str(binary)]
-    root = str(Path(__file__).resolve().parents[2])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
     with tempfile.TemporaryDirectory(prefix="opinion-") as folder:
         done = subprocess.run(
-            command, input=json.dumps(tunes), capture_output=True, text=True, cwd=folder, env=environment, check=False
-        )
+            command, input=json.dumps(tunes), capture_output=True, text=True, cwd=folder, env=guard.environment(),
+            check=False,
+        )  # fmt: skip
     if done.returncode:
         raise UserError(f"abc2midi could not be run: {done.stderr.strip().splitlines()[-1:] or done.returncode}.")
     said: list[str] = json.loads(done.stdout)
@@ -116,7 +115,7 @@ def _child(binary: Path, tunes: list[str]) -> list[str]:
 def main(arguments: Sequence[str]) -> int:
     """The child: set the limits, which its own children inherit, and run abc2midi on each tune."""
     (binary,) = arguments
-    _limit()
+    guard.limit(CPU_SECONDS, MEMORY_BYTES, FILE_BYTES)
     print(json.dumps([_run(binary, tune) for tune in json.load(sys.stdin)]))
     return 0
 
@@ -133,17 +132,6 @@ def _run(binary: str, tune: str) -> str:
             return "Error in line-char 0-0 : stopped, it took too long"
     end = f"\nError in line-char 0-0 : ended by signal {-done.returncode}" if done.returncode < 0 else ""
     return Path("said.txt").read_text(encoding="latin-1") + end
-
-
-def _limit() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows has no such limits; the time-out remains
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 
 
 if __name__ == "__main__":

@@ -125,6 +125,7 @@ def test_without_checkpoint_and_network_it_says_what_to_fetch(
         raise OSError("no route to host")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", no_network)
+    monkeypatch.setattr(huggingface_hub, "model_info", no_network)
     assert call(tune, "-o", tune.with_name("x.wav"), "--model", "facebook/musicgen-melody") == 1
     error = capsys.readouterr().err
     for part in (

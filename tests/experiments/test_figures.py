@@ -96,6 +96,21 @@ def representations() -> results.Recorder:
     return made
 
 
+def abc_vs_midi() -> results.Recorder:
+    made = recorder("abc_vs_midi")
+    for index, (model, family) in enumerate(MODELS.items()):
+        for kind in ("bytepair", "tsd-bytepair"):
+            keys = {"model": model, "family": family, "kind": kind}
+            made.measured([2.5 + 0.1 * index], "bits/note", quantity="bits per note", **keys)
+            made.measured([300.0], "s", quantity="seconds to train", **keys)
+            made.measured([0.8], "share", quantity="in bars", **keys)
+            made.not_run("no piece could be read", quantity="seconds per minute of music", **keys)
+    for kind in ("ABC", "MIDI"):
+        keys = {"model": "human, held out", "family": "human", "kind": kind}
+        made.measured([0.95], "share", quantity="in bars", **keys)
+    return made
+
+
 def decoding() -> results.Recorder:
     made = recorder("decoding")
     for model in ("gpt2-6m", "mamba-6m"):
@@ -131,7 +146,10 @@ def preparing() -> results.Recorder:
     return made
 
 
-SAMPLES = [learning_curves, seeds, training_time, copying, vocabularies, representations, decoding, training, preparing]
+SAMPLES = [
+    *(learning_curves, seeds, training_time, copying, vocabularies, representations, abc_vs_midi, decoding),
+    *(training, preparing),
+]
 
 
 def write_samples(folder: Path) -> None:
@@ -160,6 +178,7 @@ AXES = {
     "copying": ("bits per byte",),
     "vocabularies": ("seconds of training",),
     "representations": ("bytes on disk", "elements of the sequence"),
+    "abc_vs_midi": ("bits per note", "processor seconds to train", "tsd-bytepair", "human, held out"),
     "decoding": ("tokens per second",),
     "training": ("tokens per second",),
     "preparing": ("tunes per second", "MiB"),

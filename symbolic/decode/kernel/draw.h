@@ -80,28 +80,37 @@ static int32_t greedy(const float *x, int64_t n) {
     return best;
 }
 
-/* Inverse of the distribution, rounded to steps of 2^-32, at one uniform number. */
-static int32_t draw(const float *x, int64_t n, double uniform, float *e) {
+/* Inverse of the distribution, rounded to steps of 2^-32, at one uniform number. `rest` is where in the token's own share
+ * the number lay: uniform, and independent of the token. */
+static int32_t draw(const float *x, int64_t n, double uniform, float *e, double *rest) {
     const float total = exponentials(x, n, top_of(x, n), e);
     int64_t mass = 0;
     for (int64_t i = 0; i < n; i++) mass += (int64_t)(e[i] / total * 4294967296.0f);
-    int64_t target = (int64_t)(uniform * (double)mass), seen = 0;
+    const double place = uniform * (double)mass;
+    int64_t target = (int64_t)place, seen = 0;
     target = target < mass - 1 ? target : mass - 1;
     for (int32_t i = 0; i < n; i++) {
-        seen += (int64_t)(e[i] / total * 4294967296.0f);
-        if (seen > target) return i;
+        const int64_t weight = (int64_t)(e[i] / total * 4294967296.0f);
+        if (seen + weight > target) {
+            *rest = (place - (double)seen) / (double)weight;
+            return i;
+        }
+        seen += weight;
     }
     return greedy(x, n);
 }
 
-/* scores (vocab), bias (vocab: -inf where never drawn), room for three rows -> token and its log-probability under the
- * scores themselves. */
-static int32_t choose(const model *m, const float *scores, const float *bias, const sampling *rules, double uniform,
-                      float *room, float *log_probability) {
+/* scores (vocab), bias (vocab: -inf where never drawn), allowed (vocab: 0 where not, or NULL), room for three rows ->
+ * token, its log-probability under the scores themselves, and what is left of the uniform number. */
+static int32_t choose(const model *m, const float *scores, const float *bias, const uint8_t *allowed,
+                      const sampling *rules, double uniform, float *room, float *log_probability, double *rest) {
     const int64_t n = m->vocab, real = m->n_vocab;
     float *x = room, *e = room + n, *heap = e + n;
     for (int64_t i = 0; i < n; i += W) store(x + i, load(scores + i) + load(bias + i));
+    if (allowed)
+        for (int64_t i = 0; i < real; i++) x[i] = allowed[i] ? x[i] : -INFINITY;
     int32_t token;
+    *rest = uniform;
     if (rules->temperature == 0) token = greedy(x, real);
     else {
         if (rules->temperature != 1)
@@ -109,7 +118,7 @@ static int32_t choose(const model *m, const float *scores, const float *bias, co
         if (rules->top_k) keep_top_k(x, n, real, rules->top_k, heap);
         if (rules->top_p < 1) keep_top_p(x, n, real, rules->top_p, e, heap);
         if (rules->log_min_p > -INFINITY) keep_from(x, x, n, top_of(x, n) + rules->log_min_p);
-        token = draw(x, real, uniform, e);
+        token = draw(x, real, uniform, e, rest);
     }
     float top = scores[0], total = 0;
     for (int64_t i = 1; i < real; i++) top = scores[i] > top ? scores[i] : top;

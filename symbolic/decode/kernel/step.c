@@ -107,7 +107,8 @@ typedef struct {
     const sampling *rules;
     int32_t *token, *drawn, *count; /* (rows) pending; (rows, steps); (rows) */
     float *log_probability;         /* (rows, steps) */
-    float *scores, *room;           /* (rows, vocab), (threads, 3, vocab) */
+    double *rest;                   /* (rows, steps) what is left of the uniform numbers */
+    float *scores, *room;           /* (rows, vocab), those of the live rows first; (threads, 3, vocab) */
     int32_t *slot, *reading, *index; /* (rows) of the live rows */
 } request;
 
@@ -129,8 +130,8 @@ static void draw_rows(turn *u, const void *argument, int64_t l) {
     do
         for (int64_t i = u->chunk; i < q->live; i += MOST_CHUNKS) {
             const int64_t r = q->slot[i], at = r * q->steps + q->count[r]++;
-            q->token[r] = choose(q->m, q->scores + i * vocab, q->bias + r * q->bias_stride, q->rules, q->uniforms[at],
-                                 q->room + u->me * 3 * vocab, q->log_probability + at);
+            q->token[r] = choose(q->m, q->scores + i * vocab, q->bias + r * q->bias_stride, NULL, q->rules,
+                                 q->uniforms[at], q->room + u->me * 3 * vocab, q->log_probability + at, q->rest + at);
             q->drawn[at] = q->token[r];
         }
     while (another(u));
@@ -148,22 +149,23 @@ static void run(team *t, request *q, int first_end) {
     }
 }
 
-/* Draw up to `steps` tokens in each row, each row until eos or its limit; with first_end, return when a row ended. */
+/* Draw up to `steps` tokens in each row, each row until eos or its limit; with first_end, return when a row ended.
+ * scores (rows, vocab): those of the last step stay there, the rows that drew in it first. */
 int native_run(team *t, const model *m, const state *s, int64_t rows, int64_t steps, int64_t eos, int64_t first_end,
                const int32_t *limit, const double *uniforms, const float *bias, int64_t bias_stride,
-               const sampling *rules, int32_t *token, int32_t *drawn, int32_t *count, float *log_probability) {
-    request q = {.m = m, .s = s, .rows = rows, .steps = steps, .eos = eos, .limit = limit,
-                 .uniforms = uniforms, .bias = bias, .bias_stride = bias_stride, .rules = rules, .token = token, .drawn = drawn, .count = count,
-                 .log_probability = log_probability};
+               const sampling *rules, int32_t *token, int32_t *drawn, int32_t *count, float *log_probability,
+               double *rest, float *scores) {
+    request q = {.m = m, .s = s, .rows = rows, .steps = steps, .eos = eos, .limit = limit, .uniforms = uniforms,
+                 .bias = bias, .bias_stride = bias_stride, .rules = rules, .token = token, .drawn = drawn,
+                 .count = count, .log_probability = log_probability, .rest = rest, .scores = scores};
     for (int64_t r = 0; r < rows; r++) {
         const int64_t reads = limit[r] < steps ? limit[r] : steps;
         if (reads && (token[r] < 0 || token[r] >= m->n_vocab)) return 1;
         if (m->family == GPT2 && s->lengths[r] + reads > s->blocks * BLOCK) return 2;
     }
-    q.scores = aligned_alloc(64, sizeof(float) * (rows + 3 * t->n) * m->vocab);
+    q.room = aligned_alloc(64, sizeof(float) * 3 * t->n * m->vocab);
     q.slot = malloc(sizeof(int32_t) * 3 * rows);
-    if (q.scores && q.slot) {
-        q.room = q.scores + rows * m->vocab;
+    if (q.room && q.slot) {
         q.reading = q.slot + rows;
         q.index = q.reading + rows;
         tile_shapes before;
@@ -173,19 +175,20 @@ int native_run(team *t, const model *m, const state *s, int64_t rows, int64_t st
         set_active(t, 0);
         tiles_end(&before);
     }
-    const int fault = q.scores && q.slot ? 0 : 3;
-    free(q.scores);
+    const int fault = q.room && q.slot ? 0 : 3;
+    free(q.room);
     free(q.slot);
     return fault;
 }
 
-/* For tests: the rules alone, and the functions on n values (a multiple of 16). */
-void native_choose(const model *m, int64_t rows, const float *scores, const float *bias, const sampling *rules,
-                   const double *uniforms, float *room, int32_t *token, float *log_probability) {
-    for (int64_t r = 0; r < rows; r++)
-        token[r] = choose(m, scores + r * m->vocab, bias, rules, uniforms[r], room, log_probability + r);
+/* One row drawn from scores (vocab) among the tokens that are allowed (vocab; NULL: all). */
+int32_t native_choose(const model *m, const float *scores, const float *bias, const uint8_t *allowed,
+                      const sampling *rules, double uniform, float *room, float *log_probability) {
+    double rest;
+    return choose(m, scores, bias, allowed, rules, uniform, room, log_probability, &rest);
 }
 
+/* For tests: the functions on n values (a multiple of 16). */
 void native_function(int64_t which, int64_t n, const float *x, float *y) {
     for (int64_t i = 0; i < n; i += W) {
         const vec v = load(x + i);

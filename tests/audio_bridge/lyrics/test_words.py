@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio_bridge.lyrics import corpus, pronunciation, rhyme
+from audio_bridge.lyrics import corpus, pronunciation, rhyme, writing
 from audio_bridge.lyrics.stress import count, line_syllables, sung, word_stress
 from audio_bridge.lyrics.syllables import syllables
-from audio_bridge.lyrics.text import guess_language, words_of
+from audio_bridge.lyrics.text import guess_language, language_code, parse, words_of
 
 DIVIDED = {
     "en": "riv-er morn-ing beau-ti-ful re-mem-ber ta-ble lit-tle peo-ple qu-iet sci-ence be-ing po-em gar-den sing-ing "
@@ -106,6 +106,37 @@ def test_language_is_guessed() -> None:
     songs = list(corpus.bundled())
     right = sum(guess_language(song.lyrics.splitlines()) == song.language for song in songs)
     assert right >= 0.95 * len(songs)
+
+
+OTHER_LANGUAGES = {
+    "de": "Am Brunnen vor dem Tore\nda steht ein Lindenbaum\nich träumt in seinem Schatten\nso manchen süßen Traum",
+    "fr": "Au clair de la lune\nmon ami Pierrot\nprête-moi ta plume\npour écrire un mot",
+    "it": "Sul mare luccica\nl'astro d'argento\nplacida è l'onda\nprospero è il vento",
+    "ru": "Во поле берёза стояла\nво поле кудрявая стояла",
+    "ja": "春が来た\nどこに来た",
+    "zh": "床前明月光\n疑是地上霜",
+    "ko": "나의 살던 고향은\n꽃피는 산골",
+    "el": "Σε γνωρίζω από την κόψη\nτου σπαθιού την τρομερή",
+    "ar": "طلع البدر علينا\nمن ثنيات الوداع",
+}
+
+
+@pytest.mark.parametrize("language", OTHER_LANGUAGES)
+def test_other_languages_are_not_read_as_english(language: str) -> None:
+    lyrics = parse(OTHER_LANGUAGES[language])
+    assert lyrics.language == language and writing.unruled(language)
+    found = sung(lyrics.lines, language)
+    assert len(found) >= sum(len(line.split()) for line in lyrics.lines)
+    assert "".join(s.text for s in found) == "".join("".join(line.split()) for line in lyrics.lines)
+    if language == "ru":
+        assert [s.text for s in found if s.line == 0] == ["Во", "по", "ле", "бе", "рё", "за", "сто", "я", "ла"]
+
+
+def test_what_is_no_language_code_is_refused() -> None:
+    assert language_code("PT") == "pt" and language_code("fil") == "fil" and not writing.unruled("es")
+    for wrong in ("", "english", "e", "p7", "../x"):
+        with pytest.raises(ValueError):
+            language_code(wrong)
 
 
 def test_scheme_and_density() -> None:

@@ -1,7 +1,9 @@
 """Corpora, forms that hold, models that write, measures: on the bundled verses and on what people paste."""
 
+import dataclasses
 import itertools
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,7 @@ def test_pasted_text_becomes_plain_lines() -> None:
     assert lyrics.lines == ("Hello & goodbye", "'Don't' - go", "la la la")
     assert all(c.isprintable() for line in lyrics.lines for c in line)
     assert [s.kind for s in lyrics.sections][-1] == "chorus"
+    assert text.clean_line("\x1b[31mred\x1b[0m \x1b]0;title\x07rose") == "red rose"
     for empty in ("", "\n\n", "🎵🎵", "[Verse]\n\n[Chorus]", "123 456"):
         with pytest.raises(UserError, match="no words"):
             text.parse(empty)
@@ -100,12 +103,87 @@ def test_every_layout_gives_the_same_songs(tmp_path: Path) -> None:
         ]
 
 
+def genius_rows() -> list[dict[str, object]]:
+    """Rows in the layout of genius-song-lyrics, with what its rows are known to have: gaps, and other languages."""
+    rows: list[dict[str, object]] = [
+        {"title": s.title, "tag": s.genre, "artist": s.artist, "year": 2019, "views": 100 + i, "features": "{}",
+         "lyrics": s.lyrics, "id": i, "language_cld3": s.language, "language_ft": s.language, "language": s.language}
+        for i, s in enumerate(list(corpus.bundled())[:3])
+    ]  # fmt: skip
+    rows.append({**rows[0], "lyrics": None, "title": "no words"})
+    rows.append({**rows[1], "language": None, "year": None, "views": None, "artist": None})
+    return rows
+
+
+def check_genius(found: list[corpus.Song | corpus.Rejection]) -> None:
+    assert [type(one).__name__ for one in found] == ["Song", "Song", "Song", "Rejection", "Song"]
+    first, gap = found[0], found[4]
+    assert isinstance(first, corpus.Song) and isinstance(gap, corpus.Song) and found[3].reason == "no_lyrics"  # type: ignore[union-attr]
+    assert (first.genre, first.language, first.year, first.views) == ("folk", "en", 2019, 100)
+    assert (gap.language, gap.year, gap.views, gap.artist) == ("", None, None, "")  # guessed when it is cleaned
+
+
+def test_parquet_in_the_layout_of_genius(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as parquet
+
+    path = tmp_path / "song_lyrics.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist(genius_rows()), path, row_group_size=2)
+    check_genius(list(corpus.read(str(path))))
+    summary = prepare.prepare([str(path)], tmp_path / "out", prepare.Options(languages=("en",), min_views=101))
+    assert summary["rejected"] == {"views": 1, "no_lyrics": 1, "duplicate": 1} and summary["kept"] == 2
+    for name, data in (("cut", path.read_bytes()[:-200]), ("text", b"title,lyrics\n"), ("empty", b"")):
+        (tmp_path / f"{name}.parquet").write_bytes(data)
+        with pytest.raises(UserError, match=f"{name}.parquet is not a readable Parquet file"):
+            list(corpus.read(str(tmp_path / f"{name}.parquet")))
+
+
+def test_parquet_without_its_reader_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UserError, match=r"needs pyarrow: pip install 'abc-symbolic\[hub\]'"):
+        list(corpus.read(str(tmp_path / "a.parquet")))
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(UserError, match=r"needs `datasets`: pip install 'abc-symbolic\[hub\]'"):
+        list(corpus.read("hf:somebody/genius-song-lyrics"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_hub_dataset_in_the_layout_of_genius(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`datasets` looks for OWNER/NAME in the working directory before it asks the hub."""
+    pytest.importorskip("datasets")
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as parquet
+
+    folder = tmp_path / "somebody" / "genius-song-lyrics" / "data"
+    folder.mkdir(parents=True)
+    parquet.write_table(pyarrow.Table.from_pylist(genius_rows()), folder / "train-00000-of-00001.parquet")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    found = list(corpus.read("hf:somebody/genius-song-lyrics"))
+    check_genius(found)
+    assert found[0].where == "train:1" and found[0].source == "hf:somebody/genius-song-lyrics"
+    with pytest.raises(UserError, match="cannot read hf:nobody/nothing"):
+        list(corpus.read("hf:nobody/nothing"))
+    for wrong in ("hf:", "hf:a/b/c", "hf:../../etc"):
+        with pytest.raises(UserError, match="is not the name of a hub dataset"):
+            corpus.record(wrong)
+
+
 def test_damaged_rows_are_returned_not_swallowed(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text('{"lyrics": "la"}\n{broken\n{"title": "no words"}\n[1]\n', encoding="utf-8")
     found = list(corpus.read(str(tmp_path / "x.jsonl")))
     assert [getattr(one, "reason", "song") for one in found] == ["song", "bad_json", "no_lyrics", "no_row"]
-    with pytest.raises(UserError, match="no file or folder"):
-        corpus.record(str(tmp_path / "absent"))
+    for ask in (corpus.record, lambda source: list(corpus.read(source))):
+        with pytest.raises(UserError, match="no file or folder"):
+            ask(str(tmp_path / "absent"))
+    (tmp_path / "noise.csv").write_bytes(bytes(range(256)))
+    with pytest.raises(UserError, match="binary file"):
+        list(corpus.read(str(tmp_path / "noise.csv")))
+    assert "unreadable" in {getattr(one, "reason", "") for one in corpus.read(str(tmp_path))}  # the others are read
+    with pytest.raises(UserError, match=r"\(1 no_lyrics\)\. The first: .*the columns are title"):
+        (tmp_path / "y.csv").write_text("title,artist\na,b\n", encoding="utf-8")
+        prepare.prepare([str(tmp_path / "y.csv")], tmp_path / "out")
 
 
 def test_near_duplicates_go_and_families_stay_together(tmp_path: Path) -> None:
@@ -192,19 +270,111 @@ def test_trained_model_writes_lines_that_hold(tmp_path: Path) -> None:
         neural.load("gpt2-6m")
 
 
+def random_gpt2(folder: Path, **shape: int) -> Path:
+    """A random GPT-2 of transformers over bytes, as a folder."""
+    import transformers
+
+    from symbolic.tokens import characters
+
+    characters.build().save(folder)
+    shape = {"n_positions": 64, "n_embd": 32, "n_layer": 1, "n_head": 2, **shape}
+    config = transformers.GPT2Config(vocab_size=768, bos_token_id=1, eos_token_id=2, **shape)
+    transformers.GPT2LMHeadModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_a_killed_fine_tuning_goes_on_with_the_same_losses(
+    rank: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the base's dropout; killed between two saves, and once before the first."""
+    from audio_bridge import snapshots
+    from audio_bridge.lyrics import finetune
+
+    base, data = random_gpt2(tmp_path / "base"), tmp_path / "data"
+    prepare.prepare(["bundled"], data, prepare.Options(languages=("en",), most=12))
+    config = finetune.FineTune(name="t", base=str(base), data=str(data), epochs=2, batch_size=4, accumulation=2,
+                               learning_rate=1e-2, context=64, evaluate_every=3, save_every=4, lora_rank=rank,
+                               gradient_checkpointing=bool(rank))  # fmt: skip
+    whole = finetune.finetune(config, tmp_path / "whole")
+    note = snapshots.note
+
+    def killed(at: int) -> None:
+        def dying(folder: Path, kind: str, **values: object) -> None:
+            note(folder, kind, **values)
+            if values["step"] == at:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(snapshots, "note", dying)
+            finetune.finetune(config, tmp_path / "cut", resume=(tmp_path / "cut").exists())
+
+    killed(2)
+    killed(6)
+    metrics = tmp_path / "cut" / "metrics.jsonl"
+    metrics.write_text(metrics.read_text() + '{"kind": "trai')
+    with pytest.raises(UsageError, match="Add --resume"):
+        finetune.finetune(config, tmp_path / "cut")
+    other = dataclasses.replace(config, learning_rate=1e-3)
+    with pytest.raises(UsageError, match="learning_rate differs"):
+        finetune.finetune(other, tmp_path / "cut", resume=True)
+    resumed = finetune.finetune(config, tmp_path / "cut", resume=True)
+    rows = [list(read_jsonl(tmp_path / name / "metrics.jsonl")) for name in ("whole", "cut")]
+    assert rows[0] == rows[1] and whole["steps"] > 6
+    assert resumed["best_bits_per_byte"] == whole["best_bits_per_byte"] < whole["bits_per_byte_before"]
+    best = [(tmp_path / name / "best" / "model.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert best[0] == best[1]
+
+
+def test_a_model_that_is_not_there_is_said_at_once_and_leaves_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    from audio_bridge.lyrics import finetune
+
+    asked: list[str] = []
+
+    def no_network(name: str, **_: object) -> None:
+        asked.append(name)
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(huggingface_hub, "model_info", no_network)
+    config = finetune.FineTune(name="t", base="nobody/nothing", data=str(tmp_path))
+    with pytest.raises(UserError, match=r"no language model 'nobody/nothing': no network\. Give a run, a folder"):
+        finetune.finetune(config, tmp_path / "run")
+    with pytest.raises(UserError, match="no language model 'nobody/nothing'"):
+        neural.load("nobody/nothing")
+    assert asked == ["nobody/nothing"] * 2 and not (tmp_path / "run").exists()
+    (tmp_path / "empty").mkdir()
+    for wrong in (str(tmp_path / "empty"), str(tmp_path / "absent"), "../x/y/z"):
+        with pytest.raises(UserError, match="no language model"):
+            finetune.finetune(dataclasses.replace(config, base=wrong), tmp_path / "run")
+
+
+def test_memory_of_fine_tuning_is_told_by_what_is_trained(tmp_path: Path) -> None:
+    import transformers
+
+    from audio_bridge.lyrics import finetune
+
+    model = transformers.GPT2LMHeadModel.from_pretrained(random_gpt2(tmp_path / "base"))
+    n = sum(p.numel() for p in model.parameters())
+    config = finetune.FineTune(name="t", base="", data="", batch_size=4)
+    whole = finetune.memory_bytes(model, config, n, 64)
+    assert whole > 16 * n and finetune.memory_bytes(model, config, n // 100, 64) < whole - 11 * n
+    deep = transformers.GPT2LMHeadModel.from_pretrained(random_gpt2(tmp_path / "deep", n_layer=6))
+    saving = dataclasses.replace(config, gradient_checkpointing=True)
+    assert finetune.memory_bytes(deep, saving, n, 64) < finetune.memory_bytes(deep, config, n, 64)
+
+
 @pytest.mark.slow
 def test_finetuning_any_causal_checkpoint(tmp_path: Path) -> None:
     """A random GPT-2 of transformers: whole and LoRA lower the validation loss, the result loads plainly."""
     import transformers
 
     from audio_bridge.lyrics import finetune
-    from symbolic.tokens import characters
 
-    base, data = tmp_path / "base", tmp_path / "data"
-    characters.build().save(base)
-    shape = transformers.GPT2Config(vocab_size=768, n_positions=64, n_embd=32, n_layer=1, n_head=2, bos_token_id=1,
-                                    eos_token_id=2)  # fmt: skip
-    transformers.GPT2LMHeadModel(shape).save_pretrained(base)
+    base, data = random_gpt2(tmp_path / "base"), tmp_path / "data"
     prepare.prepare(["bundled"], data, prepare.Options(languages=("en",)))
     for rank in (0, 4):
         config = finetune.FineTune(name="t", base=str(base), data=str(data), epochs=1, batch_size=4, accumulation=1,

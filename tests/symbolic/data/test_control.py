@@ -132,3 +132,16 @@ def test_words_hold_every_line_that_real_tunes_need(real_tunes: list[str]) -> No
         found = control.codes_of(text)
         lines = control.range_lines(text) + (control.encode(found) if found.in_range else "")
         assert set(lines.splitlines(keepends=True)) <= words
+
+
+def test_many_sections_are_not_compared_with_one_another() -> None:
+    found = control.codes_of("M:4/4\nL:1/8\nK:C\n" + "C8||" * 9 + "\n")
+    assert (found.sections, found.similarity, found.in_range) == (9, (), False)
+    line = "[K:D]||" * 60_000 + "C8|]"
+    assert control.sections(line) == [line]
+
+
+def test_of_long_sections_the_beginnings_are_compared() -> None:
+    alike = "C" * control.MOST_COMPARED
+    text = f"M:4/4\nL:1/8\nK:C\n{alike}{'D' * 99}||{alike}{'E' * 9999}|]\n"
+    assert control.codes_of(text).similarity == (10,)

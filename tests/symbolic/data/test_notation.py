@@ -222,3 +222,8 @@ def test_a_metre_change_inside_a_bar_is_for_the_next_one() -> None:
 
 def test_absurd_endings_do_not_multiply() -> None:
     assert len(performance(parse("X:1\nM:none\nL:1/8\nK:C\n|:C|1-999999999D:|\n"))) == 32
+
+
+def test_a_tuplet_before_a_repeat_sign_is_not_read_as_a_ratio() -> None:
+    text = canonical(parse("M:4/4\nL:1/8\nK:C\n(3(::g\n"))
+    assert text.endswith("\n(3:2:3::g\n") and canonical(parse(text)) == text

@@ -1,6 +1,11 @@
 """MIDI and MusicXML through `prepare`: notations, duplicates by content, broken files with a reason."""
 
 import gzip
+import io
+import json
+import sys
+import tarfile
+import types
 import zipfile
 from pathlib import Path
 
@@ -77,3 +82,78 @@ def test_a_folder_of_broken_files_says_so(tmp_path: Path) -> None:
     (tmp_path / "x.mid").write_bytes(b"RIFF")
     with pytest.raises(UserError, match="1 not_midi"):
         prepare.prepare([str(tmp_path / "x.mid")], tmp_path / "out", prepare.Options(processes=1))
+
+
+def midi_of(text: str) -> bytes:
+    return convert.to_midi(notation.parse(text))
+
+
+def test_maestro_beside_its_tables(tmp_path: Path, real_tunes: list[str]) -> None:
+    """MAESTRO: years as folders, .midi, a .csv and a .json of columns, a licence."""
+    root = tmp_path / "maestro-v3.0.0"
+    for number, year in enumerate((2004, 2004, 2018, 2018)):
+        path = root / str(year) / f"MIDI-Unprocessed_{number}_R1.midi"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(midi_of(real_tunes[300 + number]))
+    (root / "maestro-v3.0.0.json").write_text(
+        '{\n "canonical_composer": {"0": "Alban Berg"},\n "year": {"0": 2018}\n}\n'
+    )
+    (root / "maestro-v3.0.0.csv").write_text("canonical_composer,midi_filename\nAlban Berg,2018/a.midi\n")
+    (root / "LICENSE.txt").write_text("Creative Commons BY-NC-SA 4.0\n")
+    summary = prepare.prepare([str(root)], tmp_path / "out", prepare.Options(processes=1))
+    assert (summary["options"]["notation"], summary["read"], summary["kept"]) == ("midi", 4, 4)
+    assert sorted(str(row["file"]) for row in rows(tmp_path / "out"))[0] == "2004/MIDI-Unprocessed_0_R1.midi"
+    assert sum("holds no tune; skipped" in warning for warning in summary["warnings"]) == 2
+
+
+def test_lakh_as_it_is_downloaded(tmp_path: Path, real_tunes: list[str]) -> None:
+    """lmd_full.tar.gz: sixteen folders, names that are MD5 sums, and what a Mac leaves beside files."""
+    with tarfile.open(tmp_path / "lmd_full.tar.gz", "w:gz") as archive:
+        for number in range(4):
+            for name, data in ((f"{number:032x}.mid", midi_of(real_tunes[300 + number])), ("._a.mid", b"\0\5\26\7")):
+                member = tarfile.TarInfo(f"lmd_full/{number:x}/{name}")
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+    summary = prepare.prepare([str(tmp_path / "lmd_full.tar.gz")], tmp_path / "out", prepare.Options(processes=1))
+    assert (summary["options"]["notation"], summary["read"], summary["kept"]) == ("midi", 4, 4)
+
+
+def test_irishman_as_midi_and_as_abc(tmp_path: Path, real_tunes: list[str]) -> None:
+    """IrishMAN: MIDI in archives by split, and JSON rows of ABC with control codes."""
+    with zipfile.ZipFile(tmp_path / "irishman-midi.zip", "w") as archive:
+        for number in range(3):
+            archive.writestr(f"irishman-midi/{'validation' if number else 'train'}/{number}.mid",
+                             midi_of(real_tunes[300 + number]))  # fmt: skip
+    summary = prepare.prepare([str(tmp_path / "irishman-midi.zip")], tmp_path / "out", prepare.Options(processes=1))
+    assert (summary["options"]["notation"], summary["kept"]) == ("midi", 3)
+    texts = [f"X:{n}\n{real_tunes[300 + n]}" for n in range(3)]
+    table = [{"abc notation": text, "control code": "S:2\nB:8\nE:5\nB:8\n"} for text in texts]
+    (tmp_path / "train.json").write_text(json.dumps(table))
+    summary = prepare.prepare([str(tmp_path / "train.json")], tmp_path / "abc", prepare.Options(processes=1))
+    assert (summary["options"].get("notation", "abc"), summary["kept"]) == ("abc", 3)
+
+
+class Hub(types.ModuleType):
+    """What `datasets` looks like from here: splits of rows that stream."""
+
+    def __init__(self, splits: dict[str, list[dict[str, object]]]) -> None:
+        super().__init__("datasets")
+        self.splits = splits
+
+    def load_dataset(self, name: str, streaming: bool) -> dict[str, list[dict[str, object]]]:
+        assert streaming, "a corpus larger than memory must not be loaded"
+        if name != "someone/midi":
+            raise ValueError(f"{name} does not exist")
+        return self.splits
+
+
+def test_a_hub_dataset_of_midi(tmp_path: Path, real_tunes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    midi = [midi_of(real_tunes[300 + number]) for number in range(4)]
+    train = [{"midi": {"bytes": data, "path": None}, "composer": "?"} for data in midi[:3]]
+    splits = {"train": [*train, {"midi": {"bytes": b"no midi", "path": None}}], "test": [{"music": midi[3]}]}
+    monkeypatch.setitem(sys.modules, "datasets", Hub(splits))
+    options = prepare.Options(processes=1, notation="midi")
+    summary = prepare.prepare(["hf:someone/midi"], tmp_path / "out", options)
+    assert (summary["read"], summary["kept"], summary["rejected"]) == (5, 4, {"no_column": 1})
+    with pytest.raises(UserError, match="does not exist"):
+        prepare.prepare(["hf:someone/else"], tmp_path / "else", options)

@@ -7,11 +7,13 @@ import torch
 
 from symbolic import models, tokens
 from symbolic.config import GPT2Config
+from symbolic.data import control
 from symbolic.data.notation import canonical, parse
 from symbolic.decode import engine
-from symbolic.decode.automaton import Place
+from symbolic.decode.automaton import Automaton, Place
 from symbolic.decode.constraint import Constraint, prompted
-from symbolic.decode.prompt import read_prompt
+from symbolic.decode.generate import load_source
+from symbolic.decode.prompt import Prompt, read_prompt
 from symbolic.decode.sampling import Sampling
 from symbolic.errors import UserError
 from symbolic.evaluate import validity
@@ -55,11 +57,12 @@ def test_a_prompt_that_no_right_tune_begins_with_is_refused() -> None:
         prompted(read_prompt("M:2/4 K:G A8A8|B"))
 
 
+@pytest.mark.parametrize("plan", [None, (4, 0)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_mask_is_what_the_automaton_reads(kind: str, real_tunes: list[str]) -> None:
-    """Cores and tables against reading every token from the state, along human and random tunes."""
+def test_the_mask_is_what_the_automaton_reads(kind: str, plan: tuple[int, ...] | None, real_tunes: list[str]) -> None:
+    """Cores and tables against reading every token from the state, along random tunes."""
     tokenizer = tokens.build(kind, 768, real_tunes[:300])
-    mask = Constraint(tokenizer, vocab_size=768)
+    mask = Constraint(tokenizer, Automaton(plan=plan), vocab_size=768)
     texts = [tokenizer.token_bytes(id).decode("latin-1") for id in range(tokenizer.n_tokens)]
     choices = random.Random(7)
     for start in range(2):
@@ -70,9 +73,96 @@ def test_the_mask_is_what_the_automaton_reads(kind: str, real_tunes: list[str]) 
             readable = {id for id, text in enumerate(texts) if text and n_read[id] == len(text)}
             ended = {tokenizer.eos} if row.state.place == Place.END else set()
             assert {*allowed.nonzero()[:, 0].tolist()} == readable | ended, row.state
+            taken = set()
+            for id in range(mask.vocabulary.size):
+                if mask.take(start, id):
+                    taken.add(id)
+                    mask.rows[start] = row
+            assert taken == readable | ended, row.state
             if ended:
                 break
             mask.advance(start, choices.choice(sorted(readable)))
+
+
+def test_near_the_limit_a_token_is_taken_where_it_is_allowed(real_tunes: list[str]) -> None:
+    tokenizer = tokens.build("grammar", 768, real_tunes[:300])
+    mask, choices = Constraint(tokenizer, vocab_size=768), random.Random(3)
+    mask.limit(260)
+    mask.start(0, [])
+    while mask.rows[0].state.place != Place.END:
+        row, left, allowed = mask.rows[0], mask.tokens_left[0], mask.allowed(0)
+        may = [id for id in range(768) if allowed[id]]
+        for id in choices.sample(range(768), 60):
+            assert mask.take(0, id) == (id in may), (row.state, id)
+            mask.rows[0], mask.tokens_left[0] = row, left
+        mask.advance(0, choices.choice(may))
+    assert mask.tokens_left[0] > 0
+
+
+@pytest.mark.parametrize("step", ["native", "torch"])
+def test_up_to_the_first_refusal_a_tune_is_the_free_one(step: str, real_tunes: list[str]) -> None:
+    """And the batch, and whether the tables are filled, change nothing."""
+    source = load_source("gpt2-6m", "cpu", step=step)
+    mask = Constraint(source.tokenizer, vocab_size=source.model.config.vocab_size)
+    mask.limit(60)
+
+    def draw(mask: Constraint | None, batch_size: int) -> list[list[int]]:
+        made = engine.generate(
+            source.model, [[source.tokenizer.bos]] * 3, max_new_tokens=60, eos=source.tokenizer.eos, seed=5,
+            n_tokens=source.tokenizer.n_tokens, batch_size=batch_size, mask=mask,
+        )  # fmt: skip
+        return [tune.tokens for tune in made]
+
+    free, masked = draw(None, 3), draw(mask, 3)
+    assert draw(mask, 2) == masked
+    for tune, other in zip(free, masked, strict=True):
+        mask.start(0, [])
+        same = [one == two for one, two in zip(tune, other, strict=False)]
+        parted = same.index(False) if False in same else len(same)
+        assert all(mask.take(0, token) for token in tune[:parted]), "refused and yet drawn"
+        assert parted == min(len(tune), len(other)) or not mask.take(0, tune[parted])
+
+
+@pytest.mark.parametrize("bars", [(8, 8), (0, 0, 0), (5, 1), (1, 16), (9,)], ids=str)
+def test_a_form_that_is_asked_for_is_kept(bars: tuple[int, ...], real_tunes: list[str]) -> None:
+    """Also by a model that knows nothing, and in few tokens."""
+    asked = control.ask(sections=len(bars), bars=bars if all(bars) else ())
+    tokenizer = tokens.build("grammar", 768, real_tunes[:300])
+    torch.manual_seed(3)
+    model = models.build(GPT2Config(n_layer=1, n_embd=16, n_head=1, n_positions=1024)).eval()
+    mask = Constraint(tokenizer, prompted(Prompt(asked=asked)), vocab_size=768)
+    mask.limit(240, engine.context_limit(model))
+    made = engine.generate(
+        model, [[tokenizer.bos]] * 3, max_new_tokens=240, seed=2, eos=tokenizer.eos,
+        n_tokens=tokenizer.n_tokens, batch_size=3, mask=mask,
+    )  # fmt: skip
+    for tune in made:
+        text = tokenizer.decode(tune.tokens)
+        found = control.codes_of(text)
+        assert tune.finished == "eos" and validity.check(text).is_right, text
+        assert found.sections == len(bars), text
+        assert all(wanted in (0, n) for wanted, n in zip(bars, found.bars, strict=True)), text
+
+
+def test_a_form_that_no_right_tune_has_is_refused() -> None:
+    with pytest.raises(UserError, match="3 bars"):
+        prompted(Prompt(asked=control.ask(bars=[1, 1])))
+    automaton = prompted(Prompt(asked=control.ask(bars=[4, 4])))
+    head = "M:4/4\nL:1/8\nK:C\n"
+    assert automaton.accepts(f"{head}C8|C8|C8|C8||C8|C8|C8|C8|]\n")
+    assert not automaton.accepts(f"{head}C8|C8|C8||C8|C8|C8|C8|]\n")
+    assert automaton.read(f"{head}C8|C8|C8|C8|C8")[1] == len(head) + 12, "the fourth bar line must end the section"
+
+
+def test_a_bar_is_divided_for_a_pickup_only() -> None:
+    head = "M:4/4\nL:1/8\nK:C\n"
+    for bars, is_right in (
+        ("C|C8|C8|C8|C7||C|C8|C8|C7|]", True),
+        ("C|C8|C8|C8|C4||C4|C8|C8|C7|]", False),
+        ("C8|C8|C8|C6||C2|C8|C8|C6|]", True),
+        ("C8|C8|C8|C3||C5|C8|C8|C6|]", False),
+    ):
+        assert Automaton().accepts(f"{head}{bars}\n") == is_right, bars
 
 
 def test_several_voices_are_refused_with_a_reason() -> None:

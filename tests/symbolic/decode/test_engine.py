@@ -241,6 +241,38 @@ class EvenOnly:
         return mask
 
 
+class JudgedEvenOnly(EvenOnly):
+    """The same, which can be asked about a single token."""
+
+    def take(self, row: int, token: int) -> bool:
+        if not self.allowed(row)[token]:
+            return False
+        if token != EOS:
+            self.advance(row, token)
+        return True
+
+
+@pytest.mark.parametrize("step", ["native", "torch"])
+def test_drawing_again_has_the_law_of_the_mask(step: str) -> None:
+    """First tokens of 4,000 tunes against the model's distribution over the even ones: chi-square below its 99.9 %
+    point."""
+    model, n = engine.prepare(make_model("gpt2"), step), 4000
+    mask = JudgedEvenOnly()
+    tunes = generate(model, [[1]] * n, mask=mask, batch_size=200, max_new_tokens=1, sampling=Sampling(2.0))
+    counts = torch.tensor([tune.tokens[0] for tune in tunes]).bincount(minlength=96).double()
+    scores = make_model("gpt2")(torch.tensor([[1]]))[0, -1].double() / 2
+    mask.start(0, [])
+    allowed = mask.allowed(0).clone()
+    allowed[[0, 1]] = False
+    allowed[N_TOKENS:] = False
+    expected = n * scores[:96].masked_fill(~allowed, -torch.inf).softmax(-1)
+    assert counts[~allowed].sum() == 0
+    many = expected >= 5
+    chi_square = ((counts - expected)[many] ** 2 / expected[many]).sum().item()
+    degrees = int(many.sum()) - 1
+    assert chi_square < degrees + 3.1 * (2 * degrees) ** 0.5 + 6.4
+
+
 def test_mask() -> None:
     mask = EvenOnly()
     model = make_model("gpt2")

@@ -13,7 +13,7 @@ from symbolic.__main__ import VERBS
 from symbolic.checkpoint import Origin, Progress
 from symbolic.config import GPT2Config, Mamba2Config, ModelConfig
 from symbolic.data import midi, notation
-from symbolic.decode import generate
+from symbolic.decode import continuation, generate, tunebook
 from symbolic.verbs import main
 
 JIG = "M:6/8\nL:1/8\nK:Dmix\n|:A|d2fa2f|gecA2A|d2fa2f|gecd2:|\n"
@@ -137,7 +137,7 @@ def test_text_that_does_not_parse_is_kept_and_counted(
     ],
 )
 def test_raw_text_cannot_break_the_file(text: str, written: str) -> None:
-    assert generate._raw(text) == written
+    assert tunebook._raw(text) == written
     assert len(notation.split_tunes(f"X:1\n{written}\nX:2\nK:C\n")) == 2
 
 
@@ -237,7 +237,7 @@ def test_the_printed_speed_is_tokens_over_seconds() -> None:
 
 
 def test_progress_tells_the_time_left() -> None:
-    progress = generate._Progress(10)
+    progress = continuation.Progress(10)
     progress.live = False
     progress.add_tokens(50)
     assert progress.line(4.0) == "0/10 tunes, 50 tokens, 12 tokens/s, ..."
@@ -251,7 +251,7 @@ def test_settings_stand_in_the_file() -> None:
         temperature=0.9, top_k=5, top_p=0.95, min_p=0.1, max_tokens=99, dtype="bfloat16", seed=4, constrain=False
     )
     source = generate.Source(Path("a"), "m", [], None, TOKENIZER)
-    text = generate.abc_file([], source, generate.prompts.Prompt("6/8"), args)
+    text = tunebook.abc_file([], source, generate.prompts.Prompt("6/8"), args)
     assert (
         "% seed 4, temperature 0.9, top-k 5, top-p 0.95, min-p 0.1, at most 99 tokens, bfloat16\n% prompt M:6/8\n"
         in text

@@ -222,7 +222,12 @@ def test_sampling_is_that_of_sampling_py(trained: dict[str, Any], rules: Samplin
     numbers[:3] = torch.tensor([0.0, 1 - 2**-53, 0.5])
     want = sampling.choose(logits + bias, numbers, rules)
     assert len(want.unique()) > 50
-    assert torch.equal(fast.choose(logits, numbers, rules, bias), want)
+    calls = native.Calls(fast, rules, bias, 3000)
+    calls.scores[:, :VOCABULARY], calls.rests[:] = logits, numbers.numpy()
+    assert [calls.choose(row, row)[0] for row in range(3000)] == want.tolist()
+    allowed = torch.rand(VOCABULARY, generator=generator) < 0.7
+    want = sampling.choose((logits + bias).masked_fill(~allowed, -math.inf), numbers, rules)
+    assert [calls.choose(row, row, allowed)[0] for row in range(3000)] == want.tolist()
 
 
 @pytest.mark.parametrize("rules", [Sampling(temperature=0), Sampling(temperature=0.9, top_k=30, top_p=0.95)], ids=str)

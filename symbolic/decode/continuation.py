@@ -1,0 +1,128 @@
+"""Prompts continued to whole tunes: header lines first, then the tune, with a status line while it goes on."""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from symbolic.decode import prompt as prompts
+from symbolic.decode.source import Source
+
+if TYPE_CHECKING:
+    from symbolic.decode.automaton import Automaton
+    from symbolic.decode.constraint import Constraint
+    from symbolic.decode.engine import Generated
+    from symbolic.decode.sampling import Sampling
+
+MAX_TOKENS = 1024  # of a tune, after its prompt
+PROGRESS_SECONDS = 0.5
+
+
+def generate_tunes(
+    source: Source,
+    prompt: prompts.Prompt,
+    rules: "Sampling",
+    *,
+    n: int,
+    seed: int = 0,
+    max_tokens: int = MAX_TOKENS,
+    batch_size: int = 32,
+    automaton: "Automaton | None" = None,
+    beginning: str = "",
+) -> tuple[list["Generated"], int]:
+    """n tunes that begin with the prompt, and how many tokens were drawn for them, header lines included; with an
+    automaton, tunes that it accepts. A `beginning` is a text that is gone on with, in place of a prompt."""
+    from symbolic.decode import choices, constraint, engine
+
+    tokenizer, vocab_size = source.tokenizer, source.model.config.vocab_size
+    mask = constraint.Constraint(tokenizer, automaton, vocab_size=vocab_size) if automaton else None
+    progress = Progress(n)
+    settings = _Settings(source, mask, progress, {"sampling": rules, "seed": seed, "batch_size": batch_size})
+    steered = replace(prompt, steered=source.codes or source.infill)
+    beginnings = [beginning] * n if beginning else prompts.prefixes(steered, n, settings.draw_line)
+    if mask is not None:
+        mask.limit(max_tokens, engine.context_limit(source.model))
+    tunes = settings.draw(
+        beginnings,
+        max_new_tokens=max_tokens,
+        on_tune=lambda _: progress.add_tune(),
+        mask=choices.GoesOn(tokenizer, vocab_size, mask) if beginning else mask,
+    )
+    progress.close()
+    return tunes, progress.n_tokens
+
+
+class _Settings:
+    """What stays the same while tunes are drawn."""
+
+    def __init__(self, source: Source, mask: "Constraint | None", progress: "Progress", fixed: dict[str, Any]) -> None:
+        self.source, self.mask, self.progress, self.fixed = source, mask, progress, fixed
+        tokenizer = source.tokenizer
+        self.line_ends = {id for id in range(tokenizer.n_tokens) if b"\n" in tokenizer.token_bytes(id)}
+
+    def draw(self, beginnings: Sequence[str], **settings: Any) -> list["Generated"]:
+        """Each beginning gone on with."""
+        from symbolic.decode import engine
+
+        tokenizer = self.source.tokenizer
+        ids = [[tokenizer.bos, *one] for one in tokenizer.encode_many(list(beginnings))]
+        settings |= {"eos": tokenizer.eos, "n_tokens": tokenizer.n_tokens, "on_block": self.progress.add_tokens}
+        return engine.generate(self.source.model, ids, **self.fixed, **settings)
+
+    def draw_line(self, beginnings: list[str], number: int, lines: tuple[str, ...] | None = None) -> list[str]:
+        """A line after each beginning (`prompts.DrawLine`); under the mask it is one that a right tune may have."""
+        from symbolic.decode import choices
+
+        tokenizer = self.source.tokenizer
+        mask: Any = self.mask
+        if lines:
+            fitting = choices.fitting(lines, None if mask is None else mask.automaton)
+            mask = choices.Lines(tokenizer, fitting, self.source.model.config.vocab_size)
+        drawn = self.draw(
+            beginnings,
+            max_new_tokens=prompts.MOST_LINE_TOKENS,
+            stream=number,
+            on_token=lambda _, token: token in self.line_ends,
+            mask=mask,
+        )
+        return [prompts.line_of(tokenizer, tune.tokens) for tune in drawn]
+
+
+class Progress:
+    """A status line on standard error: rewritten in place on a terminal, one line every ten seconds elsewhere."""
+
+    def __init__(self, n_tunes: int) -> None:
+        self.n_tunes = n_tunes
+        self.n_done = 0
+        self.n_tokens = 0
+        self.started = self.shown = time.monotonic()
+        self.live = sys.stderr.isatty()
+
+    def add_tokens(self, n: int) -> None:
+        """Tokens were drawn."""
+        self.n_tokens += n
+        self.show()
+
+    def add_tune(self) -> None:
+        """A tune has ended."""
+        self.n_done += 1
+
+    def show(self) -> None:
+        """Print the line when it is time to."""
+        now = time.monotonic()
+        if now - self.shown >= (PROGRESS_SECONDS if self.live else 20 * PROGRESS_SECONDS):
+            self.shown = now
+            print(self.line(now - self.started), end="" if self.live else "\n", file=sys.stderr, flush=True)
+
+    def line(self, seconds: float) -> str:
+        """Done, rate, time left."""
+        left = f"{seconds * (self.n_tunes - self.n_done) / self.n_done:.0f} s left" if self.n_done else "..."
+        rate = f"{self.n_tokens / seconds:,.0f} tokens/s"
+        text = f"{self.n_done}/{self.n_tunes} tunes, {self.n_tokens:,} tokens, {rate}, {left}"
+        return f"\r{text:78}" if self.live else text
+
+    def close(self) -> None:
+        """Wipe the line."""
+        if self.live:
+            print("\r" + " " * 78 + "\r", end="", file=sys.stderr, flush=True)
