@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 IGNORED = -100  # the loss's "no label"
-ENCODE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,14 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from audio_bridge import snapshots
 from symbolic import config as configuration
 from symbolic import files
+from symbolic.config import within
 from symbolic.errors import UserError
 from symbolic.journal import Console, clock
 
@@ -38,12 +39,7 @@ if TYPE_CHECKING:
 
 LORA, FULL = "lora", "full"
 LICENCE_NOTE = "Derived from {model}: its licence and the terms of the clips it was trained on both hold."
-_BYTES_A_TRAINED = 12  # gradient and two moments, float32; the weights are counted with the others
 FREE_KEYS = ("name", "epochs", "patience", "save_every", "samples", "device")
-
-
-def _within(low: float, high: float = math.inf, **default: Any) -> Any:
-    return field(metadata={"low": low, "high": high}, **default)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,27 +55,27 @@ class FinetuneConfig:
     data: str
     model: str = "facebook/musicgen-melody"
     method: Literal["lora", "full"] = "lora"
-    rank: int = _within(1, 1024, default=16)
-    alpha: float = _within(0.01, default=32.0)
-    lora_dropout: float = _within(0.0, 0.9, default=0.05)
-    clip_seconds: float = _within(1.0, 30.0, default=30.0)
-    epochs: int = _within(1, default=50)
-    repeats: int = _within(1, 1000, default=1)
-    batch_size: int = _within(1, default=2)
-    accumulation: int = _within(1, default=4)
-    learning_rate: float = _within(1e-8, 1.0, default=1e-4)
-    warmup_steps: int = _within(0, default=50)
-    weight_decay: float = _within(0.0, 10.0, default=0.01)
-    clip_norm: float = _within(1e-6, default=1.0)
-    drop_both: float = _within(0.0, 1.0, default=0.2)
-    drop_melody: float = _within(0.0, 1.0, default=0.5)
-    drop_text: float = _within(0.0, 1.0, default=0.0)
-    drop_codes: float = _within(0.0, 1.0, default=0.0)
+    rank: int = within(1, 1024, default=16)
+    alpha: float = within(0.01, default=32.0)
+    lora_dropout: float = within(0.0, 0.9, default=0.05)
+    clip_seconds: float = within(1.0, 30.0, default=30.0)
+    epochs: int = within(1, default=50)
+    repeats: int = within(1, 1000, default=1)
+    batch_size: int = within(1, default=2)
+    accumulation: int = within(1, default=4)
+    learning_rate: float = within(1e-8, 1.0, default=1e-4)
+    warmup_steps: int = within(0, default=50)
+    weight_decay: float = within(0.0, 10.0, default=0.01)
+    clip_norm: float = within(1e-6, default=1.0)
+    drop_both: float = within(0.0, 1.0, default=0.2)
+    drop_melody: float = within(0.0, 1.0, default=0.5)
+    drop_text: float = within(0.0, 1.0, default=0.0)
+    drop_codes: float = within(0.0, 1.0, default=0.0)
     gradient_checkpointing: bool = True
-    patience: int = _within(1, default=5)
-    save_every: int = _within(1, default=100)
-    samples: int = _within(0, 64, default=2)
-    seed: int = _within(0, 2**31 - 1, default=0)
+    patience: int = within(1, default=5)
+    save_every: int = within(1, default=100)
+    samples: int = within(0, 64, default=2)
+    seed: int = within(0, 2**31 - 1, default=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
@@ -128,7 +124,7 @@ def finetune(
     device = machine.pick_device(config.device)
     dtype = musicgen.pick_dtype(config.dtype, device)
     if gen is None:
-        gen = musicgen.load(config.model, device, torch.float32 if config.method == FULL else _frozen_dtype(dtype))
+        gen = musicgen.load(config.model, device, torch.float32 if config.method == FULL else dtype)
     if gen.n_channels != 1:
         raise UserError(
             f"{config.model} is a stereo model, whose pairs of codebooks are not trained here: take a mono one."
@@ -166,9 +162,7 @@ def prepare(gen: "MusicGen", config: FinetuneConfig) -> dict[str, "torch.nn.Para
     for parameter in trained.values():
         parameter.requires_grad_(True)
     if config.gradient_checkpointing:
-        decoder = gen.model.decoder
-        enable = getattr(decoder, "activation_checkpointing_enable", None) or decoder.gradient_checkpointing_enable
-        enable({"use_reentrant": False})
+        snapshots.checkpoint_activations(gen.model.decoder)
     return trained
 
 
@@ -187,7 +181,7 @@ def memory_bytes(config: FinetuneConfig, gen: "MusicGen", n_trained: int) -> int
     activations = kept if config.gradient_checkpointing else a_layer * d.num_hidden_layers
     logits = 3 * tokens * gen.n_codebooks * d.vocab_size * 4
     weights = sum(p.numel() * p.element_size() for p in gen.model.parameters())
-    return round(weights + _BYTES_A_TRAINED * n_trained + activations + logits)
+    return round(weights + snapshots.BYTES_A_TRAINED * n_trained + activations + logits)
 
 
 def describe(summary: dict[str, Any]) -> str:
@@ -381,32 +375,23 @@ def _mean_loss(
     return sum(w * one for w, one in zip(weights, losses, strict=True)) / sum(weights)
 
 
-def _frozen_dtype(dtype: "torch.dtype") -> "torch.dtype":
-    """Weights that LoRA leaves alone lie in the small type, its own factors in float32."""
-    return dtype
-
-
 def _opening(
     config: FinetuneConfig, gen: "MusicGen", trained: dict[str, Any], train: "list[Clip]", valid: "list[Clip]",
     device: "torch.device",
 ) -> str:  # fmt: skip
     """What will be trained on what, and whether it fits."""
-    import torch
+    from symbolic import machine
 
     n_trained = sum(p.numel() for p in trained.values())
     needed = memory_bytes(config, gen, n_trained)
     hours = sum(c.codes.shape[1] for c in train) * gen.frame_samples / gen.sample_rate / 3600
     n_all = sum(p.numel() for p in gen.model.parameters())
-    text = (
+    remedy = "lower batch_size or clip_seconds, or take lora and gradient_checkpointing"
+    return (
         f"{config.name}: {config.method}, {n_trained:,} of {n_all:,} parameters "
-        f"trained on {len(train)} clips ({hours:.2f} h), {len(valid)} held out; about {needed / 2**30:.1f} GiB needed"
+        f"trained on {len(train)} clips ({hours:.2f} h), {len(valid)} held out; "
+        f"{machine.memory_text(needed, device, remedy)}."
     )
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-        text += f", {free / 2**30:.1f} GiB free"
-        if needed > free:
-            text += ". It will hardly fit: lower batch_size or clip_seconds, or take lora and gradient_checkpointing"
-    return text + "."
 
 
 def _finish(loop: _Loop, state: State) -> dict[str, Any]:

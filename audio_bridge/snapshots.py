@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Parameters = Mapping[str, torch.nn.Parameter]
 
+BYTES_A_TRAINED = 12  # gradient and two moments of a trained number, float32; its weight is counted with the others
 LAST, METRICS, CONFIG, RECORD = "last", "metrics.jsonl", "config.yaml", "run.json"
 
 
@@ -46,6 +47,12 @@ def claim(folder: Path, config: Any) -> None:
 
     files.write_whole(folder / CONFIG, configuration.dump(config))
     files.write_json(folder / RECORD, {"machine": machine.card(), "config": asdict(config)})
+
+
+def checkpoint_activations(model: Any) -> None:
+    """Have each layer of a model of `transformers` keep its input alone and compute the rest again on the way back."""
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
 
 
 def weights(trained: "Parameters") -> dict[str, "torch.Tensor"]:

@@ -1,18 +1,18 @@
 """Decoding speed of GPT-2, Mamba and Mamba-2 (6M): ours against the engines that people use, on a CPU.
 
-    python -m benchmarks.decoding                     # 512 new tokens, batch 1 and 32, 1 and 2 threads: under 15 min
+    python -m benchmarks.decoding                     # 512 new tokens, batch 1 and 32, 1 and 2 threads: about 20 min
     python -m benchmarks.decoding --tokens 64 --repeats 2 --models gpt2-6m
 
 Every path gets the same weights, the same prompts (16 ids of held-out tunes), draws greedily and makes exactly
 `--tokens` tokens a row, end of tune or not. Tokens per second are batch x tokens over the wall time of the whole call,
 prompt included; `core` is the same over the processor time of all its threads, which other work on the machine spoils
-less. All paths of one model and thread count are processes of one tree that take turns, round by round, so that ratios
-are taken within a round; between turns they are stopped. At two threads each OpenMP path is first tried with
-OMP_WAIT_POLICY active and passive and measured with the better one, batch by batch.
+less. All paths of one model, thread count, batch and class are processes of one tree that take turns, round by round,
+so that ratios are taken within a round; between turns they are stopped. At two threads each OpenMP path is first tried
+with OMP_WAIT_POLICY active and passive and measured with the better one, batch by batch.
 
-Cost: a block (model, threads, batch) makes `--repeats` rounds, but no further one (two are made always) once its share
-of `--minutes` is spent. A token of a Mamba costs the same at any length, so there a path that would take longer than
-TURN_SECONDS makes fewer tokens a row; its row says how many. The result file is written after each block.
+Cost: a block (model, threads, batch, class) makes `--repeats` rounds, but no further one (two are made always) once its
+share of `--minutes` is spent. A token of a Mamba costs the same at any length, so there a path that would take longer
+than TURN_SECONDS makes fewer tokens a row; its row says how many. The result file is written after each block.
 
 Classes: float32 is compared with float32; bfloat16 and int8 together. Ours holds float32 weights in 16 bits where that
 changes none of them, as in models shipped in bfloat16; its `about` says so. Its numbers are float32's all the same.
@@ -39,7 +39,7 @@ from benchmarks.weights import Weights
 from benchmarks.workers import Worker
 from experiments import results
 from symbolic import config as configuration
-from symbolic import machine, verbs
+from symbolic import verbs
 
 MODELS = ("gpt2-6m", "mamba-6m", "mamba2-6m")
 PROMPT_TOKENS = 16
@@ -91,18 +91,22 @@ PATHS = (
 REFERENCE = next(path for path in PATHS if path.name == "transformers, dynamic cache, float32")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Seat:
-    """A path at work: one worker for each wait policy that is in question, and the one that is chosen."""
+    """A path at work: its worker, the wait policy that was chosen where there was a choice, tokens a row and turn."""
 
     path: Way
-    workers: dict[str, Worker]
-    policy: str = "passive"
-    tokens: int = 0  # a row, in the present block
+    worker: Worker
+    policy: str | None
+    tokens: int
 
-    @property
-    def worker(self) -> Worker:
-        return self.workers[self.policy]
+
+@dataclass(frozen=True)
+class Answers:
+    """Logits (rows, V) after the prompts, and of trained weights the tokens drawn greedily after them."""
+
+    logits: list[list[float]]
+    tokens: list[list[int]] | None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -130,7 +134,7 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Measure everything and write the result."""
     paths = [path for path in PATHS if args.full or not path.slow]
-    print(cost_text(cost_seconds(args, paths)), file=sys.stderr)
+    print(results.cost_text(cost_seconds(args, paths)), file=sys.stderr)
     given = dict(weights.read_option(text) for text in args.weights)
     prompts = weights.prompts(args.data, max(args.batches), PROMPT_TOKENS)
     settings = {"tokens": args.tokens, "prompt_tokens": PROMPT_TOKENS, "repeats": args.repeats, "sampling": "greedy"}
@@ -156,10 +160,10 @@ def cost_seconds(args: argparse.Namespace, paths: Sequence[Way]) -> float:
         able = [path for path in paths if name.startswith("gpt2") or not path.only_gpt2]
         for threads in args.threads:
             policies = 2 if threads > 1 else 1
-            seconds += START_SECONDS * len(able) * policies / max(1, machine.n_cores())
             for batch in args.batches:
+                seconds += START_SECONDS * len(able) * policies
                 trials, one_round = _block_seconds(name, batch, args.tokens, able)
-                rounds = min(args.repeats, max(2, share_seconds(args) / one_round))
+                rounds = min(args.repeats, max(2, 2 * share_seconds(args) / one_round))
                 seconds += trials * policies + rounds * one_round
     return seconds
 
@@ -173,12 +177,7 @@ def _block_seconds(name: str, batch: int, tokens: int, paths: Sequence[Way]) -> 
 
 def share_seconds(args: argparse.Namespace) -> float:
     """Of a block, out of all the time for rounds."""
-    return float(60 * args.minutes / (len(args.models) * len(args.threads) * len(args.batches)))
-
-
-def cost_text(seconds: float) -> str:
-    """The line printed before measuring."""
-    return f"this takes about {max(1, round(seconds / 60))} min on an idle machine of this kind"
+    return float(60 * args.minutes / (2 * len(args.models) * len(args.threads) * len(args.batches)))
 
 
 def table(result: dict[str, Any]) -> str:
@@ -203,7 +202,7 @@ def same_class(row: results.Row, precision: str) -> bool:
     return bool((row["precision"] == "float32") == (precision == "float32"))
 
 
-# --- one model, one thread count -------------------------------------------------------------------------------------
+# --- one model, one thread count, one class of precision -------------------------------------------------------------
 
 
 def _measure(
@@ -214,82 +213,69 @@ def _measure(
     prompts: list[list[int]],
     args: argparse.Namespace,
 ) -> None:
-    keys = {"model": chosen.name, "threads": threads}
-    with ExitStack() as stack:
-        seats = list(_start(recorder, chosen, threads, paths, keys, args.batches, stack))
-        for batch in args.batches:
-            here = {**keys, "batch": batch}
-            seats = _try(recorder, seats, prompts[:batch], here, args.tokens, chosen.config.model.family != "gpt2")
-            _rounds(recorder, seats, prompts[:batch], here, args)
+    """The batches one after the other, largest last, with the reference's answers for those that come after it."""
+    reference: Answers | str | None = None
+    for batch in sorted(args.batches):
+        for members in (
+            [path for path in paths if path.precision == "float32"],
+            [path for path in paths if path.precision != "float32"],
+        ):
+            keys = {"model": chosen.name, "threads": threads, "batch": batch}
+            with ExitStack() as stack:
+                seats = list(_seats(recorder, chosen, members, prompts[:batch], keys, args.tokens, stack))
+                _rounds(recorder, seats, prompts[:batch], keys, args)
+                if threads == min(args.threads) and batch == max(args.batches):
+                    n = min(args.tokens, AGREEMENT_TOKENS)
+                    answers = {seat.path: _answers(seat, prompts[:batch], n, chosen.is_trained) for seat in seats}
+                    reference = reference or answers.get(REFERENCE)
+                    _agreement(recorder, answers, reference, {"model": chosen.name, "threads": threads})
             results.write(args.output, recorder.result())
-        if threads == min(args.threads):
-            _agreement(recorder, seats, prompts[: max(args.batches)], keys, chosen, min(args.tokens, AGREEMENT_TOKENS))
 
 
-def _start(
+def _seats(
     recorder: results.Recorder,
     chosen: Weights,
-    threads: int,
     paths: Sequence[Way],
-    keys: dict[str, Any],
-    batches: Sequence[int],
-    stack: ExitStack,
-) -> Iterator[Seat]:
-    """Start all workers, then wait for each; those that cannot run are recorded."""
-    started = [(path, _workers(path, chosen, threads, stack)) for path in paths]
-    for path, workers in started:
-        try:
-            for worker in workers.values():
-                worker.begin()
-        except Absent as reason:
-            for batch in batches:
-                recorder.not_run(str(reason), **_speed_keys(path, {**keys, "batch": batch}))
-            print(f"{chosen.name}, {threads} threads: {path.name}: not run: {reason}", file=sys.stderr)
-            continue
-        yield Seat(path, workers)
-
-
-def _workers(path: Way, chosen: Weights, threads: int, stack: ExitStack) -> dict[str, Worker]:
-    policies = ("active", "passive") if path.openmp and threads > 1 else ("passive",)
-    settings = {"folder": str(chosen.folder.resolve()), "threads": threads, "precision": path.precision}
-    return {
-        policy: stack.enter_context(
-            Worker(
-                f"benchmarks.peers.{path.module}",
-                {**settings, **dict(path.settings)},
-                {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": policy},
-            )
-        )
-        for policy in policies
-    }
-
-
-def _try(
-    recorder: results.Recorder,
-    seats: Sequence[Seat],
     prompts: list[list[int]],
     keys: dict[str, Any],
     tokens: int,
-    cut: bool,
-) -> list[Seat]:
-    """A short turn of each worker to warm it up, and one to choose the wait policy and the tokens of its turns by;
-    returns the paths that work."""
-    working = []
-    for seat in seats:
-        seconds: dict[str, float] = {}
+    stack: ExitStack,
+) -> Iterator[Seat]:
+    """The paths that work, each warmed up, with the better of its wait policies; the others are recorded."""
+    for path in paths:
         try:
-            for policy, worker in seat.workers.items():
-                worker.ask("generate", prompts=prompts, n=TRIAL_TOKENS)
-                seconds[policy] = worker.ask("generate", prompts=prompts, n=TRIAL_TOKENS)["seconds"]
+            yield _seat(path, chosen, prompts, keys["threads"], tokens, stack)
         except Absent as reason:
-            recorder.not_run(str(reason), **_speed_keys(seat.path, keys))
-            print(f"{keys}: {seat.path.name}: not run: {reason}", file=sys.stderr)
-            continue
-        seat.policy = min(seconds, key=lambda policy: seconds[policy])
-        affordable = int(TURN_SECONDS / seconds[seat.policy] * TRIAL_TOKENS)
-        seat.tokens = min(tokens, max(LEAST_TOKENS, affordable)) if cut else tokens
-        working.append(seat)
-    return working
+            recorder.not_run(str(reason), **_speed_keys(path, keys))
+            print(f"{keys}: {path.name}: not run: {reason}", file=sys.stderr)
+
+
+def _seat(path: Way, chosen: Weights, prompts: list[list[int]], threads: int, tokens: int, stack: ExitStack) -> Seat:
+    """Start a path under each wait policy, one after the other, with a turn to warm up and one to be timed; the slower
+    is closed, and the tokens of a turn are chosen by the other."""
+    best: tuple[float, str, Worker] | None = None
+    for policy in ("active", "passive") if path.openmp and threads > 1 else ("passive",):
+        worker = stack.enter_context(_worker(path, chosen, threads, policy))
+        worker.begin()
+        worker.ask("generate", prompts=prompts, n=TRIAL_TOKENS)
+        seconds = worker.ask("generate", prompts=prompts, n=TRIAL_TOKENS)["seconds"]
+        if best:
+            max((best[0], best[2]), (seconds, worker), key=lambda pair: pair[0])[1].close()
+        best = min(best or (seconds, policy, worker), (seconds, policy, worker), key=lambda one: one[0])
+    assert best
+    seconds, policy, worker = best
+    if chosen.config.model.family != "gpt2":
+        tokens = min(tokens, max(LEAST_TOKENS, int(TURN_SECONDS / seconds * TRIAL_TOKENS)))
+    return Seat(path, worker, policy if path.openmp and threads > 1 else None, tokens)
+
+
+def _worker(path: Way, chosen: Weights, threads: int, policy: str) -> Worker:
+    settings = {"folder": str(chosen.folder.resolve()), "threads": threads, "precision": path.precision}
+    return Worker(
+        f"benchmarks.peers.{path.module}",
+        {**settings, **dict(path.settings)},
+        {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": policy},
+    )
 
 
 def _rounds(
@@ -317,7 +303,7 @@ def _rounds(
         print(f"{keys}: round {number + 1} of {args.repeats}", file=sys.stderr)
     for seat in seats:
         extra: dict[str, Any] = {
-            "wait_policy": seat.policy if len(seat.workers) > 1 else None,
+            "wait_policy": seat.policy,
             "about": seat.worker.about,
         }
         extra |= {"tokens": seat.tokens, "core": core[seat.path.name], "peak_mib": peaks[seat.path.name]}
@@ -331,35 +317,33 @@ def _speed_keys(path: Way, keys: dict[str, Any]) -> dict[str, Any]:
 # --- do they compute the same? ---------------------------------------------------------------------------------------
 
 
+def _answers(seat: Seat, prompts: list[list[int]], n: int, is_trained: bool) -> Answers | str:
+    """What a path computes; the reason where it cannot say."""
+    try:
+        logits = seat.worker.ask("logits", prompts=prompts)["value"]
+        return Answers(logits, seat.worker.ask("generate", prompts=prompts, n=n)["value"] if is_trained else None)
+    except Absent as reason:
+        return str(reason)
+
+
 def _agreement(
     recorder: results.Recorder,
-    seats: Sequence[Seat],
-    prompts: list[list[int]],
+    answers: dict[Way, Answers | str],
+    reference: Answers | str | None,
     keys: dict[str, Any],
-    chosen: Weights,
-    tokens: int,
 ) -> None:
-    reference = next((seat for seat in seats if seat.path == REFERENCE), None)
-    for seat in seats:
-        here = {**keys, "quantity": "agreement", "path": seat.path.name, "precision": seat.path.precision}
-        if reference is None:
-            recorder.not_run("the reference, transformers in float32, did not run", **here)
-            continue
-        try:
-            difference = largest_difference(_ask(seat, "logits", prompts), _ask(reference, "logits", prompts))
-        except Absent as reason:
-            recorder.not_run(str(reason), **here)
+    for path, own in answers.items():
+        here = {**keys, "quantity": "agreement", "path": path.name, "precision": path.precision}
+        if isinstance(own, str) or not isinstance(reference, Answers):
+            recorder.not_run(
+                own if isinstance(own, str) else "the reference, transformers in float32, did not run", **here
+            )
             continue
         extra: dict[str, Any] = {"equal_rows": None, "common_tokens": None}
-        if chosen.is_trained:
-            ours, theirs = (_ask(one, "generate", prompts, n=tokens) for one in (seat, reference))
-            extra = common_beginnings(ours, theirs)
+        if own.tokens and reference.tokens:
+            extra = common_beginnings(own.tokens, reference.tokens)
+        difference = largest_difference(own.logits, reference.logits)
         recorder.measured([difference], "largest difference of logits", **here, **extra)
-
-
-def _ask(seat: Seat, method: str, prompts: list[list[int]], **arguments: int) -> Any:
-    worker = next(iter(seat.workers.values()))
-    return worker.ask(method, prompts=prompts, **arguments)["value"]
 
 
 def largest_difference(ours: list[list[float]], theirs: list[list[float]]) -> float:

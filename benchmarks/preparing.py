@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Measure everything and write the result."""
     sizes = sorted({*args.sizes, *([200_000] if args.full else [])})
-    print(cost_text(cost_seconds(args, sizes)), file=sys.stderr)
+    print(results.cost_text(cost_seconds(args, sizes)), file=sys.stderr)
     processes = machine.n_cores()
     settings = {"sizes": sizes, "processes": processes, "changed_share": CHANGED}
     digest = results.data_digest(args.data)
@@ -81,11 +81,6 @@ def cost_seconds(args: argparse.Namespace, sizes: Sequence[int]) -> float:
         total += size / 5000
         total += sum(repeats * (4 + _n_tunes(way, size, args) / EXPECTED[way]) for way in args.ways)
     return total
-
-
-def cost_text(seconds: float) -> str:
-    """The line printed before measuring."""
-    return f"this takes about {max(1, round(seconds / 60))} min on an idle machine of two cores"
 
 
 def table(result: dict[str, Any]) -> str:

@@ -113,7 +113,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Measure everything and write the result."""
-    print(cost_text(cost_seconds(args)), file=sys.stderr)
+    print(results.cost_text(cost_seconds(args)), file=sys.stderr)
     keys = ("batch", "context", "steps", "repeats", "threads", "device")
     recorder = results.Recorder("training", settings={name: getattr(args, name) for name in keys})
     if args.keep:
@@ -160,11 +160,6 @@ def cost_seconds(args: argparse.Namespace) -> float:
             if not left_out:
                 total += START_SECONDS + way.compiling + (steps * args.repeats + 2) * way.seconds * size
     return total
-
-
-def cost_text(seconds: float) -> str:
-    """The line printed before measuring."""
-    return f"this takes about {max(1, round(seconds / 60))} min on an idle machine of two cores"
 
 
 def table(result: dict[str, Any]) -> str:

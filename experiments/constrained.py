@@ -150,16 +150,14 @@ def _tunes(args: argparse.Namespace, split: str) -> Path:
 
 
 def _begun(args: argparse.Namespace) -> results.Recorder:
-    """A recorder with the rows of a run of the same settings that was interrupted."""
+    """A recorder with the rows of a run that was interrupted; UserError where it had other settings."""
     left_out = ("again", "output", "runs", "layers", "width")
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items() if k not in left_out}
     digest = results.data_digest(args.data)
     recorder = results.Recorder("constrained", seed=args.seed, settings=settings, data_digest=digest)
-    if args.output.exists() and (args.runs or not args.again):
-        before = results.read(args.output)
-        if before["settings"] == settings and before["data_digest"] == digest:
-            anew = {Path(name).name for name in args.runs} if args.again else set()
-            recorder.rows = [row for row in before["rows"] if row["model"] not in anew]
+    if args.runs or not args.again:
+        anew = {Path(name).name for name in args.runs} if args.again else set()
+        recorder.keep(args.output, lambda row: row["model"] in anew)
     return recorder
 
 

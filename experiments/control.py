@@ -37,7 +37,7 @@ from symbolic.data.notation import NotationError
 from symbolic.data.score import Bar, ChordSymbol, Note, Rest, bars
 
 if TYPE_CHECKING:
-    from symbolic.decode.generate import Source
+    from symbolic.decode.source import Source
 
 HIDDEN_BARS = 2
 
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Measure every run and write the result."""
-    from symbolic.decode.generate import load_source
+    from symbolic.decode.source import load_source
 
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(args).items()}
     digest = results.data_digest(args.data)
@@ -101,7 +101,7 @@ def _trained(recorder: results.Recorder, source: "Source") -> None:
 
 def _adherence(recorder: results.Recorder, source: "Source", human: Sequence[str], args: argparse.Namespace) -> None:
     from symbolic.decode import prompt as prompts
-    from symbolic.decode.generate import generate_tunes
+    from symbolic.decode.continuation import generate_tunes
     from symbolic.decode.sampling import Sampling
     from symbolic.evaluate import adherence
 
@@ -134,7 +134,7 @@ def _adherence(recorder: results.Recorder, source: "Source", human: Sequence[str
 
 def _types(recorder: results.Recorder, source: "Source", args: argparse.Namespace) -> None:
     from symbolic.decode import prompt as prompts
-    from symbolic.decode.generate import generate_tunes
+    from symbolic.decode.continuation import generate_tunes
     from symbolic.decode.sampling import Sampling
 
     metres: dict[str, set[str]] = defaultdict(set)

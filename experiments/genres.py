@@ -143,7 +143,7 @@ def trained(
 ) -> Any:  # fmt: skip
     """The model of a condition, trained unless it is there."""
     from symbolic import train
-    from symbolic.decode.generate import load_source
+    from symbolic.decode.source import load_source
 
     data = split.folder / (genre if condition == "own" else condition)
     path = Path("configs/lyrics") / f"genre-{family}.yaml"

@@ -191,6 +191,11 @@ def row_text(row: Row | None, digits: int = 0) -> str:
     return spread_text(spread(row["repeats"]) if row and "repeats" in row else None, digits)
 
 
+def cost_text(seconds: float) -> str:
+    """The line that a benchmark prints before measuring."""
+    return f"this takes about {max(1, round(seconds / 60))} min on an idle machine of two cores"
+
+
 def data_digest(folder: Path | str) -> str | None:
     """SHA-256 over the splits of a prepared data folder; None where it is not there."""
     whole = hashlib.sha256()

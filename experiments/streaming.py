@@ -44,9 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument(
-        "--sizes", nargs="+", type=int, default=[10_000, 40_000, 160_000], metavar="N", help="tunes a corpus"
-    )
+    made.add_argument("--sizes", nargs="+", type=int, default=SIZES, metavar="N", help="tunes a corpus")
     made.add_argument("--data", type=Path, default=Path("data/folk"), help="whose training tunes are varied")
     made.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES, metavar="STAGE")
     made.add_argument("--processes", type=int, default=machine.n_cores())

@@ -34,7 +34,7 @@ from symbolic.files import digest as text_digest
 Override = tuple[str, str]  # dotted key, value as typed
 
 
-def _within(low: float, high: float = math.inf, **default: Any) -> Any:
+def within(low: float, high: float = math.inf, **default: Any) -> Any:
     """A field whose value must lie in [low, high]."""
     return field(metadata={"low": low, "high": high}, **default)
 
@@ -44,12 +44,12 @@ class GPT2Config:
     """A GPT-2 (Radford et al. 2019) with the parameters of `GPT2LMHeadModel`."""
 
     family: Literal["gpt2"] = "gpt2"
-    n_layer: int = _within(1)
-    n_embd: int = _within(1)
-    n_head: int = _within(1)
-    n_positions: int = _within(1, default=1024)
-    vocab_size: int = _within(4, default=768)
-    dropout: float = _within(0.0, 0.99, default=0.0)
+    n_layer: int = within(1)
+    n_embd: int = within(1)
+    n_head: int = within(1)
+    n_positions: int = within(1, default=1024)
+    vocab_size: int = within(4, default=768)
+    dropout: float = within(0.0, 0.99, default=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +57,13 @@ class MambaConfig:
     """A Mamba (Gu and Dao 2023) with the parameters of `MambaForCausalLM`; `dt_rank` null is ceil(d_model / 16)."""
 
     family: Literal["mamba"] = "mamba"
-    n_layer: int = _within(1)
-    d_model: int = _within(1)
-    d_state: int = _within(1, default=16)
-    d_conv: int = _within(2, default=4)
-    expand: int = _within(1, default=2)
-    dt_rank: int | None = _within(1, default=None)
-    vocab_size: int = _within(4, default=768)
+    n_layer: int = within(1)
+    d_model: int = within(1)
+    d_state: int = within(1, default=16)
+    d_conv: int = within(2, default=4)
+    expand: int = within(1, default=2)
+    dt_rank: int | None = within(1, default=None)
+    vocab_size: int = within(4, default=768)
 
     def __post_init__(self) -> None:
         if self.dt_rank is None:
@@ -75,15 +75,15 @@ class Mamba2Config:
     """A Mamba-2 (Dao and Gu 2024) with the parameters of `Mamba2ForCausalLM`."""
 
     family: Literal["mamba2"] = "mamba2"
-    n_layer: int = _within(1)
-    d_model: int = _within(1)
-    d_state: int = _within(1, default=64)
-    d_conv: int = _within(2, default=4)
-    expand: int = _within(1, default=2)
-    head_dim: int = _within(1, default=64)
-    n_groups: int = _within(1, default=1)
-    chunk_size: int = _within(1, default=64)
-    vocab_size: int = _within(4, default=768)
+    n_layer: int = within(1)
+    d_model: int = within(1)
+    d_state: int = within(1, default=64)
+    d_conv: int = within(2, default=4)
+    expand: int = within(1, default=2)
+    head_dim: int = within(1, default=64)
+    n_groups: int = within(1, default=1)
+    chunk_size: int = within(1, default=64)
+    vocab_size: int = within(4, default=768)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +91,10 @@ class LSTMConfig:
     """An LSTM (Hochreiter and Schmidhuber 1997) whose embedding and layers have `d_model` channels, head tied."""
 
     family: Literal["lstm"] = "lstm"
-    n_layer: int = _within(1)
-    d_model: int = _within(1)
-    vocab_size: int = _within(4, default=768)
-    dropout: float = _within(0.0, 0.99, default=0.0)
+    n_layer: int = within(1)
+    d_model: int = within(1)
+    vocab_size: int = within(4, default=768)
+    dropout: float = within(0.0, 0.99, default=0.0)
 
 
 ModelConfig = GPT2Config | MambaConfig | Mamba2Config | LSTMConfig
@@ -118,7 +118,7 @@ class TokenizerConfig:
         "characters", "grammar", "bytepair",
         "remi", "tsd", "midilike", "remi-bytepair", "tsd-bytepair", "midilike-bytepair",
     ]  # fmt: skip
-    vocab_size: int = _within(4, default=768)
+    vocab_size: int = within(4, default=768)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,36 +127,36 @@ class DataConfig:
     rearranged (`symbolic.data.arrangements`: codes in front, the share with bars taken out)."""
 
     folder: str
-    context: int = _within(2, default=1024)
+    context: int = within(2, default=1024)
     packing: Literal["stream", "tunes"] = "stream"
     control: Literal["none", "codes"] = "none"
-    infill: float = _within(0.0, 1.0, default=0.0)
-    transpose_low: int = _within(-11, 11, default=-5)
-    transpose_high: int = _within(-11, 11, default=6)
-    tempo_spread: float = _within(0.0, 0.5, default=0.0)  # MIDI: each transposition up to this share slower or faster
+    infill: float = within(0.0, 1.0, default=0.0)
+    transpose_low: int = within(-11, 11, default=-5)
+    transpose_high: int = within(-11, 11, default=6)
+    tempo_spread: float = within(0.0, 0.5, default=0.0)  # MIDI: each transposition up to this share slower or faster
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """The optimiser, its schedule, and when to evaluate and save; `evaluate_tunes` 0 means all validation tunes."""
 
-    steps: int = _within(1)
-    batch_size: int = _within(1)
-    accumulation: int = _within(1, default=1)
-    learning_rate: float = _within(1e-8, 1.0)
-    min_learning_rate_ratio: float = _within(0.0, 1.0, default=0.1)
-    warmup_steps: int = _within(0)
+    steps: int = within(1)
+    batch_size: int = within(1)
+    accumulation: int = within(1, default=1)
+    learning_rate: float = within(1e-8, 1.0)
+    min_learning_rate_ratio: float = within(0.0, 1.0, default=0.1)
+    warmup_steps: int = within(0)
     decay: Literal["cosine", "linear"] = "cosine"
-    decay_fraction: float = _within(0.0, 1.0, default=1.0)
-    weight_decay: float = _within(0.0, 10.0, default=0.1)
-    beta1: float = _within(0.0, 0.9999, default=0.9)
-    beta2: float = _within(0.0, 0.99999, default=0.95)
-    eps: float = _within(1e-16, 1.0, default=1e-8)
-    clip_norm: float = _within(1e-6, default=1.0)
-    evaluate_every: int = _within(1)
-    checkpoint_every: int = _within(1)
-    evaluate_tunes: int = _within(0, default=0)
-    keep_checkpoints: int = _within(1, default=2)
+    decay_fraction: float = within(0.0, 1.0, default=1.0)
+    weight_decay: float = within(0.0, 10.0, default=0.1)
+    beta1: float = within(0.0, 0.9999, default=0.9)
+    beta2: float = within(0.0, 0.99999, default=0.95)
+    eps: float = within(1e-16, 1.0, default=1e-8)
+    clip_norm: float = within(1e-6, default=1.0)
+    evaluate_every: int = within(1)
+    checkpoint_every: int = within(1)
+    evaluate_tunes: int = within(0, default=0)
+    keep_checkpoints: int = within(1, default=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,11 +168,11 @@ class Config:
     tokenizer: TokenizerConfig
     data: DataConfig
     train: TrainConfig
-    seed: int = _within(0, 2**31 - 1, default=0)
+    seed: int = within(0, 2**31 - 1, default=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     compile: bool = False
-    threads: int = _within(0, 1024, default=0)  # 0: PyTorch's own choice
+    threads: int = within(0, 1024, default=0)  # 0: PyTorch's own choice
     sharding: Literal["replicated", "full"] = "replicated"  # on several processes: symbolic.distributed
 
 

@@ -81,6 +81,17 @@ def peak_flops(device: "torch.device", dtype: "torch.dtype") -> float | None:
     return next((peak for known, peak in PEAK_BFLOAT16_FLOPS.items() if known in name), None)
 
 
+def memory_text(needed: int, device: "torch.device", remedy: str) -> str:
+    """What a task needs, in bytes, beside what a GPU has free; with `remedy` where it will hardly fit."""
+    import torch
+
+    text = f"about {needed / 2**30:.1f} GiB needed"
+    if device.type != "cuda":
+        return text
+    free = torch.cuda.mem_get_info(device)[0]
+    return f"{text}, {free / 2**30:.1f} GiB free" + (f". It will hardly fit: {remedy}" if needed > free else "")
+
+
 def keep_freed_memory() -> None:
     """Have the C library reuse freed blocks instead of handing them back to the system; nothing where it is not glibc.
 

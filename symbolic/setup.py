@@ -93,15 +93,7 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
     cost = costs.training_flops(config.model, config.data.context)
     if config.compile:
         _compile_blocks(model, device)
-    console.say(_opening(config, folder, model, device, dtype, at.step, cost))
-    if group.leads:
-        _claim(folder, config, origin, model, device, dtype, at.step)
-        checkpoint.discard_after(folder, at.step)
-    runner, optimizer = distributed.spread(model, optimizer, config, group, device)
-    if group.world > 1:
-        console.say(f"{group.world} processes, {config.sharding}, {n_parts} parts of a step on each")
-        torch.manual_seed(zlib.crc32(f"{config.seed} {at.step} {group.rank}".encode()))  # dropout of its own
-    return Setup(
+    made = Setup(
         config=config,
         folder=folder,
         group=group,
@@ -113,13 +105,22 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
         tunes=tunes,
         n_bytes=n_bytes,
         model=model,
-        runner=runner,
+        runner=model,
         optimizer=optimizer,
         at=at,
         origin=origin,
         cost=cost,
         peak=machine.peak_flops(device, dtype),
     )
+    console.say(_opening(made))
+    if group.leads:
+        _claim(made)
+        checkpoint.discard_after(folder, at.step)
+    made.runner, made.optimizer = distributed.spread(model, optimizer, config, group, device)
+    if group.world > 1:
+        console.say(f"{group.world} processes, {config.sharding}, {n_parts} parts of a step on each")
+        torch.manual_seed(zlib.crc32(f"{config.seed} {at.step} {group.rank}".encode()))  # dropout of its own
+    return made
 
 
 def _state(
@@ -227,33 +228,25 @@ def _origin(config: Config, tokenizer: "Tokenizer", shard: "Shard") -> "Origin":
     return Origin(configuration.digest(config), tokenizer.digest, terms, dataclasses.asdict(config))
 
 
-def _claim(
-    folder: Path,
-    config: Config,
-    origin: "Origin",
-    model: "Model",
-    device: "torch.device",
-    dtype: "torch.dtype",
-    step: int,
-) -> None:
+def _claim(made: Setup) -> None:
     """Write the resolved configuration and what the run is made on."""
     from symbolic import machine, models
 
-    files.write_whole(runs.config_file(folder), configuration.dump(config))
+    files.write_whole(runs.config_file(made.folder), configuration.dump(made.config))
     record = {
-        "name": config.name,
+        "name": made.config.name,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "from_step": step,
+        "from_step": made.at.step,
         "machine": machine.card(),
-        "device": str(device),
-        "dtype": str(dtype).removeprefix("torch."),
-        "paths": models.paths(model),
-        "config_digest": origin.config_digest,
-        "tokenizer_digest": origin.tokenizer_digest,
-        "parameters": n_parameters(model),
-        "terms": origin.terms,
+        "device": str(made.device),
+        "dtype": str(made.dtype).removeprefix("torch."),
+        "paths": models.paths(made.model),
+        "config_digest": made.origin.config_digest,
+        "tokenizer_digest": made.origin.tokenizer_digest,
+        "parameters": models.n_parameters(made.model),
+        "terms": made.origin.terms,
     }
-    files.write_json(runs.run_file(folder), record)
+    files.write_json(runs.run_file(made.folder), record)
 
 
 def _compile_blocks(model: "Model", device: "torch.device") -> None:
@@ -264,25 +257,15 @@ def _compile_blocks(model: "Model", device: "torch.device") -> None:
         block.compile()
 
 
-def _opening(
-    config: Config,
-    folder: Path,
-    model: "Model",
-    device: "torch.device",
-    dtype: "torch.dtype",
-    step: int,
-    cost: float,
-) -> str:
+def _opening(made: Setup) -> str:
+    """The line printed before the first step."""
     from symbolic import models
 
-    t = config.train
-    forms = ", ".join(f"{kind} {form}" for kind, form in models.paths(model).items())
-    tokens = t.steps * t.batch_size * t.accumulation * config.data.context
+    forms = ", ".join(f"{kind} {form}" for kind, form in models.paths(made.model).items())
+    n_steps = made.config.train.steps
+    n_tokens = n_steps * made.tokens_per_step
     return (
-        f"{folder}: {n_parameters(model):,} parameters on {device} in {str(dtype).removeprefix('torch.')} ({forms}); "
-        f"step {step} of {t.steps}; {tokens:,} tokens in all, {cost * tokens:.2g} FLOP"
+        f"{made.folder}: {models.n_parameters(made.model):,} parameters on {made.device} in "
+        f"{str(made.dtype).removeprefix('torch.')} ({forms}); step {made.at.step} of {n_steps}; {n_tokens:,} tokens in "
+        f"all, {made.cost * n_tokens:.2g} FLOP"
     )
-
-
-def n_parameters(model: "Model") -> int:
-    return sum(p.numel() for p in model.parameters())

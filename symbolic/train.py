@@ -33,7 +33,7 @@ from symbolic import files, journal, runs
 from symbolic.config import Config
 from symbolic.errors import UserError
 from symbolic.journal import Console, Journal, Reporter, Status
-from symbolic.setup import Setup, build, check_folder, finished, n_parameters
+from symbolic.setup import Setup, build, check_folder, finished
 
 if TYPE_CHECKING:
     import torch
@@ -386,6 +386,8 @@ def _how_to_resume(folder: Path, config: Config) -> str:
 
 def _summary(setup: Setup, log: Journal) -> dict[str, Any]:
     """The figures of a finished run; the median speed is that without compilation and hiccups, and FLOP/s go by it."""
+    from symbolic import models
+
     config, folder, cost, peak = setup.config, setup.folder, setup.cost, setup.peak
     tokens = config.train.steps * log.tokens_per_step
     rows = journal.read(runs.metrics_file(folder))
@@ -394,7 +396,7 @@ def _summary(setup: Setup, log: Journal) -> dict[str, Any]:
     return {
         "name": config.name,
         "folder": str(folder),
-        "parameters": n_parameters(setup.model),
+        "parameters": models.n_parameters(setup.model),
         "steps": config.train.steps,
         "tokens": tokens,
         "seconds": log.seconds,

@@ -17,7 +17,7 @@ matrix and is merged before saving, so the result needs nothing of it.
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from audio_bridge import snapshots
 from audio_bridge.lyrics import causal
 from audio_bridge.musicgen import quiet
 from symbolic import files, journal, machine
+from symbolic.config import within
 from symbolic.errors import UserError
 from symbolic.journal import Console
 from symbolic.optim import set_learning_rate
@@ -37,12 +38,7 @@ from symbolic.train import accumulate
 LORA_LAYERS = ("c_attn", "c_proj", "c_fc", "q_proj", "k_proj", "v_proj", "o_proj", "out_proj", "fc1", "fc2",
                "up_proj", "down_proj", "gate_proj", "query_key_value", "dense", "in_proj", "x_proj")  # fmt: skip
 FREE_KEYS = ("name", "save_every")  # alter no loss
-_BYTES_A_TRAINED = 12  # gradient and two moments, float32
 _STEP_SEED = 7919  # a prime: seeds of neighbouring runs do not meet
-
-
-def _within(low: float, high: float = math.inf, **default: Any) -> Any:
-    return field(metadata={"low": low, "high": high}, **default)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,19 +49,19 @@ class FineTune:
     base: str
     data: str
     genre: str = ""
-    epochs: int = _within(1, default=2)
-    batch_size: int = _within(1, default=4)
-    accumulation: int = _within(1, default=4)
-    learning_rate: float = _within(1e-8, 1.0, default=3e-5)
-    warmup_fraction: float = _within(0.0, 1.0, default=0.0)
-    weight_decay: float = _within(0.0, 10.0, default=0.0)
-    context: int = _within(8, default=512)
-    evaluate_every: int = _within(1, default=500)
-    save_every: int = _within(1, default=500)
+    epochs: int = within(1, default=2)
+    batch_size: int = within(1, default=4)
+    accumulation: int = within(1, default=4)
+    learning_rate: float = within(1e-8, 1.0, default=3e-5)
+    warmup_fraction: float = within(0.0, 1.0, default=0.0)
+    weight_decay: float = within(0.0, 10.0, default=0.0)
+    context: int = within(8, default=512)
+    evaluate_every: int = within(1, default=500)
+    save_every: int = within(1, default=500)
     gradient_checkpointing: bool = False  # less memory, a third more time, the same losses
-    lora_rank: int = _within(0, default=0)  # 0: all weights
-    lora_alpha: float = _within(0.0, default=16.0)
-    seed: int = _within(0, 2**31 - 1, default=0)
+    lora_rank: int = within(0, default=0)  # 0: all weights
+    lora_alpha: float = within(0.0, default=16.0)
+    seed: int = within(0, 2**31 - 1, default=0)
 
 
 @dataclass
@@ -168,7 +164,7 @@ def memory_bytes(model: Any, config: FineTune, n_trained: int, context: int) -> 
     a_layer = tokens * hidden * (66 + 9 * heads * context / hidden)
     kept = tokens * hidden * 4 * layers + a_layer if config.gradient_checkpointing else a_layer * layers
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    return round(weights + _BYTES_A_TRAINED * n_trained + kept + 12 * tokens * int(c.vocab_size))
+    return round(weights + snapshots.BYTES_A_TRAINED * n_trained + kept + 12 * tokens * int(c.vocab_size))
 
 
 class _Logits(nn.Module):
@@ -225,8 +221,7 @@ def _rows(songs: list[tuple[list[int], int]], context: int, n: int, seed: int) -
 def _prepared(model: Any, config: FineTune) -> dict[str, nn.Parameter]:
     """The parameters to train by name: all, or LoRA's."""
     if config.gradient_checkpointing:
-        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
-        enable({"use_reentrant": False})
+        snapshots.checkpoint_activations(model)
         model.config.use_cache = False
     return _with_lora(model, config) if config.lora_rank else dict(model.named_parameters())
 
@@ -278,14 +273,11 @@ def _opening(
     """What will be trained on what, and whether it fits."""
     n_trained, n_all = sum(p.numel() for p in trained.values()), sum(p.numel() for p in model.parameters())
     needed = memory_bytes(model, config, n_trained, context)
-    text = f"{config.name}: {n_trained:,} of {n_all:,} parameters trained on {device}, {n_steps} steps of "
-    text += f"{config.batch_size * config.accumulation * context:,} tokens; about {needed / 2**30:.1f} GiB needed"
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-        text += f", {free / 2**30:.1f} GiB free"
-        if needed > free:
-            text += ". It will hardly fit: gradient_checkpointing, a smaller batch_size or lora_rank 16 need less"
-    return text + "."
+    remedy = "gradient_checkpointing, a smaller batch_size or lora_rank 16 need less"
+    return (
+        f"{config.name}: {n_trained:,} of {n_all:,} parameters trained on {device}, {n_steps} steps of "
+        f"{config.batch_size * config.accumulation * context:,} tokens; {machine.memory_text(needed, device, remedy)}."
+    )
 
 
 def _merged_state(model: nn.Module) -> dict[str, Tensor]:

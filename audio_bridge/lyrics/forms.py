@@ -18,7 +18,6 @@ DEFAULT_STRUCTURE = "verse-chorus-verse-chorus"
 MOST_LINES = 32
 MOST_SYLLABLES = 24
 MOST_SECTIONS = 24
-SLACK = 0  # syllables by which a line may miss its number: none
 
 
 @dataclass(frozen=True)

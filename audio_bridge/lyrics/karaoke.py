@@ -8,13 +8,12 @@ and for other programs `window.karaoke.at(seconds)` gives the number of the syll
 # ruff: noqa: E501  (the style sheet and the script keep their own lines)
 
 import base64
-import hashlib
 import json
 from html import escape
 
 from audio_bridge.lyrics import sheet
 from audio_bridge.lyrics.setting import Setting, Timed, timed
-from symbolic.evaluate.report import ASSETS, AUDIO_TYPES
+from symbolic.evaluate.report import ASSETS, AUDIO_TYPES, script_digest
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d1d1f;--paper:#fbfaf7;--quiet:#6b6b70;--mark:#b3470a;--line:#e5e0d6}
@@ -86,7 +85,7 @@ def page(setting: Setting, qpm: float, audio: bytes, audio_type: str = "mp3", no
     title = lyrics.title or "untitled"
     scripts = [_abcjs(), _SCRIPT]
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; script-src "
-    policy += " ".join(f"'sha256-{_digest(text)}'" for text in scripts) + "; base-uri 'none'; form-action 'none'"
+    policy += " ".join(f"'sha256-{script_digest(text)}'" for text in scripts) + "; base-uri 'none'; form-action 'none'"
     sound = base64.b64encode(audio).decode("ascii")
     return (
         f'<!DOCTYPE html>\n<html lang="{escape(lyrics.language)}">\n<head>\n<meta charset="utf-8">\n'
@@ -142,7 +141,3 @@ def _abcjs() -> str:
     return "".join(
         (ASSETS / name).read_text(encoding="utf-8") for name in ("abcjs-basic-min.js.LICENSE", "abcjs-basic-min.js")
     )
-
-
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

@@ -91,7 +91,7 @@ class _Own:
     """A model of this project."""
 
     def __init__(self, folder: str, name: str) -> None:
-        from symbolic.decode.generate import load_source
+        from symbolic.decode.source import load_source
 
         self.name = name
         self.source = load_source(folder, "cpu", "float32", threads=1)

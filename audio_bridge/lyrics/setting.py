@@ -12,7 +12,7 @@ from audio_bridge.lyrics.align import DEFAULT, Placement, Weights
 from audio_bridge.lyrics.melody import SungNote, respelled, seconds_per_tick, sung_notes, written_out
 from audio_bridge.lyrics.stress import Syllable, sung
 from audio_bridge.lyrics.text import Lyrics
-from symbolic.data.notation import canonical, parse
+from symbolic.data.notation import canonical
 from symbolic.data.score import Bar, Event, KeyChange, MeterChange, Note, Rest, Score, Voice
 from symbolic.errors import UserError
 
@@ -191,10 +191,3 @@ def _with_events(score: Score, events: list[Event]) -> Score:
     fields = {name: list(values) for name, values in score.fields.items()}
     fresh = [replace(e) if isinstance(e, Note) else e for e in events]
     return respelled(Score(fields, score.meter, score.key, [Voice("", "", fresh)]))
-
-
-def reads_back(setting: Setting) -> bool:
-    """Whether the canonical text of the score has its notes (an invariant, for tests)."""
-    again = parse(setting.text)
-    notes = [e for e in again.voices[0].events if isinstance(e, Note)]
-    return len(notes) == len(setting.labels)

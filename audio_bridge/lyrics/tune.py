@@ -25,7 +25,7 @@ from symbolic.errors import UsageError, UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from symbolic.decode.generate import Source
+    from symbolic.decode.source import Source
 
 DEFAULT_MODEL = "gpt2-6m"
 CANDIDATES = 8
@@ -90,8 +90,8 @@ def compose(
 ) -> list[str]:
     """The melody of each section as canonical ABC; drawn as one text, so that a chorus knows its verse."""
     from symbolic.decode import engine
-    from symbolic.decode.generate import load_source
     from symbolic.decode.sampling import Sampling
+    from symbolic.decode.source import load_source
 
     tonic = parse_key(key)
     source = load_source(model, "cpu", "float32", threads=1)

@@ -71,7 +71,7 @@ class Ours(_Loop):
         if compiled:
             for block in self.model.blocks:
                 block.compile()
-        self.about = {"parameters": _count(self.model), **models.paths(self.model)}
+        self.about = {"parameters": models.n_parameters(self.model), **models.paths(self.model)}
 
     def step(self) -> Tensor:
         loss = train.accumulate(self.model, self.next_rows(), 1, self.dtype)
@@ -90,7 +90,7 @@ class PlainLoop(_Loop):
         fused = self.device.type == "cuda"
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, betas=(0.9, 0.95), fused=fused or None)
         self.forward = torch.compile(self.model) if compiled else self.model
-        self.about = {"parameters": _count(self.model), "class": type(self.model).__name__}
+        self.about = {"parameters": models.n_parameters(self.model), "class": type(self.model).__name__}
 
     def step(self) -> Tensor:
         rows = self.next_rows()
@@ -118,7 +118,7 @@ class Trainer(_Loop):
         self.model = _library_model(self.config).train()
         self.model.config.use_cache = False
         self.dataset = [{"input_ids": ids, "labels": ids} for ids in self.rows[:, :, :-1].flatten(0, 1)]
-        self.about = {"parameters": _count(self.model), "class": type(self.model).__name__}
+        self.about = {"parameters": models.n_parameters(self.model), "class": type(self.model).__name__}
 
     def steps(self, n: int) -> float:
         import transformers
@@ -188,7 +188,3 @@ def _library_model(config: Config) -> Any:
         settings["use_mambapy"] = True  # taken where it is installed, else the loop over positions
     made = transformers.AutoConfig.for_model(family, **settings)
     return transformers.AutoModelForCausalLM.from_config(made)
-
-
-def _count(model: Any) -> int:
-    return sum(p.numel() for p in model.parameters())

@@ -45,7 +45,7 @@ from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from symbolic import files
+from symbolic import files, machine
 from symbolic.data import corpora
 from symbolic.data.corpora import Corpus, Found, Rejection
 from symbolic.errors import UsageError, UserError
@@ -139,14 +139,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="reject longer canonical texts (default 4096); interleaved 8192, midi 262144")  # fmt: skip
     parser.add_argument("--valid-fraction", type=float, default=0.05, metavar="F", help="of the tunes (default 0.05)")
     parser.add_argument("--test-fraction", type=float, default=0.05, metavar="F", help="of the tunes (default 0.05)")
-    parser.add_argument("--processes", type=int, default=_cores(),
+    parser.add_argument("--processes", type=int, default=machine.n_cores(),
                         metavar="N", help="parsing processes (default: one per core)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the summary as JSON in the last line")
-
-
-def _cores() -> int:
-    """Those this process may use, which a container can make fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run(args: argparse.Namespace) -> int:

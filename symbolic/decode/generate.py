@@ -243,18 +243,10 @@ def _written(
 def _edited(args: argparse.Namespace, source: Source, task: edit.Task) -> tuple[list[Tune], int]:
     """The tune that was brought, changed as asked, and the number of tokens drawn."""
     given = task.given
-    if task.kind:
-        from symbolic.decode import filling
     if task.kind == "fill":
         made, n_tokens = _filled(args, source, task)
     elif task.kind == "continue":
-        beginning = edit.kept_text(given, len(task.bars))
-        automaton = _continued(beginning) if args.constrain else None
-        generated, n_tokens = generate_tunes(
-            source, prompts.Prompt(), automaton=automaton, beginning=beginning, **_settings(args)
-        )
-        drawn = [filling.gone_on(beginning, source.tokenizer.decode(tune.tokens)) for tune in generated]
-        made = [(new.text, tune.finished, new.fault, "") for new, tune in zip(drawn, generated, strict=True)]
+        made, n_tokens = _gone_on(args, source, task)
     else:
         made, n_tokens = [(given.text, "eos", "", "")], 0
     tunes = []
@@ -271,6 +263,19 @@ def _edited(args: argparse.Namespace, source: Source, task: edit.Task) -> tuple[
             )
         )
     return tunes, n_tokens
+
+
+def _gone_on(args: argparse.Namespace, source: Source, task: edit.Task) -> tuple[list[tuple[str, str, str, str]], int]:
+    """(text, how it ended, fault, remark) of each tune gone on with after its first bars."""
+    from symbolic.decode import filling
+
+    beginning = edit.kept_text(task.given, len(task.bars))
+    automaton = _continued(beginning) if args.constrain else None
+    generated, n_tokens = generate_tunes(
+        source, prompts.Prompt(), automaton=automaton, beginning=beginning, **_settings(args)
+    )
+    drawn = [filling.gone_on(beginning, source.tokenizer.decode(tune.tokens)) for tune in generated]
+    return [(new.text, tune.finished, new.fault, "") for new, tune in zip(drawn, generated, strict=True)], n_tokens
 
 
 def _filled(args: argparse.Namespace, source: Source, task: edit.Task) -> tuple[list[tuple[str, str, str, str]], int]:

@@ -17,8 +17,8 @@ from symbolic.data import pieces
 from symbolic.errors import UsageError
 
 if TYPE_CHECKING:
-    from symbolic.decode.generate import Source
     from symbolic.decode.sampling import Sampling
+    from symbolic.decode.source import Source
 
 ABC_ONLY = ("prompt", "metre", "key", "first_bars", "constrain", "midi", "musicxml")
 

@@ -97,12 +97,8 @@ def sample_and_rest(logits: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
     return tokens[:, 0], rests[:, 0]
 
 
-def forbid(logits: Tensor, ids: Tensor) -> Tensor:
-    """Exclude the tokens listed in `ids`, in place (logits are a step's own scratch)."""
-    return logits.index_fill_(-1, ids, float("-inf"))
-
-
 def temperature(logits: Tensor, value: float) -> Tensor:
+    """Logits (..., V) over a temperature."""
     return logits / value
 
 

@@ -153,7 +153,7 @@ def scorer(
     """What turns canonical texts into their likelihood under a model (`prediction.measures`)."""
     if not reference.human.test:
         raise UserError(f"{reference.human.name} has no test tunes: name a folder written by `prepare`.")
-    from symbolic.decode.generate import load_source
+    from symbolic.decode.source import load_source
     from symbolic.evaluate import prediction
 
     source = load_source(model, device)

@@ -15,8 +15,6 @@ sixteenths of 4/4 and of 6/8 and their triplets exactly. What is longer than the
   bars.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -85,11 +83,6 @@ def sections(voice: Voice, meter_ticks: int) -> list[int]:
             lengths.append(round(n_bars))
             n_bars, is_later_ending = 0.0, False
     return [length for length in lengths if length]
-
-
-def share_of_square(lengths: Sequence[int]) -> float:
-    """Sections of a multiple of four bars, over all; NaN without sections."""
-    return sum(length % 4 == 0 for length in lengths) / len(lengths) if lengths else float("nan")
 
 
 def _empty_bar() -> tuple[NDArray[np.bool_], NDArray[np.int64], int]:

@@ -143,7 +143,7 @@ def _section(anchor: str, name: str, body: str) -> str:
 
 
 def _head(title: str, with_scripts: bool, families: Iterable[str]) -> str:
-    scripts = " ".join(f"'sha256-{_digest(text)}'" for text in _script_texts()) if with_scripts else "'none'"
+    scripts = " ".join(f"'sha256-{script_digest(text)}'" for text in _script_texts()) if with_scripts else "'none'"
     policy = (
         f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data:; media-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -273,7 +273,7 @@ def _script_texts() -> tuple[str, ...]:
     return texts
 
 
-def _digest(text: str) -> str:
+def script_digest(text: str) -> str:
     """SHA-256 in base64, as a Content-Security-Policy names a script."""
     return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 

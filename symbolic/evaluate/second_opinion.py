@@ -71,11 +71,6 @@ def abc2midi_path() -> Path | None:
     return None if found is None else Path(found)
 
 
-def abc2midi_opinion(text: str) -> Opinion:
-    """abc2midi's opinion of one tune. UserError where abc2midi is absent."""
-    return abc2midi_opinions([text])[0]
-
-
 def abc2midi_opinions(texts: Sequence[str]) -> list[Opinion]:
     """abc2midi's opinion of each tune (some 300 tunes a second). UserError where abc2midi is absent."""
     binary = abc2midi_path()

@@ -19,6 +19,7 @@ from symbolic.config import GPT2Config, LSTMConfig, MambaConfig, ModelConfig
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from symbolic.models.gpt2 import GPT2, GPT2State
     from symbolic.models.layers import RecurrentState
@@ -62,6 +63,11 @@ def save(model: "Model", folder: Path | str, metadata: dict[str, str] | None = N
     from symbolic.models import pretrained
 
     pretrained.save(model, folder, metadata)
+
+
+def n_parameters(model: "nn.Module") -> int:
+    """Numbers that are trained; a tied matrix counts once."""
+    return sum(p.numel() for p in model.parameters())
 
 
 def paths(model: "Model") -> dict[str, str]:

@@ -367,37 +367,55 @@ INLINE void transposed_left(void *At, int64_t ldt, const void *A, int64_t lda, i
 
 /* ---- threads: each takes a contiguous share of the tasks, with its own work space ---------------------------------- */
 
+/* PyTorch's own OpenMP threads, where it has brought GNU's or Intel's into the process: while they wait for work they keep
+ * a core busy, which other threads would have to share. 0 where they are not there. */
+#if defined(__linux__)
+extern void GOMP_parallel(void (*)(void *), void *, unsigned, unsigned) __attribute__((weak));
+#else
+static void (*const GOMP_parallel)(void (*)(void *), void *, unsigned, unsigned) = 0;
+#endif
+
 typedef struct {
     const void *problem;
     void (*task)(const void *, int64_t, void *);
-    int64_t from, to;
+    int64_t tasks, shares, next;
     size_t bytes;
     int tiles, status;
-} share;
+} team;
 
-static void *work_through(void *argument) {
-    share *s = argument;
-    void *space = aligned_alloc(64, s->bytes + 64);
-    if (!space) {
-        s->status = 1;
-        return NULL;
-    }
+static int work_through(const team *t, int64_t share) {
+    void *space = aligned_alloc(64, t->bytes + 64);
+    if (!space) return 1;
 #if defined(__SSE2__)
     const unsigned mode = _mm_getcsr();
     _mm_setcsr(mode | 0x8040); /* numbers below the normal range count as 0: they take a hundred times as long */
 #endif
 #if HAS_TILES
     tile_shapes before;
-    if (s->tiles) tiles_begin(&before);
+    if (t->tiles) tiles_begin(&before);
 #endif
-    for (int64_t task = s->from; task < s->to; task++) s->task(s->problem, task, space);
+    const int64_t to = t->tasks * (share + 1) / t->shares;
+    for (int64_t task = t->tasks * share / t->shares; task < to; task++) t->task(t->problem, task, space);
 #if HAS_TILES
-    if (s->tiles) tiles_end(&before);
+    if (t->tiles) tiles_end(&before);
 #endif
 #if defined(__SSE2__)
     _mm_setcsr(mode);
 #endif
     free(space);
+    return 0;
+}
+
+/* What every thread does: take shares until none is left. */
+static void take_shares(void *argument) {
+    team *t = argument;
+    int64_t share;
+    while ((share = __atomic_fetch_add(&t->next, 1, __ATOMIC_RELAXED)) < t->shares)
+        if (work_through(t, share)) __atomic_store_n(&t->status, 1, __ATOMIC_RELAXED);
+}
+
+static void *take_shares_alone(void *argument) {
+    take_shares(argument);
     return NULL;
 }
 
@@ -406,19 +424,18 @@ static int run(const void *problem, void (*task)(const void *, int64_t, void *),
                size_t bytes, int tiles) {
     enum { MOST = 256 };
     pthread_t ids[MOST];
-    share shares[MOST];
-    int started[MOST] = {0}, status = 0;
-    if (threads > tasks) threads = tasks;
-    if (threads > MOST) threads = MOST;
-    for (int64_t i = 0; i < threads; i++) {
-        shares[i] = (share){problem, task, tasks * i / threads, tasks * (i + 1) / threads, round_up(bytes, 64), tiles, 0};
-        if (i + 1 < threads) started[i] = !pthread_create(&ids[i], NULL, work_through, &shares[i]);
-        if (!started[i]) work_through(&shares[i]);
+    int64_t started = 0;
+    threads = threads < tasks ? threads : tasks;
+    threads = threads < MOST ? threads : MOST;
+    if (threads < 1) return 0;
+    team t = {problem, task, tasks, threads, 0, round_up(bytes, 64), tiles, 0};
+    if (threads > 1 && GOMP_parallel) {
+        GOMP_parallel(take_shares, &t, (unsigned)threads, 0);
+        return t.status;
     }
-    for (int64_t i = 0; i < threads; i++) {
-        if (started[i]) pthread_join(ids[i], NULL);
-        status |= shares[i].status;
-    }
-    return status;
+    while (started + 1 < threads && !pthread_create(&ids[started], NULL, take_shares_alone, &t)) started++;
+    take_shares(&t);
+    for (int64_t i = 0; i < started; i++) pthread_join(ids[i], NULL);
+    return t.status;
 }
 #endif

@@ -12,9 +12,9 @@ from symbolic.data.notation import canonical, parse
 from symbolic.decode import engine
 from symbolic.decode.automaton import Automaton, Place
 from symbolic.decode.constraint import Constraint, prompted
-from symbolic.decode.generate import load_source
 from symbolic.decode.prompt import Prompt, read_prompt
 from symbolic.decode.sampling import Sampling
+from symbolic.decode.source import load_source
 from symbolic.errors import UserError
 from symbolic.evaluate import validity
 

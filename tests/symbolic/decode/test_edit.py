@@ -14,8 +14,8 @@ from symbolic.config import GPT2Config, Mamba2Config, ModelConfig
 from symbolic.data import arrangements, control, notation
 from symbolic.data.score import bars
 from symbolic.decode import edit, filling
-from symbolic.decode.generate import Source
 from symbolic.decode.sampling import Sampling
+from symbolic.decode.source import Source
 from symbolic.errors import UserError
 from symbolic.evaluate import validity
 from symbolic.verbs import main

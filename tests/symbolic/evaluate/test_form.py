@@ -60,7 +60,3 @@ def test_sections(music: str, expected: list[int]) -> None:
 def test_free_metre_has_no_bars_to_count() -> None:
     free = voice("CDEF|CDEF|", "none")
     assert form.sections(*free) == [] and form.grids(*free)[0].shape == (0, GRID)
-
-
-def test_square_sections() -> None:
-    assert form.share_of_square([8, 8, 6, 16]) == 0.75 and math.isnan(form.share_of_square([]))

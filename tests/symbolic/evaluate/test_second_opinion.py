@@ -6,7 +6,7 @@ import pytest
 
 from symbolic.errors import UserError
 from symbolic.evaluate import second_opinion
-from symbolic.evaluate.second_opinion import Opinion, abc2midi_opinion, abc2midi_opinions, normalised, read_abc2midi
+from symbolic.evaluate.second_opinion import Opinion, abc2midi_opinions, normalised, read_abc2midi
 
 pytestmark = pytest.mark.skipif(second_opinion.abc2midi_path() is None, reason="abc2midi is not installed")
 HEADER = "M:4/4\nL:1/8\nK:G\n"
@@ -25,7 +25,7 @@ HEADER = "M:4/4\nL:1/8\nK:G\n"
     ],
 )
 def test_hand_worked_opinions(music: str, n_errors: int, n_bar_warnings: int) -> None:
-    opinion = abc2midi_opinion(HEADER + music)
+    opinion = abc2midi_opinions([HEADER + music])[0]
     assert (len(opinion.errors), len(opinion.bar_warnings)) == (n_errors, n_bar_warnings)
     assert opinion.is_right == (not n_errors and not n_bar_warnings)
 
@@ -33,7 +33,9 @@ def test_hand_worked_opinions(music: str, n_errors: int, n_bar_warnings: int) ->
 def test_a_tune_is_judged_by_itself() -> None:
     """Its neighbours in a batch do not matter."""
     right, wrong = HEADER + "c8|d8|e8|\n", HEADER + "c8|(3d(3|[[[\n"
-    assert abc2midi_opinions([wrong, right, wrong, right]) == [abc2midi_opinion(one) for one in [wrong, right] * 2]
+    assert abc2midi_opinions([wrong, right, wrong, right]) == [
+        abc2midi_opinions([one])[0] for one in [wrong, right] * 2
+    ]
 
 
 def test_only_notation_is_handed_over(tmp_path: Path) -> None:
@@ -47,7 +49,7 @@ def test_only_notation_is_handed_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "\x00\xff", "K:", "M:0/0\nK:C\n" + "(9" * 9000, "é" * 1000, "[" * 100_000])
 def test_anything_gets_an_opinion(text: str) -> None:
-    assert isinstance(abc2midi_opinion(text), Opinion)
+    assert isinstance(abc2midi_opinions([text])[0], Opinion)
 
 
 def test_reading_what_was_printed() -> None:
@@ -63,4 +65,4 @@ def test_reading_what_was_printed() -> None:
 def test_without_abc2midi_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(second_opinion, "abc2midi_path", lambda: None)
     with pytest.raises(UserError, match="pip install symusic"):
-        abc2midi_opinion(HEADER)
+        abc2midi_opinions([HEADER])[0]
