@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         for size in sizes:
             _measure(recorder, texts, size, processes, Path(scratch), args)
+            results.write(args.output, recorder.result())
     print(table(recorder.result()), file=sys.stderr)
     recorder.write(args.output)
     return 0
@@ -87,7 +88,7 @@ def table(result: dict[str, Any]) -> str:
     """The result for people."""
     lines = ["", f"{'way':18} {'tunes':>9} {'tunes/s':>26} {'peak MiB':>22}  ours over it"]
     for row in results.select(result, quantity="speed"):
-        memory = results.find(result, quantity="memory", path=row["path"], tunes=row["tunes"])
+        memory = results.find(result, quantity="memory", path=row["path"], corpus=row["corpus"])
         ours = results.find(result, quantity="speed", path="ours", corpus=row["corpus"])
         ratio = results.ratio(ours, row) if ours and row["path"] != "ours" else None
         right = f"x{results.spread_text(ratio, 1)}" if ratio else row.get("not_run", "")

@@ -1,4 +1,4 @@
-"""Write the benchmark table of README.md from benchmarks/results/*.json, between its two marker comments.
+"""Write the tables of speed of README.md from the result files, between their two marker comments.
 
     python -m benchmarks.readme
 
@@ -19,7 +19,10 @@ from symbolic.errors import UserError
 
 README = results.ROOT / "README.md"
 BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
-COMMAND = {name: f"python -m benchmarks.{name}" for name in ("decoding", "training", "preparing", "scaling")}
+STUDY = results.EXPERIMENTS
+COMMAND = {name: f"python -m experiments.{name}" for name in ("training_time", "inference")}
+COMMAND |= {name: f"python -m benchmarks.{name}" for name in ("decoding", "training", "preparing")}
+PREFILLS, STEPS = (512, 4096), (512, 16_384)  # tokens, in the table of inference
 
 
 def main() -> int:
@@ -44,9 +47,13 @@ def replaced(text: str, table: str) -> str:
 
 def section(folder: Path) -> str:
     """All tables with the machine they were measured on."""
-    found = {name: results.read(folder / f"{name}.json") for name in COMMAND if (folder / f"{name}.json").exists()}
-    blocks = [_decoding(found.get("decoding")), _training(found.get("training")), _preparing(found.get("preparing"))]
-    return "\n\n".join([*blocks, _machines(found)])
+    paths = {
+        name: (STUDY if "experiments" in command else folder) / f"{name}.json" for name, command in COMMAND.items()
+    }
+    found = {name: results.read(path) for name, path in paths.items() if path.exists()}
+    tables = {"training_time": _training_time, "inference": _inference, "decoding": _decoding, "training": _training,
+              "preparing": _preparing}  # fmt: skip
+    return "\n\n".join([*(draw(found.get(name)) for name, draw in tables.items()), _machines(found)])
 
 
 def best_peer(rows: Sequence[results.Row]) -> results.Row | None:
@@ -55,28 +62,59 @@ def best_peer(rows: Sequence[results.Row]) -> results.Row | None:
     return max(theirs, key=lambda row: statistics.median(row["repeats"]), default=None)
 
 
+def _training_time(result: dict[str, Any] | None) -> str:
+    head = "| 100,000 steps of 8,192 tokens | parameters | steps/s | hours, projected | over GPT-2's rate |"
+    if result is None:
+        return _empty(head, "training_time")
+    lines = []
+    for row in results.select(result, quantity="rate"):
+        gpt2 = results.find(result, quantity="rate", model=f"gpt2-{row['model'].partition('-')[2]}")
+        hours = f"{row['projected_hours']:,.0f}"
+        lines.append([row["model"], f"{row['parameters']:,}", results.row_text(row, 2), hours, _ratio(row, gpt2)])
+    return _table(head, lines)
+
+
+def _inference(result: dict[str, Any] | None) -> str:
+    columns = [f"prefill of {n:,}, s" for n in PREFILLS] + [f"a token at {n:,}, ms" for n in STEPS]
+    head = f"| inference, batch 1, float32 | {' | '.join(columns)} | state there, MiB |"
+    if result is None:
+        return _empty(head, "inference")
+    lines = []
+    for model in dict.fromkeys(row["model"] for row in results.select(result, path="native")):
+        keys = {"model": model, "path": "native", "line": "length"}
+        prefills = [results.find(result, quantity="prefill", tokens=n, **keys) for n in PREFILLS]
+        steps = [results.find(result, quantity="step", tokens=n, **keys) for n in STEPS]
+        state = f"{steps[-1]['state_bytes'] / 2**20:.1f}" if steps[-1] and "repeats" in steps[-1] else "not run"
+        lines.append([model, *map(_seconds, prefills), *(_seconds(row, 1000) for row in steps), state])
+    return _table(head, lines)
+
+
+def _seconds(row: results.Row | None, scale: float = 1) -> str:
+    if row is None or "repeats" not in row:
+        return "not run"
+    return results.spread_text(results.spread([scale * value for value in row["repeats"]]), 2)
+
+
 def _decoding(result: dict[str, Any] | None) -> str:
     head = "| decoding, tokens/s | threads | class | ours | best peer | ours over it | over `transformers` |"
     if result is None:
         return _empty(head, "decoding")
-    lines = []
     rows = results.select(result, quantity="speed")
-    for model, threads, batch in dict.fromkeys((r["model"], r["threads"], r["batch"]) for r in rows):
-        block = results.select(result, model=model, threads=threads, batch=batch, quantity="speed")
-        alone = [row for row in block if row["precision"] == "bfloat16"]
-        lines.append(_decoding_line(block, model, batch, threads, "float32", "float32"))
-        lines.append(_decoding_line(alone, model, batch, threads, "bfloat16", "bfloat16"))
-        lines.append(_decoding_line(block, model, batch, threads, "bfloat16", "bfloat16, int8"))
-    return _table(head, lines)
+    blocks = dict.fromkeys((row["model"], row["threads"], row["batch"]) for row in rows)
+    classes = (("float32", ["float32"]), ("bfloat16", ["bfloat16"]), ("bfloat16, int8", ["bfloat16", "int8"]))
+    return _table(head, [_decoding_line(rows, *block, *one) for block in blocks for one in classes])
 
 
 def _decoding_line(
-    block: list[results.Row], model: str, batch: int, threads: int, precision: str, words: str
+    rows: list[results.Row], model: str, threads: int, batch: int, words: str, precisions: Sequence[str]
 ) -> list[str]:
-    same = [row for row in block if decoding.same_class(row, precision)]
-    ours, peer = decoding.best_of_ours(block, precision), best_peer(same)
-    library = [row for row in block if row["engine"].startswith("transformers")]
-    cells = [_cell(ours), _cell(peer), _ratio(ours, peer), _ratio(ours, best_peer(library))]
+    """Our fastest on so many threads, and the peers on so many or fewer: some are slower on more."""
+    able = [r for r in rows if (r["model"], r["batch"]) == (model, batch) and r["threads"] <= threads]
+    able = [row for row in able if row["precision"] in precisions]
+    ours = decoding.best_of_ours([row for row in able if row["threads"] == threads], precisions[0])
+    peer, library = best_peer(able), best_peer([row for row in able if row["engine"].startswith("transformers")])
+    fewer = f", {peer['threads']} thread" if peer and peer["threads"] < threads else ""
+    cells = [_cell(ours), _cell(peer) + fewer, _ratio(ours, peer), _ratio(ours, library)]
     return [f"{model}, batch {batch}", str(threads), words, *cells]
 
 

@@ -68,7 +68,7 @@ def written(run_name: str, n: int, max_tokens: int, seed: int, is_masked: bool) 
     """n pieces of the trained model."""
     from symbolic.decode import engine
     from symbolic.decode.source import load_source
-    from symbolic.decode.voices import VoiceMask
+    from symbolic.decode.voices import VoiceMask, whole
 
     source = load_source(str(FOLDER / run_name), "cpu", threads=1, step="auto")
     tokenizer = source.tokenizer
@@ -77,12 +77,8 @@ def written(run_name: str, n: int, max_tokens: int, seed: int, is_masked: bool) 
         source.model, [[tokenizer.bos]] * n, max_new_tokens=max_tokens, n_tokens=tokenizer.n_tokens,
         eos=tokenizer.eos, seed=seed, batch_size=n, mask=mask,
     )  # fmt: skip
-    return [whole(tokenizer.decode(one.tokens), one.finished == "eos") for one in drawn]
-
-
-def whole(text: str, is_ended: bool) -> str:
-    """Up to the last bar of all voices, where the piece was cut."""
-    return text if is_ended or "\nV:1\n" not in text else text[: text.rindex("\nV:1\n") + 1]
+    texts = [(tokenizer.decode(one.tokens), one.finished) for one in drawn]
+    return [text if finished == "eos" else whole(text) for text, finished in texts]
 
 
 def _config(args: argparse.Namespace) -> configuration.Config:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from symbolic.decode.constraint import Constraint
     from symbolic.decode.engine import Generated
     from symbolic.decode.sampling import Sampling
+    from symbolic.decode.voices import VoiceMask, Voices
 
 MAX_TOKENS = 1024  # of a tune, after its prompt
 PROGRESS_SECONDS = 0.5
@@ -28,35 +29,46 @@ def generate_tunes(
     seed: int = 0,
     max_tokens: int = MAX_TOKENS,
     batch_size: int = 32,
-    automaton: "Automaton | None" = None,
+    automaton: "Automaton | Voices | None" = None,
     beginning: str = "",
 ) -> tuple[list["Generated"], int]:
     """n tunes that begin with the prompt, and how many tokens were drawn for them, header lines included; with an
     automaton, tunes that it accepts. A `beginning` is a text that is gone on with, in place of a prompt."""
     from symbolic.decode import choices, constraint, engine
 
-    tokenizer, vocab_size = source.tokenizer, source.model.config.vocab_size
-    mask = constraint.Constraint(tokenizer, automaton, vocab_size=vocab_size) if automaton else None
+    mask = _mask(source, automaton) if automaton else None
     progress = Progress(n)
     settings = _Settings(source, mask, progress, {"sampling": rules, "seed": seed, "batch_size": batch_size})
     steered = replace(prompt, steered=source.codes or source.infill)
     beginnings = [beginning] * n if beginning else prompts.prefixes(steered, n, settings.draw_line)
-    if mask is not None:
+    if isinstance(mask, constraint.Constraint):
         mask.limit(max_tokens, engine.context_limit(source.model))
     tunes = settings.draw(
         beginnings,
         max_new_tokens=max_tokens,
         on_tune=lambda _: progress.add_tune(),
-        mask=choices.GoesOn(tokenizer, vocab_size, mask) if beginning else mask,
+        mask=choices.GoesOn(source.tokenizer, source.model.config.vocab_size, mask) if beginning else mask,
     )
     progress.close()
     return tunes, progress.n_tokens
 
 
+def _mask(source: Source, automaton: "Automaton | Voices") -> "Constraint | VoiceMask":
+    from symbolic.decode.constraint import Constraint
+    from symbolic.decode.voices import VoiceMask, Voices
+
+    vocab_size = source.model.config.vocab_size
+    if isinstance(automaton, Voices):
+        return VoiceMask(source.tokenizer, automaton, vocab_size)
+    return Constraint(source.tokenizer, automaton, vocab_size=vocab_size)
+
+
 class _Settings:
     """What stays the same while tunes are drawn."""
 
-    def __init__(self, source: Source, mask: "Constraint | None", progress: "Progress", fixed: dict[str, Any]) -> None:
+    def __init__(
+        self, source: Source, mask: "Constraint | VoiceMask | None", progress: "Progress", fixed: dict[str, Any]
+    ) -> None:
         self.source, self.mask, self.progress, self.fixed = source, mask, progress, fixed
         tokenizer = source.tokenizer
         self.line_ends = {id for id in range(tokenizer.n_tokens) if b"\n" in tokenizer.token_bytes(id)}

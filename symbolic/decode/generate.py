@@ -11,7 +11,8 @@ to standard output.
 
 With --constrain every tune parses and every bar is full, as `evaluate` counts bars; a tune that nears --max-tokens is
 led to an end. Tunes then have one voice and a metre, and symbolic.decode.automaton lists what else they leave out. It
-also counts: --sections and --bars are kept by every tune, of any model.
+also counts: --sections and --bars are kept by every tune, of any model. With --voices N, for a model of tunes that were
+prepared --as interleaved, they have N voices whose bars agree, and one that reaches --max-tokens is cut after a bar.
 
 A model that was trained with control codes (data.control: codes) can be asked for a form, --sections 2 --bars 8 8
 --similarity 4, a tune type and a range (symbolic.data.control). With --tune it works on a tune that you bring: goes on
@@ -44,6 +45,7 @@ from symbolic.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from symbolic.decode.automaton import Automaton
+    from symbolic.decode.voices import Voices
 
 # Bits per byte of held-out tunes under the ready-made models, relative to float32 (experiments/LOG.md).
 LOSSES = "bits per byte rise by up to 0.01 %% in bfloat16, 0.12 %% in int8"
@@ -109,6 +111,9 @@ def _add_sampling_arguments(group: Any) -> None:
     group.add_argument("--top-p", type=float, default=1.0, help="the likeliest tokens of mass p (default 1: off)")
     group.add_argument("--min-p", type=float, default=0.0, help="tokens p times as likely as the best (default 0: off)")
     group.add_argument("--constrain", action="store_true", help="only what parses and fills its bars")
+    group.add_argument(
+        "--voices", type=int, metavar="N", help=f"with --constrain: 2 to {prompts.MOST_VOICES} voices whose bars agree"
+    )
     group.add_argument("--max-tokens", type=int, default=MAX_TOKENS, help=f"of one tune (default {MAX_TOKENS})")
 
 
@@ -125,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     task = edit.task(args)
     prompt = _prompt(args, task)
-    automaton = _automaton(prompt) if args.constrain and task is None else None
+    automaton = _rules(args, prompt) if args.constrain and task is None else None
     if task is not None and not task.kind:
         source = NO_MODEL
     else:
@@ -155,6 +160,10 @@ def _check(args: argparse.Namespace) -> None:
     for name, value in (("-n", args.n), ("--max-tokens", args.max_tokens), ("--batch-size", args.batch_size)):
         if value < 1:
             raise UsageError(f"{name} is {value}; it must be 1 or more.")
+    if args.voices is not None and not (args.constrain and 2 <= args.voices <= prompts.MOST_VOICES):
+        raise UsageError(f"--voices is {args.voices}; it takes 2 to {prompts.MOST_VOICES} voices, and --constrain.")
+    if args.voices is not None and (args.tune or args.sections or args.bars or args.first_bars or args.prompt):
+        raise UsageError("--voices takes no more than --metre and --key beside it: leave out the others.")
     if not 0 <= args.seed < 2**64:
         raise UsageError(f"--seed is {args.seed}; it must be 0 or more and below 2**64.")
     if args.threads < 0:
@@ -218,22 +227,29 @@ def _begun(args: argparse.Namespace) -> prompts.Prompt:
     return prompts.read_prompt(args.prompt)
 
 
-def _automaton(prompt: prompts.Prompt) -> "Automaton":
+def _rules(args: argparse.Namespace, prompt: prompts.Prompt) -> "Automaton | Voices":
     """The rules of --constrain for tunes that begin so; UserError where no right tune does."""
     from symbolic.decode import choices
     from symbolic.decode.constraint import prompted
 
+    if args.voices:
+        from symbolic.decode.voices import Voices
+
+        return Voices(prompted(prompt), args.voices)
     return choices.steered(prompted(prompt)) if prompt.asked.lines else prompted(prompt)
 
 
 def _written(
-    args: argparse.Namespace, source: Source, prompt: prompts.Prompt, automaton: "Automaton | None"
+    args: argparse.Namespace, source: Source, prompt: prompts.Prompt, automaton: "Automaton | Voices | None"
 ) -> tuple[list[Tune], int]:
     """New tunes, and the number of tokens drawn."""
+    from symbolic.decode import voices
+
     generated, n_tokens = generate_tunes(source, prompt, automaton=automaton, **_settings(args))
     tunes = []
     for tune in generated:
         text = control.split(source.tokenizer.decode(tune.prompt + tune.tokens))[1]
+        text = voices.whole(text) if args.voices and tune.finished != "eos" else text
         made = _tune(args, tune.index + 1, f"{source.name} {args.seed} / {tune.index + 1}", text, tune.finished)
         asked = made.score is not None and prompt.asked.lines
         tunes.append(replace(made, remark=form_line(made.score)) if asked and made.score else made)

@@ -36,6 +36,7 @@ ALLOWED = (
 )
 UNIT = "L:1/8\n"
 MOST_LINE_TOKENS = 32  # a header line that the model has not ended by then is cut off
+MOST_VOICES = 6  # that can be asked for with --voices
 _FIELD = re.compile(
     r"([A-Za-z]):(?![|:])[ \t]*(\S*(?:[ \t]+(?:m|maj|min|ion|dor|phr|lyd|mix|aeo|loc)[A-Za-z]*(?=\s|$))?)\s*",
     re.IGNORECASE,

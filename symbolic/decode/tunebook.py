@@ -47,6 +47,7 @@ def abc_file(
         f"temperature {args.temperature:g}, top-k {args.top_k}, top-p {args.top_p:g}, min-p {args.min_p:g}, "
         f"at most {args.max_tokens} tokens, {args.dtype}" + (", constrained" if args.constrain else "")
     )
+    settings += f" to {args.voices} voices" if args.voices else ""
     head = [f"model {source.name}", f"seed {args.seed}, {settings}"]
     head = [] if source is NO_MODEL else head
     head += [f"prompt {prompt.text}"] if prompt.text else []

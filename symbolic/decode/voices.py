@@ -17,6 +17,7 @@ whole up to its last line. A `Judge` of the engine: asked about the one token th
 for all that may come.
 """
 
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,12 +26,12 @@ from torch import Tensor
 
 from symbolic.decode.automaton import Automaton, Owed, Place, State
 from symbolic.decode.metre import Form
+from symbolic.decode.prompt import MOST_VOICES
 from symbolic.errors import UserError
 
 if TYPE_CHECKING:
     from symbolic.tokens import Tokenizer
 
-MOST_VOICES = 6
 CLEFS = ("treble", "bass", "alto", "tenor", "treble-8", "bass3")
 MOST_REMEMBERED = 1 << 16  # states of which it is known what each character leads to
 
@@ -68,10 +69,11 @@ class Parts(NamedTuple):
 
 
 class Voices:
-    """The rules."""
+    """The rules, of tunes of `n_voices` voices or, with None, of any number."""
 
-    def __init__(self, automaton: Automaton | None = None) -> None:
+    def __init__(self, automaton: Automaton | None = None, n_voices: int | None = None) -> None:
         self.automaton = automaton or Automaton()
+        self.fewest, self.most = (n_voices, n_voices) if n_voices else (2, MOST_VOICES)
         self.first = Parts(header=self.automaton.first)
         self.step = lru_cache(MOST_REMEMBERED)(self._step)
 
@@ -139,10 +141,10 @@ class Voices:
 
     def _declarations(self, parts: Parts) -> "dict[str, Parts]":
         found, n = {}, len(parts.names)
-        if n < MOST_VOICES:
+        if n < self.most:
             more = parts._replace(text="", names=(*parts.names, str(n + 1)))
             found = dict.fromkeys((f"V:{n + 1}\n", *(f"V:{n + 1} clef={clef}\n" for clef in CLEFS)), more)
-        if n > 1:
+        if n >= self.fewest:
             everyone = parts._replace(states=parts.states * n, voice=0, text="")
             found["V:1\n"] = self._begun(everyone)
         return found
@@ -190,7 +192,9 @@ class VoiceMask:
         self.voices, self.eos = voices or Voices(), tokenizer.eos
         self.texts = [tokenizer.token_bytes(id).decode("latin-1") for id in range(tokenizer.n_tokens)]
         self.size = vocab_size or tokenizer.vocab_size
+        self.is_by_line = not any("\n" in text[:-1] for text in self.texts)
         self.rows: dict[int, Parts] = {}
+        self._masks: dict[Hashable, Tensor] = {}
 
     def start(self, row: int, prompt: list[int]) -> None:
         """Row begins a tune whose prompt is `prompt`. UserError where no tune in voices begins so."""
@@ -216,12 +220,31 @@ class VoiceMask:
         return True
 
     def allowed(self, row: int) -> Tensor:
-        """(V,) bool, True for each token that may come."""
+        """(V,) bool, True for each token that may come; not to be written to."""
         parts = self.rows[row]
+        key = self._key(parts)
+        if key not in self._masks:
+            if len(self._masks) >= MOST_REMEMBERED:
+                self._masks.clear()
+            self._masks[key] = self._mask(parts)
+        return self._masks[key]
+
+    def _key(self, parts: Parts) -> Hashable:
+        """What decides which tokens may come: inside a bar its own voice, and of the others the bar that they share."""
+        if parts.header is not None or parts.text is not None or not self.is_by_line:
+            return parts
+        return parts.own, parts.voice, len(parts.names), parts.measure if parts.voice else None
+
+    def _mask(self, parts: Parts) -> Tensor:
         found = [bool(text) and self.voices.read(text, parts) is not None for text in self.texts]
         mask = torch.tensor(found + [False] * (self.size - len(found)))
         mask[self.eos] = parts.may_end
         return mask
+
+
+def whole(text: str) -> str:
+    """A text that was cut, up to the last bar that all voices have; "" where there is none."""
+    return text[: text.rindex("\nV:1\n") + 1] if text.count("\nV:1\n") > 1 else ""
 
 
 def _owes(state: State) -> bool:

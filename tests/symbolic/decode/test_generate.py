@@ -14,6 +14,7 @@ from symbolic.checkpoint import Origin, Progress
 from symbolic.config import GPT2Config, Mamba2Config, ModelConfig
 from symbolic.data import midi, notation
 from symbolic.decode import continuation, generate, tunebook
+from symbolic.evaluate.voices import bars_that_differ
 from symbolic.verbs import main
 
 JIG = "M:6/8\nL:1/8\nK:Dmix\n|:A|d2fa2f|gecA2A|d2fa2f|gecd2:|\n"
@@ -87,6 +88,23 @@ def test_the_same_seed_writes_the_same_file(knowing: Path, tmp_path: Path) -> No
     assert paths[0].read_bytes() == paths[1].read_bytes()
     first, other = (re.sub(r"(?m)^(T:|% seed).*", "", path.read_text()) for path in paths[1:])
     assert first != other
+
+
+def test_voices_are_as_many_as_asked_for_and_stay_together(untrained: Path, tmp_path: Path) -> None:
+    output = tmp_path / "trios.abc"
+    options = ["--constrain", "--voices", 3, "--metre", "3/4", "--key", "G", "--max-tokens", 600]
+    assert call(untrained, "-n", 4, "-o", output, *options) == 0
+    scores = [notation.parse(raw.text) for raw in notation.split_tunes(output.read_text())]
+    assert [len(score.voices) for score in scores] == [3] * 4
+    for score in scores:
+        n_bars, n_apart = bars_that_differ(score)
+        assert n_bars > 0 and n_apart == 0
+
+
+def test_voices_need_the_mask_and_a_sensible_number(untrained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for options in (["--voices", 3], ["--voices", 9, "--constrain"], ["--voices", 1, "--constrain"]):
+        assert call(untrained, *options) == 2
+        assert "--voices is" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from symbolic import tokens
 from symbolic.data import notation
 from symbolic.data.spelling import interleaved
 from symbolic.decode import engine
-from symbolic.decode.voices import VoiceMask, Voices
+from symbolic.decode.voices import VoiceMask, Voices, whole
 from symbolic.errors import UserError
 from symbolic.evaluate import voices as measured
 
@@ -58,6 +58,17 @@ def test_a_tune_does_not_end_before_its_voices_do() -> None:
     assert last is not None and last.may_end
 
 
+def test_the_number_of_voices_can_be_asked_for() -> None:
+    assert Voices(n_voices=2).accepts(DUET)
+    assert Voices(n_voices=3).read(HEADER + "V:1\n") is None
+
+
+def test_what_is_cut_is_whole_up_to_a_bar_of_all_voices() -> None:
+    cut = DUET[: DUET.index("G,8|")]
+    assert DUET.startswith(whole(cut)) and whole(cut).endswith("V:2\nz8|\n")
+    assert whole(HEADER + "V:1\nG2|\nV:2\nG,") == ""
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_drawing_at_random_never_gets_stuck_and_stays_together(seed: int) -> None:
     """Every character is drawn among those that may come; whatever stands after a last bar reads back aligned."""
@@ -96,8 +107,9 @@ def test_the_engine_draws_under_the_mask() -> None:
         text = HEADER + tokenizer.decode(one.tokens)
         assert RULES.read(text) is not None
         mask.start(0, prompt)
-        for token in one.tokens[:20]:
-            assert bool(mask.allowed(0)[token])
+        for token in one.tokens[:60]:
+            allowed = mask.allowed(0)
+            assert bool(allowed[token]) and torch.equal(allowed, mask._mask(mask.rows[0]))
             mask.advance(0, token)
     with pytest.raises(UserError, match="begins with"):
         mask.start(0, [tokenizer.bos, *tokenizer.encode("M:4/4\nL:1/8\nK:G\nGABc|\n")])
