@@ -17,7 +17,6 @@ import ctypes
 import importlib
 import json
 import os
-import resource
 import select
 import signal
 import subprocess
@@ -29,6 +28,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.peers import Absent
+from symbolic import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 300.0
@@ -131,13 +131,7 @@ def _turn(peer: Any, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
     except Absent as reason:
         return {"absent": _reason(reason)}
     seconds, core = time.perf_counter() - began, time.process_time() - core
-    return {"value": value, "seconds": seconds, "core_seconds": max(core, 1e-9), "peak_mib": peak_mib()}
-
-
-def peak_mib() -> float:
-    """Largest resident memory of this process so far (ru_maxrss is in KiB on Linux, in bytes on macOS)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+    return {"value": value, "seconds": seconds, "core_seconds": max(core, 1e-9), "peak_mib": machine.peak_mib()}
 
 
 def _reason(error: Exception) -> str:

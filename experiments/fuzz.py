@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import results
-from symbolic import files, verbs
+from symbolic import files, machine, verbs
 from symbolic.errors import UserError
 
 SECONDS = 20.0  # of processor time, for one tune in one stage
@@ -141,7 +141,7 @@ def child(args: argparse.Namespace) -> int:
         _, name = guarded(lambda own=own: measured(own), SET_SECONDS)  # type: ignore[misc]
         faults += [f"tunes from {texts[start][0]}, as a set: {name}"] if name.startswith("FAULT") else []
     found = {"outcomes": [[*key, count] for key, count in outcomes.items()], "faults": faults}
-    print(json.dumps({**found, "peak_mib": _peak_mib(), "slowest_seconds": slowest}))
+    print(json.dumps({**found, "peak_mib": machine.peak_mib(), "slowest_seconds": slowest}))
     return 0
 
 
@@ -334,12 +334,6 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     address_space = 4 * MEMORY_BYTES  # of which torch maps much that it does not use
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
-
-
-def _peak_mib() -> float:
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

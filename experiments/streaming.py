@@ -126,7 +126,7 @@ def stage(name: str, folder: Path, processes: int) -> dict[str, Any]:
     return {
         "seconds": time.perf_counter() - began,
         "processor_seconds": sum(os.times()[:4]),  # children included, since they have been waited for
-        "peak_mib": _peak_mib(),
+        "peak_mib": machine.peak_mib(),
     }
 
 
@@ -138,19 +138,6 @@ def _measured(name: str, folder: Path, processes: int) -> dict[str, Any]:
     if done.returncode:
         raise UserError(f"the stage {name} failed with exit status {done.returncode}.")
     return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def _peak_mib() -> float:
-    """Of this process, or of a child where one was larger. Linux hands the largest size of the parent on to a child in
-    ru_maxrss, so there the kernel's own mark of this process is read."""
-    import resource
-
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    status = Path("/proc/self/status")
-    if status.is_file():
-        own = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    return max(own, children) / unit
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Asking for a device or type by name never falls back on another: what is absent 
 import os
 import platform
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,6 +125,22 @@ def memory_gib() -> float | None:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def peak_mib() -> float:
+    """Largest resident memory so far, of this process or of a child that has ended where one was larger.
+
+    Linux hands the parent's largest size on to a child in ru_maxrss, so there the kernel's own mark of this process is
+    read; macOS counts ru_maxrss in bytes.
+    """
+    import resource
+
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    status = Path("/proc/self/status")
+    if status.is_file():
+        own = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return round(max(own, children) / unit, 1)
 
 
 def gpu_name() -> str | None:

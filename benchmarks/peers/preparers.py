@@ -6,15 +6,13 @@ datasets    `datasets` map of our tokenizer over the text as it stands: no parsi
 datasets, parsed   the same map, with our parser before the tokenizer
 """
 
-import resource
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from symbolic import tokens
+from symbolic import machine, tokens
 from symbolic.data import notation, prepare, shards
 
 
@@ -34,7 +32,7 @@ class Preparer:
         """Read the tunes of `source`, write under `folder`."""
         work = {"ours": _ours, "music21": _music21, "datasets": _datasets, "datasets, parsed": _datasets_parsed}
         n_tunes = work[self.kind](Path(source), Path(folder), self.processes)
-        return {"tunes": n_tunes, "peak_mib": _peak_mib()}
+        return {"tunes": n_tunes, "peak_mib": machine.peak_mib()}
 
 
 def make(**settings: Any) -> Preparer:
@@ -105,9 +103,3 @@ def _tunes(source: Path) -> Iterator[str]:
                 lines = []
     if lines:
         yield "".join(lines)
-
-
-def _peak_mib() -> float:
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return round(max(peaks) / unit, 1)

@@ -41,13 +41,14 @@ def generate_tunes(
     settings = _Settings(source, mask, progress, {"sampling": rules, "seed": seed, "batch_size": batch_size})
     steered = replace(prompt, steered=source.codes or source.infill)
     beginnings = [beginning] * n if beginning else prompts.prefixes(steered, n, settings.draw_line)
-    if isinstance(mask, constraint.Constraint):
-        mask.limit(max_tokens, engine.context_limit(source.model))
+    single = mask if isinstance(mask, constraint.Constraint) else None  # of one voice
+    if single is not None:
+        single.limit(max_tokens, engine.context_limit(source.model))
     tunes = settings.draw(
         beginnings,
         max_new_tokens=max_tokens,
         on_tune=lambda _: progress.add_tune(),
-        mask=choices.GoesOn(source.tokenizer, source.model.config.vocab_size, mask) if beginning else mask,
+        mask=choices.GoesOn(source.tokenizer, source.model.config.vocab_size, single) if beginning else mask,
     )
     progress.close()
     return tunes, progress.n_tokens

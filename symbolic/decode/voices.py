@@ -97,7 +97,7 @@ class Voices:
             return self._head(parts.header, character)
         if parts.text is not None:
             return self._line(parts, parts.text + character)
-        if character in "|:":
+        if character in "|:" and parts.own.place != Place.TUPLET:  # (7:4:7 has a ratio
             return self._line(parts._replace(text=""), character)
         if character == "-" and parts.voice and parts.measure and parts.measure.line != "|" and not self._room(parts):
             return None  # nothing is tied over a repeat or an end

@@ -1,6 +1,8 @@
 """The machine card, devices and number types."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -62,3 +64,13 @@ def test_peaks_are_known_by_the_device_name(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_an_absent_package_has_no_version() -> None:
     assert machine.version("no-such-package-here") is None
+
+
+def test_peak_memory_is_that_of_the_process_itself() -> None:
+    """A child does not inherit the mark of a parent that was larger."""
+    held = bytearray(200 * 2**20)
+    held[::4096] = b"x" * len(held[::4096])
+    own = machine.peak_mib()
+    command = [sys.executable, "-c", "from symbolic import machine; print(machine.peak_mib())"]
+    child = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert own > 200 and 5 < child < 150

@@ -266,7 +266,15 @@ def test_progress_tells_the_time_left() -> None:
 
 def test_settings_stand_in_the_file() -> None:
     args = Namespace(
-        temperature=0.9, top_k=5, top_p=0.95, min_p=0.1, max_tokens=99, dtype="bfloat16", seed=4, constrain=False
+        temperature=0.9,
+        top_k=5,
+        top_p=0.95,
+        min_p=0.1,
+        max_tokens=99,
+        dtype="bfloat16",
+        seed=4,
+        constrain=False,
+        voices=None,
     )
     source = generate.Source(Path("a"), "m", [], None, TOKENIZER)
     text = tunebook.abc_file([], source, generate.prompts.Prompt("6/8"), args)

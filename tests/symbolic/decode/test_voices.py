@@ -44,10 +44,15 @@ def test_a_duet_with_a_pick_up_is_read() -> None:
     ("(A,2B,2)C2|\n", "(A,2B,2)C2|[K:D]\n"),
     ("V:1 clef=treble\n", "V:3 clef=treble\n"),
     ("V:1 clef=treble\n", "V:1 clef=vocal\n"),
+    ("d2c2B2A2|", "(7:4:7dcBABcd|"),  # fills half a bar
 ])  # fmt: skip
 def test_what_is_not_right_is_refused(right: str, wrong: str) -> None:
     assert right in DUET
     assert not RULES.accepts(DUET.replace(right, wrong))
+
+
+def test_a_tuplet_may_have_a_ratio() -> None:
+    assert RULES.accepts(DUET.replace("d2c2B2A2|", "(7:8:7dcBABcd|"))
 
 
 def test_a_tune_does_not_end_before_its_voices_do() -> None:
