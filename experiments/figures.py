@@ -283,7 +283,7 @@ def decoding(result: dict[str, Any]) -> "Figure":
     figure, axes = _panels(len(models), len(batches), height=len(models) * (0.8 + 0.2 * longest))
     for panel, (model, batch) in zip(axes, [(m, b) for m in models for b in batches], strict=True):
         _bars(panel, _best_threads(groups.get((model, batch), [])), model.split("-")[0])
-        panel.set_title(f"{model}, batch {batch}", fontsize=9, loc="left")
+        panel.set_title(f"{model}, batch {batch}", fontsize=9, loc="right")
         panel.set_xlabel("tokens per second")
     return figure
 
@@ -308,6 +308,8 @@ def preparing(result: dict[str, Any]) -> "Figure":
         for panel, quantity in zip(axes, ("speed", "memory"), strict=True):
             rows = [row for row in results.select(result, quantity=quantity, path=path) if "repeats" in row]
             rows = list({row["tunes"]: row for row in rows}.values())
+            if not rows:
+                continue
             spreads = [results.spread(row["repeats"]) for row in rows]
             sizes = [row["tunes"] for row in rows]
             panel.plot(sizes, [s.median for s in spreads], f"-{mark}", color=colour, label=path, ms=5, lw=1.2)

@@ -2,7 +2,7 @@
 
 The weights are random and, for GPT-2, positions are as many as asked for: neither changes what a step costs. A state of
 T tokens is made by saying so (lengths = T) instead of reading T tokens; its numbers are zeros, whose products cost as
-much as others'.
+much as others'. They are written, for memory that was never written to is one page of zeros, mapped many times.
 """
 
 import time
@@ -81,7 +81,9 @@ def make(**settings: Any) -> Stretch:
 
 
 def _pretend(state: Any, tokens: int) -> None:
-    """Say that each row holds `tokens` tokens; a recurrent state does not count them."""
+    """Write the state, and say that each row holds `tokens` tokens; a recurrent state does not count them."""
+    for part in _tensors(state):
+        part.zero_()
     lengths = getattr(state, "lengths", None)
     if isinstance(lengths, Tensor):
         lengths.fill_(tokens)
