@@ -14,6 +14,7 @@ missing (symbolic.evaluate.second_opinion), less is read than the checker counts
 
 - the pick-up of the tune stands alone; where the section is repeated, the end that leads back completes it;
 - |: waits for its :| (or ::); :: and |1 stand only in a section that |: or :: opened, or in the first;
+- a pick-up behind a bar line with which the tune begins, as | or ||, is not come back to;
 - endings are |1, at the end of a bar, then :|2; nothing divides a first ending, and after the second a section is
   repeated only if |: opens it; a second ending that :| closes must have no pick-up to lead to;
 - between :| and a :| without |: stands no other double bar line;
@@ -43,6 +44,7 @@ MOST_HEAD = 3
 _COUNTED = MIN_BARS + MOST_PARTS + 1  # counting further changes nothing
 _NEAR_END = 6  # bars of a section before whose last ones are tried out one by one; those before are full
 _GO_ON = ("|", "|1", ":|2")  # bar lines that end no section
+_LEADING = ("|", "||", "|]")  # with which a tune may begin
 # Every spelling of a bar line that is read. "\n" is the end of the tune where no bar line closes its last piece.
 BAR_LINES = ("|", "||", "|]", "|:", ":|", "::", "|1", ":|2", "\n")
 
@@ -195,6 +197,8 @@ def _closed(form: Form, ticks: int, text: str) -> Form | None:
         after = close(form, ticks, "|]")
         return after if after is not None and after.may_end else None
     is_short = ticks < form.meter.ticks
+    if form.is_fresh and is_short and form.opened in _LEADING:
+        form = form._replace(repeat=Repeat.NEVER)
     piece = Piece(ticks, form.meter.ticks, divided=text not in ("|", "|1"), outer=form.is_fresh and is_short)
     open_ = added(form.open, piece)
     after = None if open_ is None else _going_on(form, piece, open_, text)
