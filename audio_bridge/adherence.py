@@ -284,7 +284,8 @@ def table(result: Adherence, title: str):  # type: ignore[no-untyped-def]
         [name, cell(result.scores, name), cell(result.ceiling, name), cell(result.floor, name), cell(CHANCE, name)]
         for name in MEASURES
     ]
-    note = f"ceiling: the score rendered; floor: mean against {N_SHUFFLES} shuffled tunes (tempo, key: random ones)"
+    ceiling = "" if result.ceiling is None else "ceiling: the score rendered; "
+    note = f"{ceiling}floor: mean against {N_SHUFFLES} shuffled tunes (tempo, key: random ones)"
     return Table(title, ["measure", "sound", "ceiling", "floor", "chance"], rows, note)
 
 
@@ -321,6 +322,8 @@ def _raw_accuracies(line: "Sequence[TimedNote]", heard: Heard) -> tuple[float, f
     hz = 440.0 * 2 ** ((np.array([n.midi for n in line]) - 69) / 12)
     last = np.clip(np.searchsorted(starts, times, side="right") - 1, 0, None)
     reference = np.where((times >= starts[last]) & (times < ends[last]), hz[last], 0.0)
+    if not (reference.any() and heard.pitch.hz.any()):
+        return 0.0, 0.0  # mir_eval says so, too, with a warning
     tracks = mir_eval.melody.to_cent_voicing(times, reference, times, heard.pitch.hz)
     return (
         float(mir_eval.melody.raw_pitch_accuracy(*tracks)),

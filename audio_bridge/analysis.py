@@ -97,12 +97,15 @@ def tempo(samples: NDArray[np.float32]) -> float | None:
 
 
 def key(weights: Floats) -> str:
-    """The key, such as 'D major', whose profile is nearest to weights of the 12 pitch classes."""
+    """The key, such as 'D major', whose profile is nearest to weights of the 12 pitch classes; C major
+    where all weigh alike, as in silence."""
+    if np.ptp(weights) == 0:
+        return "C major"
     scores = {}
     for mode, profile in (("major", _MAJOR), ("minor", _MINOR)):
         for tonic in range(12):
             scores[f"{KEYS[tonic]} {mode}"] = float(np.corrcoef(np.roll(profile, tonic), weights)[0, 1])
-    return max(scores, key=lambda name: scores[name]) if np.ptp(weights) > 0 else "C major"
+    return max(scores, key=lambda name: scores[name])
 
 
 def high_passed(samples: NDArray[np.float32], hz: float = 261.2) -> NDArray[np.float32]:

@@ -54,12 +54,18 @@ class Dropout:
 
 def load(folder: Path, split: str, gen: MusicGen, say: Callable[[str], None] = print) -> list[Clip]:
     """The clips of a split, from the cache where it is valid."""
-    paths = sorted((folder / split).glob("*.wav"))
-    if not paths:
-        raise UserError(f"{folder / split} has no .wav clips: make them with `python -m audio_bridge dataset`.")
+    paths = find(folder, split)
     cache = folder / f"{split}.cache.safetensors"
     key = _digest(paths, gen)
     return _cached(cache, key, paths) or _encoded(cache, key, paths, gen, say)
+
+
+def find(folder: Path, split: str) -> list[Path]:
+    """The sounds of a split. UserError where there are none."""
+    paths = sorted((folder / split).glob("*.wav"))
+    if not paths:
+        raise UserError(f"{folder / split} has no .wav clips: make them with `python -m audio_bridge dataset`.")
+    return paths
 
 
 def crop(clip: Clip, seconds: float, gen: MusicGen, rng: np.random.Generator) -> Clip:
@@ -107,7 +113,7 @@ def loss(gen: MusicGen, clips: Sequence[Clip], dropout: Dropout, rng: np.random.
         condition["encoder_attention_mask"] = mask
     wanted = labels(clips, gen.n_channels).to(gen.device)
     read = blanked(inputs(wanted, gen.pad), dropout.codes, gen.pad, rng)
-    return gen.model.decoder(input_ids=read.flatten(0, 1), labels=wanted, **condition).loss
+    return gen.model.decoder(input_ids=read.flatten(0, 1), labels=wanted, use_cache=False, **condition).loss
 
 
 def inputs(wanted: "Tensor", pad: int) -> "Tensor":

@@ -11,6 +11,7 @@ each sound lies a .json with all that is needed to make it again, and how closel
 
 import argparse
 import itertools
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 MODES = ("exact", "rendered", "audio")
 MAX_SECONDS = 300.0
+SILENCE = 1e-3  # of full scale
 MOST_SOUNDS = 256
 LOOP_FADE_SECONDS = 0.5
 DEFAULT_LOUDNESS_LUFS = -16.0
@@ -123,7 +125,8 @@ def run(args: argparse.Namespace) -> int:
         if args.model == musicgen.SMALL:
             print(_SMALL.format(small=musicgen.SMALL, wanted=musicgen.DEFAULT), file=sys.stderr)
     device = machine.pick_device(args.device)
-    dtype = musicgen.pick_dtype(args.dtype, device)
+    is_small = args.model in (musicgen.SMALL, musicgen.DEBUG)
+    dtype = musicgen.pick_dtype("float32" if is_small and args.dtype == "auto" else args.dtype, device)
     _tell_cost(jobs, args, device, dtype)
     if args.plan:
         return 0
@@ -131,10 +134,9 @@ def run(args: argparse.Namespace) -> int:
     if not gen.hears_melody:
         raise UserError(f"{args.model} takes a text alone: name a melody checkpoint, such as facebook/musicgen-melody.")
     for text in {job.text for job in jobs}:
-        if gen.truncated(text):
+        if args.model != musicgen.SMALL and gen.truncated(text):
             print(
-                f"the text has more than {musicgen.PROMPT_TOKENS} tokens; what follows is not read: {text}",
-                file=sys.stderr,
+                f"the text has more than {gen.prompt_tokens} tokens; what follows is not read: {text}", file=sys.stderr
             )
     rows = [(job, take) for job in jobs for take in range(args.takes)]
     takes: dict[Path, list[tuple[int, Audio, list[int]]]] = {job.target: [] for job in jobs}
@@ -158,11 +160,9 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     instruments.program(args.instrument)
     audio.check_format(args.output, 32_000, args.sample_format)
     check_folder(args.output)
-    for name, low in (("takes", 1), ("batch", 1), ("guidance", 1.0), ("temperature", 0.0), ("top_k", 0)):
-        if getattr(args, name) < low:
-            raise UsageError(f"--{name.replace('_', '-')} {getattr(args, name)}: give {low} or more.")
-    if args.stride is not None and not 1.0 <= args.stride <= 29.0:
-        raise UsageError(f"--stride {args.stride:g}: choose 1 to 29 seconds.")
+    _check_numbers(args)
+    if any(path.resolve() == args.output.resolve() for path in args.sources):
+        raise UsageError(f"-o {args.output} is what is to be followed: name another file.")
     sources = [source for path in args.sources for source in _sources(path, args)]
     pairs = list(itertools.product(sources, args.text or [""]))
     if len(pairs) * args.takes > MOST_SOUNDS:
@@ -175,12 +175,30 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     ]
 
 
+def _check_numbers(args: argparse.Namespace) -> None:
+    """Refuse numbers that mean nothing, NaN among them."""
+    bounds = {
+        "takes": (1, MOST_SOUNDS), "batch": (1, MOST_SOUNDS), "guidance": (1.0, 100.0), "temperature": (0.0, 100.0),
+        "top_k": (0, 1_000_000), "seed": (0, 2**62), "stride": (1.0, 29.0), "bars": (1, 100_000),
+        "seconds": (1.0, math.inf), "loudness": (-70.0, 0.0),
+    }  # fmt: skip
+    for name, (low, high) in bounds.items():
+        value = getattr(args, name)
+        if value is not None and not low <= value <= high:
+            upper = f" to {high:g}" if high < 2**62 else " or more"
+            raise UsageError(f"--{name.replace('_', '-')} {value}: give {low:g}{upper}.")
+
+
 def _sources(path: Path, args: argparse.Namespace) -> list[Source]:
     from audio_bridge import chroma, melody, recordings, render
 
     if path.suffix.lower() in recordings.SUFFIXES:
         _no_score_options(path, args)
         sound = recordings.mono(recordings.read(path).audio)
+        if sound.seconds < 1.0:
+            raise UserError(f"{path} lasts {sound.seconds:.2f} s: a melody to follow takes 1 s or more.")
+        if np.abs(sound.samples).max() < SILENCE:
+            print(f"{path} is silent: there is no melody in it to follow.", file=sys.stderr)
         return [Source(path, None, "audio", _length(path, sound.seconds, args), chroma.of_audio(sound.samples[0]))]
     made = []
     for piece in render.pieces_of(path, None, args.tune):
@@ -208,8 +226,6 @@ def _no_score_options(path: Path, args: argparse.Namespace) -> None:
 
 def _length(path: Path, seconds: float, args: argparse.Namespace) -> float:
     if args.seconds is not None:
-        if args.seconds < 1.0:
-            raise UsageError(f"--seconds {args.seconds:g}: give 1 or more.")
         seconds = min(seconds, args.seconds)
     if seconds > MAX_SECONDS:
         raise UserError(

@@ -5,7 +5,8 @@
 
 Every audio file below the folder (wav, flac, mp3, ogg, aiff; m4a with PyAV or ffmpeg) is decoded in a guarded process,
 mixed to mono at 32 kHz, and cut at silences or between notes. Files that are broken, silent, too short, of a low sample
-rate, clipped or duplicates are left out, each with its reason. Nothing else is: every file has a row in the report.
+rate, clipped or duplicates are left out, each with its reason; of duplicates the longest is kept. Nothing else is left
+out: every file has a row in the report, but for hidden ones and those in hidden folders (.NAME), which are not read.
 
 The folder: train/ and valid/ (and test/) with NAME-001.wav and NAME-001.txt, dataset.json (every file, segment and
 reason), report.md, chroma.svg (what pitch classes the recordings have).
@@ -30,6 +31,7 @@ from symbolic.errors import UsageError, UserError
 SPLITS = ("train", "valid", "test")
 MOST_SECONDS = 30.0  # what MusicGen hears at once
 SAMPLE_RATE = 32_000
+SHORTER_SECONDS = 0.5  # than its header claims: more than an encoder's padding, and a file was cut off
 
 
 @dataclass
@@ -61,7 +63,7 @@ class _Kept:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="recordings, in subfolders too")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="recordings, in subfolders too (hidden: not)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a new folder")
     parser.add_argument("--shortest", type=float, default=10.0, metavar="S", help="seconds of a segment (default: 10)")
     parser.add_argument("--longest", type=float, default=MOST_SECONDS, metavar="S", help="default: 30")
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     paths = _checked(args)
     texts = _labels(args.labels, args.folder)
     rows: list[Row] = []
-    kept: list[_Kept] = []
+    usable: list[_Kept] = []
     for number, path in enumerate(paths, start=1):
         row = Row(str(path.relative_to(args.folder)))
         rows.append(row)
@@ -90,14 +92,15 @@ def run(args: argparse.Namespace) -> int:
         except UserError as error:
             row.status, row.reason = "left out", f"cannot be decoded: {str(error).removeprefix(f'decoding {path} ')}"
             continue
-        one = _judged(row, recording, kept, args)
+        one = _judged(row, recording, args)
         if one is not None:
             row.text = _text(row, recording.tags, texts, args)
-            kept.append(one)
+            usable.append(one)
         if sys.stderr.isatty():
             print(f"\rreading {number} of {len(paths)}", end="\n" if number == len(paths) else "", file=sys.stderr)
-    if not kept:
+    if not usable:
         raise UserError(f"none of the {len(paths)} files can be used: {_reasons(rows)}.")
+    kept = _without_twins(usable)
     _split(kept, args)
     with files.whole_folder(args.output) as folder:
         _write(kept, folder, args)
@@ -115,6 +118,7 @@ def _checked(args: argparse.Namespace) -> list[Path]:
         raise UserError(f"{args.folder} is no folder: name the folder that holds the recordings.")
     if args.output.exists() and (not args.output.is_dir() or any(args.output.iterdir())):
         raise UsageError(f"{args.output} exists: choose a new folder with -o.")
+    files.check_writable(args.output)
     if not 1.0 <= args.shortest < args.longest <= MOST_SECONDS:
         raise UsageError(
             f"--shortest {args.shortest:g} --longest {args.longest:g}: give 1 <= shortest < longest <= 30."
@@ -127,7 +131,7 @@ def _checked(args: argparse.Namespace) -> list[Path]:
     return paths
 
 
-def _judged(row: Row, recording: Any, kept: list[_Kept], args: argparse.Namespace) -> _Kept | None:
+def _judged(row: Row, recording: Any, args: argparse.Namespace) -> _Kept | None:
     """Fill in what was measured; None where the recording is left out."""
     from audio_bridge import analysis, fingerprints, loudness, recordings, segmentation
 
@@ -139,18 +143,28 @@ def _judged(row: Row, recording: Any, kept: list[_Kept], args: argparse.Namespac
     if row.reason:
         row.status = "left out"
         return None
-    bits = fingerprints.fingerprint(samples)
-    twin = next(
-        (other for other in kept if fingerprints.agreement(_middle(bits), other.bits) >= fingerprints.SAME), None
-    )
-    if twin is not None:
-        row.status, row.reason = "left out", f"duplicate of {twin.row.file}"
-        return None
     row.lufs = round(loudness.integrated_lufs(mono), 1)
     row.remarks = segmentation.remarks(samples, row.lufs)
+    if recording.claimed_seconds - audio.seconds > SHORTER_SECONDS:
+        row.remarks.append(f"cut off: holds {audio.seconds:.1f} s of the {recording.claimed_seconds:.1f} s it claims")
     weights = analysis.pitch_class_weights(samples)
     row.pitch_classes = [round(float(w), 4) for w in weights / weights.sum()]
-    return _Kept(row, samples, bits)
+    return _Kept(row, samples, fingerprints.fingerprint(samples))
+
+
+def _without_twins(usable: list[_Kept]) -> list[_Kept]:
+    """Of recordings that are the same the longest; of those that last alike the one with the fewest remarks."""
+    from audio_bridge import fingerprints
+
+    kept: list[_Kept] = []
+    for one in sorted(usable, key=lambda one: (-round(one.row.seconds), len(one.row.remarks))):
+        middle = _middle(one.bits)
+        twin = next((o for o in kept if fingerprints.agreement(middle, o.bits) >= fingerprints.SAME), None)
+        if twin is None:
+            kept.append(one)
+        else:
+            one.row.status, one.row.reason = "left out", f"duplicate of {twin.row.file}"
+    return [one for one in usable if one.row.status == "kept"]
 
 
 def _middle(bits: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -165,17 +179,28 @@ def _labels(how: str, folder: Path) -> dict[str, str] | None:
     if how in ("names", "tags"):
         return None
     try:
-        with open(how, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        with files.open_text(how) as file:
+            header = file.readline()
+            file.seek(0)
+            rows = csv.DictReader(file, delimiter=files.delimiter(header))
+            texts = dict(_label(row, f"{how}, line {rows.line_num}", folder) for row in rows)
+    except (OSError, csv.Error) as error:
         raise UserError(f"cannot read the labels {how}: {error}. Give names, tags or a CSV file.") from error
-    if not rows or not {"file", "text"} <= set(rows[0]):
+    if not texts:
         raise UserError(f"{how} needs a first line `file,text` and a line for each recording.")
-    texts = {row["file"]: (row["text"] or "").strip() for row in rows}
-    absent = [name for name in texts if not (folder / name).is_file()]
-    if absent:
-        raise UserError(f"{how}: {absent[0]} is not in {folder}; give paths relative to it.")
     return texts
+
+
+def _label(row: dict[Any, Any], where: str, folder: Path) -> tuple[str, str]:
+    """File and text of one line of the labels, the file as the report names it."""
+    if not {"file", "text"} <= set(row):
+        raise UserError(f"{where}: the first line must name the columns `file` and `text`.")
+    if None in row or None in row.values():
+        raise UserError(f"{where}: there are more or fewer columns than in the first line. Quote texts with commas.")
+    name = Path(row["file"].strip())
+    if name.is_absolute() or ".." in name.parts or not (folder / name).is_file():
+        raise UserError(f"{where}: {row['file'].strip() or '(empty)'} is not in {folder}; give paths relative to it.")
+    return str(name), row["text"].strip()
 
 
 def _text(row: Row, tags: dict[str, str], texts: dict[str, str] | None, args: argparse.Namespace) -> str:
@@ -271,13 +296,15 @@ def _report(rows: list[Row], folder: Path, args: argparse.Namespace) -> None:
         for row in rows
     ]  # fmt: skip
     files.write_whole(folder / "report.md", markdown(Table(f"Recordings of {args.folder}", columns, body)))
-    _plot([row for row in rows if row.pitch_classes], folder / "chroma.svg")
+    _plot([row for row in rows if row.status == "kept"], folder / "chroma.svg")
 
 
 def _plot(rows: list[Row], path: Path) -> None:
     """Share of each pitch class in each recording."""
     import io
+    import warnings
 
+    import matplotlib
     from matplotlib.figure import Figure
 
     names = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
@@ -291,5 +318,8 @@ def _plot(rows: list[Row], path: Path) -> None:
     more = f" (the first {len(shown)} of {len(rows)})" if len(rows) > len(shown) else ""
     axes.set_title(f"Pitch classes of each recording{more}", fontsize=9)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    with matplotlib.rc_context({"svg.fonttype": "none"}), warnings.catch_warnings():
+        # Names are written as text, for which the reader's fonts serve; only the room for them is a guess.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     files.write_whole(path, buffer.getvalue())

@@ -1,7 +1,7 @@
 """Fine-tune MusicGen or MusicGen-melody on clips of a genre, with LoRA or all weights.
 
     python -m audio_bridge dataset RECORDINGS -o data/concertina
-    python -m audio_bridge finetune configs/finetune-melody.yaml --data data/concertina
+    python -m audio_bridge finetune configs/finetune/melody.yaml --data data/concertina
     python -m audio_bridge condition TUNE.abc --model runs/concertina/export --text "concertina" -o OUT.wav
 
 Every key of the configuration is also an option. EnCodec's codes and the chroma of every clip are computed once. Each
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from audio_bridge.musicgen import MusicGen
 
 LORA, FULL = "lora", "full"
+SPLITS = ("train", "valid")
 LICENCE_NOTE = "Derived from {model}: its licence and the terms of the clips it was trained on both hold."
 FREE_KEYS = ("name", "epochs", "patience", "save_every", "samples", "device")
 
@@ -93,7 +94,7 @@ class State:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The configuration and every key of it."""
-    parser.add_argument("config", type=Path, metavar="CONFIG.yaml", help="for example configs/finetune-melody.yaml")
+    parser.add_argument("config", type=Path, metavar="CONFIG.yaml", help="for example configs/finetune/melody.yaml")
     parser.add_argument("--resume", action="store_true", help="go on where the run was saved last")
     parser.add_argument("--folder", type=Path, help="run directory (default: runs/NAME)")
     parser.add_argument("--json", action="store_true", help="end with the summary as one line of JSON")
@@ -121,6 +122,8 @@ def finetune(
 
     console = Console()
     snapshots.check(folder, config, resume, FREE_KEYS)
+    for split in SPLITS:  # looked for before the model, which takes minutes to load
+        clips.find(Path(config.data), split)
     device = machine.pick_device(config.device)
     dtype = musicgen.pick_dtype(config.dtype, device)
     if gen is None:
@@ -129,7 +132,7 @@ def finetune(
         raise UserError(
             f"{config.model} is a stereo model, whose pairs of codebooks are not trained here: take a mono one."
         )
-    train, valid = (clips.load(Path(config.data), split, gen, console.say) for split in ("train", "valid"))
+    train, valid = (clips.load(Path(config.data), split, gen, console.say) for split in SPLITS)
     trained = prepare(gen, config)
     snapshots.claim(folder, config)
     console.say(_opening(config, gen, trained, train, valid, device))

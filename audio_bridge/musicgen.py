@@ -35,6 +35,8 @@ DEBUG = "debug"
 READY = Path(__file__).parent / "ready"
 SMALL = "ocarina"  # the small model that comes with the package
 PROMPT_TOKENS = 64  # every prompt is padded to this: the decoder sees padding, so another length changes the result
+LAYER_SECONDS = 0.5e-3  # of calling a layer's functions, whatever its size
+ENCODERS = ("text_encoder", "audio_encoder")
 TINY_PROMPT_TOKENS = 16  # of the small models made here
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 MELODY, TEXT_ONLY = "musicgen_melody", "musicgen"
@@ -191,13 +193,24 @@ def load(name: str, device: "torch.device", dtype: "torch.dtype") -> MusicGen:
     try:
         with quiet():
             model = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+            for part in ENCODERS:
+                setattr(model, part, _in_float32(folder, part, getattr(model, part)))
             tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{name} cannot be loaded: {reason} Fetch it again, or choose another --model.") from error
-    model.text_encoder.float()
-    model.audio_encoder.float()
     return MusicGen(name, model.to(device).eval(), tokenizer)
+
+
+def _in_float32(folder: Path, part: str, loaded: Any) -> Any:
+    """A part of a checkpoint with its own weights: widened again, those of a smaller type would stay rounded, and a
+    rounded EnCodec clicks at the end of every frame."""
+    import torch
+
+    if next(loaded.parameters()).dtype == torch.float32:
+        return loaded
+    settings: dict[str, Any] = {"config": loaded.config, "dtype": torch.float32, "use_safetensors": True}
+    return type(loaded).from_pretrained(folder, key_mapping={rf"^{part}\.": ""}, **settings)
 
 
 @contextlib.contextmanager
@@ -314,9 +327,8 @@ def cost(name: str, device: "torch.device", dtype: "torch.dtype", rows: int, sec
         return Cost(decoder + others, round(memory), None)
     steps = total * rate
     attention = cache / 2 / _bytes_a_second(2 * rows, dtype)
-    return Cost(
-        decoder + others, round(memory), steps * (decoder * size / _bytes_a_second(2 * rows, dtype) + attention)
-    )
+    a_step = decoder * size / _bytes_a_second(2 * rows, dtype) + attention + LAYER_SECONDS * (d.num_hidden_layers + 1)
+    return Cost(decoder + others, round(memory), steps * a_step)
 
 
 def debug_model(device: "torch.device | str" = "cpu", seed: int = 0) -> MusicGen:

@@ -28,15 +28,17 @@ AAC_SUFFIXES = (".m4a", ".aac", ".mp4")
 MOST_SECONDS = 3600.0
 CPU_SECONDS = 60.0
 MEMORY_BYTES = 8 * 2**30
+BLOCK_FRAMES = 1 << 20
 TAGS = ("title", "artist", "genre", "album", "comment")
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A decoded file with the tags that it carries."""
+    """A decoded file with the tags that it carries, and how long its header says it is."""
 
     audio: "Audio"
     tags: dict[str, str]
+    claimed_seconds: float = 0.0  # 0: the header does not say
 
 
 def read(path: Path | str) -> Recording:
@@ -55,7 +57,8 @@ def read(path: Path | str) -> Recording:
         text = guard.call("audio_bridge.recordings", arguments, CPU_SECONDS, f"decoding {path}", advice)
         header = json.loads(text.splitlines()[-1])
         samples = np.fromfile(target, dtype=np.float32).reshape(-1, header["channels"])
-    return Recording(Audio(np.ascontiguousarray(samples.T), header["sample_rate"]), header["tags"])
+    audio = Audio(np.ascontiguousarray(samples.T), header["sample_rate"])
+    return Recording(audio, header["tags"], header["claimed_seconds"])
 
 
 def mono(audio: "Audio", sample_rate: int = 32_000) -> "Audio":
@@ -69,11 +72,13 @@ def mono(audio: "Audio", sample_rate: int = 32_000) -> "Audio":
 
 
 def find(folder: Path) -> list[Path]:
-    """Every audio file below a folder, by name; hidden ones are left out."""
+    """Every audio file below a folder, by name; hidden ones, and those in hidden folders, are left out."""
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
 
 
@@ -96,14 +101,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _decode(file: Any, target: str, most_seconds: float) -> None:
-    """Samples to `target`, the header to stdout."""
+    """Samples to `target` until the file gives no more, whatever its header says; the header to stdout."""
     with file:
         if file.frames > most_seconds * file.samplerate:
             raise SystemExit(_too_long(most_seconds))
         with open(target, "wb") as out:
-            for block in file.blocks(blocksize=1 << 20, dtype="float32", always_2d=True):
+            while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
                 out.write(block.tobytes())
-        _tell(file.channels, file.samplerate, file.copy_metadata())
+        _tell(file.channels, file.samplerate, file.copy_metadata(), file.frames / file.samplerate)
 
 
 def _by_pyav(source: str, target: str, most_seconds: float) -> None:
@@ -130,11 +135,12 @@ def _by_pyav(source: str, target: str, most_seconds: float) -> None:
         raise SystemExit(f"it is damaged or no audio file ({error.strerror})") from error
 
 
-def _tell(channels: int, sample_rate: int, tags: Mapping[str, str]) -> None:
+def _tell(channels: int, sample_rate: int, tags: Mapping[str, str], claimed_seconds: float = 0.0) -> None:
     """The header, to stdout."""
     known = {name.lower(): str(value)[:200] for name, value in tags.items() if value}
     kept = {name: known[name] for name in TAGS if name in known}
-    print(json.dumps({"channels": channels, "sample_rate": sample_rate, "tags": kept}))
+    header = {"channels": channels, "sample_rate": sample_rate, "tags": kept, "claimed_seconds": claimed_seconds}
+    print(json.dumps(header))
 
 
 def _too_long(most_seconds: float) -> str:

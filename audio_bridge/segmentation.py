@@ -4,6 +4,7 @@ Segments last from `shortest` to `longest` seconds. A cut falls into the middle 
 allows; where nothing is silent, into the deepest dip of the level, just before the next onset, so that no note is cut.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +70,7 @@ def fault(samples: NDArray[np.float32], sample_rate: int, shortest: float) -> st
     """Why a recording should not be trained on; '' where it may be. `sample_rate` is the file's own."""
     seconds = samples.size / SAMPLE_RATE
     if seconds < shortest:
-        return f"too short: {seconds:.1f} s, at least {shortest:g} s"
+        return f"too short: {math.floor(seconds * 1000) / 1000:g} s, at least {shortest:g} s"
     if (level_db(samples) < SILENCE_DB).mean() > 0.95:
         return "silent"
     if sample_rate < LOWEST_RATE:

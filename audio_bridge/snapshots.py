@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from symbolic import config as configuration
 from symbolic import files
-from symbolic.errors import UsageError
+from symbolic.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,8 @@ LAST, METRICS, CONFIG, RECORD = "last", "metrics.jsonl", "config.yaml", "run.jso
 
 
 def check(folder: Path, config: Any, resume: bool, free_keys: Collection[str]) -> None:
-    """Refuse to overwrite a run, and to go on with one under other settings; nothing is written."""
+    """Refuse to overwrite a run, to go on with one under other settings, and a folder that cannot be written; nothing
+    is written."""
     path = folder / CONFIG
     if path.exists() and not resume:
         raise UsageError(f"the run {folder} exists. Add --resume to go on with it, or choose another --folder.")
@@ -39,6 +40,7 @@ def check(folder: Path, config: Any, resume: bool, free_keys: Collection[str]) -
             raise UsageError(f"cannot resume {folder}: {', '.join(changed)} differs from {path}.")
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not empty and holds no run: choose another --folder.")
+    files.check_writable(path)
 
 
 def claim(folder: Path, config: Any) -> None:
@@ -95,10 +97,17 @@ def restore(folder: Path, trained: "Parameters", optimizer: "torch.optim.Optimiz
 
 
 def load(folder: Path) -> dict[str, "torch.Tensor"]:
-    """The tensors of `write`."""
+    """The tensors of `write`. UserError where the file is damaged or gone."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    return load_file(folder / "tensors.safetensors")
+    path = folder / "tensors.safetensors"
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path} is damaged ({error}). Put back a copy of {folder}, or remove {folder.parent} and train anew."
+        ) from error
 
 
 def put(tensors: "Mapping[str, torch.Tensor]", trained: "Parameters") -> None:

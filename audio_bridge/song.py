@@ -20,13 +20,13 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audio_bridge import stages
-from audio_bridge.lyrics.text import language_code
+from audio_bridge.lyrics.text import headed, language_code
 from audio_bridge.stages import Skipped, Stage
 from symbolic import files
 from symbolic.errors import UsageError, UserError
@@ -43,6 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "syllables": None, "rhyme": None, "lyrics": None, "tune": None, "lyric_model": None, "melody_model": "gpt2-6m",
     "metre": "4/4", "key": None, "tempo": None, "checkpoint": None, "prompt": None, "vocal": "auto", "seed": 0,
 }  # fmt: skip
+_KINDS: dict[str, type | tuple[type, ...]] = {"lines": int, "seed": int, "tempo": (int, float)}  # others are text
 TEMPO = {"folk": 92.0, "pop": 104.0, "rock": 124.0, "rap": 88.0}  # quarter notes a minute
 KEYS = {"folk": ("D", "G", "Dmix", "Am"), "pop": ("C", "F", "G", "Am"), "rock": ("Em", "Am", "D"), "rap": ("Dm", "Am")}
 LONGEST_LINE = 16  # syllables; longer lines are parted
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words.add_argument("--genre", help="folk, pop, rock or rap, or any name near them (default pop)")
     words.add_argument("--language", type=language_code, metavar="CODE",
                        help="en, pt or es; another code for --lyrics (default: en, or that of --lyrics)")  # fmt: skip
-    words.add_argument("--title", help="sung in the chorus where it fits")
+    words.add_argument("--title", help="sung in the chorus where it fits (default: that of --lyrics or --tune)")
     words.add_argument("--artist", help="written on the score; a lyric model is prompted with it")
     words.add_argument("--first-line", help="sung as it is")
     words.add_argument("--structure", help="for example verse-chorus-verse-chorus")
@@ -141,6 +142,8 @@ def _asked(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any], di
         given = getattr(args, name)
         if given is not None:
             options[name] = text_of(given) if name in ("lyrics", "tune") else given
+    if args.lyrics is not None and args.genre is None:
+        options["genre"] = headed(options["lyrics"])[0]["genre"] or options["genre"]
     if args.tune is not None:
         tune_of(options["tune"], args.tune)
     return options, known.get("stages", {}), dict(source.get("variations", {}))
@@ -150,7 +153,30 @@ def _record(path: Path) -> dict[str, Any]:
     record = files.read_json(path)
     if not isinstance(record, dict) or record.get("format") != FORMAT or not isinstance(record.get("options"), dict):
         raise UserError(f"{path} is not a song's record of format {FORMAT}. Name another, or another folder with -o.")
+    fault = next(_faults(record), None)
+    if fault is not None:
+        raise UserError(f"{path}: {fault}. Mend it, or remove the file and name an empty folder with -o.")
     return record
+
+
+def _faults(record: Mapping[str, Any]) -> Iterator[str]:
+    """What the program would not have written: records are edited by hand and come from other people."""
+    for name, default in DEFAULTS.items():
+        value = record["options"].get(name, default)
+        kind = _KINDS.get(name, str)
+        if isinstance(value, bool) or not (isinstance(value, kind) or (value is None and default is None)):
+            yield f"options.{name} is {value!r}"
+    variations = record.get("variations", {})
+    if not isinstance(variations, dict) or not all(type(value) is int for value in variations.values()):
+        yield f"variations is {variations!r}, not a number for each stage"
+    stages_ = record.get("stages", {})
+    if not isinstance(stages_, dict):
+        yield "stages is not a mapping"
+        return
+    for name, entry in stages_.items():
+        parts = [entry.get(part, {}) for part in ("files", "facts")] if isinstance(entry, dict) else [None]
+        if not all(isinstance(part, dict) for part in parts):
+            yield f"stages.{name} is not what a stage writes"
 
 
 def text_of(path: Path) -> str:
@@ -163,10 +189,7 @@ def text_of(path: Path) -> str:
         raise UserError(f"cannot read {path}: {error.strerror or error}.") from error
     if b"\0" in data:
         raise UserError(f"{path} is a binary file; give text.")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+    return files.decoded(data)
 
 
 def _check(options: Mapping[str, Any]) -> None:
@@ -349,17 +372,17 @@ def karaoke(folder: Path, options: Mapping[str, Any], variation: int) -> dict[st
 
 
 STAGES = (
-    Stage("words", words, (), (*_WRITING, "tune", "tempo"), ("words.json", "lyrics.txt")),
+    Stage("words", words, (), (*_WRITING, "tune", "tempo"), ("words.json", "lyrics.txt"), version=2),
     Stage("melody", melody, ("words",), ("tune", "melody_model", "metre", "key", "genre", "seed"), ("melody.json",)),
     Stage("setting", setting, ("words", "melody"), (), ("setting.json",), version=2),
     Stage("score", score, ("setting",), ("tempo", "genre", "tune"), (
         "song.abc", "song.musicxml", "song.mid", "song.lrc", "song.enhanced.lrc", "song.ultrastar.txt", "yue2.json",
-        "chords.json")),
+        "chords.json"), version=2),
     Stage("backing", backing, ("score",), ("genre",), ("backing.wav",)),
     Stage("conditioned", conditioned, ("score",), ("checkpoint", "prompt", "genre", "seed"), ("conditioned.wav",)),
     Stage("vocal", vocal, ("setting", "score"), ("vocal",), ("guide.wav",)),
     Stage("mix", mix, ("backing", "conditioned", "vocal"), (), ("song.mp3",)),
-    Stage("karaoke", karaoke, ("setting", "score", "vocal", "mix"), (), ("karaoke.html",), version=2),
+    Stage("karaoke", karaoke, ("setting", "score", "vocal", "mix"), (), ("karaoke.html",), version=3),
 )  # fmt: skip
 
 

@@ -55,13 +55,13 @@ def run(
     for stage in stages:
         made_from = _digest(stage, options, outcome.record, variations.get(stage.name, 0))
         old = before.get(stage.name, {})
-        if old.get("made_from") == made_from and _intact(folder, old):
+        if old.get("made_from") == made_from and _intact(folder, stage, old):
             outcome.states[stage.name] = "skipped" if old.get("skipped") else "kept"
             outcome.record[stage.name] = dict(old)
             say(stage.name, outcome.states[stage.name])
             continue
         entry: dict[str, Any] = {"made_from": made_from, "variation": variations.get(stage.name, 0)}
-        for name in old.get("files", {}):
+        for name in stage.outputs:  # not what the record names: it may be somebody else's
             (folder / name).unlink(missing_ok=True)
         try:
             say(stage.name, "...")
@@ -92,8 +92,8 @@ def _digest(stage: Stage, options: Mapping[str, Any], record: Mapping[str, Any],
     return files.digest(json.dumps(whole, sort_keys=True, ensure_ascii=False))
 
 
-def _intact(folder: Path, entry: Mapping[str, Any]) -> bool:
+def _intact(folder: Path, stage: Stage, entry: Mapping[str, Any]) -> bool:
     return all(
-        (folder / name).is_file() and files.sha256(folder / name) == digest
+        name in stage.outputs and (folder / name).is_file() and files.sha256(folder / name) == digest
         for name, digest in entry.get("files", {}).items()
     )

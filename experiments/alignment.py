@@ -208,6 +208,7 @@ def _syllables(sung: Sequence[tuple[int, str, bool]], language: str) -> list[Syl
 
 
 def _mean(rows: Sequence[dict[str, Any]], key: str) -> float:
+    rows = [row for row in rows if row[key] is not None]
     return sum(row[key] * row["syllables"] for row in rows) / max(1, sum(row["syllables"] for row in rows))
 
 

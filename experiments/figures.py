@@ -53,12 +53,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("figures", nargs="*", metavar="NAME", help=f"default: all of {', '.join(FIGURES)}")
+    made.add_argument("figures", nargs="*", metavar="NAME", type=_figure, help=f"default: all of {', '.join(FIGURES)}")
     made.add_argument("--format", default="svg", choices=("svg", "pdf", "png"))
     made.add_argument("--experiments", type=Path, default=results.EXPERIMENTS, help="folder of result files")
     made.add_argument("--benchmarks", type=Path, default=results.BENCHMARKS, help="folder of result files")
     made.add_argument("-o", "--output", type=Path, default=FOLDER)
     return made
+
+
+def _figure(name: str) -> str:
+    if name not in FIGURES:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(FIGURES)}")
+    return name
 
 
 def run(args: argparse.Namespace) -> int:
@@ -243,12 +249,12 @@ def representations(result: dict[str, Any]) -> "Figure":
 
 def abc_vs_midi(result: dict[str, Any]) -> "Figure":
     """What each notation costs and gives, a group of bars a notation, a bar a model; human pieces are a line."""
-    figure, axes = _panels(2, 2, height=4.6)
+    figure, axes = _panels(2, 2, height=5.2)
     labels = {
-        "bits per note": "bits per note of held-out tunes",
+        "bits per note": "bits per note, held-out tunes",
         "seconds to train": "processor seconds to train",
-        "seconds per minute of music": "processor seconds per minute of music",
-        "in bars": "pieces that end and keep to their bars",
+        "seconds per minute of music": "seconds per minute of music",
+        "in bars": "share of pieces in their bars",
     }
     for panel, (quantity, label) in zip(axes, labels.items(), strict=True):
         rows = [row for row in results.select(result, quantity=quantity) if "repeats" in row]

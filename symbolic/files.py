@@ -1,8 +1,10 @@
 """Files written whole: a reader meets the old file or the new one, never half of either.
 
-JSON is UTF-8, sorted only where the caller sorted it; JSON lines hold one object a line.
+JSON is UTF-8, sorted only where the caller sorted it; JSON lines hold one object a line. Texts of others (`decoded`,
+`open_text`) are UTF-8 with or without a byte order mark; bytes that are not UTF-8 are read as Windows-1252.
 """
 
+import codecs
 import contextlib
 import hashlib
 import json
@@ -11,9 +13,21 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from symbolic.errors import UserError
+
+DELIMITERS = ",;\t"  # of CSV: spreadsheets write the second where the comma parts decimals
+_WINDOWS = "windows-1252"  # the error handler's name
+
+
+def _as_windows(error: UnicodeError) -> tuple[str, int]:
+    """What to read in place of bytes that are not UTF-8."""
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error(_WINDOWS, _as_windows)
 
 
 def write_whole(path: Path | str, data: str | bytes) -> None:
@@ -75,6 +89,28 @@ def read_jsonl(path: Path | str) -> Iterator[dict[str, Any]]:
         raise UserError(f"{path} is not UTF-8 text ({error}).") from error
 
 
+def decoded(data: bytes) -> str:
+    """The text of a file of others."""
+    return data.decode("utf-8-sig", _WINDOWS)
+
+
+def open_text(path: Path | str) -> TextIO:
+    """A file of others opened for reading as `decoded` reads it, a piece at a time; line ends are kept for csv."""
+    return open(path, encoding="utf-8-sig", errors=_WINDOWS, newline="")
+
+
+def delimiter(header: str) -> str:
+    """What parts the columns of a CSV file, by its first line: the one of DELIMITERS that is there most often."""
+    return max(DELIMITERS, key=header.count)
+
+
+def check_writable(path: Path) -> None:
+    """Find out before the work that a file or folder cannot be made; UserError names what bars the way."""
+    parent = next((folder for folder in path.absolute().parents if folder.exists()), Path("/"))
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise UserError(f"cannot write {path}: {parent} is not a folder that you may write to. Choose another.")
+
+
 @contextlib.contextmanager
 def whole_folder(path: Path | str) -> Iterator[Path]:
     """Yield a temporary sibling folder; rename it to `path` on success (replacing it), remove it on failure."""
@@ -94,6 +130,11 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def names_in(folder: Path) -> list[str]:
+    """Names of what a folder holds; none where there is no folder."""
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
 def sha256(path: Path | str) -> str:

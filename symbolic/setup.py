@@ -81,6 +81,7 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
         torch.set_num_threads(config.threads)
     machine.keep_freed_memory()
     torch.manual_seed(config.seed)
+    _check_notation(config)
     source = group.from_lead(checkpoint.newest(folder, console.say) if resume and group.leads else None)
     tokenizer = tokens.load(source) if source else _build_tokenizer(config)
     with group.first():
@@ -179,6 +180,21 @@ def finished(folder: Path, config: Config) -> dict[str, Any] | None:
         return None
     summary = files.read_json(runs.run_file(folder)).get("summary")
     return summary if summary and summary["steps"] == config.train.steps else None
+
+
+def _check_notation(config: Config) -> None:
+    """Refuse a tokenizer of MIDI on ABC, and the other way round: the one would fail, the other read letters."""
+    from symbolic.data import pieces
+
+    path = Path(config.data.folder) / "tunes" / "train.jsonl"
+    first = next(iter(files.read_jsonl(path)), {"text": ""})["text"]
+    kind, is_midi = config.tokenizer.kind, pieces.is_piece(first)
+    if first and is_midi != (kind in configuration.MIDI_KINDS):
+        held, way = ("MIDI", "without --as midi") if is_midi else ("ABC", "with --as midi")
+        raise UsageError(
+            f"{config.data.folder} holds {held}, which tokenizer.kind {kind} does not read: choose another kind, or "
+            f"prepare another folder {way}."
+        )
 
 
 def _build_tokenizer(config: Config) -> "Tokenizer":

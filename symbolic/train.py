@@ -89,7 +89,10 @@ def train(
     configuration.check(config)
     option = "--name" if folder is None else "--folder"
     folder = runs.run_folder(config.name) if folder is None else Path(folder)
-    with distributed.joined(machine.pick_device(config.device)) as group:
+    with (
+        distributed.joined(machine.pick_device(config.device)) as group,
+        runs.locked(folder) if group.leads else contextlib.nullcontext(),
+    ):
         if group.leads:
             check_folder(folder, config, resume, option)
         summary = group.from_lead(finished(folder, config) if group.leads else None)

@@ -41,8 +41,13 @@ def run(args: argparse.Namespace) -> int:
     from symbolic.data import midi
 
     score = tune_of(text_of(args.tune), args.tune)
+    fields, words = text.headed(text_of(args.words))
     lyrics = text.parse(
-        text_of(args.words), language=args.language or "", title=args.title or score.title, artist=args.artist
+        words,
+        language=args.language or fields["language"],
+        title=args.title or fields["title"] or score.title,
+        artist=args.artist or fields["artist"],
+        genre=fields["genre"],
     )
     lyrics, notes = singable(lyrics)
     notes += writing.unruled(lyrics.language)
@@ -68,8 +73,9 @@ def run(args: argparse.Namespace) -> int:
     files.write_json(
         folder / "setting.json", {"measures": measures, "qpm": qpm, "language": lyrics.language, "notes": notes}
     )
+    share = measures["stressed_on_strong_beats"]
     print(f"{folder}: {measures['syllables']} syllables on {len(whole.labels)} notes, "
-          f"{measures['stressed_on_strong_beats']:.0%} of the stresses on strong beats")  # fmt: skip
+          f"{'–' if share is None else f'{share:.0%}'} of the stresses on strong beats")  # fmt: skip
     for note in notes:
         print(f"note: {note}")
     if args.json:

@@ -2,8 +2,9 @@
 
 Columns are those of `genius-song-lyrics` (sebastiandizon/genius-song-lyrics and its kin): title, tag (the genre),
 artist, year, views, lyrics, language; only `lyrics` must be there, and the names in ALIASES are read, too. Rows are
-streamed: a file larger than the memory is read a piece at a time. A source is a path, `hf:OWNER/NAME`, or `bundled`,
-the verses that were written for this project (data/songs_*.txt, CC0).
+streamed: a file larger than the memory is read a piece at a time. Columns of CSV are parted by `,`, `;` or tabs, as its
+first line has them; texts are UTF-8 or Windows-1252 (`symbolic.files`). A source is a path, `hf:OWNER/NAME`, or
+`bundled`, the verses that were written for this project (data/songs_*.txt, CC0).
 
 A text file is a song; `Title: …`, `Artist: …`, `Genre: …`, `Language: …` lines at its head are read as fields.
 """
@@ -17,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audio_bridge.lyrics.text import MAX_CHARACTERS
+from audio_bridge.lyrics.text import MAX_CHARACTERS, code_of, headed
+from symbolic import files
 from symbolic.errors import UserError
 
 BUNDLED = "bundled"
@@ -35,7 +37,6 @@ ALIASES = {
 }
 MAX_TEXT_FILE = 4 * MAX_CHARACTERS
 _BATCH_ROWS = 512
-_LANGUAGES = {"english": "en", "portuguese": "pt", "spanish": "es", "português": "pt", "español": "es"}
 
 
 @dataclass(frozen=True)
@@ -154,10 +155,9 @@ def _song(row: object, source: str, where: str) -> Song | Rejection:
     if not isinstance(value["lyrics"], str):
         has = ", ".join(list(columns)[:8])
         return Rejection(source, where, "no_lyrics", f"{where}: no text under `lyrics`; the columns are {has}.")
-    language = _plain(value["language"]).lower()
     return Song(
         source, where, value["lyrics"], _plain(value["title"]), _plain(value["artist"]), _plain(value["genre"]).lower(),
-        _LANGUAGES.get(language, language[:2]), _number(value["year"]), _number(value["views"]),
+        code_of(_plain(value["language"])), _number(value["year"]), _number(value["views"]),
     )  # fmt: skip
 
 
@@ -174,13 +174,14 @@ def _number(value: object) -> int | None:
 
 def _csv(path: Path) -> Iterator[tuple[int, Any]]:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    with open(path, encoding="utf-8", errors="replace", newline="") as file:
+    with files.open_text(path) as file:
         head = file.read(4096)
         if "\0" in head:
             raise UserError(f"{path} is a binary file, not CSV.")
         file.seek(0)
         lines = (line.replace("\0", "") for line in file)
-        rows = csv.DictReader(lines, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        header = head.partition("\n")[0]
+        rows = csv.DictReader(lines, delimiter="\t" if path.suffix.lower() == ".tsv" else files.delimiter(header))
         number = 1
         while True:
             number += 1
@@ -193,7 +194,7 @@ def _csv(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _jsonl(path: Path) -> Iterator[tuple[int, Any]]:
-    with open(path, encoding="utf-8", errors="replace") as file:
+    with files.open_text(path) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 try:
@@ -204,7 +205,7 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Any]]:
 
 def _json(path: Path) -> Iterator[tuple[int, Any]]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+        value = json.loads(files.decoded(path.read_bytes()))
     except (json.JSONDecodeError, RecursionError) as error:
         yield 1, Rejection("", "", "bad_json", f"not valid JSON ({error}).")
         return
@@ -228,22 +229,17 @@ def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _text(path: Path, source: str) -> Song | Rejection:
-    """A text file as a song, its first lines `Title: …` as fields."""
+    """A text file as a song; without a title in it the file's name is one."""
     if path.stat().st_size > MAX_TEXT_FILE:
         return Rejection(source, path.name, "too_long", f"{path} is larger than any song.")
     data = path.read_bytes()
     if b"\0" in data:
         return Rejection(source, path.name, "binary", f"{path} is a binary file.")
-    text = data.decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
-    fields = {"title": path.stem.replace("_", " "), "artist": "", "genre": "", "language": ""}
-    while match := re.match(r"\s*(title|artist|genre|language)\s*:\s*(.*)\n", text, re.IGNORECASE):
-        fields[match[1].lower()] = match[2].strip()
-        text = text[match.end() :]
+    fields, text = headed(files.decoded(data).replace("\r\n", "\n"))
     if path.suffix.lower() == ".lrc":
         text = re.sub(r"^\[[a-z]+:.*\]$|[\[<]\d+:\d+(?:\.\d+)?[\]>]", "", text, flags=re.MULTILINE)
-    return Song(
-        source, path.name, text, fields["title"], fields["artist"], fields["genre"], fields["language"].lower()[:2]
-    )
+    title = fields["title"] or path.stem.replace("_", " ")
+    return Song(source, path.name, text, title, fields["artist"], fields["genre"], fields["language"])
 
 
 def _hub(source: str) -> Iterator[Song | Rejection]:

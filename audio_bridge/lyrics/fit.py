@@ -24,7 +24,7 @@ STRONG = 2
 _MOST_WARP = 64  # syllables by which the warping path may leave the diagonal
 
 
-def measures(setting: Setting) -> dict[str, float | int]:
+def measures(setting: Setting) -> dict[str, float | int | None]:
     """The measures that need no reference."""
     notes = sung_notes(setting.score)
     first = {event: n for n, note in enumerate(notes) for event in note.events}
@@ -35,18 +35,20 @@ def measures(setting: Setting) -> dict[str, float | int]:
     return {
         "syllables": len(setting.syllables),
         "placed": round(sum(n is not None for n in starts) / max(1, len(starts)), 4),
-        "stressed_on_strong_beats": round(strong, 4),
-        "unstressed_on_strong_beats": round(weak, 4),
+        "stressed_on_strong_beats": None if strong is None else round(strong, 4),
+        "unstressed_on_strong_beats": None if weak is None else round(weak, 4),
     }
 
 
-def shares_on_beats(syllables: Sequence[Syllable], levels: Sequence[int | None]) -> tuple[float, float]:
-    """Shares of stressed and of unstressed syllables on strong beats."""
-    shares = []
-    for wanted in (2, 0):
-        own = [level for s, level in zip(syllables, levels) if s.stress == wanted and level is not None]
-        shares.append(sum(level >= STRONG for level in own) / max(1, len(own)))
-    return shares[0], shares[1]
+def shares_on_beats(syllables: Sequence[Syllable], levels: Sequence[int | None]) -> tuple[float | None, float | None]:
+    """Shares of stressed and of unstressed syllables on strong beats; None where there are none, as in a language whose
+    stress is not known."""
+    return _share_on_beats(syllables, levels, 2), _share_on_beats(syllables, levels, 0)
+
+
+def _share_on_beats(syllables: Sequence[Syllable], levels: Sequence[int | None], stress: int) -> float | None:
+    own = [level for s, level in zip(syllables, levels) if s.stress == stress and level is not None]
+    return sum(level >= STRONG for level in own) / len(own) if own else None
 
 
 def agreement(one: Sequence[Placement], reference: Sequence[Placement]) -> tuple[float, float]:

@@ -10,6 +10,7 @@ the same words each time.
 
 import re
 from dataclasses import dataclass
+from string import ascii_lowercase, ascii_uppercase
 
 from audio_bridge.lyrics.text import KINDS, kind_of
 from symbolic.errors import UsageError
@@ -105,13 +106,15 @@ def _counts(text: str, lines: int | None) -> tuple[int, ...]:
 
 
 def _scheme(text: str, n: int) -> str:
-    """A rhyme scheme of n letters: repeated with new letters where it is shorter, cut where it is longer."""
+    """A rhyme scheme of n letters: repeated with letters that it has not where it is shorter, cut where it is longer.
+    Capitals come first; MOST_LINES lines need some small letters, too."""
     letters = text.upper().strip()
     if not re.fullmatch(r"[A-Z]+", letters):
         raise UsageError(f"--rhyme {text}: write letters, as ABAB or AABB; X is a line that need not rhyme.")
-    out = ""
-    for i in range(n):
-        letter, turn = letters[i % len(letters)], i // len(letters)
-        shifted = chr((ord(letter) - 65 + turn * len(set(letters) - {"X"})) % 23 + 65)
-        out += "X" if letter == "X" else shifted
-    return out
+    fresh = (c for c in ascii_uppercase + ascii_lowercase if c not in {*letters, "X", "x"})
+    names = {(0, letter): letter for letter in letters}
+    places = [(i // len(letters), letters[i % len(letters)]) for i in range(n)]
+    for place in dict.fromkeys(places):
+        if place not in names:
+            names[place] = "X" if place[1] == "X" else next(fresh)
+    return "".join(names[place] for place in places)

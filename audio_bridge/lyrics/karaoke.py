@@ -41,6 +41,11 @@ _SCRIPT = """
     }
     return found;
   }
+  function spaced(abc) {  // abcjs keeps no space between words: each gets one of its own, which abcjs takes for a letter
+    return abc.replace(/^w:.*$/gm, function (line) {
+      return 'w:' + line.slice(2).replace(/([^\\s_*-])(?=\\s|$)/g, '$1\\u00a0~');
+    });
+  }
   function at(seconds) {
     var last = begun(seconds);
     return last >= 0 && seconds < data.ends[last] ? last : -1;
@@ -69,8 +74,9 @@ _SCRIPT = """
     button.addEventListener('click', function () { audio.currentTime = data.starts[i]; audio.play(); });
   });
   if (window.ABCJS) {
-    var options = { responsive: 'resize', add_classes: true };
-    window.ABCJS.renderAbc('sheet', document.getElementById('abc').textContent, options);
+    var wrap = { minSpacing: 1.0, maxSpacing: 2.2, preferredMeasuresPerLine: 4 };
+    var options = { responsive: 'resize', add_classes: true, staffwidth: 860, wrap: wrap };
+    window.ABCJS.renderAbc('sheet', spaced(document.getElementById('abc').textContent), options);
     notes = Array.prototype.slice.call(document.querySelectorAll('#sheet .abcjs-note'));
   }
   window.karaoke = { at: at, starts: data.starts, ends: data.ends, texts: data.texts };

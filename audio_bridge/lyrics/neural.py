@@ -24,7 +24,7 @@ from audio_bridge.lyrics.prepare import header
 from audio_bridge.lyrics.rhyme import ending, last_word
 from audio_bridge.lyrics.stress import count
 from audio_bridge.lyrics.syllables import syllables
-from audio_bridge.lyrics.text import clean_line
+from audio_bridge.lyrics.text import FIELDS, clean_line, header_of
 from symbolic.errors import UserError
 
 DRAWN = 24  # continuations a round
@@ -32,7 +32,7 @@ ROUNDS = 3
 RANKED = 16  # lines that the model scores
 MOST_LINE_TOKENS = 48
 LEAST_RHYMES = 3  # known words that must rhyme with a line which a later one has to answer
-_CONTROL = re.compile(r"\b(Genre|Language|Artist|Title):")
+_NOT_SUNG = re.compile(rf"[][]|\b({'|'.join(FIELDS)})\s*:", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -266,8 +266,8 @@ class _Draft:
         words = line.split()
         if (
             not words
-            or line.startswith("[")
-            or _CONTROL.search(line)
+            or _NOT_SUNG.search(line)
+            or header_of(line)
             or count(line, self.brief.language) != n
             or len(set(words)) < len(words) / 2
         ):

@@ -70,8 +70,8 @@ def scheme(lines: Sequence[str], language: str) -> str:
 
 def holds(lines: Sequence[str], wanted: str, language: str) -> bool:
     """Whether lines with equal letters of `wanted` rhyme or repeat a word; X is free."""
-    for letter in set(wanted.upper()) - {"X"}:
-        group = [line for line, one in zip(lines, wanted.upper()) if one == letter]
+    for letter in set(wanted) - {"X"}:
+        group = [line for line, one in zip(lines, wanted) if one == letter]
         if len({ending(last_word(line), language) for line in group}) > 1:
             return False
     return True

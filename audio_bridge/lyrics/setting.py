@@ -14,7 +14,7 @@ from audio_bridge.lyrics.stress import Syllable, sung
 from audio_bridge.lyrics.text import Lyrics
 from symbolic.data.notation import canonical
 from symbolic.data.score import Bar, Event, KeyChange, MeterChange, Note, Rest, Score, Voice
-from symbolic.errors import UserError
+from symbolic.errors import UsageError, UserError
 
 MOST_PASSES = 64
 MANY_NOTES = 1.8  # a syllable, above which a tune's repeats are left out
@@ -60,12 +60,15 @@ class Timed:
 
 def set_words(score: Score, lyrics: Lyrics, *, passes: int | None = None, weights: Weights = DEFAULT) -> Setting:
     """Set words to a tune, which is sung as often as its phrases need (`passes` says how often)."""
+    if passes is not None and not 1 <= passes <= MOST_PASSES:
+        raise UsageError(f"--passes {passes}: a tune is sung 1 to {MOST_PASSES} times.")
     syllables = sung(lyrics.lines, lyrics.language)
     tune = written_out(score)
     if passes is None and MANY_NOTES * len(syllables) < len(sung_notes(tune)) and not _has_endings(score):
         tune = written_out(score, repeats=False)  # few words: each strain is sung once
-    passes = passes or _passes(sung_notes(tune), syllables, len(lyrics.lines))
-    if not 1 <= passes <= MOST_PASSES:
+    if passes is None:
+        passes = _passes(sung_notes(tune), syllables, len(lyrics.lines))
+    if passes > MOST_PASSES:
         raise UserError(f"the tune would have to be sung {passes} times; at most {MOST_PASSES}. Shorten the words.")
     if passes > 1:
         tune = written_out(score, passes)

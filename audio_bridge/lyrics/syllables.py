@@ -3,8 +3,8 @@
 The parts of a word joined give the word back, letter for letter. English takes the number of syllables from the CMU
 Pronouncing Dictionary (or from its spelling, where it is not there) and the places from `pyphen`'s hyphenation where
 that knows one between two vowels, else from the consonants. Portuguese and Spanish follow their own rules of division,
-which are nearly exact. Other languages and scripts part before each consonant and vowel; a Chinese, Japanese or Korean
-character is a syllable.
+which are nearly exact. Other languages and scripts part before each consonant and vowel, where letters that stand for
+one sound (sch, ch, ck, ph, th) stay together; a Chinese, Japanese or Korean character is a syllable.
 
 Spanish: Real Academia Española, Ortografía (2010), chapter on syllabic division. Portuguese: Acordo Ortográfico (1990),
 Base XX, and Bechara, Moderna Gramática Portuguesa.
@@ -26,6 +26,8 @@ _ONSETS = {
     "pt": {"bl", "br", "ch", "cl", "cr", "dr", "fl", "fr", "gl", "gr", "gu", "lh", "nh", "pl", "pr", "qu", "tl",
            "tr", "vl", "vr"},
 }  # fmt: skip
+_OTHER_ONSETS = {"bl", "br", "ch", "ck", "cl", "cr", "dr", "fl", "fr", "gl", "gr", "ph", "pl", "pr", "qu", "sch", "th",
+                 "tr"}  # fmt: skip
 _STRONG = {"es": "aeoáéóàèòâêôãõ", "pt": "aeoáéóàâêôãõ"}
 _ACCENTED_WEAK = "íú"
 
@@ -67,7 +69,7 @@ def _cut(word: str, places: list[int]) -> list[str]:
 def _boundary(letters: str, end: int, start: int, language: str) -> int:
     """Where to part between two nuclei: letters[end:start] are the consonants between them. The longest onset that
     the language has goes with the second vowel."""
-    onsets = _ONSETS.get(language, _ONSETS["es"])
+    onsets = _ONSETS.get(language, _OTHER_ONSETS)
     consonants = letters[end:start]
     if len(consonants) <= 1:
         return end

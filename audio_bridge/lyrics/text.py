@@ -2,7 +2,8 @@
 
 Whatever a person pastes becomes plain lines: HTML is unescaped and its tags dropped, control characters, emoji and
 other symbols go, quotes and dashes are made plain, Unicode is composed (NFC). A line that holds no letter is no line.
-Section headers are `[Verse 1]`, `[Chorus: Artist]`, `Refrão:` and their like; their kinds are those of KINDS.
+Section headers are `[Verse 1]`, `[Chorus: Artist]`, `Refrão:` and their like; their kinds are those of KINDS. Lines
+`Title: …`, `Artist: …`, `Genre: …`, `Language: …` at the head of a file are its fields (`headed`).
 """
 
 import html
@@ -24,6 +25,9 @@ KINDS = {
     "outro": ("outro", "coda", "final", "ending"),
     "instrumental": ("instrumental", "solo", "interlude", "interlúdio", "interludio", "break"),
 }
+FIELDS = ("title", "artist", "genre", "language")
+_LANGUAGES = {"english": "en", "portuguese": "pt", "spanish": "es", "português": "pt", "español": "es"}
+_FIELD = re.compile(rf"\s*({'|'.join(FIELDS)})[ \t]*:(.*)(?:\n|\Z)", re.IGNORECASE)
 _HEADER = re.compile(r"\s*(?:\[(?P<inner>[^\]\n]{1,80})\]|(?P<bare>[^\W\d][^\n:]{1,20}?\s*\d{0,2}):)\s*")
 _TERMINAL = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*\x07?)")  # colours and titles of a terminal
 _COMMON = {
@@ -109,6 +113,22 @@ def parse(text: str, **fields: str) -> Lyrics:
     return Lyrics(tuple(sections), language, **{name: clean_line(value) for name, value in fields.items()})
 
 
+def headed(text: str) -> tuple[dict[str, str], str]:
+    """The fields at the head of a text, '' where it has none (a language as its code), and the words below them."""
+    fields = dict.fromkeys(FIELDS, "")
+    while match := _FIELD.match(text):
+        fields[match[1].lower()] = match[2].strip()
+        text = text[match.end() :]
+    return {**fields, "language": code_of(fields["language"])}, text
+
+
+def code_of(language: str) -> str:
+    """The code of a language that is named or has a code already: `Portuguese`, `pt-BR` -> pt; '' where it is none."""
+    name = language.strip().lower()
+    code = _LANGUAGES.get(name, name[:2])
+    return code if re.fullmatch("[a-z]{2}", code) else ""
+
+
 def write(sections: Iterable[Section]) -> str:
     """Text that `parse` reads back to the same sections."""
     return "\n\n".join("\n".join([f"[{section.label}]", *section.lines]) for section in sections) + "\n"
@@ -175,7 +195,7 @@ def _sections(text: str) -> list[Section]:
     found: list[tuple[str, str, list[str]]] = []
     fresh = True
     for line in text.split("\n"):
-        header = _header(line)
+        header = header_of(line)
         if header:
             found.append((*header, []))
             fresh = False
@@ -189,7 +209,8 @@ def _sections(text: str) -> list[Section]:
     return [Section(kind, label, tuple(lines)) for kind, label, lines in found if lines or kind == "instrumental"]
 
 
-def _header(line: str) -> tuple[str, str] | None:
+def header_of(line: str) -> tuple[str, str] | None:
+    """(kind, label) of a line that is a section's header, None for one that is sung."""
     match = _HEADER.fullmatch(line)
     if not match:
         return None

@@ -31,7 +31,7 @@ def enhanced_lrc(setting: Setting, qpm: float) -> str:
     """A time for each syllable, and one where the line ends."""
     out = _tags(setting)
     for line in _by_line(timed(setting, qpm)):
-        body = "".join(f"<{clock(s.start)}>{_unbracketed(s.text)}{' ' if s.ends_word else ''}" for s in line)
+        body = "".join(f"<{clock(s.start)}>{_untimed(s.text)}{' ' if s.ends_word else ''}" for s in line)
         out += f"[{clock(line[0].start)}]{body.rstrip()}<{clock(line[-1].end)}>\n"
     return out
 
@@ -103,18 +103,18 @@ def _by_line(syllables: Sequence[Timed]) -> list[list[Timed]]:
 
 
 def _text(line: Sequence[Timed]) -> str:
-    return "".join(_unbracketed(s.text) + (" " if s.ends_word else "") for s in line).strip()
+    return _untimed("".join(s.text + (" " if s.ends_word else "") for s in line).strip())
 
 
 def _tags(setting: Setting) -> str:
     lyrics = setting.lyrics
     named = (("ti", lyrics.title), ("ar", lyrics.artist), ("la", lyrics.language))
-    return "".join(f"[{tag}:{_unbracketed(value)}]\n" for tag, value in named if value)
+    return "".join(f"[{tag}:{re.sub(r'[][]', '', value)}]\n" for tag, value in named if value)
 
 
-def _unbracketed(text: str) -> str:
-    """Without what LRC reads as a time."""
-    return re.sub(r"[][<>]", "", text)
+def _untimed(text: str) -> str:
+    """Words as they are, but for brackets that LRC would read as a time, `[1:02]`."""
+    return re.sub(r"\[(\s*\d+\s*:[^]]*)\]?", r"(\1)", text)
 
 
 def _scale(setting: Setting) -> int:

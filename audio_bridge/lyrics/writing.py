@@ -14,7 +14,7 @@ from audio_bridge.lyrics.compose import Brief, Fit
 from audio_bridge.lyrics.forms import Form, Stanza
 from audio_bridge.lyrics.melody import SungNote, seconds_per_tick, sung_notes, written_out
 from audio_bridge.lyrics.stress import line_syllables
-from audio_bridge.lyrics.text import LANGUAGES, Lyrics, parse
+from audio_bridge.lyrics.text import LANGUAGES, Lyrics, headed, parse
 from symbolic.data.score import Score
 
 MOST_NOTES = 10  # of a phrase that is sung note for note
@@ -35,7 +35,8 @@ class Written:
 
 
 def written(options: Mapping[str, Any], seed: int, tune: Score | None) -> Written:
-    """The words that a song's options ask for."""
+    """The words that a song's options ask for; a title that is missing is that of the given words, or the tune's."""
+    options = _headed(options, tune)
     if options["lyrics"] is None:
         options = {**options, "language": options["language"] or "en"}
     brief = Brief(
@@ -51,6 +52,16 @@ def written(options: Mapping[str, Any], seed: int, tune: Score | None) -> Writte
         return Written(draft.lyrics, f"model {options['lyric_model']}", draft.sources, draft.notes)
     draft = compose.write(brief, form, fit=fit)
     return Written(draft.lyrics, f"grammar (this project's phrases, {brief.language})", draft.sources, draft.notes)
+
+
+def _headed(options: Mapping[str, Any], tune: Score | None) -> dict[str, Any]:
+    """The options with what is not said in them from the head of the given words, which then is no line, and the
+    title at last from the tune."""
+    fields, words = headed(options["lyrics"] or "")
+    heads = {name: options[name] or fields[name] or None for name in ("title", "artist", "language")}
+    title = heads["title"] or (tune.title if tune else "")
+    given = None if options["lyrics"] is None else words
+    return {**options, **heads, "title": title, "artist": heads["artist"] or "", "lyrics": given}
 
 
 def tune_form(tune: Score, options: Mapping[str, Any]) -> tuple[Form, Fit]:

@@ -6,10 +6,17 @@
     python -m symbolic convert song.mid -o song.musicxml
 
 The endings of the names say what is read (.abc, .mid, .midi, .musicxml, .xml, .mxl) and written (.abc, .mid,
-.musicxml). Everything goes through one score, so what a direction loses is what its notation does not hold:
-to MIDI repeats are played out and spelling, bars' kinds, slurs, graces, chord symbols and decorations are left behind;
-from MIDI time is put on a grid of 24 ticks to the quarter, a key without a signature is estimated, and one part's
-notes are dealt out to voices. `python -m experiments.conversions` measures it.
+.musicxml). Everything goes through one score, so what a direction loses is what its notation, or our score, does not
+hold:
+- ABC to ABC keeps X: numbers and all lines T C O R B D F G S Z N H Q of each tune, those inside the music in the
+  header. Lyrics (w:, W:), annotations and page layout are lost everywhere.
+- To MIDI repeats are played out, and spelling, bars' kinds, slurs, graces, chord symbols and decorations are left
+  behind; of the fields title and tempo stay.
+- From MIDI time is put on a grid of 24 ticks to the quarter, a key without a signature is estimated, changes of key
+  stand at the next bar line, and one part's notes are dealt out to voices. The title is the first track's name.
+- To MusicXML go title, chord symbols, graces, slurs and the commoner decorations; from it come title, composer, tempo
+  and chord symbols, but no slurs, graces and decorations.
+`python -m experiments.conversions` measures it. The exit status is 1 when any tune could not be converted.
 """
 
 import argparse
@@ -24,7 +31,7 @@ from symbolic.data import engraving, notation, pieces
 from symbolic.data.music import NotationError
 from symbolic.data.musicxml import MODES, TICKS_PER_QUARTER, from_musicxml, to_musicxml
 from symbolic.data.score import Score, bars
-from symbolic.data.spelling import interleaved
+from symbolic.data.spelling import information, interleaved
 from symbolic.errors import UsageError, UserError
 
 __all__ = ["MODES", "TICKS_PER_QUARTER", "from_musicxml", "read_document", "to_midi", "to_musicxml"]
@@ -39,6 +46,8 @@ KINDS = {
 }
 WRITTEN = (".abc", ".mid", ".musicxml")
 MAX_ABC_BYTES = 64 * 2**20
+KEPT_FIELDS = "CORBDFGSZNHQ"  # of the header, all lines
+MOST_SHOWN = 12  # names of files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,37 +60,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read, convert, write; what cannot be converted is named, and the status is 1 when that is everything."""
+    """Read, convert, write; what cannot be converted is named, and the status is then 1."""
     kind, target = KINDS.get(args.source.suffix.lower()), args.output.suffix.lower()
     if kind is None:
         raise UsageError(f"{args.source}: its name must end in one of {', '.join(KINDS)}.")
     if target not in WRITTEN:
         raise UsageError(f"-o {args.output}: its name must end in one of {', '.join(WRITTEN)}.")
-    scores, failures = [], 0
+    _check_output(args.source, args.output)
+    scores, n_tunes = [], 0
     for number, score in _read(args.source, kind, args.tune):
+        n_tunes += 1
         if isinstance(score, NotationError):
             print(f"{args.source}, tune {number}: {score.reason}: {score}", file=sys.stderr)
-            failures += 1
         else:
             scores.append((number, score))
-    if not scores:
+    written = list(_write(scores, args.output, args.interleave, not args.no_repeats)) if scores else []
+    if not written:
         raise UserError(f"nothing of {args.source} could be converted.")
-    written = list(_write(scores, args.output, args.interleave, not args.no_repeats))
-    failures += len(scores) - len(written) if target != ".abc" else 0
-    print(f"{len(scores)} of {len(scores) + failures} converted to {_shown(written)}")
-    return 0
+    n_done = len(scores) if target == ".abc" else len(written)
+    print(f"{n_done} of {n_tunes} converted to {_shown(written)}")
+    return int(n_done < n_tunes)
+
+
+def _check_output(source: Path, output: Path) -> None:
+    """A conversion would take the place of what it came from, and lose what the score does not hold."""
+    if source.exists() and output.exists() and source.samefile(output):
+        raise UsageError(f"-o {output} is the source: name another file.")
 
 
 def read_document(kind: str, data: bytes, wanted: str) -> dict[str, Any]:
-    """Canonical text in `wanted` ("abc", "interleaved" or "midi") and title of a MIDI or MusicXML file's bytes.
+    """Canonical text in `wanted` ("abc", "interleaved" or "midi") and header fields of a MIDI or MusicXML file's bytes.
 
     For the guarded process, `symbolic.data.guard`. Raises NotationError.
     """
     if kind == "midi":
         piece = pieces.from_midi(data)
-        text = pieces.canonical(piece) if wanted == "midi" else _text(engraving.score_of(piece), wanted)
-        return {"text": text, "fields": {}}
-    score = from_musicxml(data)
+        if wanted == "midi":
+            return {"text": pieces.canonical(piece), "fields": {"T": [piece.title]} if piece.title else {}}
+        score = engraving.score_of(piece)
+    else:
+        score = from_musicxml(data)
     return {"text": text_of(score, wanted), "fields": score.fields}
 
 
@@ -129,7 +147,7 @@ def _read(path: Path, kind: str, tune: int | None) -> Iterator[tuple[int, Score 
     """(number, score) of each tune, or why there is none."""
     data = _bytes(path)
     if kind == "abc":
-        raws = notation.split_tunes(data.decode("utf-8", errors="replace").replace("\r\n", "\n"))
+        raws = notation.split_tunes(_decoded(data).replace("\r\n", "\n"))
         if not raws:
             raise UserError(f"{path} holds no tune: a tune starts with an X: field, and a K: field ends its header.")
         if tune is not None and not 1 <= tune <= len(raws):
@@ -159,6 +177,13 @@ def _bytes(path: Path) -> bytes:
     if len(data) > MAX_ABC_BYTES:
         raise UserError(f"{path} is larger than {MAX_ABC_BYTES // 2**20} MiB: split it, or use `prepare`.")
     return data
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def _parsed(text: str, line: int) -> Score | NotationError:
@@ -192,15 +217,18 @@ def _converted(score: Score, suffix: str, repeats: bool) -> str | bytes:
 
 
 def _tune_text(number: int, score: Score, interleave: bool) -> str:
-    """ABC for people, with the header fields that the source has."""
+    """ABC for people, with the number and the information fields that the source has."""
+    own = re.match(r"\s*(\d{1,9})", score.fields.get("X", [""])[0])
+    number = int(own[1]) if own else number
+    fields = {"T": score.fields.get("T", [])[1:]} | {letter: score.fields.get(letter, []) for letter in KEPT_FIELDS}
     if interleave and len(score.voices) > 1:
-        title = re.sub(r"[\x00-\x1f\x7f%]", " ", score.title) or "untitled"
-        return f"X:{number}\nT:{title}\n{interleaved(score)}"
-    fields = {letter: score.fields[letter][0] for letter in "CRQ" if score.fields.get(letter)}
+        return "\n".join(information(number, score.title, fields)) + "\n" + interleaved(score)
     return notation.pretty(notation.canonical(score), number=number, title=score.title, fields=fields)
 
 
 def _shown(paths: list[Path]) -> str:
-    if not paths:
-        return "nothing"
-    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} ... {paths[-1].name}"
+    """The names of the files that were written."""
+    names = [str(paths[0]), *(path.name for path in paths[1:])]
+    if len(names) <= MOST_SHOWN:
+        return ", ".join(names)
+    return f"{', '.join(names[: MOST_SHOWN - 1])} and {len(names) - MOST_SHOWN + 1} more, the last {names[-1]}"

@@ -427,7 +427,7 @@ def _read_document(source: str, document: Document, warn: Warn) -> Iterator[Foun
         return
     text = _decoded(document.data)
     if text is None:
-        yield Rejection(source, file, None, "binary", f"{file} is not a text file: give ABC text or JSON.")
+        yield Rejection(source, file, None, "binary", f"{file} {_binary_sign(document.data)}: give ABC text or JSON.")
         return
     if not _is_utf8(document.data):
         warn(f"{source}: {file} is not UTF-8; read as Latin-1.")
@@ -454,6 +454,15 @@ def _is_binary(data: bytes) -> bool:
     head = data[:65536]
     controls = len(head) - len(head.translate(None, bytes(set(range(32)) - {9, 10, 11, 12, 13, 27})))
     return b"\0" in head or controls > len(head) // 100
+
+
+def _binary_sign(data: bytes) -> str:
+    """By what a binary file was known, and where."""
+    place = data.find(b"\0")
+    if place < 0:
+        return "is not a text file, being full of control characters"
+    line = data.count(b"\n", 0, place) + 1
+    return f"is not a text file, having a NUL byte in line {line}"
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -10,10 +10,11 @@ import bisect
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from symbolic.data.music import FIFTHS, LETTERS, SEMITONES, TICKS_PER_WHOLE, Key, Meter, NotationError, Pitch
 from symbolic.data.pieces import DRUMS, SCORE_TICKS, Part, Piece, PieceNote
-from symbolic.data.score import Bar, Event, MeterChange, Note, Rest, Score, Tuplet, Voice
+from symbolic.data.score import Bar, ChordSymbol, Event, KeyChange, MeterChange, Note, Rest, Score, Tuplet, Voice
 
 Spelled = tuple[str, int, int]  # letter, octave (4 holds middle C), alteration -2..2
 MOST_VOICES = 8
@@ -27,11 +28,12 @@ _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One note, chord or rest (no pitches) of a measure; `tie` leads to the next sign."""
+    """One note, chord or rest (no pitches) of a measure; `tie` leads to the next sign; `symbols` stand above it."""
 
     ticks: int
     pitches: tuple[Spelled, ...] = ()
     tie: bool = False
+    symbols: tuple[str, ...] = ()
 
 
 def measure_events(signs: Sequence[Sign], key: Key) -> list[Event]:
@@ -40,9 +42,11 @@ def measure_events(signs: Sequence[Sign], key: Key) -> list[Event]:
     events: list[Event] = []
     in_bar: dict[str, int] = {}
     for p, q, group in _tuplet_groups(signs):
+        events += map(ChordSymbol, group[0].symbols)
         if p != q:
             events.append(Tuplet(p, q, len(group)))
-        for sign in group:
+        for place, sign in enumerate(group):
+            events += map(ChordSymbol, sign.symbols if place else ())
             written = sign.ticks * p // q
             if sign.pitches:
                 pitches = tuple(_pitch(one, key, in_bar) for one in dict.fromkeys(sign.pitches))
@@ -53,8 +57,9 @@ def measure_events(signs: Sequence[Sign], key: Key) -> list[Event]:
 
 
 def score_of(piece: Piece, title: str = "") -> Score:
-    """A piece as a score: a voice for each note that sounds at once within a part, bars by its metres."""
-    key = piece.key or estimated_key(piece)
+    """A piece as a score: a voice for each note that sounds at once within a part, bars by its metres. The key changes
+    at bar lines; without a signature it is estimated."""
+    keys = piece.keys or ((0, estimated_key(piece)),)
     lines = [line for part in piece.parts if part.program != DRUMS for line in _voices(part)][:MOST_VOICES]
     if not lines:
         raise NotationError("no_notes", "it has only percussion, which ABC does not hold here.")
@@ -67,12 +72,12 @@ def score_of(piece: Piece, title: str = "") -> Score:
         bars[-1] = (bars[-1][0], bars[-1][1] - bars[0][1], bars[-1][2])
     bars = [(start, end, metre if has_pickup and not start else own) for start, end, own in bars]
     voices = [
-        Voice(str(number) if len(lines) > 1 else "", _clef(line) if len(lines) > 1 else "", _written(line, bars, key))
+        Voice(str(number) if len(lines) > 1 else "", _clef(line) if len(lines) > 1 else "", _written(line, bars, keys))
         for number, line in enumerate(lines, start=1)
     ]
     qpm = piece.tempos[0][1]
-    fields = {"T": [title]} if title else {}
-    return Score(fields | {"Q": [f"1/4={qpm}"]}, metre, key, voices)
+    fields = {"T": [title or piece.title]} if title or piece.title else {}
+    return Score(fields | {"Q": [f"1/4={qpm}"]}, metre, keys[0][1], voices)
 
 
 def estimated_key(piece: Piece) -> Key:
@@ -208,11 +213,15 @@ def _bars(piece: Piece) -> Iterator[tuple[int, int, Meter]]:
         tick += metre.ticks // SCORE_TICKS
 
 
-def _written(line: list[Chord], bars: Sequence[tuple[int, int, Meter]], key: Key) -> list[Event]:
+def _written(line: list[Chord], bars: Sequence[tuple[int, int, Meter]], keys: Sequence[tuple[int, Key]]) -> list[Event]:
     """The events of one voice, its notes cut at bar lines and tied."""
     events: list[Event] = []
-    metre, place = bars[0][2], 0
+    metre, place, key = bars[0][2], 0, keys[0][1]
     for start, end, own in bars:
+        new_key = keys[max(0, bisect.bisect_right(keys, start, key=itemgetter(0)) - 1)][1]
+        if new_key != key:
+            events.append(KeyChange(new_key))
+            key = new_key
         if own != metre:
             events.append(MeterChange(own))
             metre = own

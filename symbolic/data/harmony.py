@@ -9,8 +9,9 @@ priors, set by hand and never tuned on the tunes that experiments/control.py mea
   and its seventh. A diminished triad is left out: accompanists play the dominant seventh instead.
 - A span is a bar, or a beat group (`every="beat"`): half a bar in 4/4, 2/2, 6/8 and 12/8, a beat elsewhere. A bar
   before the first full one has no chord.
-- Emission: each note votes for every chord with log p(its pitch class | chord) times its length in quarter notes times
-  WEIGHT by its place: downbeat, beat, between. Graces do not vote.
+- Emission: each note of each voice votes for every chord with log p(its pitch class | chord) times its length in
+  quarter notes times a weight by its place (downbeat, beat, between), and BASS for the lowest of several notes that
+  sound at once. Graces do not vote.
 - Transition: log p of the motion between the roots, in degrees, with a prior of the chord; the first chord and above
   all the last want to be the tonic.
 
@@ -19,9 +20,13 @@ A symbol is written where the chord changes, and at the beginning. No note, bar 
 """
 
 import re
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from math import log
-from typing import Literal
+from operator import attrgetter
+from typing import Literal, NamedTuple
 
 from symbolic.data.music import LETTERS, TICKS_PER_WHOLE, Key, Meter
 from symbolic.data.notation import Bar, Note, Rest, canonical, parse
@@ -32,6 +37,7 @@ Every = Literal["bar", "beat"]
 
 ROOT, THIRD, FIFTH, SEVENTH, SCALE, OTHER = 0.28, 0.24, 0.22, 0.16, 0.045, 0.008  # p(pitch class | chord)
 DOWNBEAT, BEAT, BETWEEN = 1.6, 1.2, 0.8  # weight of a note by the place where it begins
+BASS = 2.0  # times as much for the lowest of the notes that sound when it begins
 PRIOR = {0: 0.34, 1: 0.08, 2: 0.03, 3: 0.17, 4: 0.24, 5: 0.10, 6: 0.04}  # of degrees, tonic first, in major
 MINOR_PRIOR = {0: 0.36, 1: 0.01, 2: 0.09, 3: 0.14, 4: 0.15, 5: 0.08, 6: 0.17}  # with the subtonic of modal tunes
 STAY, BY_FOURTH, BY_FIFTH, BY_STEP, BY_THIRD = 0.30, 0.30, 0.18, 0.12, 0.10  # motion of the root
@@ -50,11 +56,21 @@ class Chord:
 
 @dataclass
 class _Span:
-    """A stretch of melody: the event before which its symbol stands, and the weight of each pitch class."""
+    """A stretch of melody: the event before which its symbol stands, when it begins, the weight of each pitch class."""
 
     place: int
+    onset: int
     key: Key
     weights: dict[int, float] = field(default_factory=dict)
+
+
+class _Heard(NamedTuple):
+    """A note as it is written: ticks from the beginning, its MIDI pitch, and its weight by the place in its bar."""
+
+    onset: int
+    end: int
+    midi: int
+    weight: float
 
 
 def harmonised(text: str, every: Every = "bar") -> str:
@@ -67,6 +83,7 @@ def harmonised(text: str, every: Every = "bar") -> str:
     spans = _spans(voice, score.meter, score.key, every)
     if not spans:
         raise UserError("the tune has no full bar to harmonise.")
+    _vote(spans, [note for one in score.voices for note in _heard(one, score.meter)])
     events, last = list(voice.events), ""
     symbols = [chord.symbol for chord in _path(spans)]
     chosen: list[tuple[int, str]] = []
@@ -113,9 +130,10 @@ def third_of(key: Key) -> int:
 
 
 def _spans(voice: Voice, meter: Meter, key: Key, every: Every) -> list[_Span]:
-    """The spans that get a chord. A span begins where a symbol can stand: before a note, not inside a tuplet."""
+    """The spans that get a chord, yet without weights. A span begins where a symbol can stand: before a note, not
+    inside a tuplet."""
     spans: list[_Span] = []
-    position = in_tuplet = 0
+    position = in_tuplet = onset = 0
     place: int | None = None
     is_open = _begins_whole(voice, meter)
     for index, event in enumerate(voice.events):
@@ -133,10 +151,9 @@ def _spans(voice: Voice, meter: Meter, key: Key, every: Every) -> list[_Span]:
                 every == "beat" and position % _group(meter) == 0 and _may_stand(place, in_tuplet, voice.events)
             )
             if is_open and begins:
-                spans.append(_Span(index if place is None else place, key))
-            if spans and is_open and isinstance(event, Note):
-                _vote(spans[-1], event, position, meter)
+                spans.append(_Span(index if place is None else place, onset, key))
             position, in_tuplet, place = position + event.ticks, max(0, in_tuplet - 1), None
+            onset += event.ticks
     return spans
 
 
@@ -163,11 +180,35 @@ def _group(meter: Meter) -> int:
     return meter.beat_ticks
 
 
-def _vote(span: _Span, note: Note, position: int, meter: Meter) -> None:
-    weight = DOWNBEAT if position == 0 else (BEAT if position % meter.beat_ticks == 0 else BETWEEN)
-    pitch_class = max(pitch.midi for pitch in note.pitches) % 12
-    quarters = note.ticks * 4 / TICKS_PER_WHOLE
-    span.weights[pitch_class] = span.weights.get(pitch_class, 0.0) + weight * quarters
+def _heard(voice: Voice, meter: Meter) -> Iterator[_Heard]:
+    """The notes of a voice as it is written, each of a chord by itself."""
+    onset = position = 0
+    for event in voice.events:
+        if isinstance(event, MeterChange):
+            meter = event.meter
+        elif isinstance(event, Bar):
+            position = 0
+        elif isinstance(event, (Note, Rest)):
+            weight = DOWNBEAT if position == 0 else (BEAT if position % meter.beat_ticks == 0 else BETWEEN)
+            for pitch in event.pitches if isinstance(event, Note) else ():
+                yield _Heard(onset, onset + event.ticks, pitch.midi, weight)
+            onset, position = onset + event.ticks, position + event.ticks
+
+
+def _vote(spans: list[_Span], notes: list[_Heard]) -> None:
+    """Give each note's weight to the span that it begins in; notes before the first span have none."""
+    onsets = [span.onset for span in spans]
+    sounding: list[_Heard] = []
+    for onset, begun in groupby(sorted(notes), key=attrgetter("onset")):
+        new = list(begun)
+        sounding = [note for note in sounding if note.end > onset] + new
+        lowest = min(note.midi for note in sounding)
+        place = bisect_right(onsets, onset) - 1
+        for note in new if place >= 0 else ():
+            bass = BASS if len(sounding) > 1 and note.midi == lowest else 1.0
+            weights, pitch_class = spans[place].weights, note.midi % 12
+            quarters = (note.end - note.onset) * 4 / TICKS_PER_WHOLE
+            weights[pitch_class] = weights.get(pitch_class, 0.0) + bass * note.weight * quarters
 
 
 def _path(spans: list[_Span]) -> list[Chord]:

@@ -5,9 +5,11 @@ out. Lengths are quarter notes as fractions (ticks / 10,080). Carried over: note
 slurs, bar lines, repeats and endings, key, metre and their changes, clefs, voices (a part each), chord symbols, and the
 decorations in MARKS; other decorations are left out. The same text gives the same bytes.
 
-Read back are the same but slurs, graces and decorations. A part's voices become voices of their own, and a measure in
-which a voice is silent is a rest of its length. Reading other people's files belongs into a guarded process
-(`symbolic.data.guard`).
+Read back are the same but slurs, graces and decorations; lyrics, words, dynamics and all that only concerns the page
+are left out too. Chord symbols are spelled as ABC has them, by the text that the file shows; one that stands inside a
+note moves to the beginning of that note. A part's voices become voices of their own, its chord symbols stand in the
+first, and a measure in which a voice is silent is a rest of its length. Reading other people's files belongs into a
+guarded process (`symbolic.data.guard`).
 
 music21 takes seconds to import and about 50 ms a tune. MusicXML 4.0: w3.org/2021/06/musicxml40.
 """
@@ -15,8 +17,11 @@ music21 takes seconds to import and about 50 ms a tune. MusicXML 4.0: w3.org/202
 import io
 import re
 import zipfile
+from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
+from itertools import accumulate
 from typing import Any, cast
 
 from symbolic.data import notation
@@ -50,8 +55,10 @@ _ADDED = re.compile(
     r"\s*<encoding-date>[^<]*</encoding-date>|\s*<software>[^<]*</software>"
     r'|\s*<creator type="composer">Music21</creator>'
 )
-
-
+# Kinds of chord as other programs and music21 abbreviate them -> as ABC's chord symbols do.
+_KINDS = {"ø": "m7b5", "ø7": "m7b5", "°": "dim", "o": "dim", "°7": "dim7", "o7": "dim7", "Δ": "maj7", "Δ7": "maj7"}
+_KINDS |= {"power": "5", "pedal": "", "dom7dim5": "7b5"}
+_CHORD_PARTS = re.compile(r"([A-G][#b]?)([^/]*)(?:/([A-G][#b]?))?")
 MOST_UNPACKED = 64 * 2**20  # bytes of a compressed file's score
 
 
@@ -248,14 +255,20 @@ def _clef(name: str) -> Any:
 
 
 def _chord_symbol(text: str) -> Any:
-    """A harmony where music21 knows the name, else words above the staff."""
-    from music21 import exceptions21, expressions, harmony
+    """A harmony with our own text of its kind; one that music21 does not know is of the kind "other"."""
+    from music21 import exceptions21, harmony
 
-    root = text[0] + ("-" if text[1:2] == "b" else text[1:2]) + text[2:]
+    parts = _CHORD_PARTS.fullmatch(text)
+    assert parts is not None  # the parser takes nothing else for a chord symbol
+    root, suffix, bass = parts[1].replace("b", "-"), parts[2], (parts[3] or "").replace("b", "-")
     try:
-        return harmony.ChordSymbol(root)
+        symbol = harmony.ChordSymbol(root + suffix.replace("-", "m") + (f"/{bass}" if bass else ""))
     except (exceptions21.Music21Exception, ValueError, KeyError):
-        return expressions.TextExpression(text)
+        symbol = None
+    if symbol is None or symbol.chordKind in ("", "none") or symbol.root().name != root:
+        symbol = harmony.ChordSymbol(root=root, bass=bass or None, kind="other")
+    symbol.chordKindStr = suffix
+    return symbol
 
 
 def _style(kind: str) -> str:
@@ -364,7 +377,8 @@ class _Sheet:
             ending = endings.get(id(measure), "")
             if starts or ending:
                 _open_bar(events, "|:" if starts else "", ending)
-            events += measure_events(list(self.signs(measure, name, is_first)), key)
+            signs = list(self.signs(measure, name, is_first))
+            events += measure_events(self.accompanied(measure, signs) if is_first else signs, key)
             events.append(Bar(self.right_bar(measure)))
         return events
 
@@ -386,6 +400,16 @@ class _Sheet:
         whole = max((_ticks(one.offset + one.duration.quarterLength) for one in self.shown(measure)), default=0)
         if whole > end:
             yield Sign(whole - end)
+
+    def accompanied(self, measure: Any, signs: list[Sign]) -> list[Sign]:
+        """The signs of a measure, each with the chord symbols that stand at it or before the next."""
+        starts = list(accumulate((sign.ticks for sign in signs), initial=0))[:-1]
+        symbols: list[list[str]] = [[] for _ in signs]
+        for one in measure.recurse().getElementsByClass(self.m21.harmony.Harmony) if signs else ():
+            text = _chord_text(one)
+            if text:
+                symbols[bisect_right(starts, _ticks(one.getOffsetInHierarchy(measure))) - 1].append(text)
+        return [replace(sign, symbols=tuple(own)) for sign, own in zip(signs, symbols, strict=True)]
 
     def shown(self, measure: Any) -> Iterator[Any]:
         """The notes and rests of all voices; hidden rests fill up bars that are meant to be short, as pick-ups are."""
@@ -435,6 +459,34 @@ def _sheet_key(measure: Any) -> Key | None:
 def _sheet_meter(measure: Any) -> Meter | None:
     found = measure.timeSignature
     return parse_meter(f"{found.numerator}/{found.denominator}") if found is not None else None
+
+
+def _chord_text(one: Any) -> str:
+    """A harmony as ABC spells it: root, the kind as the file shows it, degrees that this does not name, bass. '' for
+    "no chord", and where it has no root."""
+    from music21 import harmony
+
+    if one.chordKind == "none" or one.root() is None:
+        return ""
+    root, bass = (pitch.name.replace("-", "b") for pitch in (one.root(), one.bass()))
+    named = "" if one.chordKind == "other" else harmony.getCurrentAbbreviationFor(one.chordKind) or ""
+    under = f"/{bass}" if bass != root else ""
+    for kind in (re.sub(r"\s", "", one.chordKindStr or named), named, ""):
+        kind = _KINDS.get(kind, kind)
+        text = root + kind + _degrees(one, kind) + under
+        if re.fullmatch(notation.CHORD_SYMBOL, text):
+            return text
+    return ""
+
+
+def _degrees(one: Any, kind: str) -> str:
+    """The degrees that are added or altered and not in the name of the kind: add9, #11, b5."""
+    text = ""
+    for step in one.getChordStepModifications():
+        if step.modType != "subtract" and str(step.degree) not in kind:
+            alteration = round(step.interval.semitones if step.interval is not None else 0)
+            text += ({-1: "b", 1: "#"}.get(alteration, "add")) + str(step.degree)
+    return text
 
 
 def _sheet_clef(part: Any) -> str:

@@ -20,7 +20,7 @@ music is equal text. The canonical text of a tune with one voice is three header
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
@@ -172,11 +172,13 @@ def parse(text: str, line: int = 1) -> Score:
     return reader.finish(line)
 
 
-def pretty(text: str, *, number: int = 1, title: str = "", fields: dict[str, str] | None = None) -> str:
+def pretty(
+    text: str, *, number: int = 1, title: str = "", fields: Mapping[str, str | Sequence[str]] | None = None
+) -> str:
     """ABC for people from canonical text: X: and T:, beams by the metre, four bars a line.
 
-    `fields` are further header fields by letter (R, C, Q, Z, ...) and `%` for a comment line. Reading the result back
-    gives the same canonical text.
+    `fields` are further header fields by letter (R, C, Q, Z, ...), of one line or several, and `%` for comments.
+    Reading the result back gives the same canonical text.
     """
     return laid_out(parse(text), number=number, title=title, fields=fields or {})
 

@@ -10,7 +10,8 @@ Time is on a grid of 24 to the quarter: 32nd notes and triplets of 16ths are exa
 260; velocities are MidiTok's 32 steps and left out where all notes of a piece have one. Time signatures begin at bar
 lines; those over halves and whole notes are written over quarters (2/2 as 4/4). Tracks of one program are one
 instrument, in which a pitch that sounds is ended by its next beginning: MIDI tokens keep neither tracks nor unisons.
-Controllers, pitch bends, key signatures, names and words are left out.
+Controllers, pitch bends, words and names are left out; key signatures and title come with a piece that is read from a
+file, but do not stand in its text.
 
 A file is read by `symusic`, compiled code, and so only in a guarded process (`symbolic.data.guard`).
 """
@@ -19,7 +20,7 @@ import io
 import itertools
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -39,7 +40,9 @@ MOST_BEATS = 12  # of a bar
 DENOMINATORS = (4, 8, 16)
 MOST_NOTES = 200_000
 MOST_TICKS = 6 * 3600 * GRID * 4  # six hours at 240 quarters a minute
+MOST_TITLE = 200  # characters of a title
 MIN_QPM, MAX_QPM = 5.0, 3000.0  # outside, a file's tempo is absurd
+_META = re.compile(rb"[\x80-\xff]{0,3}[\x00-\x7f]\xff([\x00-\x7f])", re.DOTALL)  # after its time
 _NOTE_LINE = re.compile(r"(\d{1,8}) (\d{1,3}) (\d{1,8})(?: (\d{1,3}))?")
 
 
@@ -67,7 +70,8 @@ class Piece:
     metres: tuple[tuple[int, Meter], ...]
     tempos: tuple[tuple[int, int], ...]
     parts: tuple[Part, ...]
-    key: Key | None = None  # of a file's key signature; the canonical text does not hold it
+    keys: tuple[tuple[int, Key], ...] = ()  # of a file's key signatures; the canonical text does not hold them
+    title: str = ""  # nor the title
 
     @property
     def n_notes(self) -> int:
@@ -239,10 +243,10 @@ def from_midi(data: bytes) -> Piece:
 
     _check_chunks(data)
     try:
-        native = symusic.Score.from_midi(data)
+        native: Any = symusic.Score.from_midi(data)
     except Exception as error:  # whatever its parser throws
         raise NotationError("bad_midi", f"its events cannot be read ({str(error)[:100]}).") from error
-    return from_symusic(native)
+    return replace(from_symusic(native), title=_title(data, {track.name for track in native.tracks}))
 
 
 def from_symusic(native: Any) -> Piece:
@@ -261,7 +265,8 @@ def from_symusic(native: Any) -> Piece:
         (_rounded(one.time * GRID, tpq), _supported(one.numerator, one.denominator)) for one in native.time_signatures
     ]
     piece = arranged(metres, [(_rounded(one.time * GRID, tpq), one.qpm) for one in native.tempos], notes)
-    return replace(piece, key=_key(native.key_signatures[0]) if native.key_signatures else None)
+    keys = {_rounded(one.time * GRID, tpq): key for one in native.key_signatures if (key := _key(one))}
+    return replace(piece, keys=tuple(_changes(keys)))
 
 
 def to_symusic(piece: Piece) -> Any:
@@ -453,6 +458,37 @@ def _check_chunks(data: bytes) -> None:
         if place + 8 + size > len(data):
             raise NotationError("cut", f"a chunk says that it holds {size:,} bytes, but the file ends before.")
         place += 8 + size
+
+
+def _title(data: bytes, of_parts: Collection[str]) -> str:
+    """The name of the first track, which is that of the whole piece unless it names a part; '' where there is none."""
+    track = data[8 + int.from_bytes(data[4:8], "big") :]
+    place = 8
+    while match := _META.match(track, place):
+        size, start = _variable_length(track, match.end())
+        if match[1] == b"\x03":
+            raw = track[start : start + size]
+            name = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", _decoded(raw)).split())[:MOST_TITLE]
+            return "" if name in of_parts else name
+        place = start + size
+    return ""
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _variable_length(data: bytes, place: int) -> tuple[int, int]:
+    """A number of seven bits a byte, and where it ends."""
+    value = 0
+    for end in range(place, min(place + 4, len(data))):
+        value = value << 7 | data[end] & 0x7F
+        if data[end] < 0x80:
+            return value, end + 1
+    return value, place + 4
 
 
 def _messages(part: Part, channel: int) -> list[tuple[int, Any]]:

@@ -2,7 +2,8 @@
 
     --continue [BARS]     go on after its last bar, or after the first BARS
     --fill 5-8,12         write these bars anew (symbolic.decode.filling)
-    --vary 5-8 | 0.25     the same; a number below 1 chooses that share of the bars by the seed, for each tune anew
+    --vary 5-8 | 0.25     the same; a number with a point, above 0.0 and up to 1.0, is a share: that many bars, and at
+                          least one, are chosen by the seed, for each tune anew
     --transpose N         N semitones higher or lower (symbolic.data.transposition)
     --harmonise [beat]    chord symbols, one a bar or one a beat group (symbolic.data.harmony)
 
@@ -12,6 +13,7 @@ other bars are returned as they are: in the canonical text, byte for byte. The l
 
 import argparse
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,7 @@ from symbolic.errors import UsageError, UserError
 
 KEPT_FIELDS = "RCOSBDZNQ"  # of the header, as they are
 MOST_BYTES = 64 << 20
+ALL_BARS = sys.maxsize  # --continue without a number
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Task:
             return self.bars
         n = self.given.n_bars
         generator = np.random.default_rng([seed, index])
-        return tuple(sorted(generator.choice(n, max(1, round(self.share * n)), replace=False).tolist()))
+        return tuple(sorted(generator.choice(n, _n_varied(self.share, n), replace=False).tolist()))
 
 
 def add_arguments(group: Any) -> None:
@@ -72,11 +75,11 @@ def add_arguments(group: Any) -> None:
     group.add_argument("--tune", type=Path, metavar="FILE.abc", help="the tune")
     group.add_argument("--number", type=int, metavar="X", help="its X: number in the file (default: the first)")
     group.add_argument(
-        "--continue", dest="go_on", type=int, nargs="?", const=-1, metavar="BARS", help="go on after its first BARS"
+        "--continue", dest="go_on", type=int, nargs="?", const=ALL_BARS, metavar="BARS", help="go on after BARS bars"
     )
     group.add_argument("--fill", metavar="BARS", help="write these bars anew, as 5-8,12")
-    group.add_argument("--vary", metavar="BARS|SHARE", help="the same, or a share of all bars, as 0.25")
-    group.add_argument("--transpose", type=int, default=0, metavar="N", help="semitones; also for tunes of the model")
+    group.add_argument("--vary", metavar="BARS|SHARE", help="the same, or a share of all bars, 0.0 to 1.0")
+    group.add_argument("--transpose", type=int, metavar="N", help="semitones; also for tunes of the model")
     group.add_argument(
         "--harmonise",
         nargs="?",
@@ -88,9 +91,8 @@ def add_arguments(group: Any) -> None:
 
 def task(args: argparse.Namespace) -> Task | None:
     """What is asked on a command line; None without a tune."""
-    asked = [
-        name for name, value in (("--continue", args.go_on), ("--fill", args.fill), ("--vary", args.vary)) if value
-    ]
+    given_bars = {"--continue": args.go_on, "--fill": args.fill, "--vary": args.vary}
+    asked = [name for name, value in given_bars.items() if value is not None]
     if args.tune is None:
         if asked or args.number is not None:
             raise UsageError(
@@ -99,26 +101,34 @@ def task(args: argparse.Namespace) -> Task | None:
         return None
     if len(asked) > 1:
         raise UsageError(f"{asked[0]} and {asked[1]}: one at a time.")
-    given = read(args.tune, args.number)
-    if not asked and not args.transpose and not args.harmonise:
+    if not asked and args.transpose is None and not args.harmonise:
         raise UsageError("say what to do with the tune: --continue, --fill, --vary, --transpose or --harmonise.")
+    given = read(args.tune, args.number)
     if asked and "\nV:" in given.text:
         raise UserError(f"{args.tune}: {asked[0]} works on tunes of one voice, and this one has several.")
-    if args.go_on:
+    if args.go_on is not None:
         return Task(
             given, "continue", tuple(range(_kept(given, args.go_on))), told=_told("continued after", args.go_on)
         )
-    if args.vary and re.fullmatch(r"0?\.\d+", args.vary):
-        share = float(args.vary)
-        if share == 0:
-            raise UsageError("--vary 0 changes nothing: give a share such as 0.25.")
-        return Task(given, "fill", share=share, told=f"{share:.0%} of the bars varied")
-    if asked:
-        chosen = args.fill or args.vary
-        return Task(
-            given, "fill", parse_bars(chosen, given), told=f"bars {chosen} {'filled' if args.fill else 'varied'}"
-        )
-    return Task(given, "")
+    if args.fill is not None:
+        return Task(given, "fill", parse_bars(args.fill, given), told=f"bars {args.fill} filled")
+    return _varied(given, args.vary) if args.vary is not None else Task(given, "")
+
+
+def _varied(given: Given, text: str) -> Task:
+    """The task of --vary with bars, or with a share of them."""
+    if not re.fullmatch(r"[-+]?(\d+\.\d*|\.\d+)(e[-+]?\d+)?|-?0+", text):
+        return Task(given, "fill", parse_bars(text, given), told=f"bars {text} varied")
+    share = float(text)
+    if not 0 < share <= 1:
+        pickup = ", and a pick-up, bar 0, is written anew with --fill 0" if not share else ""
+        raise UsageError(f"--vary {text}: a share of the bars is above 0.0 and at most 1.0, as 0.25{pickup}.")
+    n = given.n_bars
+    return Task(given, "fill", share=share, told=f"{_n_varied(share, n)} of {n} bars varied")
+
+
+def _n_varied(share: float, n_bars: int) -> int:
+    return max(1, round(share * n_bars))
 
 
 def read(path: Path, number: int | None = None) -> Given:
@@ -177,23 +187,24 @@ def kept_text(given: Given, n_bars: int) -> str:
 def finished(text: str, args: argparse.Namespace) -> str:
     """A canonical text transposed and harmonised as asked."""
     try:
-        text = notation.transpose(text, args.transpose)
+        text = notation.transpose(text, args.transpose or 0)
     except NotationError as error:
         raise UserError(f"--transpose {args.transpose}: {error}") from error
     return harmony.harmonised(text, args.harmonise) if args.harmonise else text
 
 
 def _kept(given: Given, n_bars: int) -> int:
-    if n_bars == -1:
+    if n_bars == ALL_BARS:
         return given.n_bars
-    n = n_bars + given.has_pickup
+    n, first = n_bars + given.has_pickup, 1 - given.has_pickup
     if not 1 <= n <= given.n_bars:
-        raise UserError(f"--continue {n_bars}: the tune has {given.n_bars - given.has_pickup} bars.")
+        last = given.n_bars - given.has_pickup
+        raise UserError(f"--continue {n_bars}: the tune has {last} bars; {first} to {last} of them can be kept.")
     return n
 
 
 def _told(what: str, n_bars: int) -> str:
-    return f"{what} its last bar" if n_bars == -1 else f"{what} bar {n_bars}"
+    return f"{what} its last bar" if n_bars == ALL_BARS else f"{what} bar {n_bars}"
 
 
 def _ends_barred(music: str) -> bool:

@@ -27,13 +27,15 @@ The same seed gives the same tunes whatever the batch size, and the first n of a
 
 import argparse
 import json
-import os
+import re
 import sys
 import time
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from symbolic import files, runs
 from symbolic.data import control, notation
 from symbolic.data.notation import NotationError
 from symbolic.decode import edit, tunebook
@@ -42,11 +44,14 @@ from symbolic.decode.continuation import MAX_TOKENS, generate_tunes
 from symbolic.decode.source import NO_MODEL, Source, load_source
 from symbolic.decode.tunebook import Tune, form_line
 from symbolic.errors import UsageError, UserError
+from symbolic.files import names_in
 
 if TYPE_CHECKING:
     from symbolic.decode.automaton import Automaton
     from symbolic.decode.voices import Voices
 
+MOST_THREADS = 256
+OTHER_SUFFIXES = (".mid", ".midi", ".musicxml", ".mxl", ".xml", ".wav", ".mp3", ".flac")
 # Bits per byte of held-out tunes under the ready-made models, relative to float32 (experiments/LOG.md).
 LOSSES = "bits per byte rise by up to 0.01 %% in bfloat16, 0.12 %% in int8"
 
@@ -141,6 +146,10 @@ def run(args: argparse.Namespace) -> int:
             from symbolic.decode.sampling import Sampling
 
             return pieces.write(args, source, Sampling(args.temperature, args.top_k, args.top_p, args.min_p))
+    if args.output is not None and args.output.suffix.lower() in OTHER_SUFFIXES:
+        raise UsageError(f"-o {args.output}: tunes are written as ABC. Name a .abc file, with --midi or --musicxml.")
+    if args.voices and source.folder in runs.ready_made():
+        raise UsageError(f"{source.name} learnt tunes of one voice: --voices takes a model of several (README, MIDI).")
     started = time.monotonic()
     tunes, n_tokens = _edited(args, source, task) if task else _written(args, source, prompt, automaton)
     seconds = time.monotonic() - started
@@ -166,21 +175,30 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("--voices takes no more than --metre and --key beside it: leave out the others.")
     if not 0 <= args.seed < 2**64:
         raise UsageError(f"--seed is {args.seed}; it must be 0 or more and below 2**64.")
-    if args.threads < 0:
-        raise UsageError(f"--threads is {args.threads}; it must be 0 (PyTorch's choice) or more.")
+    if not 0 <= args.threads <= MOST_THREADS:
+        raise UsageError(f"--threads is {args.threads}; it must be 0 (PyTorch's choice) to {MOST_THREADS}.")
     if args.output is None and (args.midi or args.musicxml):
         raise UsageError("--midi and --musicxml write beside the .abc file: name it with -o FILE.abc.")
     if args.output is not None:
         _check_writable(args.output)
+        _check_replaced(args)
+
+
+def _check_replaced(args: argparse.Namespace) -> None:
+    """Refuse to write over the tune that was brought, and over folders with files of somebody else's."""
+    if args.tune is not None and args.tune.resolve() == args.output.resolve():
+        raise UsageError(f"-o {args.output} is the file of --tune: name another.")
+    for kind, suffix in tunebook.FOLDERS.items():
+        folder = tunebook.folder_of(args.output, kind)
+        if getattr(args, kind) and any(not re.fullmatch(rf"\d+\.{suffix}", name) for name in names_in(folder)):
+            raise UsageError(f"--{kind} would replace {folder}, which holds other files: move it, or name another -o.")
 
 
 def _check_writable(path: Path) -> None:
     """Find out before the work that the result cannot be written."""
     if path.is_dir():
         raise UserError(f"cannot write {path}: it is a folder. Name a file, as {path / 'tunes.abc'}.")
-    parent = next((folder for folder in path.absolute().parents if folder.exists()), Path("/"))
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise UserError(f"cannot write {path}: {parent} is not a folder that you may write to. Choose another.")
+    files.check_writable(path)
 
 
 def _model(args: argparse.Namespace) -> str:
@@ -320,12 +338,46 @@ def _continued(beginning: str) -> "Automaton":
     automaton = Automaton()
     _, n_read = automaton.read(beginning)
     if n_read < len(beginning):
-        read = beginning[beginning.rindex("\n", 0, n_read) + 1 : n_read + 1]
         raise UserError(
-            f"--constrain: the tune's own bars are not right from {read[-24:]!r} on, where a bar is not full or a sign "
-            "is not one that --constrain writes. Keep fewer bars, mend the tune, or leave out --constrain."
+            f"--constrain: {_unread(beginning, automaton)}. Keep fewer bars, mend the tune, or leave out --constrain."
         )
     return automaton
+
+
+def _unread(text: str, automaton: "Automaton") -> str:
+    """What the rules do not read of a tune's beginning: which bar is not full, or which sign they leave out."""
+    from symbolic.data.arrangements import bars
+    from symbolic.decode.automaton import Place
+
+    state, n_read = automaton.read(text)
+    music = control.music_of(text)
+    start = len(text) - len(music)
+    if n_read < start:
+        line = text[text.rfind("\n", 0, n_read) + 1 :].partition("\n")[0]
+        return f"{line!r} in the tune's header is not written by it"
+    is_cut = state.place == Place.BAR and automaton.completed(state) is None  # a bar line that had to go on otherwise
+    place = n_read - start - is_cut
+    spans, score = bars(music), notation.parse(text)
+    measures = notation.bars(score.voices[0], score.meter)
+    index = max(0, sum(span.start <= place for span in spans) - 1)
+    name, ticks, room = f"bar {index + measures[0].is_full}", measures[index].ticks, state.form.room
+    is_at_end = place >= spans[index].end
+    if ticks > room or (is_at_end and ticks < room):
+        meter = state.form.meter
+        left = "" if room == meter.ticks else f"the {_length(room, meter)} that are left of "
+        return f"{name} holds {_length(ticks, meter)} of {left}{meter.text}"
+    if is_at_end:
+        line = music[spans[index].end : spans[index + 1].start if index + 1 < len(spans) else None]
+        return f"{name} is full, but with {line!r} behind it a repeat or an ending does not come out even"
+    body = music[spans[index].start : spans[index].end]
+    return f"{name}, {body!r}, has {music[place : spans[index].end][:6]!r} where it does not write that"
+
+
+def _length(ticks: int, meter: notation.Meter) -> str:
+    """A bar's length over the metre's beats, or eighths where they are longer: 6/8 of 4/4."""
+    whole = Fraction(ticks, notation.TICKS_PER_WHOLE)
+    counted = whole * max(8, meter.denominator)
+    return f"{counted}/{max(8, meter.denominator)}" if counted.denominator == 1 else str(whole)
 
 
 def _settings(args: argparse.Namespace) -> dict[str, Any]:

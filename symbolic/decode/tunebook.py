@@ -20,6 +20,8 @@ from symbolic.decode import edit
 from symbolic.decode import prompt as prompts
 from symbolic.decode.source import NO_MODEL, Source
 
+FOLDERS = {"midi": "mid", "musicxml": "musicxml"}  # kinds of files beside the .abc file, and their suffixes
+
 
 @dataclass(frozen=True)
 class Tune:
@@ -67,25 +69,28 @@ def write(args: argparse.Namespace, tunes: list[Tune], text: str) -> None:
     if args.midi:
         from symbolic.data.midi import write_midi
 
-        _write_folder(args.output, "midi", "mid", tunes, write_midi)
+        _write_folder(args.output, "midi", tunes, write_midi)
     if args.musicxml:
-        _write_folder(args.output, "musicxml", "musicxml", tunes, _write_musicxml)
-    for kind, is_asked in (("midi", args.midi), ("musicxml", args.musicxml)):
-        older = args.output.with_name(f"{args.output.stem}_{kind}")
-        if older.is_dir() and not is_asked:
+        _write_folder(args.output, "musicxml", tunes, _write_musicxml)
+    for kind in FOLDERS:
+        older = folder_of(args.output, kind)
+        if older.is_dir() and not getattr(args, kind):
             print(f"{older} holds files of earlier tunes; --{kind} would replace it.", file=sys.stderr)
 
 
-def _write_folder(
-    output: Path, kind: str, suffix: str, tunes: Iterable[Tune], write: Callable[[Score, Path], None]
-) -> None:
+def folder_of(output: Path, kind: str) -> Path:
+    """Where files of a kind go that lie beside an .abc file."""
+    return output.with_name(f"{output.stem}_{kind}")
+
+
+def _write_folder(output: Path, kind: str, tunes: Iterable[Tune], write: Callable[[Score, Path], None]) -> None:
     """One file a tune that parsed, named by its number in the .abc file; tunes that cannot be converted are named."""
-    with files.whole_folder(output.with_name(f"{output.stem}_{kind}")) as folder:
+    with files.whole_folder(folder_of(output, kind)) as folder:
         for tune in tunes:
             if tune.score is None:
                 continue
             try:
-                write(tune.score, folder / f"{tune.number:04d}.{suffix}")
+                write(tune.score, folder / f"{tune.number:04d}.{FOLDERS[kind]}")
             except NotationError as error:
                 print(f"tune {tune.number}: no {kind} file, {error}", file=sys.stderr)
 

@@ -12,6 +12,7 @@ from symbolic.evaluate.charts import Curve
 from symbolic.evaluate.measures import Reference
 from symbolic.evaluate.report import Badge, TuneCard, sounds_text
 from symbolic.evaluate.sets import Tune
+from symbolic.evaluate.validity import MIN_BARS
 
 _SERIES = (
     ("train", "loss", "training loss (nats per token)"),
@@ -79,15 +80,22 @@ def _card(
 def _badges(row: Mapping[str, Any]) -> dict[str, Badge]:
     if not row["parses"]:
         return {"notation": Badge(f"does not parse: {row['reason']}", False)}
-    bars = "bars not checked: " + row["reason"] if row["reason"] else f"{row['n_full']} of {row['n_bars']} bars fit"
     copied = row["longest_shared_notes"] >= PHRASE_NOTES
     badges = {
-        "metre": Badge(bars, row["is_right"]),
+        "metre": _metre_badge(row),
         "copying": Badge(f"{100 * row['share_covered']:.0f} % copied" if copied else "no copied phrase", not copied),
     }
     if row["repeats"] is not None:
         badges["repeat"] = Badge(f"repeats tune {row['repeats'] + 1}", False)
     return badges
+
+
+def _metre_badge(row: Mapping[str, Any]) -> Badge:
+    if row["reason"] in ("", "no_inner_bars") and row["n_bars"] < MIN_BARS:
+        return Badge("too few bars to judge")
+    if row["reason"]:
+        return Badge("bars not checked: " + row["reason"], False)
+    return Badge(f"{row['n_full']} of {row['n_bars']} bars fit", row["is_right"])
 
 
 def _shared(row: Mapping[str, Any]) -> str:

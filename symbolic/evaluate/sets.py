@@ -45,11 +45,16 @@ class Human:
 def read_tunes(source: Path | str) -> list[Tune]:
     """The tunes of a file, folder or bundled collection; UserError when there is none."""
     path = Path(source)
+    found: list[corpora.Found | corpora.Rejection] = []
     if path.suffix == ".jsonl" and path.is_file() and _has_text(path):
         tunes = list(_rows(path))
     else:
-        tunes = [_tune(number, item) for number, item in enumerate(corpora.read(str(source)), start=1)]
+        found = list(corpora.read(str(source)))
+        tunes = [_tune(number, item) for number, item in enumerate(found, start=1)]
     if not any(tune.text for tune in tunes):
+        rejection = next((item for item in found if isinstance(item, corpora.Rejection)), None)
+        if rejection is not None:
+            raise UserError(f"{source} holds no tunes that can be read; {rejection.reason}: {rejection.message}")
         raise UserError(f"{source} holds no tunes. Name an .abc file with X: and K: fields, or a .jsonl with `text`.")
     return tunes
 

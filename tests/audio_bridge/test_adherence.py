@@ -98,3 +98,23 @@ def test_the_verb(tmp_path: Path, tune: melody.Melody, capsys: pytest.CaptureFix
     assert main("audio_bridge", VERBS, [*call, "--voice", "4"]) == 2
     assert main("audio_bridge", VERBS, ["adherence", call[3], "--score", call[3]]) == 1
     assert "Convert it to WAV or FLAC" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["silence", "noise"])
+def test_silence_and_noise_are_measured_without_a_warning(kind: str, tune: melody.Melody) -> None:
+    rng = np.random.default_rng(0)
+    sound = np.zeros(4 * RATE) if kind == "silence" else 0.1 * rng.standard_normal(4 * RATE)
+    found = adherence.measured(sound.astype(np.float32), tune, melody.line(tune)).scores
+    assert found["raw pitch accuracy"] == found["raw chroma accuracy"] == 0.0
+    assert all(np.isfinite(value) for value in found.values())
+
+
+def test_without_a_ceiling_none_is_explained(tune: melody.Melody) -> None:
+    from symbolic.evaluate.tables import console
+
+    line = melody.line(tune)
+    sound = played(line)
+    result = adherence.measured(sound, tune, line)
+    assert "score rendered" not in console(adherence.table(result, "t"))
+    with_ceiling = adherence.Adherence(result.scores, result.scores, result.floor)
+    assert "score rendered" in console(adherence.table(with_ceiling, "t"))

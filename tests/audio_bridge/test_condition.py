@@ -103,6 +103,11 @@ def test_the_melody_reaches_the_model(tune: Path, monkeypatch: pytest.MonkeyPatc
         (["--model", "no-such-folder"], 2, "name a folder, or one of ocarina, debug"),
         (["-o", "x.ogg"], 2, ".wav, .flac, .mp3"),
         (["--stride", "40"], 2, "--stride 40"),
+        (["--bars", "0"], 2, "--bars 0"),
+        (["--loudness", "nan"], 2, "--loudness nan: give -70 to 0"),
+        (["--temperature", "nan"], 2, "--temperature nan"),
+        (["--seconds", "nan"], 2, "--seconds nan"),
+        (["--seed", "99999999999999999999"], 2, "--seed 9999"),
     ],
 )
 def test_errors_come_before_the_work(
@@ -185,3 +190,25 @@ def test_the_model_that_comes_along_follows_a_tune_it_has_not_seen(
     scores, floor = record["adherence"]["scores"], record["adherence"]["floor"]
     assert scores["chroma match"] > 0.6 > 0.4 > floor["chroma match"]
     assert len(record["seams"]) > 2 and np.mean([seam["rank"] for seam in record["seams"]]) < 0.9
+
+
+def test_what_is_heard_is_not_overwritten_and_must_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sound = tmp_path / "sound.wav"
+    write_audio(Audio(np.zeros((1, 2), np.float32), 32_000), sound)
+    before = sound.read_bytes()
+    assert call(sound, "-o", sound, "--model", "debug") == 2
+    assert "name another file" in capsys.readouterr().err and sound.read_bytes() == before
+    assert call(sound, "-o", tmp_path / "x.wav", "--model", "debug") == 1
+    assert "lasts 0.00 s" in capsys.readouterr().err
+
+
+def test_the_codec_keeps_its_own_weights_whatever_the_type_of_the_decoder() -> None:
+    """Rounded to bfloat16, an EnCodec clicks at the end of every frame."""
+    device = torch.device("cpu")
+    codes = torch.zeros((1, 4, 20), dtype=torch.long)
+    wide, narrow = (musicgen.load(musicgen.SMALL, device, dtype) for dtype in (torch.float32, torch.bfloat16))
+    assert narrow.model.decoder.dtype == torch.bfloat16
+    assert np.array_equal(wide.decode(codes), narrow.decode(codes))
+    for part in musicgen.ENCODERS:
+        own, other = (getattr(one.model, part).state_dict() for one in (wide, narrow))
+        assert all(torch.equal(own[name], other[name]) for name in own)

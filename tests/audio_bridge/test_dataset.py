@@ -1,8 +1,10 @@
 """Cuts and checks, and the verb on a folder with every kind of file that people have."""
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,3 +140,82 @@ def test_labels_from_a_csv_and_wrong_input(recordings: Path, capsys: pytest.Capt
     labels.write_text("file,text\njig.flac,a jig\n", encoding="utf-8")
     assert call(str(recordings / "more"), "-o", out, "--labels", str(labels)) == 0
     assert Path(out, "train", "jig-001.txt").read_text(encoding="utf-8") == "a jig\n"
+
+
+def dataset(*arguments: object) -> int:
+    return main("audio_bridge", VERBS, ["dataset", *map(str, arguments)])
+
+
+def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
+    return {row["file"]: row for row in json.loads((folder / "dataset.json").read_text(encoding="utf-8"))["files"]}
+
+
+@pytest.fixture
+def jig(tmp_path: Path) -> Path:
+    """A folder with one recording."""
+    (tmp_path / "sounds").mkdir()
+    soundfile.write(tmp_path / "sounds" / "jig.wav", melody(12, 4), RATE)
+    return tmp_path / "sounds"
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ("file,text\njig.wav\n", r"line 2: there are more or fewer columns"),
+        ("text,file\na jig,jig.wav\nan air\n", r"line 3: there are more or fewer columns"),
+        ("file,text\njig.wav,a jig, a fast one\n", r"line 2: .*Quote texts with commas"),
+        ("text,file\na jig,\n", r"line 2: \(empty\) is not in"),
+        ("file,text\n../jig.wav,a jig\n", r"line 2: \.\./jig.wav is not in .*relative to it"),
+        ("name,words\njig.wav,a jig\n", r"must name the columns `file` and `text`"),
+        ("file,text\n", r"needs a first line"),
+    ],
+)
+def test_labels_that_cannot_be_used_are_named_by_line(
+    jig: Path, labels: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(jig.parent / "jig.wav", melody(1, 4), RATE)  # there, but outside
+    (jig.parent / "labels.csv").write_text(labels, encoding="utf-8")
+    assert dataset(jig, "-o", jig.parent / "out", "--labels", jig.parent / "labels.csv") == 1
+    error = capsys.readouterr().err
+    assert "labels.csv" in error and re.search(said, error), error
+
+
+def test_labels_of_a_spreadsheet_in_any_column_order(jig: Path) -> None:
+    (jig.parent / "labels.csv").write_bytes("text;file\r\nGaita-de-foles, lenta;./jig.wav\r\n".encode("cp1252"))
+    assert dataset(jig, "-o", jig.parent / "out", "--labels", jig.parent / "labels.csv") == 0
+    assert rows_of(jig.parent / "out")["jig.wav"]["text"] == "Gaita-de-foles, lenta"
+
+
+def test_of_duplicates_the_longest_is_kept_and_what_was_cut_off_is_remarked(tmp_path: Path) -> None:
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    whole = melody(24, 3)
+    soundfile.write(folder / "a part.wav", whole[: 12 * RATE], RATE)
+    soundfile.write(folder / "b whole.wav", whole, RATE)
+    soundfile.write(folder / "c cut.mp3", melody(24, 9), RATE)
+    data = (folder / "c cut.mp3").read_bytes()
+    (folder / "c cut.mp3").write_bytes(data[: int(len(data) * 0.6)])
+    assert dataset(folder, "-o", tmp_path / "out") == 0
+    rows = rows_of(tmp_path / "out")
+    assert rows["a part.wav"]["reason"] == "duplicate of b whole.wav" and rows["b whole.wav"]["status"] == "kept"
+    assert rows["c cut.mp3"]["status"] == "kept"
+    assert re.fullmatch(r"cut off: holds 14\.\d s of the 24\.\d s it claims", rows["c cut.mp3"]["remarks"][0])
+
+
+def test_a_hair_too_short_is_no_contradiction() -> None:
+    sound = melody(10, 1)[: 10 * RATE - 10]
+    assert segmentation.fault(sound, RATE, 10) == "too short: 9.999 s, at least 10 s"
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_read(
+    jig: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audio_bridge.recordings.read", lambda path: pytest.fail("it was read"))
+    assert dataset(jig, "-o", jig / "jig.wav" / "out") == 1
+    assert "jig.wav is not a folder that you may write to" in capsys.readouterr().err
+
+
+def test_names_in_any_script_are_plotted(jig: Path) -> None:
+    (jig / "jig.wav").rename(jig / "哀愁の踊り.wav")
+    assert dataset(jig, "-o", jig.parent / "out") == 0  # a warning would be an error here
+    assert "哀愁の踊り" in (jig.parent / "out" / "chroma.svg").read_text(encoding="utf-8")

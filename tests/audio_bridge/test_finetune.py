@@ -1,6 +1,9 @@
 """Fine-tuning end to end on the debug model: resume after a kill, early stopping, export, copies; and its errors."""
 
+import contextlib
 import json
+import logging
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from audio_bridge import chroma, finetune, musicgen
+from audio_bridge import chroma, finetune, musicgen, snapshots
 from audio_bridge.__main__ import VERBS
 from audio_bridge.audio import Audio, write_audio
 from audio_bridge.finetune import FinetuneConfig
 from symbolic import journal
-from symbolic.errors import UsageError
+from symbolic.errors import UsageError, UserError
 from symbolic.verbs import main
 
 RATE = 32_000
@@ -161,3 +164,49 @@ def test_the_configurations_that_come_along(name: str) -> None:
     path = Path(__file__).parents[2] / "configs" / "finetune" / f"{name}.yaml"
     loaded = configuration.load_as(FinetuneConfig, path, [("batch_size", "1")])
     assert loaded.batch_size == 1 and loaded.model.startswith("facebook/musicgen-") and loaded.epochs == 50
+
+
+def test_what_cannot_work_is_said_before_the_model_is_loaded(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(musicgen, "load", lambda *_: pytest.fail("the model was loaded"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"empty/train has no .wav clips: make them with"):
+        finetune.finetune(config(tmp_path / "empty"), tmp_path / "run")
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(UserError, match=r"file is not a folder that you may write to"):
+        finetune.finetune(config(data), tmp_path / "file" / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_damaged_weights_are_named_with_the_mend(tmp_path: Path) -> None:
+    snapshots.write(tmp_path / "last", {"a": torch.zeros(100)}, {"step": 1})
+    path = tmp_path / "last" / "tensors.safetensors"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(UserError, match=r"last/tensors.safetensors is damaged .*remove .* and train anew"):
+        snapshots.restore(tmp_path, {"a": torch.nn.Parameter(torch.zeros(100))}, None)  # type: ignore[arg-type]
+    path.unlink()
+    with pytest.raises(UserError, match=r"tensors.safetensors is damaged"):
+        snapshots.load(tmp_path / "last")
+
+
+def test_training_with_checkpointing_keeps_no_cache(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from audio_bridge import clips
+
+    gen = musicgen.debug_model()
+    finetune.prepare(gen, config(data))
+    gen.model.train()
+    held = finetune_clips(data, gen)
+    with caplog.at_level("WARNING", logger="transformers"):
+        logging.getLogger("transformers").addHandler(caplog.handler)
+        clips.loss(gen, held, clips.Dropout(), np.random.default_rng(0)).backward()
+    logging.getLogger("transformers").removeHandler(caplog.handler)
+    assert "use_cache" not in caplog.text
+    assert gen.model.decoder.config.use_cache, "what is exported is as it came"
+
+
+def test_the_help_names_a_configuration_that_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        main("audio_bridge", VERBS, ["finetune", "--help"])
+    named = set(re.findall(r"configs/[\w/.-]+\.yaml", capsys.readouterr().out + str(finetune.__doc__)))
+    assert named and all((Path(__file__).parents[2] / name).is_file() for name in named)

@@ -59,7 +59,7 @@ def test_m4a_longer_than_allowed_is_refused(tmp_path: Path, monkeypatch: pytest.
 
 def test_without_a_reader_both_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(SystemExit, match=r"need PyAV \(pip install 'abc-symbolic\[m4a\]'\) or ffmpeg"):
+    with pytest.raises(SystemExit, match=r"need PyAV \(pip install -e '\.\[m4a\]'\) or ffmpeg"):
         recordings._by_ffmpeg("a.m4a", "out.wav", 10.0)
 
 
@@ -68,3 +68,40 @@ def test_the_message_reaches_the_person(tmp_path: Path) -> None:
     (tmp_path / "a.m4a").write_bytes(b"\0\0\0 ftypM4A ")
     with pytest.raises(UserError, match="need PyAV"):
         recordings.read(tmp_path / "a.m4a")
+
+
+def write_cut_mp3(path: Path, seconds: float, share: float) -> np.ndarray:
+    """A rising tone as MP3 whose end is lost; returns the samples that were there before."""
+    soundfile = pytest.importorskip("soundfile")
+    time = np.arange(int(32_000 * seconds)) / 32_000
+    wave = (0.3 * np.sin(2 * np.pi * (200 + 20 * time) * time)).astype(np.float32)
+    soundfile.write(path, wave, 32_000)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    return wave
+
+
+def test_a_file_that_was_cut_off_ends_where_its_sound_ends(tmp_path: Path) -> None:
+    wave = write_cut_mp3(tmp_path / "cut.mp3", 36, 0.5)  # more than one block of samples
+    found = recordings.read(tmp_path / "cut.mp3")
+    assert found.claimed_seconds == pytest.approx(36, abs=0.1)
+    assert found.audio.seconds == pytest.approx(18, abs=0.5)
+    assert np.abs(found.audio.samples[0, -3200:]).max() > 0.2, "no silence behind the end"
+    assert np.corrcoef(found.audio.samples[0], wave[: found.audio.samples.shape[1]])[0, 1] > 0.99
+
+
+def test_a_whole_file_claims_what_it_holds(tmp_path: Path) -> None:
+    write_cut_mp3(tmp_path / "whole.mp3", 3, 1.0)
+    found = recordings.read(tmp_path / "whole.mp3")
+    assert found.claimed_seconds == pytest.approx(found.audio.seconds, abs=0.1)
+
+
+def test_nothing_hidden_is_found(tmp_path: Path) -> None:
+    for name in ("a.wav", "more/b.wav", ".c.wav", ".trash/d.wav", "more/.old/e.wav", "notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert recordings.find(tmp_path) == [tmp_path / "a.wav", tmp_path / "more" / "b.wav"]
+    hidden = tmp_path / ".music"  # a hidden folder that was named is looked at
+    hidden.mkdir()
+    (hidden / "f.wav").write_bytes(b"")
+    assert recordings.find(hidden) == [hidden / "f.wav"]

@@ -13,7 +13,7 @@ from audio_bridge.lyrics.setting import Timed
 from audio_bridge.stages import Skipped, Stage
 from symbolic.data.notation import bars, parse
 from symbolic.errors import UsageError, UserError
-from symbolic.files import read_json
+from symbolic.files import read_json, write_json
 
 
 def _stages(log: list[str]) -> tuple[Stage, ...]:
@@ -54,6 +54,34 @@ def test_stages_are_done_once_and_again_only_when_something_changed(tmp_path: Pa
     assert log[0] == "a"
     with pytest.raises(UserError, match="no such stage"):
         stages.raised({}, ["melodie"], ["words", "melody"])
+
+
+def test_a_stage_touches_no_file_but_its_own_whatever_the_record_says(tmp_path: Path) -> None:
+    folder, victim = tmp_path / "song", tmp_path / "victim"
+    folder.mkdir()
+    victim.write_text("mine")
+    record = {"a": {"made_from": "0" * 64, "files": {str(victim): "0" * 64, "../victim": "0" * 64}}}
+    options = {"x": 1, "c": False}
+    made = stages.run(_stages([]), folder, options, record, {}, lambda *_: None, lambda _: None).record
+    assert victim.read_text() == "mine" and list(made["a"]["files"]) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"options": {"seed": "x"}}, "options.seed"),
+        ({"options": {"tempo": "fast"}}, "options.tempo"),
+        ({"options": {"genre": None}}, "options.genre"),
+        ({"options": {"title": 5}}, "options.title"),
+        ({"stages": []}, "stages is not"),
+        ({"stages": {"words": "x"}}, "stages.words"),
+        ({"variations": {"words": "a"}}, "variations"),
+    ],
+)
+def test_a_record_that_was_damaged_by_hand_is_refused(tmp_path: Path, change: dict[str, Any], named: str) -> None:
+    write_json(tmp_path / song.RECORD, {"format": song.FORMAT, "options": {}, "stages": {}, **change})
+    with pytest.raises(UserError, match=named):
+        song._record(tmp_path / song.RECORD)
 
 
 @pytest.mark.slow

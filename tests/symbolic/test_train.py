@@ -136,6 +136,13 @@ def test_it_learns_and_the_best_model_is_kept(data: Path, tmp_path: Path) -> Non
     assert runs.resolve(tmp_path / "a") == runs.best_folder(tmp_path / "a")
 
 
+def test_a_tokenizer_of_another_notation_is_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds ABC, which tokenizer.kind remi does not read"):
+        remi = dataclasses.replace(make(data), tokenizer=config.TokenizerConfig(kind="remi"))
+        train.train(remi, tmp_path / "run", on_status=quiet)
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_validation_figure_is_that_of_the_saved_model(data: Path, tmp_path: Path) -> None:
     summary = train.train(make(data), tmp_path / "a", on_status=quiet)
     model, _ = models.load(summary["checkpoint"])

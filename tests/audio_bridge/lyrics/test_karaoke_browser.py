@@ -150,3 +150,32 @@ def test_nothing_is_asked_of_the_network_and_no_script_fails(browser: Browser) -
     title, bold = browser.ask("POST", "execute/sync", {"script": heading, "args": []})
     assert "Boats" in title and bold == 0
     assert [e for e in browser.ask("POST", "se/log", {"type": "browser"}) if e["level"] == "SEVERE"] == []
+
+
+REEL = "X:1\nM:4/4\nL:1/16\nK:G\nGABc d2d2 efge d4|gfed cBAG A2B2 A4|GABc d2d2 efge d4|gfed cBAG F2A2 G4|]\n"
+WORDS = """There is singing from afar
+There is ringing from the star
+Nights of winter through the storm
+Keep the people dry and warm"""
+# The space behind each word of the score, in the units of the drawing; what follows in the same row ends it.
+GAPS = """
+const texts = [...document.querySelectorAll('#sheet text.abcjs-lyric')].filter(t => t.textContent.trim());
+return texts.slice(0, -1).map((text, i) => {
+  const word = text.textContent.trimEnd(), next = texts[i + 1];
+  const start = next.getStartPositionOfChar(0), end = text.getEndPositionOfChar(word.length - 1);
+  return [word, start.y === end.y ? start.x - end.x : null];
+});
+"""
+
+
+def test_words_of_short_notes_stand_apart(browser: Browser, tmp_path: Path) -> None:
+    from audio_bridge.lyrics import karaoke, text
+    from audio_bridge.lyrics.setting import set_words
+    from symbolic.data.notation import parse
+
+    whole = set_words(parse(REEL), text.parse(WORDS, language="en"))
+    (tmp_path / "reel.html").write_text(karaoke.page(whole, 100, b"ID3"), encoding="utf-8")
+    browser.ask("POST", "url", {"url": (tmp_path / "reel.html").as_uri()})
+    found = browser.ask("POST", "execute/sync", {"script": GAPS, "args": []})
+    words = [(word, gap) for word, gap in found if gap is not None and not word.endswith(("-", "_"))]
+    assert len(words) >= 16 and [one for one in words if one[1] < 2] == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import mido
 import pytest
 
+from audio_bridge.__main__ import VERBS
 from audio_bridge.lyrics import align, fit, karaoke, request, sheet, timing
 from audio_bridge.lyrics.accompaniment import chord_spans, with_chords
 from audio_bridge.lyrics.align import Placement
@@ -20,6 +21,7 @@ from symbolic.data.music import Meter
 from symbolic.data.notation import bars, canonical, parse, performance
 from symbolic.data.score import Note
 from symbolic.errors import UserError
+from symbolic.verbs import main
 
 TWINKLE = "X:1\nM:4/4\nL:1/4\nK:C\nCCGG|AAG2|FFEE|DDC2|GGFF|EED2|GGFF|EED2|CCGG|AAG2|FFEE|DDC2|]\n"
 WORDS = """Silver moon above the hill
@@ -284,3 +286,32 @@ def test_chords_cover_the_song_and_end_at_home(strophe: Setting) -> None:
     spans = chord_spans(with_chords(strophe).score)
     assert [onset for onset, _, _ in spans] == list(range(0, 12 * 40320, 40320))
     assert spans[-1][2] == "C" and len({name for _, _, name in spans}) > 1
+
+
+def test_where_stress_is_not_known_no_share_of_it_is_given() -> None:
+    words = parse_lyrics("Der Mond ist aufgegangen\ndie goldnen Sternlein prangen", language="de")
+    found = fit.measures(set_words(parse(TWINKLE), words))
+    assert found["stressed_on_strong_beats"] is None and found["unstressed_on_strong_beats"] is None
+
+
+def test_align_takes_what_stands_at_the_head_of_the_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "words.txt").write_text("Title: Mondlied\nLanguage: de\n\nDer Mond ist auf\nund du bist da\n")
+    (tmp_path / "tune.abc").write_text(TWINKLE.replace("M:", "T:Twinkle\nM:", 1))
+    call = ["lyrics", "align", str(tmp_path / "words.txt"), str(tmp_path / "tune.abc"), "-o", str(tmp_path / "out")]
+    assert main("audio_bridge", VERBS, [*call, "--no-audio"]) == 0
+    assert "– of the stresses on strong beats" in capsys.readouterr().out
+    written = (tmp_path / "out" / "setting.abc").read_text(encoding="utf-8")
+    assert "T:Mondlied\n" in written and "Title" not in written and "Der Mond ist auf *" in written
+    for passes in ("0", "-3", "65"):
+        assert main("audio_bridge", VERBS, [*call, "--no-audio", "--passes", passes]) == 2
+        assert f"--passes {passes}: a tune is sung 1 to 64 times" in capsys.readouterr().err
+
+
+def test_brackets_in_words_are_the_same_in_every_format(tmp_path: Path) -> None:
+    whole = set_words(parse(TWINKLE), parse_lyrics("la [x] la [la\nat 1:02 [1:02] la", language="en", title="A [b]"))
+    lines = [line.partition("]")[2] for line in timing.lrc(whole, 100).splitlines() if line.startswith("[0")]
+    assert lines == ["la [x] la [la", "at 1:02 (1:02) la"], "a time in brackets would be taken for one"
+    enhanced = [line for line in timing.enhanced_lrc(whole, 100).splitlines() if line.startswith("[0")]
+    assert [re.sub(r"<[^>]*>", "", line.partition("]")[2]) for line in enhanced] == lines
+    assert "[x]" in timing.ultrastar(whole, 100) and "[x]" in sheet.abc(whole) and "[x]" in sheet.plain_words(whole)
+    assert timing.lrc(whole, 100).startswith("[ti:A b]\n"), "a tag ends with its bracket"

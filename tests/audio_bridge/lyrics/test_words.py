@@ -150,3 +150,10 @@ def test_scheme_and_density() -> None:
 
 def _places(parts: tuple[str, ...]) -> set[int]:
     return {sum(map(len, parts[:i])) for i in range(1, len(parts))}
+
+
+def test_letters_that_are_one_sound_stay_together() -> None:
+    wanted = "dampf-schiff ge-sell-schaft men-schen la-chen ba-cken stra-ße phi-lo-so-phie ma-the-ma-tik mensch-lich"
+    for word in wanted.split():
+        assert "-".join(syllables(word.replace("-", ""), "de")) == word
+    assert syllables("bella", "it") == ("bel", "la") and syllables("achten", "nl") == ("ach", "ten")

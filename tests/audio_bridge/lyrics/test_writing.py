@@ -1,14 +1,30 @@
 """Corpora, forms that hold, models that write, measures: on the bundled verses and on what people paste."""
 
+import argparse
 import dataclasses
 import itertools
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from audio_bridge.lyrics import compose, corpus, forms, grammar, measures, neural, prepare, rhyme, text, training, tune
+from audio_bridge import song as song_verb
+from audio_bridge.lyrics import (
+    compose,
+    corpus,
+    forms,
+    grammar,
+    measures,
+    neural,
+    prepare,
+    rhyme,
+    text,
+    training,
+    tune,
+    writing,
+)
 from audio_bridge.lyrics.compose import Brief
 from audio_bridge.lyrics.stress import count
 from symbolic.data.music import Meter
@@ -141,10 +157,10 @@ def test_parquet_in_the_layout_of_genius(tmp_path: Path) -> None:
 def test_parquet_without_its_reader_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UserError, match=r"needs pyarrow: pip install 'abc-symbolic\[hub\]'"):
+    with pytest.raises(UserError, match=r"needs pyarrow: pip install -e '\.\[hub\]'"):
         list(corpus.read(str(tmp_path / "a.parquet")))
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(UserError, match=r"needs `datasets`: pip install 'abc-symbolic\[hub\]'"):
+    with pytest.raises(UserError, match=r"needs `datasets`: pip install -e '\.\[hub\]'"):
         list(corpus.read("hf:somebody/genius-song-lyrics"))
 
 
@@ -251,8 +267,6 @@ def test_rhythm_plan_and_drawn_melody_hold() -> None:
 @pytest.mark.slow
 def test_trained_model_writes_lines_that_hold(tmp_path: Path) -> None:
     """A tiny GPT-2 of our own, trained a few steps: its lines or the grammar's, and the record says which."""
-    import argparse
-
     data, folder = tmp_path / "data", tmp_path / "run"
     prepare.prepare(["bundled"], data)
     changes = ["model.n_layer=1", "model.n_embd=32", "model.n_head=2", "train.steps=3", "train.warmup_steps=1",
@@ -384,3 +398,83 @@ def test_finetuning_any_causal_checkpoint(tmp_path: Path) -> None:
         weights = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / f"out{rank}" / "best").state_dict()
         assert not any("parametrizations" in name for name in weights)
         assert read_json(tmp_path / f"out{rank}" / "run.json")["terms"][0]["licence"] == "CC0 1.0"
+
+
+@pytest.mark.parametrize("scheme", ["YBYB", "ABAB", "XAXA", "ZYZY", "ABCDEFGH", "A"])
+def test_a_scheme_that_is_repeated_never_uses_a_letter_again(scheme: str) -> None:
+    n = forms.MOST_LINES
+    made = forms.make("pop", "verse", syllables="8", rhyme=scheme, lines=n).stanzas["verse"].rhyme
+    meant = [(i // len(scheme), scheme[i % len(scheme)]) for i in range(n)]
+    assert made.startswith(scheme)
+    assert all((made[i] == "X") == (meant[i][1] == "X") for i in range(n))
+    rhymed = [(i, j) for i in range(n) for j in range(i) if made[i] == made[j] != "X"]
+    assert rhymed == [(i, j) for i in range(n) for j in range(i) if meant[i] == meant[j] and meant[i][1] != "X"]
+
+
+SONGS = [{"title": "Canção do Mar", "lyrics": "coração, maçã; não é\nvocê"}, {"title": "Ñandú", "lyrics": "el niño"}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
+@pytest.mark.parametrize("layout", ["a.csv,", "a.csv;", "a.csv\t", "a.tsv\t", "a.jsonl", "a.json"])
+def test_spreadsheets_and_windows_texts_are_read(encoding: str, layout: str, tmp_path: Path) -> None:
+    import csv
+
+    path = tmp_path / layout.rstrip(",;\t")
+    with open(path, "w", encoding=encoding, newline="") as file:
+        if path.suffix == ".json":
+            json.dump(SONGS, file, ensure_ascii=False)
+        elif path.suffix == ".jsonl":
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in SONGS)
+        else:
+            writer = csv.DictWriter(file, list(SONGS[0]), delimiter=layout[-1])
+            writer.writeheader()
+            writer.writerows(SONGS)
+    assert [(song.title, song.lyrics) for song in corpus.read(str(path)) if isinstance(song, corpus.Song)] == [
+        (row["title"], row["lyrics"]) for row in SONGS
+    ]
+
+
+def test_windows_texts_with_fields_at_their_head(tmp_path: Path) -> None:
+    words = "Title: Canção\r\nLanguage: Português\r\nGenre:\r\n\r\n[Verse]\r\n“Não” – é só você…"
+    (tmp_path / "a.txt").write_bytes(words.encode("cp1252"))
+    (song,) = corpus.read(str(tmp_path / "a.txt"))
+    assert isinstance(song, corpus.Song) and (song.title, song.language, song.genre) == ("Canção", "pt", "")
+    assert song.lyrics.strip() == "[Verse]\n“Não” – é só você…"
+
+
+def test_given_words_bring_their_own_title_and_a_tune_its() -> None:
+    words = "Title: My Song\nArtist: Me\nLanguage: Spanish\n\nla la la luna\nla noche oscura"
+    options = {**song_verb.DEFAULTS, "lyrics": words}
+    made = writing.written(options, 0, None).lyrics
+    assert (made.title, made.artist, made.language) == ("My Song", "Me", "es")
+    assert made.lines == ("la la la luna", "la noche oscura")
+    assert writing.written({**options, "title": "Other", "language": "en"}, 0, None).lyrics.title == "Other"
+    tune = parse("X:1\nT:The Kesh\nM:4/4\nL:1/4\nK:C\nCCGG|AAG2|FFEE|DDC2|]\n")
+    assert writing.written({**song_verb.DEFAULTS, "tune": "…"}, 0, tune).lyrics.title == "The Kesh"
+    assert writing.written(options, 0, tune).lyrics.title == "My Song"
+
+
+def test_a_genre_at_the_head_of_the_words_is_the_song_s(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("Genre: folk\n\nla la la\n", encoding="utf-8")
+    given = ["-o", str(tmp_path / "song"), "--lyrics", str(tmp_path / "words.txt")]
+    parser = argparse.ArgumentParser()
+    song_verb.add_arguments(parser)
+    assert song_verb._asked(parser.parse_args(given))[0]["genre"] == "folk"
+    assert song_verb._asked(parser.parse_args([*given, "--genre", "rock"]))[0]["genre"] == "rock"
+
+
+def test_no_line_of_a_model_holds_headers_or_fields() -> None:
+    class Babbler:
+        """Writes as an untrained model does."""
+
+        name = "babbler"
+
+        def continued(self, prompt: str, n: int, rules: neural.Rules, seed: int) -> list[str]:
+            return ["the [Verse 1] moon", "title: of moon", "Chorus:", "Genre : the moon", "a moon ] is here"]
+
+        def bits(self, prompt: str, lines: Sequence[str]) -> list[float]:
+            return [0.0] * len(lines)
+
+    form = forms.make("folk", "verse", syllables="4", rhyme="XX", lines=2)
+    draft = neural.write(Babbler(), Brief("en", "folk"), form)
+    assert set(draft.sources.values()) == {"grammar"}

@@ -1,12 +1,18 @@
 """MusicXML: read back by music21, it holds the notes and lengths that our own parser plays and counts."""
 
+import re
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from symbolic.data import notation
 from symbolic.data.convert import TICKS_PER_QUARTER, to_musicxml
+from symbolic.data.harmony import harmonised
+from symbolic.data.musicxml import from_musicxml
+from symbolic.data.notation import split_tunes
+from symbolic.data.score import ChordSymbol
 
 HARD = (
     "M:6/8\nL:1/8\nK:Dmix\n"
@@ -87,6 +93,48 @@ def test_signs_beside_the_notes() -> None:
     ):
         assert sign in xml
     assert "<sign>F</sign>" in to_musicxml(TWO_VOICES)
+
+
+CHORDS = "Am A/E Bb F#m7 G7sus4 Fm/Ab Ebmaj7 A(b5) A- B#dim7 A5 C7#9 Cm(maj7) Cm7b5 Gm"
+
+
+def test_chord_symbols_are_read_back() -> None:
+    """As they were spelled, and by their kinds alone where a file shows no text of its own."""
+    text = "M:4/4\nL:1/8\nK:C\n" + "".join(f'"{name}"c4"C"e4|' for name in CHORDS.split()) + '"F"(3cde"G7"f6|]\n'
+    xml = to_musicxml(text)
+    assert notation.canonical(from_musicxml(xml.encode())) == text
+    bare = notation.canonical(from_musicxml(re.sub(r'(<kind) text="[^"]*"', r"\1", xml).encode()))
+    assert re.findall('"([^"]*)"', bare)[:16:2] == ["Am", "A/E", "Bb", "F#m7", "G7sus", "Fm/Ab", "Ebmaj7", "A"]
+    assert '"B#dim7"' in bare and '"C7#9"' in bare and '"Cm7b5"' in bare
+
+
+def test_bundled_tunes_keep_their_chord_symbols(music21_corpus: Path, real_tunes: list[str]) -> None:
+    raws = split_tunes((music21_corpus / "nottingham-dataset" / "reelsa-c.abc").read_text(encoding="latin-1"))
+    texts = [notation.canonical(notation.parse(raw.text)) for raw in raws]
+    texts += [harmonised(text) for text in real_tunes[:: len(real_tunes) // 6]]
+    for text in texts:
+        assert symbols(from_musicxml(to_musicxml(text).encode())) == symbols(notation.parse(text)) != []
+
+
+def symbols(score: notation.Score) -> list[tuple[int, str]]:
+    """Each chord symbol of the first voice, with the notes before it."""
+    events = score.voices[0].events
+    return [
+        (sum(isinstance(one, notation.Note) for one in events[:place]), event.text)
+        for place, event in enumerate(events)
+        if isinstance(event, ChordSymbol)
+    ]
+
+
+def test_a_chord_symbol_inside_a_note_moves_to_its_beginning() -> None:
+    import music21
+
+    measure = music21.stream.Measure()
+    measure.append(music21.meter.TimeSignature("4/4"))
+    measure.append(music21.note.Note("C5", quarterLength=4))
+    measure.insert(2, music21.harmony.ChordSymbol("G7"))
+    data = music21.musicxml.m21ToXml.GeneralObjectExporter(music21.stream.Part([measure])).parse()
+    assert notation.canonical(from_musicxml(data)).splitlines()[-1] == '"G7"c8|'
 
 
 def test_the_same_text_gives_the_same_bytes() -> None:

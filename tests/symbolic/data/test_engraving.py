@@ -1,7 +1,9 @@
 """Notes to written music and back: MIDI, MusicXML and interleaved ABC hold the notes of the score."""
 
+import io
 from pathlib import Path
 
+import mido
 import pytest
 
 from symbolic.__main__ import VERBS
@@ -46,6 +48,28 @@ def test_midi_reads_back_with_pickup_key_and_bars(real_tunes: list[str]) -> None
         assert all(abs(a[1] - b[1]) <= pieces.SCORE_TICKS and a[0] == b[0] for a, b in zip(read, expected))
 
 
+def test_midi_reads_back_title_tempo_and_changes_of_key() -> None:
+    text = "X:1\nT:Mï tune\nM:4/4\nQ:1/4=90\nL:1/8\nK:G\nABcd efga|[K:Dm]ABcd efga|[K:Ador]c2^cc =f4|]\n"
+    data = convert.to_midi(notation.parse(text))
+    score = engraving.score_of(pieces.from_midi(data))
+    assert score.fields == {"T": ["Mï tune"], "Q": ["1/4=90"]}
+    assert notation.canonical(score).splitlines()[2:] == [
+        "K:G",
+        "ABcdefga|[K:Dm]ABcdefga|[K:G]c2^cc=f4|]",
+    ]
+
+
+def test_a_title_is_no_name_of_a_part() -> None:
+    for names, title in ((("Piano", "Piano"), ""), (("", "Piano"), ""), (("Sonata\x01\n2", "Piano"), "Sonata 2")):
+        midi = mido.MidiFile(type=1)
+        for name in names:
+            midi.tracks.append(mido.MidiTrack([mido.MetaMessage("track_name", name=name)] if name else []))
+        midi.tracks[1] += [mido.Message("note_on", note=60), mido.Message("note_off", note=60, time=480)]
+        buffer = io.BytesIO()
+        midi.save(file=buffer)
+        assert pieces.from_midi(buffer.getvalue()).title == title
+
+
 def test_voices_that_sound_together_are_told_apart() -> None:
     notes = [PieceNote(0, p, 96) for p in (43, 55, 62, 70)] + [PieceNote(96, p, 48) for p in (45, 57, 60, 69)]
     score = engraving.score_of(pieces.arranged([], [], {0: notes}))
@@ -83,9 +107,58 @@ def test_the_verb_goes_round(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main("symbolic", VERBS, ["convert", str(start), "-o", str(tmp_path / "b.mid")]) == 0
     assert sorted(path.name for path in tmp_path.glob("b*")) == ["b-1.mid", "b-2.mid"]
     assert main("symbolic", VERBS, ["convert", str(tmp_path / "b-2.mid"), "-o", str(tmp_path / "c.abc")]) == 0
-    assert "CD EF GA Bc" in (tmp_path / "c.abc").read_text()
+    assert "CD EF GA Bc" in (tmp_path / "c.abc").read_text() and "T:Two" in (tmp_path / "c.abc").read_text()
     assert main("symbolic", VERBS, ["convert", str(start), "-o", str(tmp_path / "d.pdf")]) == 2
     assert main("symbolic", VERBS, ["convert", str(start), "--tune", "9", "-o", str(tmp_path / "d.mid")]) == 2
     (tmp_path / "bad.mid").write_bytes(b"MThd")
     assert main("symbolic", VERBS, ["convert", str(tmp_path / "bad.mid"), "-o", str(tmp_path / "d.abc")]) == 1
     assert "not_midi" in capsys.readouterr().err
+
+
+BOOK = """X:12
+T:One
+T:also Two
+C:Trad.
+O:Ireland
+Z:me
+Z:and you
+N:slowly
+S:a book
+H:old
+M:4/4
+L:1/8
+K:C
+CDEF GABc|]
+
+X:7
+T:Bad
+M:4/4
+L:1/8
+K:C
+CDE@
+
+X:9
+T:Nine
+M:4/4
+L:1/8
+K:C
+CDEF GABc|]
+"""
+
+
+def test_abc_keeps_numbers_and_information(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start, out = tmp_path / "a.abc", tmp_path / "b.abc"
+    start.write_text(BOOK)
+    assert main("symbolic", VERBS, ["convert", str(start), "-o", str(out)]) == 1  # one of three is no tune
+    assert f"2 of 3 converted to {out}" in capsys.readouterr().out
+    before, after = (set(text.split("X:7")[0].splitlines()) for text in (BOOK, out.read_text()))
+    assert before - after == {"CDEF GABc|]"} and "X:9" in out.read_text()
+    assert main("symbolic", VERBS, ["convert", str(start), "-o", str(tmp_path / "c.mid")]) == 1
+    assert f"2 of 3 converted to {tmp_path / 'c-1.mid'}, c-3.mid\n" in capsys.readouterr().out
+
+
+def test_a_source_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start = tmp_path / "a.abc"
+    start.write_text(BOOK)
+    assert main("symbolic", VERBS, ["convert", str(start), "-o", str(tmp_path / "." / "a.abc")]) == 2
+    assert "is the source" in capsys.readouterr().err and start.read_text() == BOOK

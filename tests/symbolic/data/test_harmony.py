@@ -1,5 +1,7 @@
 """Chord symbols: hand-worked cadences, and no note touched in any real tune."""
 
+import re
+
 import pytest
 
 from symbolic.data import harmony, notation
@@ -36,6 +38,25 @@ def test_notes_are_untouched(real_tunes: list[str]) -> None:
 )
 def test_cadences_by_hand(text: str, expected: str) -> None:
     assert expected in harmony.harmonised(text)
+
+
+def test_all_voices_count_and_the_bass_most() -> None:
+    """One tune with no bass, over two basses, and with the bass in chords."""
+    head = "M:4/4\nL:1/8\nK:C\n"
+    alone = "c4e4|c4c4|d4d4|c8|]\n"
+    assert chord_names(head + alone) == ["C", "G", "C"]
+    for bass, names in (
+        ("C,8|A,,4F,4|G,8|C,8|]\n", ["C", "F", "G", "C"]),
+        ("A,8|A,4E4|D,8|A,8|]\n", ["Am", "Dm", "Am"]),
+    ):
+        voices = head + f"V:1\nV:2 clef=bass\nV:1\n{alone}V:2\n{bass}"
+        assert chord_names(voices) == names
+        assert chord_names(voices.replace(f"V:1\n{alone}V:2\n{bass}", f"V:1\n{bass}V:2\n{alone}")) == names
+    assert chord_names(head + "[CGc]4e4|[FAc]4[Fc]4|[GBd]4d4|[CEc]8|]\n") == ["C", "F", "G", "C"]
+
+
+def chord_names(text: str) -> list[str]:
+    return re.findall('"([^"]*)"', harmony.harmonised(notation.canonical(notation.parse(text))))
 
 
 def test_beats_change_inside_a_bar() -> None:

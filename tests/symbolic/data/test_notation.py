@@ -156,6 +156,21 @@ def test_ties_merge_and_voices_start_together() -> None:
     assert canonical(parse(pretty(text))) == text
 
 
+@pytest.mark.parametrize(
+    ("metre", "music"),
+    [
+        ("6/8", "FG| BAF G2A| BAF G2:|"),  # only the pick-up is counted from its end
+        ("6/8", "BAF G2:|"),
+        ("2/4", "|: e| ge ec| ge e2||"),
+        ("4/4", "| GA| BA GA Bc d2| BA GA B2||\ncd| ed cB A2|1 GA B2:|2 GA B4|]"),
+        ("6/8", "A| BAF G2:: FG| BAF G2|]"),
+    ],
+)
+def test_beams_of_short_bars(metre: str, music: str) -> None:
+    laid = pretty(canonical(parse(f"M:{metre}\nL:1/8\nK:G\n{music}\n")))
+    assert laid.split("K:G\n")[1] == music + "\n"
+
+
 def test_file_headers_are_inherited_and_lines_are_counted() -> None:
     text = "% a book\nM:6/8\nL:1/8\n\nX:1\nT:One\nK:G\nGAB|\n\nX:2\nM:4/4\nK:D\nd@|\n"
     first, second = split_tunes(text)
@@ -198,6 +213,10 @@ class TestBundledCollections:
     def test_canonical_is_a_fixed_point(self, real_tunes: list[str]) -> None:
         for text in real_tunes[::3]:
             assert canonical(parse(text)) == text
+
+    def test_pretty_spells_a_tuplet_before_a_double_repeat(self) -> None:
+        text = canonical(parse("X:1\nM:2/4\nL:1/8\nK:G\nc4|((3:2:3::fga)c2:|\n"))
+        assert "(3:2:3::" in text and canonical(parse(pretty(text, title="a"))) == text
 
     def test_pretty_reads_back(self, real_tunes: list[str]) -> None:
         for text in real_tunes[::3]:

@@ -198,6 +198,27 @@ def test_continue_keeps_what_stands(model: Path, tune: Path, tmp_path: Path, n_b
         assert text.startswith(kept) and len(text) > len(kept) + 1 and validity.check(text).is_right
 
 
+@pytest.mark.parametrize(
+    ("metre", "music", "message"),
+    [
+        ("2/4", "E|:ABcd|ABcd|ABcd|E3:|", "bar 4 holds 3/8 of 2/4"),  # tune books' notation of a pick-up
+        ("4/4", "E2|:A8|A8|A8|E6:|", "bar 4 holds 6/8 of 4/4"),
+        ("6/8", "ABcdef|ABcdefg|", "bar 2 holds 7/8 of 6/8"),
+        ("2/4", "E|ABcd|E3|:ABcd|", "bar 3 holds 4/8 of the 1/8 that are left of 2/4"),
+        ("4/4", "E2|A8|A8|A8:|c8|", "bar 3 is full, but with ':|' behind it"),
+        ("2/4", "ABcd|ABc~[df]|", "bar 2, 'ABc~[df]', has '[df]'"),
+        ("2/4", "ABcd|c4-|d4|", "bar 3, 'd4', has 'd4'"),
+        ("none", "ABC|DEF|", "'M:none' in the tune's header"),
+    ],
+)
+def test_what_the_rules_do_not_read_is_named(
+    metre: str, music: str, message: str, tune: Path, capsys: pytest.CaptureFixture[str], model: Path
+) -> None:
+    tune.write_text(f"X:1\nM:{metre}\nL:1/8\nK:C\n{music}\n", encoding="utf-8")
+    assert call(model, "--tune", tune, "--continue", "--constrain") == 1
+    assert message in capsys.readouterr().err
+
+
 def test_a_slur_that_is_cut_off_is_closed() -> None:
     kept = edit.kept_text(edit.Given(HARD, "hard"), 3)
     assert kept.endswith("K:G\nD|GAB(d2B|c2)A(AFD|")
@@ -236,7 +257,13 @@ def test_codes_are_asked_of_a_model_that_knows_them(model: Path, tmp_path: Path)
         (["--tune", "TUNE", "--number", "5", "--fill", "2"], "no tune X:5; it has 4, 7"),
         (["--tune", "nowhere.abc", "--fill", "2"], "nowhere.abc is not there"),
         (["--tune", "TUNE", "--fill", "1", "--key", "G"], "brings its own beginning"),
-        (["--tune", "TUNE", "--vary", "0.0"], "changes nothing"),
+        (["--tune", "TUNE", "--continue", "0"], "has 1 bars; 1 to 1 of them can be kept"),
+        (["--tune", "TUNE", "--continue", "-1"], "1 to 1 of them"),
+        (["--tune", "TUNE", "--fill", ""], "write them as 5, 5-8"),
+        (["--tune", "TUNE", "--vary", "0"], "--vary 0: a share of the bars is above 0.0 and at most 1.0"),
+        (["--tune", "TUNE", "--vary", "0.0"], "above 0.0 and at most 1.0"),
+        (["--tune", "TUNE", "--vary", "-0.5"], "above 0.0 and at most 1.0"),
+        (["--tune", "TUNE", "--vary", "1.5"], "above 0.0 and at most 1.0"),
         (["--similarity", "4"], "--sections"),
     ],
 )
@@ -244,6 +271,19 @@ def test_mistakes_are_named(arguments: list[str], message: str, tune: Path, caps
     assert call("gpt2-6m", *[str(tune) if one == "TUNE" else one for one in arguments]) != 0
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error
+
+
+def test_nothing_asked_is_told_from_zero(tune: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.abc"
+    assert call("--tune", tune, "--number", 7, "--transpose", 0, "-o", out) == 0
+    assert written(out) == [JIG]
+
+
+@pytest.mark.parametrize(("vary", "n", "told"), [("1.0", 8, "8 of 8"), ("0.0001", 1, "1 of 8"), ("1", 1, "bars 1")])
+def test_shares_tell_how_many_bars_they_vary(tune: Path, vary: str, n: int, told: str) -> None:
+    asked = {"tune": tune, "number": 7, "go_on": None, "fill": None, "transpose": None, "harmonise": None}
+    task = edit.task(Namespace(**asked, vary=vary))
+    assert task is not None and task.told.startswith(told) and len(task.chosen(0, 0)) == n
 
 
 def test_models_without_codes_say_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -256,6 +296,6 @@ def test_bars_are_counted_from_the_first_full_one(tune: Path) -> None:
     assert given.has_pickup and edit.parse_bars("0,2-3", given) == (0, 2, 3)
     plain = edit.Given(JIG, "jig")
     assert edit.parse_bars("1,8", plain) == (0, 7) and plain.n_bars == 8
-    asked = {"tune": tune, "number": 7, "go_on": None, "fill": None, "transpose": 0, "harmonise": None}
+    asked = {"tune": tune, "number": 7, "go_on": None, "fill": None, "transpose": None, "harmonise": None}
     task = edit.task(Namespace(**asked, vary="0.5"))
     assert task is not None and len(task.chosen(0, 0)) == 4 and task.chosen(0, 0) != task.chosen(0, 1)

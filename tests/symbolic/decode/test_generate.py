@@ -101,6 +101,38 @@ def test_voices_are_as_many_as_asked_for_and_stay_together(untrained: Path, tmp_
         assert n_bars > 0 and n_apart == 0
 
 
+def test_nothing_of_somebody_elses_is_replaced(
+    knowing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, folder = tmp_path / "z.abc", tmp_path / "z_midi"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    assert call(knowing, "-n", 1, "-o", output, "--midi") == 2
+    assert "holds other files" in capsys.readouterr().err and (folder / "notes.txt").read_text() == "mine"
+    (folder / "notes.txt").rename(folder / "0007.mid")
+    assert call(knowing, "-n", 1, "-o", output, "--midi", "--temperature", 0) == 0
+    assert [path.name for path in folder.iterdir()] == ["0001.mid"]
+    before = output.read_bytes()
+    assert call("--tune", output, "--transpose", 2, "-o", output) == 2
+    assert "is the file of --tune" in capsys.readouterr().err and output.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--threads", "100000"], "--threads is 100000; it must be"),
+        (["-o", "x.mid"], "Name a .abc file"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(
+    knowing: Path, tmp_path: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main("symbolic", VERBS, ["generate", str(knowing), "-n", "1", *options]) == 2
+    assert message in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
 def test_voices_need_the_mask_and_a_sensible_number(untrained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for options in (["--voices", 3], ["--voices", 9, "--constrain"], ["--voices", 1, "--constrain"]):
         assert call(untrained, *options) == 2

@@ -19,6 +19,7 @@ from symbolic.data.notation import pretty, transpose
 from symbolic.errors import UsageError, UserError
 from symbolic.evaluate import cards, evaluate, measures, opinions, sets
 from symbolic.evaluate.measures import Reference, evaluate_tunes
+from symbolic.evaluate.report import Badge
 from symbolic.evaluate.second_opinion import Opinion
 from symbolic.files import write_jsonl
 
@@ -201,6 +202,9 @@ def test_bad_input_has_a_message(tmp_path: Path, data: Path) -> None:
         run(str(tunes), "--against", str(data), "-o", str(tunes))
     with pytest.raises(UserError, match="holds no tunes"):
         run(str(empty), "--against", str(data))
+    empty.write_bytes(b"X:1\nM:4/4\nK:C\nABcd|\0efga|\n")
+    with pytest.raises(UserError, match=r"binary: .* is not a text file, having a NUL byte in line 4"):
+        run(str(empty), "--against", str(data))
     with pytest.raises(UserError, match="row 2"):
         run(str(rows), "--against", str(data))
     with pytest.raises(UserError):
@@ -217,6 +221,18 @@ def test_cards_tell_what_was_found(reference: Reference) -> None:
     assert found[1].nearest is not None and found[1].nearest[0] == "Tune 3"
     assert found[1].notes["copying"].text == "100 % copied" and found[1].notes["copying"].good is False
     assert found[2].abc == BROKEN and found[2].notes["notation"].good is False
+
+
+def test_a_card_does_not_judge_two_bars(reference: Reference) -> None:
+    texts = ["M:4/4\nL:1/8\nK:C\n" + "c8|" * n_bars + "\n" for n_bars in (2, 3)]
+    texts.append(texts[1].replace("c8|c8", "c8|c7", 1))
+    rows = evaluate_tunes(texts, reference)["tunes"]
+    found = cards.tune_cards([sets.Tune(text, "", text) for text in texts], rows, reference)
+    assert [card.notes["metre"] for card in found] == [
+        Badge("too few bars to judge"),
+        Badge("3 of 3 bars fit", True),
+        Badge("2 of 3 bars fit", False),
+    ]
 
 
 def test_curves_of_a_run(tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""Texts of others, in the encodings that people have, and places that cannot be written."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from symbolic import files
+from symbolic.errors import UserError
+
+
+@given(st.text())
+def test_utf_8_is_read_as_it_is_with_or_without_a_mark(text: str) -> None:
+    assert files.decoded(("\ufeff" + text).encode()) == text
+    assert files.decoded(text.encode()) == text.removeprefix("\ufeff")
+
+
+def test_what_is_not_utf_8_is_windows_1252_a_byte_at_a_time() -> None:
+    text = "Não há canção – “você”, Müller, señor … €5"
+    assert files.decoded(text.encode("cp1252")) == text
+    assert files.decoded("é".encode() + "é".encode("cp1252")) == "éé"
+
+
+def test_a_long_file_is_read_in_pieces_as_it_is_in_one(tmp_path: Path) -> None:
+    data = ("ção e pão; " * 5000).encode("cp1252") + b"x" + ("ção e pão\r\n" * 5000).encode()
+    (tmp_path / "a.csv").write_bytes(data)
+    with files.open_text(tmp_path / "a.csv") as file:
+        assert file.read() == files.decoded(data)
+        file.seek(0)
+        assert file.readline().endswith("ção e pão\r\n")
+
+
+def test_the_delimiter_is_the_one_of_the_first_line() -> None:
+    found = {line: files.delimiter(line) for line in ("title,lyrics", "title;lyrics", "title\tlyrics", "lyrics", "")}
+    assert list(found.values()) == [",", ";", "\t", ",", ","]
+
+
+def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    files.check_writable(tmp_path / "new" / "deep" / "out.abc")
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(UserError, match="file is not a folder that you may write to"):
+        files.check_writable(tmp_path / "file" / "deep" / "out.abc")
