@@ -136,7 +136,8 @@ def _start(recorder: results.Recorder, args: argparse.Namespace, stack: ExitStac
             }
             longest = max(*args.lengths, BATCH_TOKENS) + STEPS + 1
             settings |= {"step": path, "positions": longest, "device": args.device}
-            policy = "active" if args.threads > 1 else "passive"
+            # PyTorch's waiting threads would keep a core from the native step's own.
+            policy = "active" if args.threads > 1 and path == "torch" else "passive"
             environment = {"OMP_NUM_THREADS": str(args.threads), "OMP_WAIT_POLICY": policy}
             worker = stack.enter_context(Worker("benchmarks.peers.stretch", settings, environment))
             try:
