@@ -50,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
 
     n_tokens = args.steps * args.batch_size * args.context * len(KINDS) * args.seeds
     print(f"{len(KINDS) * args.seeds} runs, {n_tokens:,} tokens in all", file=sys.stderr)
-    settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(args).items()}
+    settings = {
+        key: str(value) if isinstance(value, Path) else value for key, value in vars(args).items() if key != "output"
+    }
     recorder = results.Recorder("vocabularies", settings=settings, data_digest=results.data_digest(args.data))
     summaries: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
     configs = {}
