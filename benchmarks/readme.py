@@ -8,7 +8,7 @@ there is 'not run'.
 
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from experiments import results
 from symbolic import files, verbs
 from symbolic.errors import UserError
 
+Lines = list[list[str]]  # of a table: cells
 README = results.ROOT / "README.md"
 BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 STUDY = results.EXPERIMENTS
@@ -51,9 +52,18 @@ def section(folder: Path) -> str:
         name: (STUDY if "experiments" in command else folder) / f"{name}.json" for name, command in COMMAND.items()
     }
     found = {name: results.read(path) for name, path in paths.items() if path.exists()}
-    tables = {"training_time": _training_time, "inference": _inference, "decoding": _decoding, "training": _training,
-              "preparing": _preparing}  # fmt: skip
-    return "\n\n".join([*(draw(found.get(name)) for name, draw in tables.items()), _machines(found)])
+    return "\n\n".join([*(_table(name, found.get(name)) for name in TABLES), _machines(found)])
+
+
+def _table(name: str, result: dict[str, Any] | None) -> str:
+    columns, lines_of = TABLES[name]
+    lines = [[f"`{COMMAND[name]}`", *["not run"] * (len(columns) - 1)]] if result is None else lines_of(result)
+    rule = "|---|" + "---:|" * (len(columns) - 1)
+    return "\n".join([_row(columns), rule, *map(_row, lines)])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def best_peer(rows: Sequence[results.Row]) -> results.Row | None:
@@ -62,23 +72,16 @@ def best_peer(rows: Sequence[results.Row]) -> results.Row | None:
     return max(theirs, key=lambda row: statistics.median(row["repeats"]), default=None)
 
 
-def _training_time(result: dict[str, Any] | None) -> str:
-    head = "| 100,000 steps of 8,192 tokens | parameters | steps/s | hours, projected | over GPT-2's rate |"
-    if result is None:
-        return _empty(head, "training_time")
+def _training_time(result: dict[str, Any]) -> Lines:
     lines = []
     for row in results.select(result, quantity="rate"):
         gpt2 = results.find(result, quantity="rate", model=f"gpt2-{row['model'].partition('-')[2]}")
         hours = f"{row['projected_hours']:,.0f}"
         lines.append([row["model"], f"{row['parameters']:,}", results.row_text(row, 2), hours, _ratio(row, gpt2)])
-    return _table(head, lines)
+    return lines
 
 
-def _inference(result: dict[str, Any] | None) -> str:
-    columns = [f"prefill of {n:,}, s" for n in PREFILLS] + [f"a token at {n:,}, ms" for n in STEPS]
-    head = f"| inference, batch 1, float32 | {' | '.join(columns)} | state there, MiB |"
-    if result is None:
-        return _empty(head, "inference")
+def _inference(result: dict[str, Any]) -> Lines:
     lines = []
     for model in dict.fromkeys(row["model"] for row in results.select(result, path="native")):
         keys = {"model": model, "path": "native", "line": "length"}
@@ -86,7 +89,7 @@ def _inference(result: dict[str, Any] | None) -> str:
         steps = [results.find(result, quantity="step", tokens=n, **keys) for n in STEPS]
         state = f"{steps[-1]['state_bytes'] / 2**20:.1f}" if steps[-1] and "repeats" in steps[-1] else "not run"
         lines.append([model, *map(_seconds, prefills), *(_seconds(row, 1000) for row in steps), state])
-    return _table(head, lines)
+    return lines
 
 
 def _seconds(row: results.Row | None, scale: float = 1) -> str:
@@ -95,14 +98,11 @@ def _seconds(row: results.Row | None, scale: float = 1) -> str:
     return results.spread_text(results.spread([scale * value for value in row["repeats"]]), 2)
 
 
-def _decoding(result: dict[str, Any] | None) -> str:
-    head = "| decoding, tokens/s | threads | class | ours | best peer | ours over it | over `transformers` |"
-    if result is None:
-        return _empty(head, "decoding")
+def _decoding(result: dict[str, Any]) -> Lines:
     rows = results.select(result, quantity="speed")
     blocks = dict.fromkeys((row["model"], row["threads"], row["batch"]) for row in rows)
     classes = (("float32", ["float32"]), ("bfloat16", ["bfloat16"]), ("bfloat16, int8", ["bfloat16", "int8"]))
-    return _table(head, [_decoding_line(rows, *block, *one) for block in blocks for one in classes])
+    return [_decoding_line(rows, *block, *one) for block in blocks for one in classes]
 
 
 def _decoding_line(
@@ -118,29 +118,23 @@ def _decoding_line(
     return [f"{model}, batch {batch}", str(threads), words, *cells]
 
 
-def _training(result: dict[str, Any] | None) -> str:
-    head = "| training, tokens/s | ours | best peer | ours over it |"
-    if result is None:
-        return _empty(head, "training")
+def _training(result: dict[str, Any]) -> Lines:
     lines = []
     for model in dict.fromkeys(row["model"] for row in result["rows"]):
         rows = results.select(result, model=model)
         ours, peer = training.fastest(rows, ours=True), training.fastest(rows, ours=False)
         lines.append([model, _cell(ours), _cell(peer), _ratio(ours, peer)])
-    return _table(head, lines)
+    return lines
 
 
-def _preparing(result: dict[str, Any] | None) -> str:
-    head = "| preparing | tunes | tunes/s | peak MiB | ours over it |"
-    if result is None:
-        return _empty(head, "preparing")
+def _preparing(result: dict[str, Any]) -> Lines:
     lines = []
     for row in results.select(result, quantity="speed"):
         memory = results.find(result, quantity="memory", path=row["path"], corpus=row["corpus"])
         ours = results.find(result, quantity="speed", path="ours", corpus=row["corpus"])
         ratio = "" if row["path"] == "ours" else _ratio(ours, row)
         lines.append([row["path"], f"{row['tunes']:,}", results.row_text(row), results.row_text(memory), ratio])
-    return _table(head, lines)
+    return lines
 
 
 def _machines(found: dict[str, dict[str, Any]]) -> str:
@@ -154,17 +148,6 @@ def _machines(found: dict[str, dict[str, Any]]) -> str:
     return "\n".join(["Median (lowest–highest) of interleaved repeats; raw numbers in `benchmarks/results/`.", *lines])
 
 
-def _table(head: str, lines: Sequence[Sequence[str]]) -> str:
-    n = head.count("|") - 1
-    rule = "|---|" + "---:|" * (n - 1)
-    return "\n".join([head, rule, *("| " + " | ".join(line) + " |" for line in lines)])
-
-
-def _empty(head: str, name: str) -> str:
-    n = head.count("|") - 1
-    return _table(head, [[f"`{COMMAND[name]}`", *["not run"] * (n - 1)]])
-
-
 def _cell(row: results.Row | None) -> str:
     if row is None or "repeats" not in row:
         return "not run"
@@ -175,6 +158,29 @@ def _cell(row: results.Row | None) -> str:
 def _ratio(ours: results.Row | None, peer: results.Row | None) -> str:
     return results.spread_text(results.ratio(ours, peer) if ours and peer else None, 2)
 
+
+# Columns, and what makes the lines of a result.
+TABLES: dict[str, tuple[Sequence[str], Callable[[dict[str, Any]], Lines]]] = {
+    "training_time": (
+        ("100,000 steps of 8,192 tokens", "parameters", "steps/s", "hours, projected", "over GPT-2's rate"),
+        _training_time,
+    ),
+    "inference": (
+        (
+            "inference, batch 1, float32",
+            *(f"prefill of {n:,}, s" for n in PREFILLS),
+            *(f"a token at {n:,}, ms" for n in STEPS),
+            "state there, MiB",
+        ),
+        _inference,
+    ),
+    "decoding": (
+        ("decoding, tokens/s", "threads", "class", "ours", "best peer", "ours over it", "over `transformers`"),
+        _decoding,
+    ),
+    "training": (("training, tokens/s", "ours", "best peer", "ours over it"), _training),
+    "preparing": (("preparing", "tunes", "tunes/s", "peak MiB", "ours over it"), _preparing),
+}
 
 if __name__ == "__main__":
     sys.exit(main())

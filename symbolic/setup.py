@@ -86,12 +86,11 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
     tokenizer = tokens.load(source) if source else _build_tokenizer(config)
     with group.first():
         training, validation = _shards(config, tokenizer, console)
-    rows = t.batch_size * t.accumulation
-    batches = loader.Batches(training, rows, config.data.context, config.seed, config.data.packing)
+    batches = loader.Batches(
+        training, t.batch_size * t.accumulation, config.data.context, config.seed, config.data.packing
+    )
     tunes, n_bytes = _validation_tunes(validation, t.evaluate_tunes)
     model, optimizer, at = _state(config, source, device, batches)
-    origin = _origin(config, tokenizer, training)
-    cost = costs.training_flops(config.model, config.data.context)
     if config.compile:
         _compile_blocks(model, device)
     made = Setup(
@@ -109,8 +108,8 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
         runner=model,
         optimizer=optimizer,
         at=at,
-        origin=origin,
-        cost=cost,
+        origin=_origin(config, tokenizer, training),
+        cost=costs.training_flops(config.model, config.data.context),
         peak=machine.peak_flops(device, dtype),
     )
     console.say(_opening(made))

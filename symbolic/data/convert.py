@@ -147,7 +147,7 @@ def _read(path: Path, kind: str, tune: int | None) -> Iterator[tuple[int, Score 
     """(number, score) of each tune, or why there is none."""
     data = _bytes(path)
     if kind == "abc":
-        raws = notation.split_tunes(_decoded(data).replace("\r\n", "\n"))
+        raws = notation.split_tunes(files.decoded(data).replace("\r\n", "\n"))
         if not raws:
             raise UserError(f"{path} holds no tune: a tune starts with an X: field, and a K: field ends its header.")
         if tune is not None and not 1 <= tune <= len(raws):
@@ -177,13 +177,6 @@ def _bytes(path: Path) -> bytes:
     if len(data) > MAX_ABC_BYTES:
         raise UserError(f"{path} is larger than {MAX_ABC_BYTES // 2**20} MiB: split it, or use `prepare`.")
     return data
-
-
-def _decoded(data: bytes) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
 
 
 def _parsed(text: str, line: int) -> Score | NotationError:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from symbolic import files
 from symbolic.data.music import FIFTHS, TICKS_PER_WHOLE, Key, Meter, NotationError
 from symbolic.data.score import MeterChange, Note, Rest, Score, Sound, Voice, performance, unroll
 
@@ -468,17 +469,10 @@ def _title(data: bytes, of_parts: Collection[str]) -> str:
         size, start = _variable_length(track, match.end())
         if match[1] == b"\x03":
             raw = track[start : start + size]
-            name = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", _decoded(raw)).split())[:MOST_TITLE]
+            name = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", files.decoded(raw)).split())[:MOST_TITLE]
             return "" if name in of_parts else name
         place = start + size
     return ""
-
-
-def _decoded(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
 
 
 def _variable_length(data: bytes, place: int) -> tuple[int, int]:

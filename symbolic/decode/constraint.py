@@ -126,7 +126,7 @@ class Constraint:
             if n_read < len(text):
                 raise refusal(text, n_read)
             started = self.row(state), self.n_closing(state)
-            _remember(self._starts, text, started)
+            remember(self._starts, text, started)
         self.rows[row], needed = started
         self.tokens_left[row] = self._budget(len(prompt))
         if self.tokens_left[row] < needed:
@@ -167,7 +167,7 @@ class Constraint:
         mask = self._masks.get(key)
         if mask is None:
             mask = self._mask(at)
-            _remember(self._masks, key, mask)
+            remember(self._masks, key, mask)
         if self.tokens_left[row] <= self.near_limit:
             return self._near_limit(at, mask, self.tokens_left[row])
         return mask
@@ -191,7 +191,7 @@ class Constraint:
             state, n_characters = after, n_characters + 1
         n_tokens = n_characters + self._closings.get(state, 1)
         for one, n_before in begun:
-            _remember(self._closings, one, n_tokens - n_before)
+            remember(self._closings, one, n_tokens - n_before)
         return n_tokens
 
     def _budget(self, n_prompt: int) -> int:
@@ -204,7 +204,7 @@ class Constraint:
         key = at.core.number, at.number
         if key not in self._endings:
             most = most_characters(at.core.state, at.form) + 1 + TOKEN_CHARACTERS
-            _remember(self._endings, key, most)
+            remember(self._endings, key, most)
         return self._endings[key]
 
     def _is_near(self, at: Row, tokens_left: int) -> bool:
@@ -236,7 +236,7 @@ class Constraint:
         after = self._after.get(key, _UNKNOWN)
         if after is _UNKNOWN:
             after = self._follow(at.state, token)
-            _remember(self._after, key, after)
+            remember(self._after, key, after)
         return after
 
     def _step(self, core: Core, token: int) -> Step | None:
@@ -301,7 +301,7 @@ class Constraint:
             mask[ties] = False
             mask[list(allowed)] = True
             found = torch.from_numpy(mask)
-            _remember(self._shared, key, found)
+            remember(self._shared, key, found)
         return found
 
     def _open_lines(self, state: State) -> Mapping[str, Form]:
@@ -389,7 +389,7 @@ class Constraint:
         found = self._known_readings.get(key)
         if found is None:
             found = self._readings(trie, state, trie.children)
-            _remember(self._known_readings, key, found)
+            remember(self._known_readings, key, found)
         return found
 
 
@@ -474,7 +474,8 @@ def _reduced_form(form: Form) -> Form:
     )
 
 
-def _remember(known: dict[Any, Any], key: Hashable, value: object) -> None:
+def remember(known: dict[Any, Any], key: Hashable, value: object) -> None:
+    """Keep what was worked out; with MOST_REMEMBERED of them all are forgotten first."""
     if len(known) >= MOST_REMEMBERED:
         known.clear()
     known[key] = value

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from symbolic.decode.automaton import Automaton, Owed, Place, State
+from symbolic.decode.constraint import remember
 from symbolic.decode.metre import Form
 from symbolic.decode.prompt import MOST_VOICES
 from symbolic.errors import UserError
@@ -224,9 +225,7 @@ class VoiceMask:
         parts = self.rows[row]
         key = self._key(parts)
         if key not in self._masks:
-            if len(self._masks) >= MOST_REMEMBERED:
-                self._masks.clear()
-            self._masks[key] = self._mask(parts)
+            remember(self._masks, key, self._mask(parts))
         return self._masks[key]
 
     def _key(self, parts: Parts) -> Hashable:
