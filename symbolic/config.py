@@ -64,6 +64,7 @@ class MambaConfig:
     expand: int = within(1, default=2)
     dt_rank: int | None = within(1, default=None)
     vocab_size: int = within(4, default=768)
+    dropout: float = within(0.0, 0.99, default=0.0)
 
     def __post_init__(self) -> None:
         if self.dt_rank is None:
@@ -84,6 +85,7 @@ class Mamba2Config:
     n_groups: int = within(1, default=1)
     chunk_size: int = within(1, default=64)
     vocab_size: int = within(4, default=768)
+    dropout: float = within(0.0, 0.99, default=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)

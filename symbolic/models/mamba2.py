@@ -24,6 +24,7 @@ from symbolic.config import Mamba2Config
 from symbolic.models import ssd
 from symbolic.models.layers import (
     CausalConvolution,
+    Dropout,
     RecurrentState,
     RMSNorm,
     last_inputs,
@@ -54,7 +55,7 @@ class Mamba2(nn.Module):
         return cast("list[Block]", list(self.backbone.layers))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        path, u, y = self.path(), wide(self.backbone.embeddings(tokens)), None
+        path, u, y = self.path(), self.backbone.dropout(wide(self.backbone.embeddings(tokens))), None
         for block in self.blocks:
             u, y = block(u, y, path)
         _, n = add_norm(u, y, self.backbone.norm_f, path == "native")
@@ -104,6 +105,7 @@ class Backbone(nn.Module):
         self.embeddings = nn.Embedding(config.vocab_size, config.d_model)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.norm_f = RMSNorm(config.d_model)
+        self.dropout = Dropout(config.dropout)
 
 
 class Block(nn.Module):
@@ -113,11 +115,12 @@ class Block(nn.Module):
         super().__init__()
         self.norm = RMSNorm(config.d_model)
         self.mixer = Mixer(config)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, u: Tensor, y: Tensor | None, path: str) -> tuple[Tensor, Tensor]:
         """Residual stream u and what the layer before adds to it -> the same for the next layer."""
         u, n = add_norm(u, y, self.norm, path == "native")
-        return u, self.mixer(n, path)
+        return u, self.dropout(self.mixer(n, path))
 
     def prefill(self, u: Tensor, lengths: Tensor, path: str) -> tuple[Tensor, Tensor, Tensor]:
         y, window, h = self.mixer.prefill(self.norm(u), lengths, path)

@@ -124,6 +124,7 @@ def _mamba_settings(c: MambaConfig | Mamba2Config) -> dict[str, Any]:
         "expand": c.expand,
         "time_step_rank": c.dt_rank if isinstance(c, MambaConfig) else math.ceil(c.d_model / 16),
         "residual_in_fp32": True,
+        "dropout": c.dropout,  # the library's class has none and passes over it
         # False although the initial weights are scaled: with True, from_pretrained scales the loaded weights once more.
         "rescale_prenorm_residual": False,
     }
@@ -179,7 +180,12 @@ def _mamba2(s: dict[str, Any], source: Path | str) -> Mamba2Config:
 
 def _common(s: dict[str, Any]) -> dict[str, Any]:
     shape = {"n_layer": s["num_hidden_layers"], "d_model": s["hidden_size"], "vocab_size": s["vocab_size"]}
-    return {**shape, "d_conv": s.get("conv_kernel", 4), "expand": int(s.get("expand", 2))}
+    return {
+        **shape,
+        "d_conv": s.get("conv_kernel", 4),
+        "expand": int(s.get("expand", 2)),
+        "dropout": s.get("dropout", 0.0),
+    }
 
 
 def _lstm(s: dict[str, Any], source: Path | str) -> LSTMConfig:

@@ -39,10 +39,13 @@ def test_one_batch_is_learnt(config: ModelConfig, tokens: Tensor, dtype: torch.d
 
 def test_dropout_is_for_training_only() -> None:
     torch.manual_seed(0)
-    config = GPT2Config(n_layer=1, n_embd=32, n_head=2, vocab_size=20, dropout=0.5)
+    transformer = GPT2Config(n_layer=1, n_embd=32, n_head=2, vocab_size=20, dropout=0.5)
+    mamba = MambaConfig(n_layer=1, d_model=32, vocab_size=20, dropout=0.5)
+    mamba2 = Mamba2Config(n_layer=1, d_model=32, head_dim=16, vocab_size=20, dropout=0.5)
     tokens = torch.arange(20)[None]
-    for attention in ("explicit", "sdpa"):
-        model = models.build(config, attention=attention).train()
+    made = [models.build(transformer, attention=form) for form in ("explicit", "sdpa")]
+    for model in [*made, models.build(mamba), models.build(mamba2)]:
+        model.train()
         assert not torch.equal(model(tokens), model(tokens))
         model.eval()
         assert torch.equal(model(tokens), model(tokens))
