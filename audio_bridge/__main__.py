@@ -5,7 +5,7 @@ Results go to stdout, messages to stderr; exit status 0 done, 1 failed, 2 usage,
 
 import sys
 
-from symbolic.verbs import main
+from symbolic.verbs import leave, main
 
 VERBS = {
     "render": ("audio_bridge.render", "ABC tunes or a MIDI file to audio, with a SoundFont"),
@@ -18,4 +18,4 @@ VERBS = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main("audio_bridge", VERBS, sys.argv[1:]))
+    leave(main("audio_bridge", VERBS, sys.argv[1:]))

@@ -5,7 +5,7 @@ Results go to stdout, messages to stderr; exit status 0 done, 1 failed, 2 usage,
 
 import sys
 
-from symbolic.verbs import main
+from symbolic.verbs import leave, main
 
 VERBS = {
     "prepare": ("symbolic.data.prepare", "clean tunes, remove duplicates, split by family"),
@@ -18,4 +18,4 @@ VERBS = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main("symbolic", VERBS, sys.argv[1:]))
+    leave(main("symbolic", VERBS, sys.argv[1:]))

@@ -50,6 +50,18 @@ def guarded(action: Callable[[], int]) -> int:
         return 0
 
 
+def leave(status: int) -> NoReturn:
+    """End the process. One of several, of torchrun, ends without the interpreter's own shutdown: a thread of gloo may
+    still hold a tensor of the last exchange, and to give it back to an interpreter that is gone aborts the process
+    and with it the run (pytorch/pytorch#179291).
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        sys.exit(status)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 def _overview(program: str, verbs: dict[str, tuple[str, str]]) -> str:
     width = max(map(len, verbs))
     lines = [f"usage: python -m {program} VERB ...", ""]
