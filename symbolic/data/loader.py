@@ -12,10 +12,14 @@ An epoch is a permutation of the tunes, each in one transposition and framed as 
   beginning of another tune; a tune longer than a row begins in one and goes on in the next. Ding et al. 2024
   (arXiv 2404.10830) describe what cutting tunes anywhere costs.
 
-What is left at the end of an epoch and does not fill a batch is dropped. Nothing but the permutation and the plan of
-rows grows with the corpus: a batch is one gather from the memory-mapped ids.
+An epoch of more than PART_TUNES tunes is planned part by part, and a part is as random a choice of tunes as any: the
+permutation is computed where it is asked for (a Feistel network, Luby & Rackoff 1988, whose values beyond the last
+tune are sent through it again, Black & Rogaway 2002). So neither opening a shard nor reading on grows with the corpus,
+and a batch is one gather from the memory-mapped ids. What is left at the end of a part and does not fill a batch is
+dropped.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -28,14 +32,16 @@ from symbolic.data.shards import Shard
 from symbolic.errors import UserError
 
 Packing = Literal["stream", "tunes"]
+PART_TUNES = 2**16  # planned at once: 15 MiB
+ROUNDS = 6  # of the Feistel network; four make it pseudo-random for a random round function
 
 
 @dataclass(frozen=True)
 class _Spans:
-    """Parts of documents in the order of an epoch's ids. Framed means: with BOS and EOS."""
+    """Pieces of documents in the order of a part's ids. Framed means: with BOS and EOS."""
 
     first: NDArray[np.int64]  # (n,) place in shard.tokens of the id after a framed document's BOS, plus where it begins
-    starts: NDArray[np.int64]  # (n + 1,) place of each span among the epoch's ids; the last is their number
+    starts: NDArray[np.int64]  # (n + 1,) place of each span among the part's ids; the last is their number
     opens: NDArray[np.bool_]  # (n,) whether the span begins with its document's BOS
     closes: NDArray[np.bool_]  # (n,) whether it ends with its document's EOS
 
@@ -46,22 +52,24 @@ class Batches:
     def __init__(self, shard: Shard, batch_size: int, context: int, seed: int, packing: Packing = "stream") -> None:
         self.shard, self.batch_size, self.context, self.seed = shard, batch_size, context, seed
         self.packing: Packing = packing
-        self.epoch = 0
-        self.batch = 0  # next batch of the epoch
-        _check_size(shard, batch_size, context)
-        self._plan = self._planned(self.epoch)
+        self.n_parts = max(1, math.ceil(shard.n_tunes / PART_TUNES))
+        self.epoch = self.part = 0
+        self.batch = 0  # next batch of the part
+        _check_size(shard, batch_size, context, self.n_parts)
+        self._plan = self._planned(0, 0)
 
     @property
     def batches_per_epoch(self) -> int:
-        """Full batches of the present epoch (a transposition may change a tune's length)."""
-        return int(self._plan.starts[-1] - self._shared) // (self.batch_size * self._stride)
+        """Full batches of the present part (a transposition may change a tune's length), times the number of parts."""
+        return self._batches * self.n_parts
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         return self
 
     def __next__(self) -> NDArray[np.int64]:
-        if self.batch >= self.batches_per_epoch:
-            self._begin(self.epoch + 1, 0)
+        if self.batch >= self._batches:
+            further, part = divmod(self.part + 1, self.n_parts)
+            self._begin(self.epoch + further, part, 0)
         size = self.batch_size * self._stride
         stream = _ids(self.shard, self._plan, self.batch * size, size + self._shared)
         self.batch += 1
@@ -69,26 +77,37 @@ class Batches:
 
     def state_dict(self) -> dict[str, Any]:
         """The position, and what it is a position in."""
-        return {"epoch": self.epoch, "batch": self.batch, **self._identity()}
+        return {"epoch": self.epoch, "part": self.part, "batch": self.batch, **self._identity()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state_dict()` was taken; UserError when the data or the batches are others."""
-        state = {"packing": "stream", **state}  # older checkpoints do not name it
+        state = {"packing": "stream", "part": 0, "n_parts": 1, **state}  # older checkpoints do not name them
         for name, value in self._identity().items():
             if state.get(name) != value:
                 raise UserError(
                     f"cannot resume: {name} was {state.get(name)} in the checkpoint and is {value} now. "
                     "Resume with the configuration and data of the run, or start a new run."
                 )
-        self._begin(int(state["epoch"]), int(state["batch"]))
+        self._begin(int(state["epoch"]), int(state["part"]), int(state["batch"]))
 
-    def _begin(self, epoch: int, batch: int) -> None:
-        if epoch != self.epoch:
-            self._plan = self._planned(epoch)
-        self.epoch, self.batch = epoch, batch
+    def _begin(self, epoch: int, part: int, batch: int) -> None:
+        if (epoch, part) != (self.epoch, self.part):
+            self._plan = self._planned(epoch, part)
+        self.epoch, self.part, self.batch = epoch, part, batch
 
-    def _planned(self, epoch: int) -> _Spans:
-        return _plan(self.shard, self.seed, epoch, self.context + 1 if self.packing == "tunes" else 0)
+    def _planned(self, epoch: int, part: int) -> _Spans:
+        row = self.context + 1 if self.packing == "tunes" else 0
+        if self.n_parts == 1:
+            generator = np.random.default_rng([self.seed, epoch])
+            return _plan(self.shard, generator.permutation(self.shard.n_tunes), row, generator)
+        first, last = (self.shard.n_tunes * p // self.n_parts for p in (part, part + 1))
+        tunes = permuted(np.arange(first, last), self.shard.n_tunes, [self.seed, epoch])
+        return _plan(self.shard, tunes, row, np.random.default_rng([self.seed, epoch, part]))
+
+    @property
+    def _batches(self) -> int:
+        """Full batches of the present part."""
+        return int(self._plan.starts[-1] - self._shared) // (self.batch_size * self._stride)
 
     @property
     def _shared(self) -> int:
@@ -102,6 +121,7 @@ class Batches:
     def _identity(self) -> dict[str, Any]:
         return {
             "packing": self.packing,
+            "n_parts": self.n_parts,
             "seed": self.seed,
             "batch_size": self.batch_size,
             "context": self.context,
@@ -112,10 +132,38 @@ class Batches:
         }
 
 
-def _check_size(shard: Shard, batch_size: int, context: int) -> None:
-    """The shortest transposition of every tune must fill a batch, so that no epoch is empty."""
-    lengths = np.diff(shard.offsets).reshape(shard.n_tunes, shard.n_transpositions) + 2
-    available = int(lengths.min(axis=1).sum()) if shard.n_tunes else 0
+def permuted(places: NDArray[np.int64], n: int, seed: list[int]) -> NDArray[np.int64]:
+    """Where a random permutation of range(n) sends `places`; different places never meet."""
+    half = (max(2, (n - 1).bit_length()) + 1) // 2  # bits of each of a number's two halves
+    keys = np.random.default_rng(seed).integers(2**64, size=ROUNDS, dtype=np.uint64)
+    found = _feistel(places.astype(np.uint64), half, keys)
+    while len(outside := np.flatnonzero(found >= n)):
+        found[outside] = _feistel(found[outside], half, keys)
+    return found.astype(np.int64)
+
+
+def _feistel(numbers: NDArray[np.uint64], half: int, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A permutation of the numbers of 2 * half bits: each round adds a hash of the right half to the left one."""
+    bits, mask = np.uint64(half), np.uint64(2**half - 1)
+    left, right = numbers >> bits, numbers & mask
+    for key in keys:
+        left, right = right, (left ^ _mixed(right ^ key)) & mask
+    return left << bits | right
+
+
+def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Every bit of the result depends on every bit of x (the finaliser of SplitMix64, Steele et al. 2014)."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        x = (x ^ x >> np.uint64(shift)) * np.uint64(factor)  # modulo 2**64
+    return x ^ x >> np.uint64(31)
+
+
+def _check_size(shard: Shard, batch_size: int, context: int, n_parts: int) -> None:
+    """The shortest transposition of every tune must fill a batch, so that no epoch is empty; where there are several
+    parts, which are large and alike, so must the first tunes."""
+    n_tunes = shard.n_tunes // n_parts
+    lengths = np.diff(shard.offsets[: n_tunes * shard.n_transpositions + 1]).reshape(n_tunes, shard.n_transpositions)
+    available = int((lengths + 2).min(axis=1).sum()) if n_tunes else 0
     needed = batch_size * context + 1
     if available < needed:
         raise UserError(
@@ -125,11 +173,9 @@ def _check_size(shard: Shard, batch_size: int, context: int) -> None:
         )
 
 
-def _plan(shard: Shard, seed: int, epoch: int, row: int) -> _Spans:
-    """The spans of an epoch; `row` is the length of rows that are packed with whole tunes, 0 for one stream."""
-    generator = np.random.default_rng([seed, epoch])
-    tunes = generator.permutation(shard.n_tunes)
-    transpositions = generator.integers(shard.n_transpositions, size=shard.n_tunes)
+def _plan(shard: Shard, tunes: NDArray[np.int64], row: int, generator: np.random.Generator) -> _Spans:
+    """The spans of a part; `row` is the length of rows that are packed with whole tunes, 0 for one stream."""
+    transpositions = generator.integers(shard.n_transpositions, size=len(tunes))
     documents = tunes * shard.n_transpositions + transpositions
     framed = shard.offsets[documents + 1] - shard.offsets[documents] + 2
     if row:
@@ -186,7 +232,7 @@ def _best_fit(lengths: list[int], row: int) -> list[list[int]]:
 
 
 def _ids(shard: Shard, plan: _Spans, begin: int, n: int) -> NDArray[np.int64]:
-    """Ids `begin` to `begin + n` of an epoch."""
+    """Ids `begin` to `begin + n` of a part."""
     low = int(np.searchsorted(plan.starts, begin, side="right")) - 1
     high = int(np.searchsorted(plan.starts, begin + n, side="left"))
     starts, lengths = plan.starts[low:high], np.diff(plan.starts[low : high + 1])

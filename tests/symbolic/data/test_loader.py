@@ -1,7 +1,9 @@
 """Batches: every id once an epoch, one transposition of each tune, exact resumption."""
 
+import dataclasses
 import itertools
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from symbolic import files, tokens
-from symbolic.data import notation, shards
-from symbolic.data.loader import Batches
+from symbolic.data import loader, notation, shards
+from symbolic.data.loader import Batches, Packing, permuted
 from symbolic.errors import UserError
 
 BOS, EOS = 1, 2
@@ -133,6 +135,66 @@ def test_resumption_is_exact(n_before: int) -> None:
     assert all((next(resumed) == batch).all() for batch in expected)
     assert resumed.state_dict() == batches.state_dict()
     assert n_before < 30 or state["epoch"] > 0
+
+
+@pytest.mark.parametrize("packing", ["stream", "tunes"])
+def test_an_epoch_in_parts_holds_every_tune_once(packing: Packing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "PART_TUNES", 16)
+    shard = make_shard(70)  # five parts of 14 tunes
+    batches = Batches(shard, 1, 8, seed=5, packing=packing)
+    parts: dict[tuple[int, int], list[NDArray[np.int64]]] = {}
+    for batch in itertools.takewhile(lambda _: batches.epoch < 2, batches):
+        parts.setdefault((batches.epoch, batches.part), []).append(batch)
+    assert list(parts) == [(epoch, part) for epoch in range(2) for part in range(5)]
+    seen = [{int(i) % 1000 for batch in parts[0, part] for i in batch.ravel() if i > EOS} for part in range(5)]
+    if packing == "stream":  # rows of whole tunes are filled up with others of the part
+        assert sum(map(len, seen)) == len(set.union(*seen))
+    assert len(set.union(*seen)) >= 70 - 5 * 2  # at most 8 ids are dropped at the end of a part: two tunes whole
+
+
+def test_resumption_across_parts_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "PART_TUNES", 16)
+    batches = Batches(make_shard(70), 1, 8, seed=5)
+    for _ in range(100):
+        next(batches)
+        resumed = Batches(make_shard(70), 1, 8, seed=5)
+        resumed.load_state_dict(batches.state_dict())
+        assert (next(resumed) == next(batches)).all()
+        assert resumed.state_dict() == batches.state_dict()
+    old = {name: value for name, value in batches.state_dict().items() if name not in ("part", "n_parts")}
+    with pytest.raises(UserError, match="n_parts was 1"):
+        Batches(make_shard(70), 1, 8, seed=5).load_state_dict(old)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 16, 17, 1000, 65_537])
+def test_permutation_by_network_is_one(n: int) -> None:
+    for seed in range(3):
+        assert sorted(permuted(np.arange(n), n, [seed, 0]).tolist()) == list(range(n))
+    places = np.arange(n)[n // 3 :]
+    assert (permuted(places, n, [7, 1]) == permuted(np.arange(n), n, [7, 1])[n // 3 :]).all()
+
+
+def test_permutation_by_network_is_random() -> None:
+    drawn = np.array([permuted(np.arange(6), 6, [seed]) for seed in range(6000)])
+    for place in range(6):
+        counts = np.bincount(drawn[:, place], minlength=6)
+        assert ((counts - 1000) ** 2 / 1000).sum() < 20.5  # chi-square, 5 degrees of freedom, p = 0.001
+    rising = (np.diff(permuted(np.arange(100_000), 100_000, [1])) > 0).mean()
+    assert abs(rising - 0.5) < 0.01
+
+
+def test_memory_of_reading_does_not_grow_with_the_corpus() -> None:
+    def peak(n_tunes: int) -> int:
+        ids = np.zeros(10 * n_tunes, dtype="<u2")
+        offsets = np.arange(0, 10 * n_tunes + 1, 10)
+        shard = dataclasses.replace(make_shard(1, (0,)), tokens=ids, offsets=offsets)
+        tracemalloc.start()
+        next(Batches(shard, 8, 256, 0))
+        reached = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return reached
+
+    assert peak(2_000_000) < 1.3 * peak(130_000)
 
 
 def test_state_is_json() -> None:
