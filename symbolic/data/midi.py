@@ -18,7 +18,7 @@ from pathlib import Path
 import mido
 
 from symbolic.data.music import TICKS_PER_WHOLE, Key, Meter, NotationError
-from symbolic.data.score import KeyChange, MeterChange, Note, Rest, Score, Sound, performance, unroll
+from symbolic.data.score import Score, Sound, performance, signatures
 from symbolic.errors import UserError
 from symbolic.files import write_whole
 
@@ -215,17 +215,13 @@ def _conductor(score: Score | None, tempo: int, repeats: bool) -> mido.MidiTrack
 
 def _signatures(score: Score, repeats: bool) -> Iterator[tuple[int, mido.MetaMessage]]:
     """(tick, message) of key and time signatures along the first voice, as played; free metre has none."""
-    yield 0, _key_message(score.key)
-    if not score.meter.is_free:
-        yield 0, _meter_message(score.meter)
-    tick = 0
-    for event in unroll(score.voices[0]) if repeats else score.voices[0].events:
-        if isinstance(event, (Note, Rest)):
-            tick += event.ticks
-        elif isinstance(event, KeyChange):
-            yield tick, _key_message(event.key)
-        elif isinstance(event, MeterChange) and not event.meter.is_free:
-            yield tick, _meter_message(event.meter)
+    last_key, last_meter = None, None
+    for tick, key, meter in signatures(score, repeats=repeats):
+        if key != last_key:
+            yield tick, _key_message(key)
+        if meter != last_meter and not meter.is_free:
+            yield tick, _meter_message(meter)
+        last_key, last_meter = key, meter
 
 
 def _key_message(key: Key) -> mido.MetaMessage:

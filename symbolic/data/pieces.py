@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from symbolic import files
 from symbolic.data.music import FIFTHS, TICKS_PER_WHOLE, Key, Meter, NotationError
-from symbolic.data.score import MeterChange, Note, Rest, Score, Sound, Voice, performance, unroll
+from symbolic.data.score import Score, Sound, performance, signatures
 
 GRID = 24  # ticks to a quarter note
 SCORE_TICKS = TICKS_PER_WHOLE // 4 // GRID  # of `symbolic.data.score` to a tick here
@@ -431,14 +431,11 @@ def _pickup_shift(score: Score) -> int:
 
 def _score_metres(score: Score, repeats: bool, shift: int) -> Iterator[tuple[int, Meter]]:
     """Free metre counts as 4/4."""
-    yield 0, Meter(4, 4) if score.meter.is_free else score.meter
-    voice: Voice = score.voices[0]
-    tick = shift
-    for event in unroll(voice) if repeats else voice.events:
-        if isinstance(event, (Note, Rest)):
-            tick += event.ticks
-        elif isinstance(event, MeterChange) and not event.meter.is_free:
-            yield _grid(tick), event.meter
+    last = Meter(4, 4)
+    for tick, _, meter in signatures(score, repeats=repeats):
+        if tick == 0 or (meter != last and not meter.is_free):
+            last = Meter(4, 4) if meter.is_free else meter
+            yield _grid(tick + shift) if tick else 0, last
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

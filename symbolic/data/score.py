@@ -199,13 +199,36 @@ def performance(score: Score, *, repeats: bool = True) -> list[Sound]:
     return sorted(sounds, key=lambda s: (s.onset_ticks, s.voice, s.midi))
 
 
+def signatures(score: Score, *, repeats: bool = True) -> Iterator[tuple[int, Key, Meter]]:
+    """(tick, key, metre) at the start and wherever one of them changes along the first voice, as it is played: a repeat
+    goes back to the signatures of the place it goes back to."""
+    events, key, meter = score.voices[0].events, score.key, score.meter
+    in_force = []
+    for event in events:
+        key = event.key if isinstance(event, KeyChange) else key
+        meter = event.meter if isinstance(event, MeterChange) else meter
+        in_force.append((key, meter))
+    tick, last = 0, (score.key, score.meter)
+    yield tick, *last
+    for place in _played(events) if repeats else range(len(events)):
+        event = events[place]
+        if in_force[place] != last:
+            last = in_force[place]
+            yield tick, *last
+        tick += event.ticks if isinstance(event, (Note, Rest)) else 0
+
+
 def unroll(voice: Voice) -> Iterator[Event]:
     """The events of a voice in playing order.
 
     A repeat goes back to the last |:, else to the end of the last repeat, else to the beginning. In pass n only the
     endings that name n are played.
     """
-    events = voice.events
+    yield from (voice.events[place] for place in _played(voice.events))
+
+
+def _played(events: list[Event]) -> Iterator[int]:
+    """Places of the events in playing order."""
     start = position = played = 0
     pass_number = 1
     passes = _last_passes(events)
@@ -215,11 +238,10 @@ def unroll(voice: Voice) -> Iterator[Event]:
         played += 1
         if played > MAX_SOUNDS:
             raise NotationError("too_long", f"the tune unrolls to more than {MAX_SOUNDS:,} events.")
+        yield position
         position += 1
         if not isinstance(event, Bar):
-            yield event
             continue
-        yield event
         if event.ends_repeat and pass_number < last_pass:
             position, pass_number = start, pass_number + 1
             continue

@@ -89,6 +89,15 @@ def test_signatures_change_where_the_music_does() -> None:
     assert [(tick, m.key) for tick, m in meta(file, "key_signature")] == [(0, "G"), (16 * Q, "D")]
 
 
+def test_a_repeat_goes_back_to_the_signatures_of_its_start() -> None:
+    file = midi.build(tune("|:G8|[K:D][M:3/4]f6:|[K:C]c6|"))
+    assert [(tick, m.key) for tick, m in meta(file, "key_signature")] == [
+        (0, "G"), (4 * Q, "D"), (7 * Q, "G"), (11 * Q, "D"), (14 * Q, "C")
+    ]  # fmt: skip
+    times = [(tick, m.numerator) for tick, m in meta(file, "time_signature")]
+    assert times == [(0, 4), (4 * Q, 3), (7 * Q, 4), (11 * Q, 3)]
+
+
 def test_a_repeated_note_sounds_twice_and_a_unison_once(tmp_path: Path) -> None:
     path = tmp_path / "a.mid"
     midi.write_midi([Sound(0, 0, Q, 60), Sound(0, Q, Q, 60)], path)
