@@ -14,8 +14,8 @@ hold:
   behind; of the fields title and tempo stay.
 - From MIDI time is put on a grid of 24 ticks to the quarter, a key without a signature is estimated, changes of key
   stand at the next bar line, and one part's notes are dealt out to voices. The title is the first track's name.
-- To MusicXML go title, chord symbols, graces, slurs and the commoner decorations; from it come title, composer, tempo
-  and chord symbols, but no slurs, graces and decorations.
+- To MusicXML go title, composer, tempo, chord symbols, graces, slurs and the commoner decorations; the last three do
+  not come back from it.
 `python -m experiments.conversions` measures it. The exit status is 1 when any tune could not be converted.
 """
 
@@ -28,6 +28,7 @@ from typing import Any
 
 from symbolic import files
 from symbolic.data import engraving, notation, pieces
+from symbolic.data.midi import stated_qpm
 from symbolic.data.music import NotationError
 from symbolic.data.musicxml import MODES, TICKS_PER_QUARTER, from_musicxml, to_musicxml
 from symbolic.data.score import Score, bars
@@ -206,7 +207,8 @@ def _write(scores: list[tuple[int, Score]], target: Path, interleave: bool, repe
 def _converted(score: Score, suffix: str, repeats: bool) -> str | bytes:
     if suffix == ".mid":
         return to_midi(score, repeats=repeats)
-    return to_musicxml(notation.canonical(score), title=score.title)
+    composer = ", ".join(score.fields.get("C", []))
+    return to_musicxml(notation.canonical(score), title=score.title, composer=composer, qpm=stated_qpm(score))
 
 
 def _tune_text(number: int, score: Score, interleave: bool) -> str:

@@ -125,17 +125,25 @@ def score_qpm(score: Score) -> float:
     taken as quarter notes. Changes of tempo inside a tune are not kept.
     Raises NotationError `bad_tempo` when the number is absurd.
     """
+    stated = stated_qpm(score)
+    if stated is not None:
+        return stated
+    rhythm = " ".join(score.fields.get("R", [])).lower()
+    for name, qpm in RHYTHM_QPM.items():
+        if name in rhythm:
+            return qpm
+    return _meter_qpm(score.meter)
+
+
+def stated_qpm(score: Score) -> float | None:
+    """Quarter notes a minute of the first readable Q: field; None where there is none. Raises as `score_qpm`."""
     for text in score.fields.get("Q", []):
         qpm = _field_qpm(text)
         if qpm is not None:
             if not MIN_QPM <= qpm <= MAX_QPM:
                 raise NotationError("bad_tempo", f"Q:{text.strip()} is no playable tempo; write for example Q:1/4=120.")
             return qpm
-    rhythm = " ".join(score.fields.get("R", [])).lower()
-    for name, qpm in RHYTHM_QPM.items():
-        if name in rhythm:
-            return qpm
-    return _meter_qpm(score.meter)
+    return None
 
 
 def read_notes(path: Path | str) -> list[Sound]:

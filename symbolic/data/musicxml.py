@@ -79,15 +79,23 @@ def from_musicxml(data: bytes) -> Score:
     return _Sheet(sheet).score()
 
 
-def to_musicxml(text: str, *, title: str = "") -> str:
-    """MusicXML of a tune in canonical ABC. Raises NotationError, `inexpressible` where a length has no note value."""
+def to_musicxml(text: str, *, title: str = "", composer: str = "", qpm: float | None = None) -> str:
+    """MusicXML of a tune in canonical ABC, with what that leaves out: title, composer, quarter notes a minute.
+
+    Raises NotationError, `inexpressible` where a length has no note value.
+    """
     import music21
 
     score = notation.parse(text)
     sheet = music21.stream.Score()
     sheet.metadata = music21.metadata.Metadata(title=title or score.title or "untitled")
-    for voice in score.voices:
-        sheet.insert(0, _Part(voice, score.key, score.meter).build())
+    if composer:
+        sheet.metadata.composer = composer
+    parts = [_Part(voice, score.key, score.meter).build() for voice in score.voices]
+    if qpm is not None:
+        parts[0].recurse().getElementsByClass("Measure").first().insert(0, music21.tempo.MetronomeMark(number=qpm))
+    for part in parts:
+        sheet.insert(0, part)
     try:
         data = music21.musicxml.m21ToXml.GeneralObjectExporter(sheet).parse()
     except music21.exceptions21.Music21Exception as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from symbolic.data import notation
+from symbolic.data import midi, notation
 from symbolic.data.convert import TICKS_PER_QUARTER, to_musicxml
 from symbolic.data.harmony import harmonised
 from symbolic.data.musicxml import from_musicxml
@@ -135,6 +135,15 @@ def test_a_chord_symbol_inside_a_note_moves_to_its_beginning() -> None:
     measure.insert(2, music21.harmony.ChordSymbol("G7"))
     data = music21.musicxml.m21ToXml.GeneralObjectExporter(music21.stream.Part([measure])).parse()
     assert notation.canonical(from_musicxml(data)).splitlines()[-1] == '"G7"c8|'
+
+
+def test_title_composer_and_tempo_survive() -> None:
+    text = "M:6/8\nL:1/8\nK:G\nGAB cde|d6|]\n"
+    read = from_musicxml(to_musicxml(text, title="A & B", composer="Bach", qpm=150.0).encode())
+    assert (read.fields["T"], read.fields["C"], midi.stated_qpm(read)) == (["A & B"], ["Bach"], 150.0)
+    bare = from_musicxml(to_musicxml(text).encode())
+    assert "C" not in bare.fields
+    assert midi.stated_qpm(bare) is None
 
 
 def test_the_same_text_gives_the_same_bytes() -> None:
