@@ -136,11 +136,19 @@ def peak_mib() -> float:
     import resource
 
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    status = Path("/proc/self/status")
-    if status.is_file():
-        own = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    return round(max(own, children) / unit, 1)
+    own, children = (
+        resource.getrusage(who).ru_maxrss / unit for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return round(max(peak_mib_of("self") or own, children), 1)
+
+
+def peak_mib_of(process: int | str) -> float:
+    """Largest resident memory so far of a process that runs, by its number; 0 where the system does not tell."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
 def gpu_name() -> str | None:
