@@ -1,8 +1,9 @@
 """Tune files as bytes, from a file, a folder (recursively), or gzip, zip and tar archives of them.
 
 Nothing is ever extracted to disk: a member's name is a label, so `../` in it has nowhere to lead. What one file may
-unpack to is limited (a zip bomb becomes a `too_large` problem, not a full memory). Archives inside archives are left
-alone. Order is that of the sorted names, so the same files always come in the same order.
+unpack to is limited (a zip bomb becomes a `too_large` problem, not a full memory), and a long text comes in parts that
+begin where a tune or a row begins. Archives inside archives are left alone. Order is that of the sorted names, so the
+same files always come in the same order.
 """
 
 import gzip
@@ -27,6 +28,7 @@ ZIP_SUFFIXES = (".zip",)
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 MAX_FILE_BYTES = 2**30  # one text, unpacked: five times the largest ABC collection known to us
 MAX_EXPANSION = 200  # repetitive ABC packs 20 to 1, a bomb 1,000 to 1
+PART_BYTES = 2**24  # of a long text, at once in memory
 FREE_BYTES = 2**24  # what may always be unpacked, however small the archive
 _DAMAGED = (
     OSError,
@@ -41,11 +43,13 @@ _DAMAGED = (
 
 
 class Document(NamedTuple):
-    """One file's bytes, or the (reason, message) for which they could not be had."""
+    """One file's bytes, or the (reason, message) for which they could not be had; of a long text a part, before which
+    the file has `line` lines."""
 
     file: str
     data: bytes
     problem: tuple[str, str] | None = None
+    line: int = 0
 
 
 class _Readable(Protocol):
@@ -101,10 +105,29 @@ def _unpacked(path: Path, label: str, kinds: Collection[str]) -> Iterator[Docume
         yield from _tar_members(path, label, kinds)
     elif name.endswith(".gz"):
         with gzip.open(path) as stream:
-            yield Document(label, _Limited(stream, _limit(path)).read())
+            yield from _parts(_Limited(stream, _limit(path)), label)
     else:
         with open(path, "rb") as stream:
-            yield Document(label, _Limited(stream, MAX_FILE_BYTES).read())
+            yield from _parts(_Limited(stream, MAX_FILE_BYTES), label)
+
+
+def _parts(stream: "_Limited", label: str) -> Iterator[Document]:
+    """A long text in parts of about PART_BYTES, cut before an X: field or, of JSON lines, before a line. What stands
+    before the first X: is put before each part, for all tunes inherit it. Whole come scores, UTF-16, a JSON array."""
+    name = label.lower().removesuffix(".gz")
+    mark = b"\n" if name.endswith((".json", ".jsonl")) else b"\nX:"
+    rest, header, line = stream.read(PART_BYTES), b"", 0
+    is_whole = score_kind(name) or rest[:2] in (b"\xff\xfe", b"\xfe\xff") or rest.lstrip()[:1] == b"["
+    if mark == b"\nX:" and not rest.startswith(b"X:"):
+        header = rest[: rest.find(mark) + 1]
+    while block := stream.read(-1 if is_whole else PART_BYTES):
+        rest += block
+        place = -1 if is_whole else rest.rfind(mark, len(header)) + 1
+        if place > len(header):
+            yield Document(label, rest[:place], line=line)
+            line += rest.count(b"\n", 0, place) - header.count(b"\n")
+            rest = header + rest[place:]
+    yield Document(label, rest, line=line)
 
 
 def _limit(path: Path) -> int:

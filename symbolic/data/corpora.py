@@ -13,6 +13,7 @@ A record's SHA-256 is that of the bytes of its sorted files, one after the other
 """
 
 import difflib
+import functools
 import hashlib
 import importlib.util
 import itertools
@@ -259,6 +260,7 @@ def read(
     if record.origin.startswith(BUNDLED):
         _verify(record, fingerprint(files)[0], warn)
     has_scores = bool(set(kinds) & holds(record)) if kinds else False
+    warn = functools.cache(warn)  # of each part of a long file once
     for document in archives.documents(files, _root(record), kinds):
         if has_scores and not document.problem and not _kind(document):  # tables and licences beside the scores
             warn(f"{record.name}: {document.file} holds no tune; skipped.")
@@ -433,9 +435,9 @@ def _read_document(source: str, document: Document, warn: Warn) -> Iterator[Foun
         warn(f"{source}: {file} is not UTF-8; read as Latin-1.")
     name = file.lower().removesuffix(".gz")
     if name.endswith((".json", ".jsonl")):
-        yield from _read_json(source, file, text, warn)
+        yield from _read_json(source, file, text, document.line, warn)
     else:
-        yield from _read_abc(source, file, text, warn)
+        yield from _read_abc(source, file, text, document.line, warn)
 
 
 def _decoded(data: bytes) -> str | None:
@@ -475,11 +477,11 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _read_abc(source: str, file: str, text: str, warn: Warn) -> Iterator[Found | Rejection]:
+def _read_abc(source: str, file: str, text: str, lines_before: int, warn: Warn) -> Iterator[Found | Rejection]:
     tunes = split_tunes(text)
     for raw in tunes:
-        before = _lines_before_x(raw.text)
-        yield Found(source, file, raw.line + before, raw.text, raw.line)
+        line = lines_before + raw.line
+        yield Found(source, file, line + _lines_before_x(raw.text), raw.text, line)
     if not tunes and file.lower().endswith((".txt", ".txt.gz")):
         warn(f"{source}: {file} holds no tune (no X: or K: field); skipped.")
     elif not tunes:
@@ -492,9 +494,10 @@ def _lines_before_x(text: str) -> int:
     return text.count("\n", 0, match.start()) if match else 0
 
 
-def _read_json(source: str, file: str, text: str, warn: Warn) -> Iterator[Found | Rejection]:
+def _read_json(source: str, file: str, text: str, lines_before: int, warn: Warn) -> Iterator[Found | Rejection]:
     warned = False
-    for line, row in _json_rows(text):
+    for number, row in _json_rows(text):
+        line = lines_before + number
         if isinstance(row, dict) and CONTROL_COLUMN in row and not warned:
             warned = True
             warn(f"{source}: {file} has IrishMAN's columns. {RECORDS['irishman'].terms}")

@@ -82,6 +82,34 @@ def test_provenance_counts_lines_of_the_file(tmp_path: Path) -> None:
     assert all(isinstance(one, Found) and "M:3/4" in one.text for one in found)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.abc", TWO.encode() + b"".join(b"%% note\r\nX:%d\r\nK:C\r\nCDE|\r\n" % n for n in range(90))),
+        ("b.abc", "".join(TUNE.replace("X:1", f"X:{n}") for n in range(50)).encode("latin-1")),
+        ("c.abc", TUNE.encode("utf-16")),
+        ("d.txt", "".join(f"X:{n}\nK:G\nGAB|\n" for n in range(60)).replace("\n", "\r").encode()),
+        ("e.jsonl", "".join(json.dumps({"abc notation": TUNE}) + "\n\n" for _ in range(30)).encode() + b"{nonsense}\n"),
+        ("f.json", json.dumps([{"abc notation": TUNE}] * 30).encode()),
+        ("g.abc", b"K:C\n" + b"CDEF|\n" * 300),
+    ],
+)
+def test_a_long_text_is_read_in_parts_as_it_would_be_whole(
+    name: str, data: bytes, packed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / (f"{name}.gz" if packed else name)
+    path.write_bytes(gzip.compress(data) if packed else data)
+    whole = everything(path)
+    assert whole
+    for size in (64, 301, 1000):
+        monkeypatch.setattr(archives, "PART_BYTES", size)
+        assert everything(path) == whole
+    parts = list(archives.documents([path], path))
+    is_cut = name[0] in "abe"
+    assert (len(parts) > 1) == is_cut
+
+
 def test_line_ends_and_encodings(tmp_path: Path) -> None:
     (tmp_path / "a-crlf.abc").write_bytes(TUNE.replace("\n", "\r\n").encode())
     (tmp_path / "b-latin.abc").write_bytes(TUNE.encode("latin-1"))
