@@ -141,7 +141,7 @@ class Constraint:
         at, tokens_left = self.rows[row], self.tokens_left[row]
         if token == self.vocabulary.eos:
             after = at if at.core.state.place == Place.END else None
-        elif tokens_left <= self.near_limit and self._is_near(at, tokens_left) and not self.allowed(row)[token]:
+        elif tokens_left <= self.near_limit and not self._leaves_enough(row, token):
             after = None
         else:
             after = self._next(at, token)
@@ -184,8 +184,7 @@ class Constraint:
         begun: list[tuple[State, int]] = []
         n_characters = 0
         while state not in self._closings and (character := closing(self.automaton, state)):
-            if state.place == Place.START:
-                begun.append((state, n_characters))
+            begun.append((state, n_characters))
             after = self.automaton.step(state, character)
             assert after is not None
             state, n_characters = after, n_characters + 1
@@ -211,6 +210,15 @@ class Constraint:
         """Whether `_near_limit` leaves something out."""
         return tokens_left <= self._ending(at) + TUPLET_CHARACTERS
 
+    def _leaves_enough(self, row: int, token: int) -> bool:
+        """Whether `_near_limit` leaves a token in; where only tuplets may be out, without making the mask."""
+        at, tokens_left = self.rows[row], self.tokens_left[row]
+        if not self._is_near(at, tokens_left):
+            return True
+        if tokens_left > self._ending(at):
+            return not self.vocabulary.begins_tuplet[at.core.state.place == Place.PAREN][token]
+        return bool(self.allowed(row)[token])
+
     def _near_limit(self, at: Row, mask: Tensor, tokens_left: int) -> Tensor:
         """The mask without what would leave too few tokens to end the tune."""
         if not self._is_near(at, tokens_left):
@@ -232,10 +240,11 @@ class Constraint:
             if SOME_PITCH in pitch:
                 pitch = pitch.replace(SOME_PITCH, at.pitch)
             return Row(core, at.form, at.number, at.left - taken, pitch)
-        key = at.core.number, at.number, at.left, at.pitch, token
+        pitch = at.pitch if at.core.state.owed == Owed.TIED_NOTE or "-" in self._text(token) else ""
+        key = at.core.number, at.number, at.left, pitch, token
         after = self._after.get(key, _UNKNOWN)
         if after is _UNKNOWN:
-            after = self._follow(at.state, token)
+            after = self._follow(at.state._replace(pitch=pitch), token)
             remember(self._after, key, after)
         return after
 
@@ -385,6 +394,11 @@ class Constraint:
         """`_readings` of every character, remembered where it is much."""
         if trie.size < MOST_REPEATED:
             return self._readings(trie, state, trie.children)
+        closed_by = _CLOSED_BY.get(state.place)
+        if closed_by and trie.ends_in(closed_by):
+            text = state.text[state.text.index("[") :] if state.place == Place.FIELD else state.text
+            marks = state.marks if state.place == Place.NAME else ""
+            state = State(state.place, text, ENDLESS, Form(state.form.meter), marks=marks)
         key = id(trie), state
         found = self._known_readings.get(key)
         if found is None:
@@ -434,6 +448,8 @@ _BEGINNINGS = {
     Place.CHORD: _PITCH + "]",
     Place.GRACE: _PITCH + "}",
 }
+# What ends a symbol inside which nothing counts but the symbol itself, and in a field the metre, in a name the marks.
+_CLOSED_BY = {Place.FIELD: "]", Place.QUOTE: '"', Place.NAME: "!"}
 _SOME_PIECE = (Piece(1, 1, divided=True),)
 _IN_BAR = {
     (compound, in_threes): Form(

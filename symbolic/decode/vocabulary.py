@@ -64,12 +64,13 @@ class Vocabulary:
 class Trie:
     """Texts by their characters; `ids` are the tokens that end here, `size` counts those below."""
 
-    __slots__ = ("children", "ids", "size")
+    __slots__ = ("_ends", "children", "ids", "size")
 
     def __init__(self) -> None:
         self.children: dict[str, Trie] = {}
         self.ids: list[int] = []
         self.size = 0
+        self._ends: dict[str, bool] = {}
 
     def add(self, text: str, id: int) -> None:
         """Put one token in."""
@@ -78,6 +79,15 @@ class Trie:
             node.size += 1
             node = node.children.setdefault(character, Trie())
         node.ids.append(id)
+
+    def ends_in(self, character: str) -> bool:
+        """Whether all tokens below end at the first such character. Ask when all are in."""
+        if character not in self._ends:
+            self._ends[character] = all(
+                not child.children if key == character else not child.ids and child.ends_in(character)
+                for key, child in self.children.items()
+            )
+        return self._ends[character]
 
 
 def _is_mixed(text: str) -> bool:
