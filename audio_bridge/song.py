@@ -247,7 +247,7 @@ def melody(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str
         from symbolic.data.notation import canonical
 
         files.write_json(folder / "melody.json", {"tune": canonical(given), "title": given.title})
-        return {"by": "given tune"}
+        return {"by": "given tune", "notes": left_out(options["tune"], given)}
     kinds = list(dict.fromkeys(section.kind for section in lyrics.sections if section.lines))
     texts = [[s.lines for s in lyrics.sections if s.kind == kind and s.lines] for kind in kinds]
     plans = tunes.plan(texts, lyrics.language, options["metre"])
@@ -427,6 +427,14 @@ def tune_of(text: str, name: object = "the tune") -> "Score":
         return parse(found[0].text, found[0].line)
     except NotationError as error:
         raise UserError(f"{name}: {error}") from error
+
+
+def left_out(text: str, tune: "Score") -> list[str]:
+    """What of an ABC text gets no words, for the notes: other tunes, other voices."""
+    from symbolic.data.notation import split_tunes
+
+    counts = {"tunes": len(split_tunes(text)), "voices": len(tune.voices)}
+    return [f"the words are set to the first of {n} {what}." for what, n in counts.items() if n > 1]
 
 
 def _qpm(folder: Path, options: Mapping[str, Any]) -> float:

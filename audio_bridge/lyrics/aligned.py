@@ -36,11 +36,12 @@ def run(args: argparse.Namespace) -> int:
     from audio_bridge.lyrics import fit, karaoke, request, sheet, text, timing, writing
     from audio_bridge.lyrics import setting as settings
     from audio_bridge.lyrics.accompaniment import with_chords
-    from audio_bridge.song import singable, text_of, tune_of
+    from audio_bridge.song import left_out, singable, text_of, tune_of
     from symbolic import files
     from symbolic.data import midi
 
-    score = tune_of(text_of(args.tune), args.tune)
+    abc = text_of(args.tune)
+    score = tune_of(abc, args.tune)
     fields, words = text.headed(text_of(args.words))
     lyrics = text.parse(
         words,
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         genre=fields["genre"],
     )
     lyrics, notes = singable(lyrics)
-    notes += writing.unruled(lyrics.language)
+    notes += writing.unruled(lyrics.language) + left_out(abc, score)
     whole = settings.set_words(score, lyrics, passes=args.passes)
     qpm = midi.score_qpm(score) if args.tempo is None else args.tempo
     midi.microseconds(qpm)

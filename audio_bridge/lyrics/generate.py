@@ -56,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
     options: dict[str, Any] = {"genre": args.genre, "language": args.language, "rhyme": args.rhyme, "tempo": None}
     if args.tune is not None:
         tune = tune_of(text_of(args.tune), args.tune)
-        form, fit = writing.tune_form(tune, options)
+        asked = {name: getattr(args, name) for name in writing.FORM}
+        form, fit = writing.tune_form(tune, options | asked)
     else:
         structure = args.structure or forms.DEFAULT_STRUCTURE
         form, fit = (

@@ -16,7 +16,9 @@ from audio_bridge.lyrics.melody import SungNote, seconds_per_tick, sung_notes, w
 from audio_bridge.lyrics.stress import line_syllables
 from audio_bridge.lyrics.text import LANGUAGES, Lyrics, headed, parse
 from symbolic.data.score import Score
+from symbolic.errors import UsageError
 
+FORM = ("structure", "lines", "syllables")  # options that say a form
 MOST_NOTES = 10  # of a phrase that is sung note for note
 MOST_PHRASES = 12  # of a tune that words are written for, in one pass
 LEAST_SYLLABLES = 4
@@ -65,7 +67,13 @@ def _headed(options: Mapping[str, Any], tune: Score | None) -> dict[str, Any]:
 
 
 def tune_form(tune: Score, options: Mapping[str, Any]) -> tuple[Form, Fit]:
-    """The form that a tune gives: a verse a pass, a line a phrase; and how well a line fits its phrase."""
+    """The form that a tune gives: a verse a pass, a line a phrase; and how well a line fits its phrase.
+
+    UsageError where the options ask for another.
+    """
+    for name in FORM:
+        if options[name] is not None:
+            raise UsageError(f"--{name}: with --tune the tune's phrases decide the form. Leave one of them out.")
     notes = sung_notes(written_out(tune))
     phrases = _phrases(notes)[:MOST_PHRASES]
     qpm = options["tempo"] or 100.0

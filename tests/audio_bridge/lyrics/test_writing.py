@@ -478,3 +478,17 @@ def test_no_line_of_a_model_holds_headers_or_fields() -> None:
     form = forms.make("folk", "verse", syllables="4", rhyme="XX", lines=2)
     draft = neural.write(Babbler(), Brief("en", "folk"), form)
     assert set(draft.sources.values()) == {"grammar"}
+
+
+def test_a_tune_decides_the_form() -> None:
+    tune = parse("X:1\nT:The Kesh\nM:4/4\nL:1/4\nK:C\nCCGG|AAG2|FFEE|DDC2|]\n")
+    with pytest.raises(UsageError, match="--lines: with --tune"):
+        writing.written({**song_verb.DEFAULTS, "tune": "…", "lines": 3}, 0, tune)
+
+
+def test_what_of_a_tune_gets_no_words_is_said() -> None:
+    one = "X:1\nM:4/4\nL:1/4\nK:C\nCCGG|AAG2|]\n"
+    two = "X:1\nM:4/4\nL:1/4\nK:C\nV:1\nCCGG|AAG2|]\nV:2\nC4|F4|]\n"
+    assert song_verb.left_out(one, parse(one)) == []
+    said = song_verb.left_out(two + "\n" + one, parse(two))
+    assert said == ["the words are set to the first of 2 tunes.", "the words are set to the first of 2 voices."]
