@@ -1,9 +1,10 @@
 """A ready-made model from a training run: bf16 weights, every measure, and the card that says so.
 
     python -m experiments.ready_made gpt2-6m-folk gpt2-6m
-    python -m experiments.ready_made mamba2-6m-folk mamba2-6m
+    python -m experiments.ready_made mamba2-6m-folk mamba2-6m --mean
 
-Takes the run's best checkpoint, writes symbolic/ready/NAME (a Hugging Face directory with its card, README.md) and
+Takes the run's best checkpoint, or with --mean the mean of the weights of all checkpoints that the run kept, which on one
+path through training lies lower than they do (Izmailov et al. 2018, arXiv:1803.05407). Writes symbolic/ready/NAME (a Hugging Face directory with its card, README.md) and
 experiments/results/ready-NAME.json. All figures are of the shipped bf16 weights: bits per byte of the held-out test
 tunes, beside PPMd (order 16, primed with the training tunes; needs `pip install pyppmd`, else 'not run'), and the
 measures of N tunes drawn without constraints.
@@ -32,6 +33,7 @@ def main() -> int:
     parser.add_argument("-n", type=int, default=1000, help="tunes to measure (default 1000)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--top-p", type=float, default=0.95)
+    parser.add_argument("--mean", action="store_true", help="the mean of the run's checkpoints instead of the best")
     args = parser.parse_args()
     return verbs.guarded(lambda: make(args))
 
@@ -43,13 +45,15 @@ def make(args: argparse.Namespace) -> int:
     if not summary:
         raise UserError(f"{run} is not finished: python -m symbolic train {runs.config_file(run)} --resume")
     target = runs.READY / args.name
-    _export(run, target)
+    steps = _export(run, target, args.mean)
     settings = config.load(runs.config_file(run))
     result = {
         "name": args.name,
-        "command": f"python -m experiments.ready_made {args.run} {args.name} -n {args.n} --seed {args.seed}",
+        "command": f"python -m experiments.ready_made {args.run} {args.name} -n {args.n} --seed {args.seed}"
+        + " --mean" * args.mean,
         "made": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": machine.card(),
+        "mean_of_steps": steps,
         "training": {**summary, "machine": files.read_json(runs.run_file(run))["machine"]},
         "config_digest": config.digest(settings),
         "sampling": {"n": args.n, "seed": args.seed, "top_p": args.top_p, "temperature": 1.0, "constrained": False},
@@ -62,18 +66,22 @@ def make(args: argparse.Namespace) -> int:
     return 0
 
 
-def _export(run: Path, target: Path) -> None:
-    """The run's best checkpoint in bf16, with the record of its data's terms."""
+def _export(run: Path, target: Path, is_mean: bool) -> list[int]:
+    """The run's best checkpoint, or the mean of all, in bf16, with the record of its data's terms; the steps in it."""
     import torch
 
     from symbolic import checkpoint, models, tokens
 
-    best = runs.resolve(run)
-    record = checkpoint.verify(best)
-    model, _ = models.load(best, dtype=torch.bfloat16)
+    folders = [runs.resolve(run), *(runs.checkpoints(run) if is_mean else ())]
+    by_step = {record["step"]: (folder, record) for folder in folders for record in [checkpoint.verify(folder)]}
+    folder, record = by_step[max(by_step)]
+    model, _ = models.load(folder, dtype=torch.float32)
+    states = [models.load(one, dtype=torch.float32)[0].state_dict() for one, _ in by_step.values()]
+    model.load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]})
     fields = {field.name: record[field.name] for field in dataclasses.fields(checkpoint.Origin)}
     progress = checkpoint.Progress(record["step"], record["tokens"], record["seconds"])
-    checkpoint.save(target, model, tokens.load(best), progress, checkpoint.Origin(**fields))
+    checkpoint.save(target, model.bfloat16(), tokens.load(folder), progress, checkpoint.Origin(**fields))
+    return sorted(by_step)
 
 
 def _measure(target: Path, settings: config.Config, args: argparse.Namespace) -> dict[str, Any]:
@@ -129,6 +137,12 @@ def _card(name: str, result: dict[str, Any], settings: config.Config) -> str:
     terms = "\n".join(f"- {s['title']}. {s['terms']} SHA-256 of the source files `{s['sha256'][:16]}`" for s in sources)
     cost = f"{train['seconds'] / 60:.0f} minutes on one core of {train['machine'].get('cpu', 'a CPU')}"
     baseline = "not run" if ppmd is None else f"{ppmd:.3f}"
+    steps = result["mean_of_steps"]
+    which = (
+        f"the checkpoint of step {train['best_step']:,} of {train['steps']:,}, the best on\nthe validation tunes"
+        if len(steps) == 1
+        else f"the mean of the weights after {', '.join(f'{n:,}' for n in steps[:-1])} and {steps[-1]:,} steps"
+    )
     shared = f"{result['leakage']['random_split']['share_sharing']:.1%}"
     return f"""# {name}
 
@@ -140,8 +154,7 @@ safetensors in a Hugging Face directory. Use it with `python -m symbolic generat
 {terms}
 
 Titles and free text are not in the training text. {train["tokens"]:,} tokens in twelve keys, {cost} (shared with
-other work, so not a measure of speed); the checkpoint of step {train["best_step"]:,} of {train["steps"]:,}, the best on
-the validation tunes. Made by `{result["command"]}` from the run of `configs/{settings.name}.yaml`; figures in
+other work, so not a measure of speed); {which}. Made by `{result["command"]}` from the run of `configs/{settings.name}.yaml`; figures in
 `experiments/results/ready-{name}.json`.
 
 ## Measured
