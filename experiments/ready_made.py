@@ -3,11 +3,11 @@
     python -m experiments.ready_made gpt2-6m-folk gpt2-6m
     python -m experiments.ready_made mamba2-6m-folk mamba2-6m --mean
 
-Takes the run's best checkpoint, or with --mean the mean of the weights of all checkpoints that the run kept, which on one
-path through training lies lower than they do (Izmailov et al. 2018, arXiv:1803.05407). Writes symbolic/ready/NAME (a Hugging Face directory with its card, README.md) and
-experiments/results/ready-NAME.json. All figures are of the shipped bf16 weights: bits per byte of the held-out test
-tunes, beside PPMd (order 16, primed with the training tunes; needs `pip install pyppmd`, else 'not run'), and the
-measures of N tunes drawn without constraints.
+Takes the run's best checkpoint, or with --mean the mean of the weights of all checkpoints that the run kept, which on
+one path through training is better than each (Izmailov et al. 2018, arXiv:1803.05407). Writes symbolic/ready/NAME (a
+Hugging Face directory with its card, README.md) and experiments/results/ready-NAME.json. All figures are of the shipped
+bf16 weights: bits per byte of the held-out test tunes, beside PPMd (order 16, primed with the training tunes; needs
+`pip install pyppmd`, else 'not run'), and the measures of N tunes drawn without constraints.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def _export(run: Path, target: Path, is_mean: bool) -> list[int]:
 
     from symbolic import checkpoint, models, tokens
 
-    folders = [runs.resolve(run), *(runs.checkpoints(run) if is_mean else ())]
+    folders = [runs.resolve(run), *(one for _, one in runs.checkpoints(run) if is_mean)]
     by_step = {record["step"]: (folder, record) for folder in folders for record in [checkpoint.verify(folder)]}
     folder, record = by_step[max(by_step)]
     model, _ = models.load(folder, dtype=torch.float32)
@@ -154,8 +154,9 @@ safetensors in a Hugging Face directory. Use it with `python -m symbolic generat
 {terms}
 
 Titles and free text are not in the training text. {train["tokens"]:,} tokens in twelve keys, {cost} (shared with
-other work, so not a measure of speed); {which}. Made by `{result["command"]}` from the run of `configs/{settings.name}.yaml`; figures in
-`experiments/results/ready-{name}.json`.
+other work, so not a measure of speed); {which}.
+Made by `{result["command"]}` from the run of `configs/{settings.name}.yaml`;
+figures in `experiments/results/ready-{name}.json`.
 
 ## Measured
 
