@@ -1,0 +1,32 @@
+"""What is shipped: the best checkpoint of a run, or the mean of all, each step once."""
+
+from pathlib import Path
+
+import torch
+
+from experiments import ready_made
+from symbolic import checkpoint, files, models, runs, tokens
+from symbolic.config import Mamba2Config
+
+SHAPE = Mamba2Config(n_layer=1, d_model=16, d_state=4, head_dim=8, vocab_size=768, dropout=0.2)
+ORIGIN = checkpoint.Origin("c" * 64, "t" * 64, [{"title": "a"}], {})
+
+
+def test_mean_of_the_checkpoints(tmp_path: Path) -> None:
+    run, tokenizer = tmp_path / "run", tokens.build("grammar")
+    files.write_whole(runs.config_file(run), "name: run\n")
+    places = {10: runs.best_folder(run), 20: runs.checkpoint_folder(run, 20), 30: runs.checkpoint_folder(run, 30)}
+    made = {}
+    for step, folder in places.items():
+        torch.manual_seed(step)
+        made[step] = models.build(SHAPE)
+        checkpoint.save(folder, made[step], tokenizer, checkpoint.Progress(step, 8 * step), ORIGIN)
+    assert ready_made._export(run, tmp_path / "best", is_mean=False) == [10]
+    assert ready_made._export(run, tmp_path / "mean", is_mean=True) == [10, 20, 30]
+    best, mean = (models.load(tmp_path / name, dtype=torch.float32)[0].state_dict() for name in ("best", "mean"))
+    for name, value in made[10].state_dict().items():
+        assert torch.equal(best[name], value.bfloat16().float())
+        expected = torch.stack([made[step].state_dict()[name] for step in made]).mean(0)
+        assert torch.equal(mean[name], expected.bfloat16().float())
+    record = checkpoint.verify(tmp_path / "mean")
+    assert (record["step"], record["tokens"], record["terms"]) == (30, 240, [{"title": "a"}])
