@@ -1,6 +1,6 @@
 """A model of polyphonic MIDI, from the bundled scores to sound: chorales and string quartets in REMI tokens.
 
-    python -m experiments.polyphony                      # about 45 minutes of a core, nearly all of them training
+    python -m experiments.polyphony                      # about 50 minutes of a core, nearly all of them training
 
 Each stage is a verb, printed as a person would type it, and is skipped when its result is there: prepare, train,
 generate to MIDI, render to WAV. The pieces are then measured as `evaluate` does, beside as many human pieces and noise
@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Every stage that has no result yet, then the measures."""
     config = configuration.load(args.config)
+    settings = {key: str(value) for key, value in vars(args).items() if key != "output"}
     data, model = Path(config.data.folder), FOLDER / config.name
     pieces, scores = model / "pieces", model / "scores"
     once(data / "summary.json", "symbolic", "prepare", *SOURCES, "--as", "midi", "-o", data)
@@ -54,7 +55,6 @@ def run(args: argparse.Namespace) -> int:
     once(pieces, "symbolic", "generate", model, *drawing, "-o", pieces / "piece.mid")
     against = ("--against", data, "--model", model, "--seed", args.seed)
     once(scores / "scores.json", "symbolic", "evaluate", pieces, *against, "-o", scores)
-    settings = {key: str(value) for key, value in vars(args).items() if key != "output"}
     recorder = results.Recorder("polyphony", args.seed, settings, data_digest=results.data_digest(data))
     recorder.config_digests[config.name] = configuration.digest(config)
     _record_training(recorder, files.read_json(runs.run_file(model))["summary"])
