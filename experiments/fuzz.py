@@ -88,12 +88,22 @@ def run(args: argparse.Namespace) -> int:
             faults.append(f"tunes from {first}: the child needed {found['peak_mib']:,.0f} MiB")
         peak, slowest = max(peak, found["peak_mib"]), max(slowest, found["slowest_seconds"])
         print(f"{first + args.chunk - args.first:,}/{args.n:,}: {len(faults)} faults", file=sys.stderr, flush=True)
+    sizes = {"peak memory of a child": (peak, "MiB"), "slowest tune in one stage, processor time": (slowest, "s")}
+    return recorded(recorder, args.output, "tunes", outcomes, sizes, faults)
+
+
+def recorded(
+    recorder: results.Recorder, output: Path, unit: str, outcomes: Counter[tuple[str, str]],
+    sizes: dict[str, tuple[float, str]], faults: list[str],
+) -> int:  # fmt: skip
+    """Write how often each (stage, outcome) was, the sizes by name with their units, the number of faults; the exit
+    status."""
     for (stage, name), count in sorted(outcomes.items()):
-        recorder.measured([count], "tunes", stage=stage, outcome=name)
-    recorder.measured([peak], "MiB", measure="peak memory of a child")
-    recorder.measured([slowest], "s", measure="slowest tune in one stage, processor time")
+        recorder.measured([count], unit, stage=stage, outcome=name)
+    for measure, (value, of) in sizes.items():
+        recorder.measured([value], of, measure=measure)
     recorder.measured([len(faults)], "faults", measure="faults")
-    recorder.write(args.output)
+    recorder.write(output)
     return 1 if faults else 0
 
 
@@ -157,10 +167,15 @@ def guarded(action: Callable[[], str], seconds: float) -> tuple[float, str]:
     except HangError:
         name = f"FAULT: over {seconds:.0f} s"
     except Exception as error:  # the point of the exercise
-        name = f"FAULT: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        name = fault_of(error)
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     return time.process_time() - began, name
+
+
+def fault_of(error: Exception) -> str:
+    """The outcome that an error is which nobody should meet."""
+    return f"FAULT: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def prepare(text: str) -> str:

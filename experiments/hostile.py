@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from experiments import results
+from experiments import fuzz, results
 from symbolic import files, machine, verbs
 from symbolic.data import midi, notation, pieces
 from symbolic.data.guard import Guard
@@ -97,13 +97,8 @@ def run(args: argparse.Namespace) -> int:
         faults.append(f"the reader needed {peak:,.0f} MiB")
     for fault in faults:
         print(f"fault: {fault}", file=sys.stderr)
-    for (stage, name), count in sorted(outcomes.items()):
-        recorder.measured([count], "files", stage=stage, outcome=name)
-    recorder.measured([peak], "MiB", measure="peak memory of the reader")
-    recorder.measured([slowest], "s", measure="slowest file in one reader")
-    recorder.measured([len(faults)], "faults", measure="faults")
-    recorder.write(args.output)
-    return 1 if faults else 0
+    sizes = {"peak memory of the reader": (peak, "MiB"), "slowest file in one reader": (slowest, "s")}
+    return fuzz.recorded(recorder, args.output, "files", outcomes, sizes, faults)
 
 
 class Preparing:
@@ -141,7 +136,7 @@ def outcome(read: Callable[[bytes], str], data: bytes) -> tuple[float, str]:
     except UserError:
         name = "refused"
     except Exception as error:  # the point of the exercise
-        name = f"FAULT: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        name = fuzz.fault_of(error)
     seconds = time.perf_counter() - began
     return seconds, f"FAULT: {seconds:.0f} s" if seconds > SECONDS else name
 

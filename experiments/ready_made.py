@@ -75,8 +75,8 @@ def _export(run: Path, target: Path, is_mean: bool) -> list[int]:
     folders = [runs.resolve(run), *(one for _, one in runs.checkpoints(run) if is_mean)]
     by_step = {record["step"]: (folder, record) for folder in folders for record in [checkpoint.verify(folder)]}
     folder, record = by_step[max(by_step)]
-    model, _ = models.load(folder, dtype=torch.float32)
-    states = [models.load(one, dtype=torch.float32)[0].state_dict() for one, _ in by_step.values()]
+    loaded = {step: models.load(one, dtype=torch.float32)[0] for step, (one, _) in by_step.items()}
+    model, states = loaded[max(loaded)], [one.state_dict() for one in loaded.values()]
     model.load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]})
     fields = {field.name: record[field.name] for field in dataclasses.fields(checkpoint.Origin)}
     progress = checkpoint.Progress(record["step"], record["tokens"], record["seconds"])

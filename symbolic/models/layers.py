@@ -32,13 +32,6 @@ def wide(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-class Dropout(nn.Dropout):
-    """As nn.Dropout (Srivastava et al. 2014), and no copy where the rate is zero."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) if self.p else x
-
-
 class CausalConvolution(nn.Module):
     """y_t = b + sum_k w_k x_{t-K+1+k}, each channel by itself, zeros before the start; parameters as nn.Conv1d's."""
 

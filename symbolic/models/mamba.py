@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from symbolic.config import MambaConfig
 from symbolic.models.layers import (
     CausalConvolution,
-    Dropout,
     RecurrentState,
     RMSNorm,
     last_inputs,
@@ -103,7 +102,7 @@ class Backbone(nn.Module):
         self.embeddings = nn.Embedding(config.vocab_size, config.d_model)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.norm_f = RMSNorm(config.d_model)
-        self.dropout = Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
 
 
 class Block(nn.Module):
@@ -113,7 +112,7 @@ class Block(nn.Module):
         super().__init__()
         self.norm = RMSNorm(config.d_model)
         self.mixer = Mixer(config)
-        self.dropout = Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, u: Tensor, y: Tensor | None, path: str, fused: bool) -> tuple[Tensor, Tensor]:
         """Residual stream u and what the layer before adds to it -> the same for the next layer."""
