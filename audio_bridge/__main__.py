@@ -5,16 +5,16 @@ Results go to stdout, messages to stderr; exit status 0 done, 1 failed, 2 usage,
 
 import sys
 
-from symbolic.verbs import leave, main
+from symbolic.command_line import leave, main
 
 VERBS = {
-    "render": ("audio_bridge.render", "ABC tunes or a MIDI file to audio, with a SoundFont"),
-    "condition": ("audio_bridge.condition", "a melody and a text to sound, with MusicGen-melody"),
-    "adherence": ("audio_bridge.adherence", "how closely a sound follows a score"),
-    "dataset": ("audio_bridge.dataset", "a folder of recordings to checked clips for fine-tuning"),
-    "finetune": ("audio_bridge.finetune", "train MusicGen on the clips of a genre"),
-    "lyrics": ("audio_bridge.lyrics.verbs", "lyric corpora, models, generation, measures, alignment"),
-    "song": ("audio_bridge.song", "words, melody, chords, sound, score and karaoke from a title"),
+    "render": ("audio_bridge.render.render", "ABC tunes or a MIDI file to audio, with a SoundFont"),
+    "condition": ("audio_bridge.musicgen.condition", "a melody and a text to sound, with MusicGen-melody"),
+    "adherence": ("audio_bridge.musicgen.melody_adherence", "how closely a sound follows a score"),
+    "dataset": ("audio_bridge.musicgen.dataset", "a folder of recordings to checked clips for fine-tuning"),
+    "finetune": ("audio_bridge.musicgen.finetune", "train MusicGen on the clips of a genre"),
+    "lyrics": ("audio_bridge.lyrics.lyrics_verb", "lyric corpora, models, generation, measures, alignment"),
+    "song": ("audio_bridge.song.song", "words, melody, chords, sound, score and karaoke from a title"),
 }
 
 if __name__ == "__main__":

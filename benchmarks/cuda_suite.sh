@@ -67,7 +67,7 @@ train-60m() {
 }
 
 decode() {
-  "$PYTHON" benchmarks/cuda/decoding.py --repeats 5 -o "$RESULTS/decoding.json"
+  "$PYTHON" benchmarks/cuda/cuda_decoding.py --repeats 5 -o "$RESULTS/decoding.json"
 }
 
 scaling() {

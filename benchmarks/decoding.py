@@ -37,9 +37,9 @@ from benchmarks import weights
 from benchmarks.peers import Absent
 from benchmarks.weights import Weights
 from benchmarks.workers import Worker
-from experiments import results
+from experiments import result_file
+from symbolic import command_line
 from symbolic import config as configuration
-from symbolic import verbs
 
 MODELS = ("gpt2-6m", "mamba-6m", "mamba2-6m")
 PROMPT_TOKENS = 16
@@ -111,7 +111,7 @@ class Answers:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -127,18 +127,18 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--weights", action="append", default=[], metavar="NAME=FOLDER", help="weights of a model")
     made.add_argument("--data", type=Path, default=Path("data/folk"), help="where prompts come from")
     made.add_argument("--keep", action="store_true", help="keep what the file holds of other models and thread counts")
-    made.add_argument("-o", "--output", type=Path, default=results.BENCHMARKS / "decoding.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.BENCHMARKS / "decoding.json")
     return made
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure everything and write the result."""
     paths = [path for path in PATHS if args.full or not path.slow]
-    print(results.cost_text(cost_seconds(args, paths)), file=sys.stderr)
+    print(result_file.cost_text(cost_seconds(args, paths)), file=sys.stderr)
     given = dict(weights.read_option(text) for text in args.weights)
     prompts = weights.prompts(args.data, max(args.batches), PROMPT_TOKENS)
     settings = {"tokens": args.tokens, "prompt_tokens": PROMPT_TOKENS, "repeats": args.repeats, "sampling": "greedy"}
-    recorder = results.Recorder("decoding", settings=settings, data_digest=results.data_digest(args.data))
+    recorder = result_file.Recorder("decoding", settings=settings, data_digest=result_file.data_digest(args.data))
     if args.keep:
         recorder.keep(args.output, lambda row: row["model"] in args.models and row["threads"] in args.threads)
     with tempfile.TemporaryDirectory() as scratch:
@@ -185,19 +185,19 @@ def table(result: dict[str, Any]) -> str:
     lines = []
     for model, threads, batch in _blocks(result):
         lines += ["", f"{model}, batch {batch}, {threads} threads: tokens/s, and ours over it at its precision class"]
-        rows = results.select(result, model=model, threads=threads, batch=batch, quantity="speed")
+        rows = result_file.select(result, model=model, threads=threads, batch=batch, quantity="speed")
         for row in rows:
-            lines.append(f"  {row['path']:40} {results.row_text(row):>26}  {_ratio_text(rows, row)}")
+            lines.append(f"  {row['path']:40} {result_file.row_text(row):>26}  {_ratio_text(rows, row)}")
     return "\n".join(lines)
 
 
-def best_of_ours(rows: Sequence[results.Row], precision: str) -> results.Row | None:
+def best_of_ours(rows: Sequence[result_file.Row], precision: str) -> result_file.Row | None:
     """Our fastest path whose numbers are of the same class: float32 with float32, bfloat16 and int8 together."""
     ours = [r for r in rows if r["engine"].startswith("ours") and "repeats" in r and same_class(r, precision)]
     return max(ours, key=lambda row: statistics.median(row["repeats"]), default=None)
 
 
-def same_class(row: results.Row, precision: str) -> bool:
+def same_class(row: result_file.Row, precision: str) -> bool:
     """float32 is compared with float32; bfloat16 and int8 are compared with one another."""
     return bool((row["precision"] == "float32") == (precision == "float32"))
 
@@ -206,7 +206,7 @@ def same_class(row: results.Row, precision: str) -> bool:
 
 
 def _measure(
-    recorder: results.Recorder,
+    recorder: result_file.Recorder,
     chosen: Weights,
     threads: int,
     paths: Sequence[Way],
@@ -229,11 +229,11 @@ def _measure(
                     answers = {seat.path: _answers(seat, prompts[:batch], n, chosen.is_trained) for seat in seats}
                     reference = reference or answers.get(REFERENCE)
                     _agreement(recorder, answers, reference, {"model": chosen.name, "threads": threads})
-            results.write(args.output, recorder.result())
+            result_file.write(args.output, recorder.result())
 
 
 def _seats(
-    recorder: results.Recorder,
+    recorder: result_file.Recorder,
     chosen: Weights,
     paths: Sequence[Way],
     prompts: list[list[int]],
@@ -279,7 +279,7 @@ def _worker(path: Way, chosen: Weights, threads: int, policy: str) -> Worker:
 
 
 def _rounds(
-    recorder: results.Recorder,
+    recorder: result_file.Recorder,
     seats: Sequence[Seat],
     prompts: list[list[int]],
     keys: dict[str, Any],
@@ -327,7 +327,7 @@ def _answers(seat: Seat, prompts: list[list[int]], n: int, is_trained: bool) -> 
 
 
 def _agreement(
-    recorder: results.Recorder,
+    recorder: result_file.Recorder,
     answers: dict[Way, Answers | str],
     reference: Answers | str | None,
     keys: dict[str, Any],
@@ -367,17 +367,17 @@ def _common(a: list[int], b: list[int]) -> int:
 
 
 def _blocks(result: dict[str, Any]) -> list[tuple[str, int, int]]:
-    rows = results.select(result, quantity="speed")
+    rows = result_file.select(result, quantity="speed")
     return list(dict.fromkeys((row["model"], row["threads"], row["batch"]) for row in rows))
 
 
-def _ratio_text(rows: Sequence[results.Row], row: results.Row) -> str:
+def _ratio_text(rows: Sequence[result_file.Row], row: result_file.Row) -> str:
     if "not_run" in row:
         return row["not_run"]
     ours = best_of_ours(rows, row["precision"])
     if ours is None or row["engine"].startswith("ours"):
         return ""
-    return f"ours x{results.spread_text(results.ratio(ours, row), 2)} ({ours['path']})"
+    return f"ours x{result_file.spread_text(result_file.ratio(ours, row), 2)} ({ours['path']})"
 
 
 def _advantage(path: Way) -> float:

@@ -24,10 +24,10 @@ from typing import Any
 
 import torch
 
+from symbolic import command_line, machine, models
 from symbolic import config as configuration
-from symbolic import machine, models, verbs
-from symbolic.decode.native import WEIGHTS, NativeModel
-from symbolic.decode.sampling import Sampling
+from symbolic.decode.engine.native_step import WEIGHTS, NativeModel
+from symbolic.decode.engine.sampling import Sampling
 
 ROOT = Path(__file__).resolve().parents[1]
 BOS = 1
@@ -42,7 +42,7 @@ Decoder = Callable[[int, int], None]  # (batch, tokens) -> decodes that much
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print; returns the exit status."""
     args = _parser().parse_args(arguments)
-    return verbs.guarded(lambda: _run(args))
+    return command_line.guarded(lambda: _run(args))
 
 
 def _run(args: argparse.Namespace) -> int:

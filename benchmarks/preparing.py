@@ -20,11 +20,11 @@ from typing import Any
 
 from benchmarks.peers import Absent
 from benchmarks.workers import Worker
-from experiments import results
-from symbolic import files, machine, verbs
-from symbolic.data import transposition
-from symbolic.data.music import NotationError
+from experiments import result_file
+from symbolic import command_line, files, machine
 from symbolic.errors import UserError
+from symbolic.notation import transposition
+from symbolic.notation.theory import NotationError
 
 WAYS = ("ours", "music21", "datasets", "datasets, parsed")
 EXPECTED = {
@@ -39,7 +39,7 @@ _NOTE = re.compile(r'\[[A-Za-z]:[^\]]*\]|"[^"]*"|![^!]*!|([A-Ga-g])')
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,23 +52,23 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--repeats", type=int, default=2, help="rounds (default 2; one for 200,000 tunes)")
     made.add_argument("--data", type=Path, default=Path("data/folk"), help="whose training tunes are varied")
     made.add_argument("--seed", type=int, default=0)
-    made.add_argument("-o", "--output", type=Path, default=results.BENCHMARKS / "preparing.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.BENCHMARKS / "preparing.json")
     return made
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure everything and write the result."""
     sizes = sorted({*args.sizes, *([200_000] if args.full else [])})
-    print(results.cost_text(cost_seconds(args, sizes)), file=sys.stderr)
+    print(result_file.cost_text(cost_seconds(args, sizes)), file=sys.stderr)
     processes = machine.n_cores()
     settings = {"sizes": sizes, "processes": processes, "changed_share": CHANGED}
-    digest = results.data_digest(args.data)
-    recorder = results.Recorder("preparing", seed=args.seed, settings=settings, data_digest=digest)
+    digest = result_file.data_digest(args.data)
+    recorder = result_file.Recorder("preparing", seed=args.seed, settings=settings, data_digest=digest)
     texts = training_texts(args.data)
     with tempfile.TemporaryDirectory() as scratch:
         for size in sizes:
             _measure(recorder, texts, size, processes, Path(scratch), args)
-            results.write(args.output, recorder.result())
+            result_file.write(args.output, recorder.result())
     print(table(recorder.result()), file=sys.stderr)
     recorder.write(args.output)
     return 0
@@ -87,12 +87,12 @@ def cost_seconds(args: argparse.Namespace, sizes: Sequence[int]) -> float:
 def table(result: dict[str, Any]) -> str:
     """The result for people."""
     lines = ["", f"{'way':18} {'tunes':>9} {'tunes/s':>26} {'peak MiB':>22}  ours over it"]
-    for row in results.select(result, quantity="speed"):
-        memory = results.find(result, quantity="memory", path=row["path"], corpus=row["corpus"])
-        ours = results.find(result, quantity="speed", path="ours", corpus=row["corpus"])
-        ratio = results.ratio(ours, row) if ours and row["path"] != "ours" else None
-        right = f"x{results.spread_text(ratio, 1)}" if ratio else row.get("not_run", "")
-        shown = f"{results.row_text(row):>26} {results.row_text(memory):>22}"
+    for row in result_file.select(result, quantity="speed"):
+        memory = result_file.find(result, quantity="memory", path=row["path"], corpus=row["corpus"])
+        ours = result_file.find(result, quantity="speed", path="ours", corpus=row["corpus"])
+        ratio = result_file.ratio(ours, row) if ours and row["path"] != "ours" else None
+        right = f"x{result_file.spread_text(ratio, 1)}" if ratio else row.get("not_run", "")
+        shown = f"{result_file.row_text(row):>26} {result_file.row_text(memory):>22}"
         lines.append(f"{row['path']:18} {row['tunes']:>9,} {shown}  {right}")
     return "\n".join(lines)
 
@@ -135,7 +135,7 @@ def _n_tunes(way: str, size: int, args: argparse.Namespace) -> int:
 
 
 def _measure(
-    recorder: results.Recorder,
+    recorder: result_file.Recorder,
     texts: Sequence[str],
     size: int,
     processes: int,

@@ -13,26 +13,26 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import decoding, training
-from experiments import results
-from symbolic import files, verbs
+from experiments import result_file
+from symbolic import command_line, files
 from symbolic.errors import UserError
 
 Lines = list[list[str]]  # of a table: cells
-README = results.ROOT / "README.md"
+README = result_file.ROOT / "README.md"
 BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
-STUDY = results.EXPERIMENTS
+STUDY = result_file.EXPERIMENTS
 COMMAND = {name: f"python -m experiments.{name}" for name in ("training_time", "inference")}
 COMMAND |= {name: f"python -m benchmarks.{name}" for name in ("decoding", "training", "preparing")}
 PREFILLS, STEPS = (512, 4096), (512, 16_384)  # tokens, in the table of inference
 
 
 def main() -> int:
-    return verbs.guarded(_run)
+    return command_line.guarded(_run)
 
 
 def _run() -> int:
     text = README.read_text(encoding="utf-8")
-    files.write_whole(README, replaced(text, section(results.BENCHMARKS)))
+    files.write_whole(README, replaced(text, section(result_file.BENCHMARKS)))
     print(f"wrote the table of {README}", file=sys.stderr)
     return 0
 
@@ -51,7 +51,7 @@ def section(folder: Path) -> str:
     paths = {
         name: (STUDY if "experiments" in command else folder) / f"{name}.json" for name, command in COMMAND.items()
     }
-    found = {name: results.read(path) for name, path in paths.items() if path.exists()}
+    found = {name: result_file.read(path) for name, path in paths.items() if path.exists()}
     return "\n\n".join([*(_table(name, found.get(name)) for name in TABLES), _machines(found)])
 
 
@@ -66,7 +66,7 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def best_peer(rows: Sequence[results.Row]) -> results.Row | None:
+def best_peer(rows: Sequence[result_file.Row]) -> result_file.Row | None:
     """The fastest row that is not ours."""
     theirs = [row for row in rows if "repeats" in row and not row["path"].startswith("ours")]
     return max(theirs, key=lambda row: statistics.median(row["repeats"]), default=None)
@@ -74,39 +74,39 @@ def best_peer(rows: Sequence[results.Row]) -> results.Row | None:
 
 def _training_time(result: dict[str, Any]) -> Lines:
     lines = []
-    for row in results.select(result, quantity="rate"):
-        gpt2 = results.find(result, quantity="rate", model=f"gpt2-{row['model'].partition('-')[2]}")
+    for row in result_file.select(result, quantity="rate"):
+        gpt2 = result_file.find(result, quantity="rate", model=f"gpt2-{row['model'].partition('-')[2]}")
         hours = f"{row['projected_hours']:,.0f}"
-        lines.append([row["model"], f"{row['parameters']:,}", results.row_text(row, 2), hours, _ratio(row, gpt2)])
+        lines.append([row["model"], f"{row['parameters']:,}", result_file.row_text(row, 2), hours, _ratio(row, gpt2)])
     return lines
 
 
 def _inference(result: dict[str, Any]) -> Lines:
     lines = []
-    for model in dict.fromkeys(row["model"] for row in results.select(result, path="native")):
+    for model in dict.fromkeys(row["model"] for row in result_file.select(result, path="native")):
         keys = {"model": model, "path": "native", "line": "length"}
-        prefills = [results.find(result, quantity="prefill", tokens=n, **keys) for n in PREFILLS]
-        steps = [results.find(result, quantity="step", tokens=n, **keys) for n in STEPS]
+        prefills = [result_file.find(result, quantity="prefill", tokens=n, **keys) for n in PREFILLS]
+        steps = [result_file.find(result, quantity="step", tokens=n, **keys) for n in STEPS]
         state = f"{steps[-1]['state_bytes'] / 2**20:.1f}" if steps[-1] and "repeats" in steps[-1] else "not run"
         lines.append([model, *map(_seconds, prefills), *(_seconds(row, 1000) for row in steps), state])
     return lines
 
 
-def _seconds(row: results.Row | None, scale: float = 1) -> str:
+def _seconds(row: result_file.Row | None, scale: float = 1) -> str:
     if row is None or "repeats" not in row:
         return "not run"
-    return results.spread_text(results.spread([scale * value for value in row["repeats"]]), 2)
+    return result_file.spread_text(result_file.spread([scale * value for value in row["repeats"]]), 2)
 
 
 def _decoding(result: dict[str, Any]) -> Lines:
-    rows = results.select(result, quantity="speed")
+    rows = result_file.select(result, quantity="speed")
     blocks = dict.fromkeys((row["model"], row["threads"], row["batch"]) for row in rows)
     classes = (("float32", ["float32"]), ("bfloat16", ["bfloat16"]), ("bfloat16, int8", ["bfloat16", "int8"]))
     return [_decoding_line(rows, *block, *one) for block in blocks for one in classes]
 
 
 def _decoding_line(
-    rows: list[results.Row], model: str, threads: int, batch: int, words: str, precisions: Sequence[str]
+    rows: list[result_file.Row], model: str, threads: int, batch: int, words: str, precisions: Sequence[str]
 ) -> list[str]:
     """Our fastest on so many threads, and the peers on so many or fewer: some are slower on more."""
     able = [r for r in rows if (r["model"], r["batch"]) == (model, batch) and r["threads"] <= threads]
@@ -121,7 +121,7 @@ def _decoding_line(
 def _training(result: dict[str, Any]) -> Lines:
     lines = []
     for model in dict.fromkeys(row["model"] for row in result["rows"]):
-        rows = results.select(result, model=model)
+        rows = result_file.select(result, model=model)
         ours, peer = training.fastest(rows, ours=True), training.fastest(rows, ours=False)
         lines.append([model, _cell(ours), _cell(peer), _ratio(ours, peer)])
     return lines
@@ -129,11 +129,11 @@ def _training(result: dict[str, Any]) -> Lines:
 
 def _preparing(result: dict[str, Any]) -> Lines:
     lines = []
-    for row in results.select(result, quantity="speed"):
-        memory = results.find(result, quantity="memory", path=row["path"], corpus=row["corpus"])
-        ours = results.find(result, quantity="speed", path="ours", corpus=row["corpus"])
+    for row in result_file.select(result, quantity="speed"):
+        memory = result_file.find(result, quantity="memory", path=row["path"], corpus=row["corpus"])
+        ours = result_file.find(result, quantity="speed", path="ours", corpus=row["corpus"])
         ratio = "" if row["path"] == "ours" else _ratio(ours, row)
-        lines.append([row["path"], f"{row['tunes']:,}", results.row_text(row), results.row_text(memory), ratio])
+        lines.append([row["path"], f"{row['tunes']:,}", result_file.row_text(row), result_file.row_text(memory), ratio])
     return lines
 
 
@@ -148,15 +148,15 @@ def _machines(found: dict[str, dict[str, Any]]) -> str:
     return "\n".join(["Median (lowest–highest) of interleaved repeats; raw numbers in `benchmarks/results/`.", *lines])
 
 
-def _cell(row: results.Row | None) -> str:
+def _cell(row: result_file.Row | None) -> str:
     if row is None or "repeats" not in row:
         return "not run"
     name = row["path"].removeprefix("ours, ")
-    return f"{results.row_text(row)} {name}"
+    return f"{result_file.row_text(row)} {name}"
 
 
-def _ratio(ours: results.Row | None, peer: results.Row | None) -> str:
-    return results.spread_text(results.ratio(ours, peer) if ours and peer else None, 2)
+def _ratio(ours: result_file.Row | None, peer: result_file.Row | None) -> str:
+    return result_file.spread_text(result_file.ratio(ours, peer) if ours and peer else None, 2)
 
 
 # Columns, and what makes the lines of a result.

@@ -18,9 +18,9 @@ from typing import Any
 
 from benchmarks.peers import Absent
 from benchmarks.workers import Worker
-from experiments import results
+from experiments import result_file
+from symbolic import command_line, machine
 from symbolic import config as configuration
-from symbolic import machine, verbs
 from symbolic.config import GPT2Config, ModelConfig
 
 MODELS = ("gpt2-6m", "mamba-6m", "mamba2-6m")
@@ -43,7 +43,7 @@ class Point:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--most-seconds", type=float, default=4.0, help="of one measurement (default 4)")
     made.add_argument("--most-gib", type=float, default=4.0, help="of one measurement (default 4)")
     made.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    made.add_argument("-o", "--output", type=Path, default=results.BENCHMARKS / "scaling.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.BENCHMARKS / "scaling.json")
     return made
 
 
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure everything and write the result."""
     print(cost_text(args), file=sys.stderr)
     keys = ("precision", "threads", "repeats", "most_seconds", "most_gib", "device")
-    recorder = results.Recorder("scaling", settings={key: getattr(args, key) for key in keys} | {"steps": STEPS})
+    recorder = result_file.Recorder("scaling", settings={key: getattr(args, key) for key in keys} | {"steps": STEPS})
     with ExitStack() as stack:
         seats = list(_start(recorder, args, stack))
         slowest: dict[tuple[str, str, str], float] = {}
@@ -123,7 +123,7 @@ class _Seat:
     worker: Worker
 
 
-def _start(recorder: results.Recorder, args: argparse.Namespace, stack: ExitStack) -> Iterator[_Seat]:
+def _start(recorder: result_file.Recorder, args: argparse.Namespace, stack: ExitStack) -> Iterator[_Seat]:
     for name in args.models:
         file = Path("configs") / f"{name}.yaml"
         config = configuration.load(file)
@@ -151,7 +151,7 @@ def _start(recorder: results.Recorder, args: argparse.Namespace, stack: ExitStac
 
 
 def _measure(
-    recorder: results.Recorder,
+    recorder: result_file.Recorder,
     seat: _Seat,
     point: Point,
     slowest: dict[tuple[str, str, str], float],

@@ -21,9 +21,9 @@ from typing import Any
 
 from benchmarks.peers import Absent
 from benchmarks.workers import Worker
-from experiments import results
+from experiments import result_file
+from symbolic import command_line, machine
 from symbolic import config as configuration
-from symbolic import machine, verbs
 
 MODELS = ("gpt2-6m", "mamba-6m", "mamba2-6m")
 LARGE = ("gpt2-60m", "mamba-60m", "mamba2-60m")  # joined by --full
@@ -91,7 +91,7 @@ class Seat:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -107,15 +107,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--slow", action="store_true", help="also what takes minutes to compile")
     made.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     made.add_argument("--keep", action="store_true", help="keep what the file holds of other models")
-    made.add_argument("-o", "--output", type=Path, default=results.BENCHMARKS / "training.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.BENCHMARKS / "training.json")
     return made
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure everything and write the result."""
-    print(results.cost_text(cost_seconds(args)), file=sys.stderr)
+    print(result_file.cost_text(cost_seconds(args)), file=sys.stderr)
     keys = ("batch", "context", "steps", "repeats", "threads", "device")
-    recorder = results.Recorder("training", settings={name: getattr(args, name) for name in keys})
+    recorder = result_file.Recorder("training", settings={name: getattr(args, name) for name in keys})
     if args.keep:
         recorder.keep(args.output, lambda row: row["model"] in names(args))
     for name in names(args):
@@ -166,33 +166,33 @@ def table(result: dict[str, Any]) -> str:
     """The result for people."""
     lines = []
     for model in dict.fromkeys(row["model"] for row in result["rows"]):
-        rows = results.select(result, model=model)
+        rows = result_file.select(result, model=model)
         ours = fastest(rows, ours=True)
         lines += ["", f"{model}: tokens/s, and our fastest over it{_beside_gpt2(result, model, ours)}"]
         for row in rows:
-            ratio = results.ratio(ours, row) if ours and not row["ours"] else None
-            right = f"x{results.spread_text(ratio, 2)}" if ratio else row.get("not_run", "")
-            lines.append(f"  {row['path']:44} {results.row_text(row):>24}  {right}")
+            ratio = result_file.ratio(ours, row) if ours and not row["ours"] else None
+            right = f"x{result_file.spread_text(ratio, 2)}" if ratio else row.get("not_run", "")
+            lines.append(f"  {row['path']:44} {result_file.row_text(row):>24}  {right}")
     return "\n".join(lines)
 
 
-def _beside_gpt2(result: dict[str, Any], model: str, ours: results.Row | None) -> str:
+def _beside_gpt2(result: dict[str, Any], model: str, ours: result_file.Row | None) -> str:
     """How a state-space model's rate stands to that of our GPT-2 of the same size."""
     gpt2 = "gpt2-" + model.partition("-")[2]
-    other = fastest(results.select(result, model=gpt2), ours=True) if gpt2 != model else None
+    other = fastest(result_file.select(result, model=gpt2), ours=True) if gpt2 != model else None
     if not ours or not other:
         return ""
     share = statistics.median(ours["repeats"]) / statistics.median(other["repeats"])
     return f"; {share:.2f} of {gpt2}'s"
 
 
-def fastest(rows: Sequence[results.Row], *, ours: bool) -> results.Row | None:
+def fastest(rows: Sequence[result_file.Row], *, ours: bool) -> result_file.Row | None:
     """Our fastest path, or the peers'."""
     measured = [row for row in rows if row["ours"] == ours and "repeats" in row]
     return max(measured, key=lambda row: statistics.median(row["repeats"]), default=None)
 
 
-def _measure(recorder: results.Recorder, name: str, family: str, args: argparse.Namespace) -> None:
+def _measure(recorder: result_file.Recorder, name: str, family: str, args: argparse.Namespace) -> None:
     seats: list[Seat] = []
     with ExitStack() as stack:
         for way, left_out in ways(name, family, args):
@@ -235,7 +235,7 @@ def _worker(way: Way, name: str, args: argparse.Namespace) -> Worker:
     )
 
 
-def _rounds(recorder: results.Recorder, name: str, seats: Sequence[Seat], args: argparse.Namespace) -> None:
+def _rounds(recorder: result_file.Recorder, name: str, seats: Sequence[Seat], args: argparse.Namespace) -> None:
     batch, steps = rows_and_steps(name, args)
     n_tokens = batch * args.context * steps
     speeds: dict[str, list[float]] = {seat.way.name: [] for seat in seats}

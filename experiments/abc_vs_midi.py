@@ -3,7 +3,7 @@
     python -m experiments.abc_vs_midi                                   # four runs, together about 20 minutes of a core
     python -m experiments.abc_vs_midi --kinds grammar remi --passes 20  # the notations without byte pairs
 
-The tunes of a prepared folder are written as MIDI pieces (symbolic.data.pieces) with the same split, so that both
+The tunes of a prepared folder are written as MIDI pieces (symbolic.formats.midi_text) with the same split, so that both
 notations hold the same training, validation and test tunes; --repeats plays repeats out, as a MIDI file would, else
 both hold the tune as it is written. Every run makes the same number of passes over the same pieces, in rows of whole
 tunes and in the keys that they stand in, with the same tokens a step; so the number of steps follows from how many
@@ -29,14 +29,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import results
+from experiments import result_file
+from symbolic import command_line, files, runs
 from symbolic import config as configuration
-from symbolic import files, journal, runs, verbs
 from symbolic.config import Config
-from symbolic.data import notation, pieces
-from symbolic.data.score import Bar, Note, Rest, Score, Tuplet, Voice
 from symbolic.errors import UserError
-from symbolic.evaluate.pieces import in_bars
+from symbolic.evaluate.midi_evaluation import in_bars
+from symbolic.formats import midi_text
+from symbolic.notation import abc_parser
+from symbolic.notation.score import Bar, Note, Rest, Score, Tuplet, Voice
+from symbolic.training import metrics_log
 
 KINDS = ("bytepair", "tsd-bytepair")
 CONFIGS = ("configs/gpt2-6m-folk.yaml", "configs/mamba2-6m-folk.yaml")
@@ -46,7 +48,7 @@ KEPT = (Bar, Note, Rest, Tuplet)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--full", action="store_true", help="ABC with what MIDI cannot say")
     made.add_argument("--pieces", type=int, default=32, help="sampled for speed and validity (default 32)")
     made.add_argument("--test-tunes", type=int, default=0, help="test tunes to score (default: all)")
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "abc_vs_midi.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "abc_vs_midi.json")
     return made
 
 
@@ -72,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     for name, folder in folders.items():
         write_folder(args.data, folder, name, repeats=args.repeats, bare=not args.full)
     settings = {key: str(value) for key, value in vars(args).items() if key != "output"}
-    recorder = results.Recorder("abc_vs_midi", settings=settings, data_digest=results.data_digest(args.data))
+    recorder = result_file.Recorder("abc_vs_midi", settings=settings, data_digest=result_file.data_digest(args.data))
     test = list(files.read_jsonl(folders["abc"] / "tunes" / "test.jsonl"))[: args.test_tunes or None]
     for kind in args.kinds:
         folder = folders["midi" if kind in configuration.MIDI_KINDS else "abc"]
@@ -136,11 +138,11 @@ def steps(config: Config, passes: float) -> int:
 
 def train(config: Config) -> dict[str, Any]:
     """Train, or go on; the summary, with the processor's seconds a step as each status line found them."""
-    from symbolic import train as training
+    from symbolic.training import train as training
 
     folder, seen = FOLDER / config.name, [(0, time.process_time())]
 
-    def on_status(status: journal.Status) -> None:
+    def on_status(status: metrics_log.Status) -> None:
         seen.append((status.step, time.process_time()))
         print(f"{status.line()}", file=sys.stderr, flush=True)
 
@@ -156,8 +158,8 @@ def table(result: dict[str, Any]) -> str:
     quantities = list(dict.fromkeys(row["quantity"] for row in result["rows"]))
     lines = [f"{'model':22} {'tokens':14}" + "".join(f"{name:>27}" for name in quantities)]
     for model, kind in dict.fromkeys((row["model"], row["kind"]) for row in result["rows"]):
-        rows = [results.find(result, model=model, kind=kind, quantity=name) for name in quantities]
-        lines.append(f"{model:22} {kind:14}" + "".join(f"{results.row_text(row, 3):>27}" for row in rows))
+        rows = [result_file.find(result, model=model, kind=kind, quantity=name) for name in quantities]
+        lines.append(f"{model:22} {kind:14}" + "".join(f"{result_file.row_text(row, 3):>27}" for row in rows))
     return "\n".join(lines)
 
 
@@ -173,12 +175,12 @@ def _plain(event: Any) -> Any:
 
 def _row(row: dict[str, Any], name: str, repeats: bool, bare: bool) -> dict[str, Any]:
     """The row in one notation, with the seconds that the tune lasts as `repeats` has it."""
-    score = notation.parse(row["text"])
+    score = abc_parser.parse(row["text"])
     score.fields = row["fields"]
-    piece = pieces.from_score(score, repeats=repeats)
+    piece = midi_text.from_score(score, repeats=repeats)
     has_changes = "[K:" in row["text"] or "[M:" in row["text"]
-    abc = notation.canonical(bare_score(score)) if bare and not has_changes else row["text"]
-    text = abc if name == "abc" else pieces.canonical(piece)
+    abc = abc_parser.canonical(bare_score(score)) if bare and not has_changes else row["text"]
+    text = abc if name == "abc" else midi_text.canonical(piece)
     return {**row, "text": text, "bytes": len(text.encode()), "seconds": piece.seconds}
 
 
@@ -187,7 +189,7 @@ def _suffix(args: argparse.Namespace, name: str) -> str:
 
 
 def _record(
-    recorder: results.Recorder,
+    recorder: result_file.Recorder,
     config: Config,
     model: str,
     summary: dict[str, Any],
@@ -216,7 +218,7 @@ def _record(
         recorder.measured([share], "share", quantity=quantity, n=n_pieces, **keys)
 
 
-def _record_human(recorder: results.Recorder, folders: dict[str, Path], wanted: set[str]) -> None:
+def _record_human(recorder: result_file.Recorder, folders: dict[str, Path], wanted: set[str]) -> None:
     """How many test tunes pass what sampled pieces are asked."""
     for name, kind in (("abc", "ABC"), ("midi", "MIDI")):
         rows = files.read_jsonl(folders[name] / "tunes" / "test.jsonl")
@@ -229,8 +231,8 @@ def _bits(config: Config, test: list[dict[str, Any]]) -> tuple[float, int]:
     """Bits of the test tunes under the best checkpoint, and their tokens."""
     import math
 
-    from symbolic import likelihood
-    from symbolic.decode.source import load_source
+    from symbolic.decode.loaded_model import load_source
+    from symbolic.training import likelihood
 
     source = load_source(str(FOLDER / config.name), config.device)
     wanted = {row["id"] for row in test}
@@ -243,9 +245,9 @@ def _bits(config: Config, test: list[dict[str, Any]]) -> tuple[float, int]:
 
 def _sampled(config: Config, n: int) -> tuple[float, list[dict[str, float]]]:
     """The processor's seconds to sample n pieces, and what is found of each."""
-    from symbolic.decode.pieces import draw
-    from symbolic.decode.sampling import Sampling
-    from symbolic.decode.source import load_source
+    from symbolic.decode.engine.sampling import Sampling
+    from symbolic.decode.generate_midi import draw
+    from symbolic.decode.loaded_model import load_source
 
     source = load_source(str(FOLDER / config.name), config.device, threads=1, step="auto")
     began = time.process_time()
@@ -256,7 +258,7 @@ def _sampled(config: Config, n: int) -> tuple[float, list[dict[str, float]]]:
 
 def _judged(tokenizer: Any, tokens: list[int], ending: str) -> dict[str, float]:
     """Seconds of music of one sample; whether it ended, is valid in its notation, keeps to its bars (1 or 0)."""
-    from symbolic.evaluate import validity
+    from symbolic.evaluate.metrics import validity
 
     text, ended = tokenizer.decode(tokens), ending == "eos"
     try:
@@ -264,14 +266,14 @@ def _judged(tokenizer: Any, tokens: list[int], ending: str) -> dict[str, float]:
         if tokenizer.notation == "midi":
             valid = tokenizer.errors(tokens) == 0
         else:
-            valid = bool(validity.check_score(notation.parse(text)).is_right)
+            valid = bool(validity.check_score(abc_parser.parse(text)).is_right)
     except UserError:
         return {"seconds": 0.0, "ended": ended, "valid": 0, "in bars": 0}
     return {"seconds": piece.seconds, "ended": ended, "valid": ended and valid, "in bars": ended and in_bars(piece)}
 
 
-def _piece(text: str, name: str) -> pieces.Piece:
-    return pieces.parse(text) if name == "midi" else pieces.from_score(notation.parse(text), repeats=False)
+def _piece(text: str, name: str) -> midi_text.Piece:
+    return midi_text.parse(text) if name == "midi" else midi_text.from_score(abc_parser.parse(text), repeats=False)
 
 
 if __name__ == "__main__":

@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments import figures, results
-from symbolic import machine, verbs
-from symbolic.evaluate import palette
+from experiments import figures, result_file
+from symbolic import command_line, machine
+from symbolic.evaluate.report import palette
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from audio_bridge.melody import TimedNote
+    from audio_bridge.sound.timed_note import TimedNote
 
 RATE = 32_000
 SECONDS = 8.0
@@ -60,7 +60,7 @@ class Line:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--device", default="auto")
     made.add_argument("--dtype", default="auto")
     made.add_argument("--seed", type=int, default=0)
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "adherence.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "adherence.json")
     made.add_argument("--figure", type=Path, default=figures.FOLDER / "adherence.svg")
     return made
 
@@ -79,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Measure every point, write the result, draw it."""
     settings = {"lines": args.lines, "seconds": SECONDS, "melody": MELODY, "accompaniment": ACCOMPANIMENT}
-    recorder = results.Recorder("adherence", args.seed, settings=settings | {"model": args.model})
+    recorder = result_file.Recorder("adherence", args.seed, settings=settings | {"model": args.model})
     gen = _loaded(args)
     for factor, values in FACTORS.items():
         for value in values:
@@ -110,7 +110,7 @@ def lines_of(factor: str, value: float, count: int, seed: int) -> list[Line]:
 
 def ways(lines: Sequence[Line]) -> dict[str, list[NDArray[np.int64]]]:
     """The chroma of every line along every way (frames of SECONDS)."""
-    from audio_bridge import analysis, chroma
+    from audio_bridge.sound import analysis, chroma
 
     times = chroma.frame_times(0, chroma.n_frames(SECONDS))
     alone = _rendered([line.notes for line in lines], MELODY)
@@ -144,12 +144,12 @@ def figure(result: dict[str, Any]) -> "Figure":
         axes = drawn.subplots(2, 2, sharey=True)
     for panel, factor in zip(axes.flat, FACTORS, strict=True):
         for way in WAYS:
-            rows = results.select(result, factor=factor, way=way, quantity="chroma match")
+            rows = result_file.select(result, factor=factor, way=way, quantity="chroma match")
             ink = palette.ink(INKS[way])
             dash: Any = (0, [float(n) / 1.5 for n in ink.dash.split()]) if ink.dash else "-"
             x, y = [row["value"] for row in rows], [np.mean(row["repeats"]) for row in rows]
             panel.plot(x, y, color=ink.light, linestyle=dash, marker="o", ms=3, lw=1.5, label=way)
-            spreads = [results.spread(row["repeats"]) for row in rows]
+            spreads = [result_file.spread(row["repeats"]) for row in rows]
             panel.fill_between(x, [s.low for s in spreads], [s.high for s in spreads], color=ink.light, alpha=0.1, lw=0)
         if factor.startswith("note length"):
             panel.set_xscale("log")
@@ -166,7 +166,7 @@ def figure(result: dict[str, Any]) -> "Figure":
 
 
 def _record_conditions(
-    recorder: results.Recorder, factor: str, value: float, lines: Sequence[Line], heard: dict[str, Any]
+    recorder: result_file.Recorder, factor: str, value: float, lines: Sequence[Line], heard: dict[str, Any]
 ) -> None:
     for way in WAYS:
         keys = {"factor": factor, "value": value, "way": way}
@@ -178,10 +178,11 @@ def _record_conditions(
 
 
 def _record_generated(
-    recorder: results.Recorder, factor: str, value: float, lines: Sequence[Line], heard: dict[str, Any], gen: Any
+    recorder: result_file.Recorder, factor: str, value: float, lines: Sequence[Line], heard: dict[str, Any], gen: Any
 ) -> None:
     """What the model plays under the chroma of every way, against the score."""
-    from audio_bridge import adherence, chroma, generation
+    from audio_bridge.musicgen import generation, melody_adherence
+    from audio_bridge.sound import chroma
 
     for way in WAYS:
         keys = {"factor": factor, "value": value, "way": way, "quantity": "generated"}
@@ -196,22 +197,22 @@ def _record_generated(
         seeds = [recorder.seed + i for i in range(len(lines))]
         codes, _ = generation.generate(gen, ["solo melody"] * len(lines), at, gen.n_frames(SECONDS), seeds)
         sounds = gen.decode(codes).mean(axis=1)
-        values = [adherence.chroma_match(s, list(line.notes)) for s, line in zip(sounds, lines, strict=True)]
+        values = [melody_adherence.chroma_match(s, list(line.notes)) for s, line in zip(sounds, lines, strict=True)]
         recorder.measured(values, "chroma match", **keys)
 
 
 def _loaded(args: argparse.Namespace) -> Any:
-    from audio_bridge import musicgen
+    from audio_bridge.musicgen import musicgen_model
 
     if args.model is None:
         return None
     device = machine.pick_device(args.device)
-    return musicgen.load(args.model, device, musicgen.pick_dtype(args.dtype, device))
+    return musicgen_model.load(args.model, device, musicgen_model.pick_dtype(args.dtype, device))
 
 
 def _walk(rng: np.random.Generator, length: float) -> "list[TimedNote]":
     """Steps and small leaps over D major around D5, every note of one length; it begins anywhere in a frame."""
-    from audio_bridge.melody import TimedNote
+    from audio_bridge.sound.timed_note import TimedNote
 
     scale = [62 + 12 * octave + step for octave in (0, 1) for step in (0, 2, 4, 5, 7, 9, 11)]
     place, notes, start = 7, [], rng.uniform(0, FRAME_SECONDS)
@@ -223,19 +224,20 @@ def _walk(rng: np.random.Generator, length: float) -> "list[TimedNote]":
 
 def _tune(index: int, times: float) -> "list[TimedNote]":
     """The beginning of a bundled tune at so many times its tempo."""
-    from audio_bridge import melody
-    from symbolic.data import midi, notation
+    from audio_bridge.render import timed_melody
     from symbolic.files import read_jsonl
+    from symbolic.formats import midi
+    from symbolic.notation import abc_parser
 
     rows = list(read_jsonl(Path("data/folk/tunes/test.jsonl")))
-    score = notation.parse(rows[7 * index]["text"])
-    line = melody.line(melody.of_score(score, tempo_qpm=midi.score_qpm(score) * times))
+    score = abc_parser.parse(rows[7 * index]["text"])
+    line = timed_melody.line(timed_melody.of_score(score, tempo_qpm=midi.score_qpm(score) * times))
     return [note for note in line if note.end <= SECONDS]
 
 
 def _chords(notes: "Sequence[TimedNote]", voices: int) -> "tuple[TimedNote, ...]":
     """Held notes below, changed every second: root, fifth, third of the melody's note at that time."""
-    from audio_bridge.melody import TimedNote
+    from audio_bridge.sound.timed_note import TimedNote
 
     made = []
     for second in range(int(SECONDS)):
@@ -250,9 +252,9 @@ def _placed(midi: int) -> int:
 
 def _rendered(parts: "Sequence[Sequence[TimedNote]]", instrument: str) -> list[NDArray[np.float32]]:
     """Mono sounds of SECONDS, all rendered in one go with silence between."""
-    from audio_bridge import render
-    from symbolic.data.midi import TICKS_PER_QUARTER
-    from symbolic.data.score import Sound
+    from audio_bridge.render import render
+    from symbolic.formats.midi import TICKS_PER_QUARTER
+    from symbolic.notation.score import Sound
 
     step, rate = SECONDS + GAP_SECONDS, 2 * TICKS_PER_QUARTER  # ticks a second at 120 quarter notes a minute
     sounds = [
@@ -270,18 +272,19 @@ _CODEC: list[Any] = []
 
 
 def _through_codec(sounds: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-    """Coded and decoded by the codec of `audio_bridge.codec`, its codebooks learnt on the first sounds it is given."""
+    """Coded and decoded by the codec of `audio_bridge.musicgen.mdct_codec`, its codebooks learnt on the first sounds it
+    is given."""
     import torch
     from transformers import EncodecConfig, EncodecModel
 
-    from audio_bridge import codec, musicgen
+    from audio_bridge.musicgen import mdct_codec, musicgen_model
 
     if not _CODEC:
-        with musicgen.quiet():
-            settings = EncodecConfig(sampling_rate=RATE, use_causal_conv=False, **codec.settings())
+        with musicgen_model.quiet():
+            settings = EncodecConfig(sampling_rate=RATE, use_causal_conv=False, **mdct_codec.settings())
             model = EncodecModel(settings).eval()
-        codec.set_transform(model)
-        codec.learn_codebooks(model, sounds)
+        mdct_codec.set_transform(model)
+        mdct_codec.learn_codebooks(model, sounds)
         _CODEC.append(model)
     with torch.inference_mode():
         batch = torch.from_numpy(np.stack(sounds))[:, None]

@@ -8,8 +8,8 @@ A line ends at punctuation or before a capital letter. Stress is known for Engli
 stress on beats is given for English parts only. Weights were set by hand; the
 parts of DEVELOPMENT were looked at while that was done, and the table leaves them out.
 
-Measures are those of `audio_bridge.lyrics.fit`; the mean over parts weighs each by its syllables. PD and DD are
-overlaps (1 is equal), MD is in semitones a syllable (0 is equal).
+Measures are those of `audio_bridge.lyrics.setting.setting_metrics`; the mean over parts weighs each by its syllables.
+PD and DD are overlaps (1 is equal), MD is in semitones a syllable (0 is equal).
 """
 
 import argparse
@@ -21,13 +21,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from audio_bridge.lyrics import align, fit
-from audio_bridge.lyrics.align import Placement
-from audio_bridge.lyrics.melody import SungNote, phrase_ends, strength
-from audio_bridge.lyrics.stress import Syllable, word_stress
-from experiments import results
-from symbolic import verbs
-from symbolic.data.music import TICKS_PER_WHOLE, Meter
+from audio_bridge.lyrics.prosody.stress import Syllable, word_stress
+from audio_bridge.lyrics.setting import setting_metrics, syllable_alignment
+from audio_bridge.lyrics.setting.sung_melody import SungNote, phrase_ends, strength
+from audio_bridge.lyrics.setting.syllable_alignment import Placement
+from experiments import result_file
+from symbolic import command_line
+from symbolic.notation.theory import TICKS_PER_WHOLE, Meter
 
 WORKS = {
     "leadSheet/fosterBrownHair.mxl": "en",
@@ -60,19 +60,19 @@ class Part:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "alignment.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "alignment.json")
     return made
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure every part by every method, print the table, write the result."""
-    recorder = results.Recorder("alignment", settings={"works": WORKS, "least_syllables": LEAST})
+    recorder = result_file.Recorder("alignment", settings={"works": WORKS, "least_syllables": LEAST})
     rows: list[dict[str, Any]] = []
     for part in parts():
         for method in METHODS:
@@ -88,9 +88,9 @@ def run(args: argparse.Namespace) -> int:
 def measured(part: Part, method: str) -> dict[str, Any]:
     """All measures of one method on one part."""
     placed = placements(part, method)
-    exact, onset = fit.agreement(placed, part.human)
-    pd, dd, md = fit.distances(placed, part.human, part.notes)
-    strong, weak = fit.shares_on_beats(part.syllables, [part.notes[p.first].strength for p in placed])
+    exact, onset = setting_metrics.agreement(placed, part.human)
+    pd, dd, md = setting_metrics.distances(placed, part.human, part.notes)
+    strong, weak = setting_metrics.shares_on_beats(part.syllables, [part.notes[p.first].strength for p in placed])
     n = len(part.syllables)
     names = ("exact", "onset", "pd", "dd", "md", "stressed_on_strong", "unstressed_on_strong", "syllables")
     return dict(zip(names, (exact, onset, pd, dd, md, strong, weak, n), strict=True))
@@ -101,16 +101,16 @@ def placements(part: Part, method: str) -> list[Placement]:
     if method == "people":
         return part.human
     if method == "aligner":
-        return align.align(part.syllables, part.notes)
+        return syllable_alignment.align(part.syllables, part.notes)
     if method == "linear spread":
-        return align.spread(part.syllables, part.notes)
+        return syllable_alignment.spread(part.syllables, part.notes)
     n, m = len(part.syllables), len(part.notes)
     return [Placement(i, i if i < n - 1 else m - 1) for i in range(n)]
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Means over parts, weighted by syllables."""
-    from symbolic.evaluate.tables import Share, Table, console
+    from symbolic.evaluate.report.tables import Share, Table, console
 
     shown: list[list[Any]] = []
     for method in METHODS:

@@ -6,10 +6,10 @@
 
 For each model, and for an untrained one of each tokenizer, one row a measure, `masked` true and false:
 
-    validity    of N tunes: the share that parse, of full bars, of right tunes (symbolic.evaluate.validity), of tunes
-                that came to an end
-    opinion     of the same tunes by abc2midi (symbolic.evaluate.second_opinion): without an error, without a warning of
-                a bar's length, without either
+    validity    of N tunes: the share that parse, of full bars, of right tunes (symbolic.evaluate.metrics.validity), of
+                tunes that came to an end
+    opinion     of the same tunes by abc2midi (symbolic.evaluate.checkers.abc2midi): without an error, without a warning
+                of a bar's length, without either
     novelty     of the same tunes: the share with a 17-note phrase of a training tune, the median of the longest passage
                 shared with one
     speed       tokens a second of processor time in batches of 32, in interleaved rounds; the first round has the
@@ -41,12 +41,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import results
-from symbolic import files, runs, verbs
+from experiments import result_file
+from symbolic import command_line, files, runs
 
 if TYPE_CHECKING:
-    from symbolic.decode.constraint import Constraint
-    from symbolic.decode.engine import Generated
+    from symbolic.decode.constraint.token_mask import Constraint
+    from symbolic.decode.engine.engine import Generated
     from symbolic.tokens import Tokenizer
 
 MODELS = ("gpt2-6m", "mamba2-6m")
@@ -65,7 +65,7 @@ class Subject:
     @cached_property
     def prepared(self) -> Any:
         """With the fastest step that runs here."""
-        from symbolic.decode import engine
+        from symbolic.decode.engine import engine
 
         return engine.prepare(self.model)
 
@@ -86,7 +86,7 @@ class Tunes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -105,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--width", type=int, default=64, help="of the untrained models (default 64)")
     made.add_argument("--data", type=Path, default=Path("data/folk"))
     made.add_argument("--again", action="store_true", help="begin anew")
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "constrained.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "constrained.json")
     return made
 
 
@@ -135,7 +135,7 @@ def table(result: dict[str, Any]) -> str:
     lines = []
     for row in result["rows"]:
         mask = {True: "masked", False: "free", None: ""}[row.get("masked")]
-        value = row["not_run"] if "not_run" in row else results.row_text(row, 0 if row["unit"] == "tokens/s" else 4)
+        value = row["not_run"] if "not_run" in row else result_file.row_text(row, 0 if row["unit"] == "tokens/s" else 4)
         about = f"{row.get('measure', '')} {row.get('round', '')}"
         lines.append(f"{row['model']:22} {row['kind']:11} {mask:7} {about:60} {value}")
     return "\n".join(lines)
@@ -149,12 +149,12 @@ def _tunes(args: argparse.Namespace, split: str) -> Path:
     return path
 
 
-def _begun(args: argparse.Namespace) -> results.Recorder:
+def _begun(args: argparse.Namespace) -> result_file.Recorder:
     """A recorder with the rows of a run that was interrupted; UserError where it had other settings."""
     left_out = ("again", "output", "runs", "layers", "width")
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items() if k not in left_out}
-    digest = results.data_digest(args.data)
-    recorder = results.Recorder("constrained", seed=args.seed, settings=settings, data_digest=digest)
+    digest = result_file.data_digest(args.data)
+    recorder = result_file.Recorder("constrained", seed=args.seed, settings=settings, data_digest=digest)
     if args.runs or not args.again:
         anew = {Path(name).name for name in args.runs} if args.again else set()
         recorder.keep(args.output, lambda row: row["model"] in anew)
@@ -162,7 +162,7 @@ def _begun(args: argparse.Namespace) -> results.Recorder:
 
 
 def _part(
-    recorder: results.Recorder, args: argparse.Namespace, name: str, kind: str, measure: Callable[[], None]
+    recorder: result_file.Recorder, args: argparse.Namespace, name: str, kind: str, measure: Callable[[], None]
 ) -> None:
     """Measure a part that is not yet there, and write the file."""
     if any(row["model"] == name and row["kind"] == kind for row in recorder.rows):
@@ -170,7 +170,7 @@ def _part(
     began = time.process_time()
     measure()
     print(f"{name}: {kind}, {time.process_time() - began:.0f} s of processor time", file=sys.stderr)
-    results.write(args.output, recorder.result())
+    result_file.write(args.output, recorder.result())
 
 
 def _subjects(args: argparse.Namespace, human: Tunes) -> Iterator[Subject]:
@@ -190,8 +190,8 @@ def _subjects(args: argparse.Namespace, human: Tunes) -> Iterator[Subject]:
 
 
 def _mask(subject: Subject, max_tokens: int) -> "Constraint":
-    from symbolic.decode.constraint import Constraint
-    from symbolic.decode.engine import context_limit
+    from symbolic.decode.constraint.token_mask import Constraint
+    from symbolic.decode.engine.engine import context_limit
 
     mask = Constraint(subject.tokenizer, vocab_size=subject.model.config.vocab_size)
     mask.limit(max_tokens, context_limit(subject.model))
@@ -202,7 +202,7 @@ def _generate(
     subject: Subject, n: int, seed: int, max_tokens: int, mask: "Constraint | None", lengths: Sequence[int] = ()
 ) -> list["Generated"]:
     """n tunes; with `lengths` each is run to its own."""
-    from symbolic.decode import engine
+    from symbolic.decode.engine import engine
 
     return engine.generate(
         subject.prepared,
@@ -218,7 +218,7 @@ def _generate(
 
 def _melodies(texts: Sequence[str]) -> list[Any]:
     """The pitches of each voice of the tunes that parse."""
-    from symbolic.data.notation import NotationError, melody, parse
+    from symbolic.notation.abc_parser import NotationError, melody, parse
 
     found = []
     for text in texts:
@@ -230,8 +230,8 @@ def _melodies(texts: Sequence[str]) -> list[Any]:
     return found
 
 
-def _validity(recorder: results.Recorder, subject: Subject, args: argparse.Namespace, human: Tunes) -> None:
-    from symbolic.evaluate import validity
+def _validity(recorder: result_file.Recorder, subject: Subject, args: argparse.Namespace, human: Tunes) -> None:
+    from symbolic.evaluate.metrics import validity
 
     for masked in (False, True):
         mask = _mask(subject, args.max_tokens) if masked else None
@@ -254,13 +254,13 @@ def _validity(recorder: results.Recorder, subject: Subject, args: argparse.Names
             _bite(recorder, subject, tunes[: args.analysed], refused, args)
 
 
-def _opinion(recorder: results.Recorder, texts: Sequence[str], keys: dict[str, Any]) -> None:
-    from symbolic.evaluate import second_opinion
+def _opinion(recorder: result_file.Recorder, texts: Sequence[str], keys: dict[str, Any]) -> None:
+    from symbolic.evaluate.checkers import abc2midi
 
-    if second_opinion.abc2midi_path() is None:
+    if abc2midi.abc2midi_path() is None:
         recorder.not_run("abc2midi is not installed", kind="opinion", **keys)
         return
-    found = second_opinion.abc2midi_opinions(texts)
+    found = abc2midi.abc2midi_opinions(texts)
     shares = {
         "share_without_error": sum(not one.errors for one in found),
         "share_without_bar_warning": sum(not one.bar_warnings for one in found),
@@ -270,10 +270,10 @@ def _opinion(recorder: results.Recorder, texts: Sequence[str], keys: dict[str, A
         recorder.measured([n / len(texts)], "share", kind="opinion", measure=measure, **keys)
 
 
-def _novelty(recorder: results.Recorder, texts: Sequence[str], keys: dict[str, Any], human: Tunes) -> None:
+def _novelty(recorder: result_file.Recorder, texts: Sequence[str], keys: dict[str, Any], human: Tunes) -> None:
     import statistics
 
-    from symbolic.evaluate import novelty
+    from symbolic.evaluate.metrics import novelty
 
     melodies = _melodies(texts)
     if not melodies:
@@ -286,10 +286,10 @@ def _novelty(recorder: results.Recorder, texts: Sequence[str], keys: dict[str, A
     recorder.measured([longest], "notes", kind="novelty", measure="longest_shared_passage_median", **keys)
 
 
-def _speed(recorder: results.Recorder, subject: Subject, args: argparse.Namespace) -> None:
+def _speed(recorder: result_file.Recorder, subject: Subject, args: argparse.Namespace) -> None:
     """Free and masked in turns. The mask's tables are kept from round to round, as in one long run; the last round
     repeats the first one's tunes, so that nothing is new to it."""
-    from symbolic.decode import engine
+    from symbolic.decode.engine import engine
 
     def timed(seed: int, mask: "Constraint | None" = None, lengths: Sequence[int] = ()) -> tuple[float, list[int]]:
         began = time.process_time()
@@ -320,7 +320,11 @@ def _speed(recorder: results.Recorder, subject: Subject, args: argparse.Namespac
 
 
 def _bite(
-    recorder: results.Recorder, subject: Subject, tunes: Sequence["Generated"], refused: float, args: argparse.Namespace
+    recorder: result_file.Recorder,
+    subject: Subject,
+    tunes: Sequence["Generated"],
+    refused: float,
+    args: argparse.Namespace,
 ) -> None:
     """The draws that were refused, of all tunes; the probability that they had, from reading some of them again."""
     n_steps, removed = 0, 0.0
@@ -334,7 +338,7 @@ def _bite(
         recorder.measured([value], "share", model=subject.name, kind="bite", masked=True, measure=measure)
 
 
-def _likelihood(recorder: results.Recorder, subject: Subject, args: argparse.Namespace, human: Tunes) -> None:
+def _likelihood(recorder: result_file.Recorder, subject: Subject, args: argparse.Namespace, human: Tunes) -> None:
     """Bits per byte of the held-out tunes that fit the model's context and that the mask accepts."""
     mask = _mask(subject, 1 << 20)
     mask.limit(None)
@@ -354,18 +358,19 @@ def _likelihood(recorder: results.Recorder, subject: Subject, args: argparse.Nam
         recorder.measured([total / math.log(2) / n_bytes], "bits/byte", measure="bits_per_byte", **keys)
 
 
-def _acceptance(recorder: results.Recorder, human: Tunes) -> None:
+def _acceptance(recorder: result_file.Recorder, human: Tunes) -> None:
     """The human tunes that are right for the checker, for abc2midi, for the mask."""
-    from symbolic.decode.automaton import Automaton
-    from symbolic.evaluate import second_opinion, validity
+    from symbolic.decode.constraint.automaton import Automaton
+    from symbolic.evaluate.checkers import abc2midi
+    from symbolic.evaluate.metrics import validity
 
     texts = [*human.train, *human.valid, *human.test]
     automaton = Automaton()
     right = {text for text in texts if validity.check(text).is_right}
     accepted = {text for text in texts if automaton.accepts(text)}
     sets = {"right": right, "accepted": accepted, "right_and_accepted": right & accepted}
-    if second_opinion.abc2midi_path() is not None:
-        opinions = dict(zip(texts, second_opinion.abc2midi_opinions(texts), strict=True))
+    if abc2midi.abc2midi_path() is not None:
+        opinions = dict(zip(texts, abc2midi.abc2midi_opinions(texts), strict=True))
         agreed = {text for text in texts if opinions[text].is_right}
         sets |= {"right_for_abc2midi": agreed, "right_for_both": right & agreed}
         sets |= {
@@ -382,7 +387,7 @@ def _acceptance(recorder: results.Recorder, human: Tunes) -> None:
 
 def _reason(automaton: Any, text: str) -> str:
     """Where a right tune stops being read, in words."""
-    from symbolic.decode.automaton import Owed
+    from symbolic.decode.constraint.automaton import Owed
 
     state, n_read = automaton.read(text)
     while (completed := automaton.completed(state)) is not None:

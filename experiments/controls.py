@@ -5,8 +5,8 @@
 Measures human tunes (the held-out set, and the validation set as a second one), the controls made of them and of the
 training set, and N tunes of each model, unconstrained; prints the table, then for each measure the controls that it
 separates from human tunes. Two sets are separated when their intervals have no value in common: intervals of likelihood
-are of a bootstrap over tunes, all others of halves of the set (`symbolic.evaluate.intervals`). A measure claims
-controls in `symbolic.evaluate.measures.MEASURES`; a claim that does not hold makes the exit status 1. That the second
+are of a bootstrap over tunes, all others of halves of the set (`symbolic.evaluate.metrics.bootstrap`). A measure claims
+controls in `symbolic.evaluate.comparison.MEASURES`; a claim that does not hold makes the exit status 1. That the second
 human set is separated from the first is a false alarm, and is listed.
 
 Every set has as many tunes as the held-out set, since some measures depend on that number; under --likelihood MODEL at
@@ -20,12 +20,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from experiments import results
-from symbolic import files, verbs
+from experiments import result_file
+from symbolic import command_line, files
 from symbolic.errors import UserError
-from symbolic.evaluate.intervals import Interval
-from symbolic.evaluate.measures import CONTROLS, HELD_OUT, MEASURES, Measure, Reference
-from symbolic.evaluate.tables import Table
+from symbolic.evaluate.comparison import CONTROLS, HELD_OUT, MEASURES, Measure, Reference
+from symbolic.evaluate.metrics.bootstrap import Interval
+from symbolic.evaluate.report.tables import Table
 
 SECOND = "human, validation"
 DRAWS = 60
@@ -34,7 +34,7 @@ Figures = dict[str, dict[str, float]]  # measure -> value, low, high
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,19 +46,20 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--scored", type=int, default=100, metavar="N", help="tunes of each set under --likelihood")
     made.add_argument("--draws", type=int, default=DRAWS, help="halves of a set for an interval")
     made.add_argument("--seed", type=int, default=0)
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "controls.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "controls.json")
     return made
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure every set, print, write; 1 when a claim does not hold."""
-    from symbolic.evaluate import measures, tables
+    from symbolic.evaluate import comparison
+    from symbolic.evaluate.report import tables
 
-    reference = measures.load_reference(args.data)
+    reference = comparison.load_reference(args.data)
     texts = every_set(reference, args)
     settings = {"draws": args.draws, "scored": args.scored, "likelihood": args.likelihood, "claims": claims()}
-    digest = results.data_digest(args.data)
-    recorder = results.Recorder("controls", seed=args.seed, settings=settings, data_digest=digest)
+    digest = result_file.data_digest(args.data)
+    recorder = result_file.Recorder("controls", seed=args.seed, settings=settings, data_digest=digest)
     found: dict[str, Figures] = {}
     for name, own in texts.items():
         print(f"{name}: {len(own)} tunes", file=sys.stderr)
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
             keys = {"set": name, "kind": _kind(name, args.models), "measure": key, "n_tunes": len(texts[name])}
             recorder.measured([one["value"]], _unit(key), low=one["low"], high=one["high"], **keys)
     title = "Every measure of human tunes, controls and models"
-    shown = [measures.comparison_table(columns, reference, title), claim_table(found), *alarm_table(found)]
+    shown = [comparison.comparison_table(columns, reference, title), claim_table(found), *alarm_table(found)]
     print("\n".join(map(tables.console, shown)), file=sys.stderr)
     recorder.write(args.output)
     broken = [(measure, control) for measure, own in claims().items() for control in own
@@ -89,9 +90,9 @@ def claims() -> dict[str, list[str]]:
 
 def every_set(reference: Reference, args: argparse.Namespace) -> dict[str, list[str]]:
     """Human sets, controls, models."""
-    from symbolic.evaluate import measures
+    from symbolic.evaluate import comparison
 
-    sets = measures.comparison_texts(reference, seed=args.seed)
+    sets = comparison.comparison_texts(reference, seed=args.seed)
     n = len(sets[HELD_OUT])
     valid = [row["text"] for row in files.read_jsonl(args.data / "tunes" / "valid.jsonl")]
     sets = {HELD_OUT: sets[HELD_OUT], SECOND: random.Random(args.seed).sample(valid, min(n, len(valid))), **sets}
@@ -105,7 +106,9 @@ def generated(model: str, n: int, seed: int) -> list[str]:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tunes.abc"
-        if verbs.main("symbolic", VERBS, ["generate", model, "-n", str(n), "--seed", str(seed), "-o", str(path)]):
+        if command_line.main(
+            "symbolic", VERBS, ["generate", model, "-n", str(n), "--seed", str(seed), "-o", str(path)]
+        ):
             raise UserError(f"{model} could not write its tunes.")
         return [tune.text for tune in sets.read_tunes(path)]
 
@@ -113,11 +116,11 @@ def generated(model: str, n: int, seed: int) -> list[str]:
 def figures(texts: list[str], reference: Reference, args: argparse.Namespace) -> Figures:
     """Every measure of a set with its interval; measures without one (they have no value in some halves) are left
     out."""
-    from symbolic.evaluate import measures, sets
+    from symbolic.evaluate import comparison, sets
 
-    measured = measures.measure(texts, reference)
-    values = measures.summary(measured, reference, args.seed)
-    spread = measures.interval_of(measured, reference, draws=args.draws, seed=args.seed)
+    measured = comparison.measure(texts, reference)
+    values = comparison.summary(measured, reference, args.seed)
+    spread = comparison.interval_of(measured, reference, draws=args.draws, seed=args.seed)
     found = {
         key: {"value": float(values[key]), "low": low, "high": high}
         for key, (low, high) in spread.items()
@@ -128,7 +131,7 @@ def figures(texts: list[str], reference: Reference, args: argparse.Namespace) ->
 
         score = evaluate.scorer(args.likelihood, reference, "cpu")
         likelihood = score([sets.canonical_text(text) for text in texts[: args.scored]])
-        found |= measures.likelihood_figures(likelihood)
+        found |= comparison.likelihood_figures(likelihood)
     return found
 
 

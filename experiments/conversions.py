@@ -23,13 +23,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import mean
 
-from experiments import results
-from symbolic import verbs
-from symbolic.data import convert, corpora, notation
-from symbolic.data.guard import Guard
-from symbolic.data.music import NotationError
-from symbolic.data.score import Bar, Score, performance
+from experiments import result_file
+from symbolic import command_line
+from symbolic.corpus import corpora
 from symbolic.errors import UserError
+from symbolic.formats import convert
+from symbolic.formats.sandbox import Guard
+from symbolic.notation import abc_parser
+from symbolic.notation.score import Bar, Score, performance
+from symbolic.notation.theory import NotationError
 
 MEASURES = ("notes", "onsets", "durations", "key", "metre", "repeats", "converted")
 Converter = Callable[[Guard, Score], Score]
@@ -37,7 +39,7 @@ Converter = Callable[[Guard, Score], Score]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,13 +47,13 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--tunes", type=int, default=150, help="of each source, evenly spread (default 150; 0: all)")
     made.add_argument("--sources", nargs="+", default=["aird", "oneill", "ryan", "chorales"], metavar="NAME")
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "conversions.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "conversions.json")
     return made
 
 
 def run(args: argparse.Namespace) -> int:
     """Convert, compare, write."""
-    recorder = results.Recorder("conversions", settings={"tunes": args.tunes, "sources": args.sources})
+    recorder = result_file.Recorder("conversions", settings={"tunes": args.tunes, "sources": args.sources})
     with Guard() as guard:
         for source in args.sources:
             scores = list(read_scores(source, args.tunes, guard))
@@ -71,26 +73,26 @@ def read_scores(source: str, n: int, guard: Guard) -> Iterator[Score]:
     for one in chosen:
         try:
             text = guard.read(one.kind, one.data, "abc")["text"] if one.data else one.text
-            yield notation.parse(text)
+            yield abc_parser.parse(text)
         except NotationError:
             continue
 
 
 def through_midi(guard: Guard, score: Score) -> Score:
     """The score as our reader of MIDI gives it back."""
-    return notation.parse(guard.read("midi", convert.to_midi(score), "abc")["text"])
+    return abc_parser.parse(guard.read("midi", convert.to_midi(score), "abc")["text"])
 
 
 def through_musicxml(guard: Guard, score: Score) -> Score:
     """The score as music21 gives it back."""
-    data = convert.to_musicxml(notation.canonical(score)).encode()
-    return notation.parse(guard.read("musicxml", data, "abc")["text"])
+    data = convert.to_musicxml(abc_parser.canonical(score)).encode()
+    return abc_parser.parse(guard.read("musicxml", data, "abc")["text"])
 
 
 def through_abc(guard: Guard, score: Score) -> Score:
     """The score as our parser gives it back from the text for people, bar by bar where there are several voices."""
-    text = notation.pretty(notation.canonical(score)) if len(score.voices) == 1 else convert.interleaved(score)
-    return notation.parse(text)
+    text = abc_parser.pretty(abc_parser.canonical(score)) if len(score.voices) == 1 else convert.interleaved(score)
+    return abc_parser.parse(text)
 
 
 def unchanged(guard: Guard, score: Score) -> Score:
@@ -163,7 +165,7 @@ def _compared(
     return found
 
 
-def _record(recorder: results.Recorder, source: str, direction: str, found: list[dict[str, float]]) -> None:
+def _record(recorder: result_file.Recorder, source: str, direction: str, found: list[dict[str, float]]) -> None:
     for name in MEASURES:
         values = [one[name] for one in found if name in one]
         keys = {"quantity": name, "direction": direction, "source": source, "pieces": len(values)}

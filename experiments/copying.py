@@ -2,13 +2,13 @@
 
     python -m experiments.copying gpt2-6m-folk mamba2-6m-folk
 
-The loss of each held-out tune is split by what stands before each token (`symbolic.evaluate.roles`): `header`, before
-the first note; `first`, where the last N notes have not stood together earlier in the tune; `repeated`, where they
-have. N is 4 unless --notes says otherwise.
+The loss of each held-out tune is split by what stands before each token (`symbolic.evaluate.metrics.token_roles`):
+`header`, before the first note; `first`, where the last N notes have not stood together earlier in the tune;
+`repeated`, where they have. N is 4 unless --notes says otherwise.
 
 Loss is given in bits per byte of the tokens' own text, so that tokenizers may be compared, and in nats per token. Tunes
-are read whole, in windows of the run's context as `symbolic.likelihood` cuts them. Intervals are the 2.5 and 97.5 %
-quantiles of a bootstrap over tunes.
+are read whole, in windows of the run's context as `symbolic.training.likelihood` cuts them. Intervals are the 2.5 and
+97.5 % quantiles of a bootstrap over tunes.
 """
 
 import argparse
@@ -17,14 +17,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import results
-from symbolic import files, runs, verbs
-from symbolic.evaluate import intervals, roles
+from experiments import result_file
+from symbolic import command_line, files, runs
+from symbolic.evaluate.metrics import bootstrap, token_roles
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,10 +33,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("runs", nargs="+", metavar="RUN", help="runs or model folders")
     made.add_argument("--data", type=Path, default=Path("data/folk"))
     made.add_argument("--split", default="test", choices=("valid", "test"))
-    made.add_argument("--notes", type=int, default=roles.NOTES, metavar="N", help="length of the phrase looked back on")
+    made.add_argument(
+        "--notes", type=int, default=token_roles.NOTES, metavar="N", help="length of the phrase looked back on"
+    )
     made.add_argument("--tunes", type=int, default=0, help="only the first so many (0: all)")
     made.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "copying.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "copying.json")
     return made
 
 
@@ -44,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
     """Score the split by every model and write the result."""
     texts = [row["text"] for row in files.read_jsonl(args.data / "tunes" / f"{args.split}.jsonl")]
     texts = texts[: args.tunes or None]
-    settings = {"notes": args.notes, "split": args.split, "tunes": len(texts), "resamples": intervals.RESAMPLES}
-    digest = results.data_digest(args.data)
-    recorder = results.Recorder("copying", seed=args.seed, settings=settings, data_digest=digest)
+    settings = {"notes": args.notes, "split": args.split, "tunes": len(texts), "resamples": bootstrap.RESAMPLES}
+    digest = result_file.data_digest(args.data)
+    recorder = result_file.Recorder("copying", seed=args.seed, settings=settings, data_digest=digest)
     for target in args.runs:
         _measure(recorder, target, texts, args)
     print(table(recorder.result()), file=sys.stderr)
@@ -64,19 +66,19 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _measure(recorder: results.Recorder, target: str, texts: Sequence[str], args: argparse.Namespace) -> None:
+def _measure(recorder: result_file.Recorder, target: str, texts: Sequence[str], args: argparse.Namespace) -> None:
     from symbolic import models, tokens
-    from symbolic.evaluate import prediction
+    from symbolic.evaluate.metrics import likelihood_by_role
 
     folder = runs.resolve(target)
     model, shape = models.load(folder, "cpu")
     tokenizer = tokens.load(folder)
     context = _context(folder)
     print(f"{target}: {len(texts)} tunes in windows of {context} tokens", file=sys.stderr)
-    tunes = prediction.predict(model, tokenizer, texts, context=context, notes=args.notes)
+    tunes = likelihood_by_role.predict(model, tokenizer, texts, context=context, notes=args.notes)
     name = Path(target).name
     recorder.config_digests[name] = _record(folder).get("config_digest", "")
-    found = prediction.measures(tunes, args.seed)["occurrence"]
+    found = likelihood_by_role.measures(tunes, args.seed)["occurrence"]
     for kind, part in found.items():
         keys = {"model": name, "family": shape.family, "class": kind, "low": part["low"], "high": part["high"]}
         extra = {key: part[key] for key in ("share", "n_tokens", "n_bytes", "nats_per_token")}

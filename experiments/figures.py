@@ -4,8 +4,8 @@
     python -m experiments.figures --format png -o /tmp/figures
 
 Each figure reads one file of experiments/results/ or benchmarks/results/; a figure whose file is not there is left out
-and named. A model family has one colour and one line pattern in all figures (symbolic.evaluate.palette); bands and
-whiskers span the lowest to the highest repeat, or the interval that the axis label names.
+and named. A model family has one colour and one line pattern in all figures (symbolic.evaluate.report.palette); bands
+and whiskers span the lowest to the highest repeat, or the interval that the axis label names.
 """
 
 import argparse
@@ -15,17 +15,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import results
+from experiments import result_file
 from experiments.learning_curves import interval
-from symbolic import files, verbs
+from symbolic import command_line, files
 from symbolic.config import MIDI_KINDS
-from symbolic.evaluate import palette
+from symbolic.evaluate.report import palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FOLDER = results.ROOT / "experiments" / "figures"
+FOLDER = result_file.ROOT / "experiments" / "figures"
 WIDTH = 6.8  # inches: one column of text
 FAMILIES = ("gpt2", "mamba", "mamba2", "lstm")
 LABELS = {"gpt2": "GPT-2", "mamba": "Mamba", "mamba2": "Mamba-2", "lstm": "LSTM"}
@@ -47,7 +47,7 @@ Drawer = Callable[[dict[str, Any]], "Figure"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,8 +55,8 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("figures", nargs="*", metavar="NAME", type=_figure, help=f"default: all of {', '.join(FIGURES)}")
     made.add_argument("--format", default="svg", choices=("svg", "pdf", "png"))
-    made.add_argument("--experiments", type=Path, default=results.EXPERIMENTS, help="folder of result files")
-    made.add_argument("--benchmarks", type=Path, default=results.BENCHMARKS, help="folder of result files")
+    made.add_argument("--experiments", type=Path, default=result_file.EXPERIMENTS, help="folder of result files")
+    made.add_argument("--benchmarks", type=Path, default=result_file.BENCHMARKS, help="folder of result files")
     made.add_argument("-o", "--output", type=Path, default=FOLDER)
     return made
 
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"{name}: left out, {path} is not there", file=sys.stderr)
             continue
         target = args.output / f"{name}.{args.format}"
-        save(draw(results.read(path)), target)
+        save(draw(result_file.read(path)), target)
         print(target)
     return 0
 
@@ -124,7 +124,7 @@ def training_time(result: dict[str, Any]) -> "Figure":
     rows = [row for row in result["rows"] if "repeats" in row and row["quantity"] == "rate"]
     figure, (panel,) = _panels(1, 1, height=0.9 + 0.42 * len(rows))
     for place, row in enumerate(reversed(rows)):
-        rates = results.spread(row["repeats"])
+        rates = result_file.spread(row["repeats"])
         middle, low, high = (row["projected_steps"] / rate / 3600 for rate in (rates.median, rates.high, rates.low))
         colour = palette.ink(row["family"]).light
         whisker = [[middle - low], [high - middle]]
@@ -149,7 +149,7 @@ def inference_length(result: dict[str, Any]) -> "Figure":
     ):
         for family, rows in _lines(result, path, quantity, "length").items():
             _measured(panel, rows, "tokens", scale, family)
-        for row in results.select(result, path=path, quantity=quantity, line="crossing"):
+        for row in result_file.select(result, path=path, quantity=quantity, line="crossing"):
             if "repeats" in row:
                 panel.axvline(row["repeats"][0], color=palette.FAMILIES["control"].light, lw=0.8, ls=":")
         panel.set_ylabel(label)
@@ -170,7 +170,9 @@ def inference_batch(result: dict[str, Any]) -> "Figure":
     for panel, quantity in zip(axes, ("prefill", "step"), strict=True):
         for family, rows in _lines(result, path, quantity, "batch").items():
             per_call = [row["batch"] * (row["tokens"] if quantity == "prefill" else 1) for row in rows]
-            spreads = [results.spread([n / s for s in row["repeats"]]) for n, row in zip(per_call, rows, strict=True)]
+            spreads = [
+                result_file.spread([n / s for s in row["repeats"]]) for n, row in zip(per_call, rows, strict=True)
+            ]
             _band(panel, [row["batch"] for row in rows], spreads, family)
         panel.set_ylabel(f"{quantity}, tokens per second")
         _log_log(panel, "sequences in the batch (512 tokens each)")
@@ -185,7 +187,7 @@ def copying(result: dict[str, Any]) -> "Figure":
     width = 0.8 / len(models)
     kinds = ("first", "repeated")
     for index, model in enumerate(models):
-        rows = [results.find(result, model=model, **{"class": kind}) for kind in kinds]
+        rows = [result_file.find(result, model=model, **{"class": kind}) for kind in kinds]
         values = [row["repeats"][0] for row in rows if row]
         whiskers = [
             [v - r["low"] for v, r in zip(values, rows) if r],
@@ -210,7 +212,7 @@ def vocabularies(result: dict[str, Any]) -> "Figure":
     figure, axes = _panels(1, 2, height=2.4)
     units = {"bits per byte": "validation bits per byte", "seconds": "seconds of training"}
     for panel, (quantity, label) in zip(axes, units.items(), strict=True):
-        rows = results.select(result, quantity=quantity)
+        rows = result_file.select(result, quantity=quantity)
         for place, row in enumerate(rows):
             panel.plot(row["repeats"], [place] * len(row["repeats"]), "o", color="#3b3b3b", alpha=0.55, ms=6)
             panel.plot(statistics.median(row["repeats"]), place, "|", color="#0072b2", ms=18, mew=2)
@@ -229,7 +231,7 @@ def representations(result: dict[str, Any]) -> "Figure":
         (axes[0], "bytes", "bytes on disk"),
         (axes[1], "length", "elements of the sequence"),
     ):
-        rows = results.select(result, quantity=quantity)[::-1]
+        rows = result_file.select(result, quantity=quantity)[::-1]
         names = [row["form"] if quantity == "bytes" else f"{row['form']}, {row['sequence']}" for row in rows]
         panel.boxplot(
             [row["repeats"] for row in rows], orientation="horizontal", whis=(5, 95), showfliers=False,
@@ -257,7 +259,7 @@ def abc_vs_midi(result: dict[str, Any]) -> "Figure":
         "in bars": "share of pieces in their bars",
     }
     for panel, (quantity, label) in zip(axes, labels.items(), strict=True):
-        rows = [row for row in results.select(result, quantity=quantity) if "repeats" in row]
+        rows = [row for row in result_file.select(result, quantity=quantity) if "repeats" in row]
         models = _grouped([row for row in rows if row["family"] != "human"], "model")
         kinds = list(dict.fromkeys(row["kind"] for own in models.values() for row in own))
         width = 0.8 / max(1, len(models))
@@ -267,7 +269,7 @@ def abc_vs_midi(result: dict[str, Any]) -> "Figure":
             panel.bar(places, values, width * 0.92, color=palette.ink(own[0]["family"]).light, label=model)
             for place, value in zip(places, values, strict=True):
                 panel.text(place, value, f"{value:.3g}", ha="center", va="bottom", fontsize=7)
-        for row in results.select(result, quantity=quantity, family="human"):
+        for row in result_file.select(result, quantity=quantity, family="human"):
             alike = [place for place, kind in enumerate(kinds) if (kind in MIDI_KINDS) == (row["kind"] == "MIDI")]
             sides, level = [min(alike) - 0.5, max(alike) + 0.5], [row["repeats"][0]] * 2
             panel.plot(sides, level, color=palette.FAMILIES["human"].light, lw=1.2, ls="--", label=row["model"])
@@ -282,7 +284,7 @@ def abc_vs_midi(result: dict[str, Any]) -> "Figure":
 
 def decoding(result: dict[str, Any]) -> "Figure":
     """Tokens per second of every path at its better thread count, a panel a model and batch."""
-    rows = [row for row in results.select(result, quantity="speed") if "repeats" in row]
+    rows = [row for row in result_file.select(result, quantity="speed") if "repeats" in row]
     groups = _grouped(rows, "model", "batch")
     models, batches = (list(dict.fromkeys(key[i] for key in groups)) for i in (0, 1))
     longest = max(len({row["path"] for row in rows_}) for rows_ in groups.values())
@@ -312,11 +314,11 @@ def preparing(result: dict[str, Any]) -> "Figure":
     for path, mark in marks.items():
         colour = palette.FAMILIES["gpt2"].light if path == "ours" else palette.FAMILIES["human"].light
         for panel, quantity in zip(axes, ("speed", "memory"), strict=True):
-            rows = [row for row in results.select(result, quantity=quantity, path=path) if "repeats" in row]
+            rows = [row for row in result_file.select(result, quantity=quantity, path=path) if "repeats" in row]
             rows = list({row["tunes"]: row for row in rows}.values())
             if not rows:
                 continue
-            spreads = [results.spread(row["repeats"]) for row in rows]
+            spreads = [result_file.spread(row["repeats"]) for row in rows]
             sizes = [row["tunes"] for row in rows]
             panel.plot(sizes, [s.median for s in spreads], f"-{mark}", color=colour, label=path, ms=5, lw=1.2)
     for panel, label in zip(axes, ("tunes per second", "largest process, MiB"), strict=True):
@@ -363,19 +365,21 @@ def _stroke(family: str, label: str | None = None) -> dict[str, Any]:
     return {"color": ink.light, "linestyle": pattern, "lw": 1.6, "label": label or LABELS.get(family, family)}
 
 
-def _band(panel: "Axes", x: Sequence[float], spreads: Sequence[results.Spread], family: str, label: str = "") -> None:
+def _band(
+    panel: "Axes", x: Sequence[float], spreads: Sequence[result_file.Spread], family: str, label: str = ""
+) -> None:
     """Medians as a line, lowest to highest as a band."""
     panel.plot(x, [s.median for s in spreads], **_stroke(family, label or None))
     low, high = [s.low for s in spreads], [s.high for s in spreads]
     panel.fill_between(x, low, high, color=palette.ink(family).light, alpha=0.18, lw=0)
 
 
-def _measured(panel: "Axes", rows: Sequence[results.Row], axis: str, scale: float, family: str) -> None:
-    spreads = [results.spread([value * scale for value in row["repeats"]]) for row in rows]
+def _measured(panel: "Axes", rows: Sequence[result_file.Row], axis: str, scale: float, family: str) -> None:
+    spreads = [result_file.spread([value * scale for value in row["repeats"]]) for row in rows]
     _band(panel, [row[axis] for row in rows], spreads, family)
 
 
-def _curve(panel: "Axes", rows: Sequence[results.Row], axis: str, model: str) -> None:
+def _curve(panel: "Axes", rows: Sequence[result_file.Row], axis: str, model: str) -> None:
     """One model's runs: at each step that all of them reached, the mean over seeds and its interval."""
     common = sorted(set.intersection(*(set(row["steps"]) for row in rows)))
     at = [[row["steps"].index(step) for step in common] for row in rows]
@@ -385,11 +389,11 @@ def _curve(panel: "Axes", rows: Sequence[results.Row], axis: str, model: str) ->
     _band(panel, x, spreads, rows[0]["family"], f"{model}{n_seeds}")
 
 
-def _bars(panel: "Axes", rows: Sequence[results.Row], family: str) -> None:
+def _bars(panel: "Axes", rows: Sequence[result_file.Row], family: str) -> None:
     """One bar a path, ours in the family's colour."""
     ordered = sorted(rows, key=lambda row: statistics.median(row["repeats"]))
     for place, row in enumerate(ordered):
-        values, ours = results.spread(row["repeats"]), row["path"].startswith("ours")
+        values, ours = result_file.spread(row["repeats"]), row["path"].startswith("ours")
         colour = palette.ink(family).light if ours else "#b9b9b4"
         panel.barh(place, values.median, color=colour, height=0.7)
         whisker = [[values.median - values.low], [values.high - values.median]]
@@ -401,24 +405,24 @@ def _bars(panel: "Axes", rows: Sequence[results.Row], family: str) -> None:
     panel.grid(axis="y", visible=False)
 
 
-def _best_threads(rows: Sequence[results.Row]) -> list[results.Row]:
+def _best_threads(rows: Sequence[result_file.Row]) -> list[result_file.Row]:
     """Of each path the row of its better thread count."""
     return [max(same, key=lambda row: statistics.median(row["repeats"])) for same in _grouped(rows, "path").values()]
 
 
 def _best_path(result: dict[str, Any]) -> str:
     """The native step where it was measured, else PyTorch's."""
-    return "native" if any("repeats" in row for row in results.select(result, path="native")) else "torch"
+    return "native" if any("repeats" in row for row in result_file.select(result, path="native")) else "torch"
 
 
-def _lines(result: dict[str, Any], path: str, quantity: str, line: str) -> dict[str, list[results.Row]]:
+def _lines(result: dict[str, Any], path: str, quantity: str, line: str) -> dict[str, list[result_file.Row]]:
     """Measured rows of each family, in the order of the families."""
-    rows = [row for row in results.select(result, path=path, quantity=quantity, line=line) if "repeats" in row]
+    rows = [row for row in result_file.select(result, path=path, quantity=quantity, line=line) if "repeats" in row]
     return {family: own for family in FAMILIES if (own := [row for row in rows if row["family"] == family])}
 
 
-def _grouped(rows: Sequence[results.Row], *keys: str) -> dict[Any, list[results.Row]]:
-    groups: dict[Any, list[results.Row]] = {}
+def _grouped(rows: Sequence[result_file.Row], *keys: str) -> dict[Any, list[result_file.Row]]:
+    groups: dict[Any, list[result_file.Row]] = {}
     for row in rows:
         groups.setdefault(row[keys[0]] if len(keys) == 1 else tuple(row[key] for key in keys), []).append(row)
     return groups

@@ -29,8 +29,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import results
-from symbolic import files, machine, verbs
+from experiments import result_file
+from symbolic import command_line, files, machine
 from symbolic.errors import UserError
 
 SECONDS = 20.0  # of processor time, for one tune in one stage
@@ -55,7 +55,7 @@ class HangError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: child(args) if args.child else run(args))
+    return command_line.guarded(lambda: child(args) if args.child else run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--chunk", type=int, default=1000, help="tunes of one child")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--data", type=Path, default=Path("data/folk"))
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "fuzz.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "fuzz.json")
     made.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     return made
 
@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Children one after another; their outcomes added up."""
     settings = {"n": args.n, "first": args.first, "seconds": SECONDS, "memory_bytes": MEMORY_BYTES}
-    recorder = results.Recorder("fuzz", args.seed, settings, data_digest=results.data_digest(args.data))
+    recorder = result_file.Recorder("fuzz", args.seed, settings, data_digest=result_file.data_digest(args.data))
     outcomes: Counter[tuple[str, str]] = Counter()
     faults: list[str] = []
     peak, slowest = 0.0, 0.0
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def recorded(
-    recorder: results.Recorder, output: Path, unit: str, outcomes: Counter[tuple[str, str]],
+    recorder: result_file.Recorder, output: Path, unit: str, outcomes: Counter[tuple[str, str]],
     sizes: dict[str, tuple[float, str]], faults: list[str],
 ) -> int:  # fmt: skip
     """Write how often each (stage, outcome) was, the sizes by name with their units, the number of faults; the exit
@@ -113,7 +113,7 @@ def _chunk(args: argparse.Namespace, first: int, n: int) -> dict[str, Any]:
     command += ["--seed", str(args.seed), "--data", str(args.data)]
     limit = 4 * n * SECONDS
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False, cwd=results.ROOT)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False, cwd=result_file.ROOT)
     except subprocess.TimeoutExpired:
         return _died(f"tunes {first} to {first + n - 1}: the child did not end in {limit:.0f} s")
     lines = done.stdout.splitlines()
@@ -180,9 +180,9 @@ def fault_of(error: Exception) -> str:
 
 def prepare(text: str) -> str:
     """As `prepare` treats a file's text."""
-    from symbolic.data import cleaning
-    from symbolic.data.corpora import Found
-    from symbolic.data.notation import canonical, parse, pretty, split_tunes
+    from symbolic.corpus import cleaning
+    from symbolic.corpus.corpora import Found
+    from symbolic.notation.abc_parser import canonical, parse, pretty, split_tunes
 
     names = []
     for raw in split_tunes(text) or []:
@@ -199,14 +199,15 @@ def prepare(text: str) -> str:
 
 def evaluate(text: str) -> str:
     """As `evaluate` looks at one tune."""
-    from symbolic.data.notation import parse
-    from symbolic.evaluate import adherence, sets
-    from symbolic.evaluate.observation import observe
+    from symbolic.evaluate import sets
+    from symbolic.evaluate.metrics import control_adherence
+    from symbolic.evaluate.tune_features import observe
+    from symbolic.notation.abc_parser import parse
 
     seen = observe(text)
     sets.canonical_text(text)
     if seen.check.parses:
-        adherence.found(parse(text))
+        control_adherence.found(parse(text))
     return seen.check.reason or "measured"
 
 
@@ -214,8 +215,8 @@ def mask_stage() -> Callable[[str], str]:
     """A tune as a prompt and as a beginning, under the mask of the grammar tokenizer."""
     from symbolic import tokens
     from symbolic.decode import prompt as prompts
-    from symbolic.decode.automaton import Automaton
-    from symbolic.decode.constraint import Constraint, prompted
+    from symbolic.decode.constraint.automaton import Automaton
+    from symbolic.decode.constraint.token_mask import Constraint, prompted
 
     tokenizer = tokens.build("grammar")
     mask = Constraint(tokenizer, Automaton(), vocab_size=tokenizer.vocab_size)
@@ -241,20 +242,21 @@ def mask_stage() -> Callable[[str], str]:
 
 def sets_stage(rows: Sequence[dict[str, Any]]) -> Callable[[list[str]], str]:
     """A set of damaged tunes beside human ones, to the page."""
-    from symbolic.evaluate import cards, measures, report, sets
+    from symbolic.evaluate import comparison, sets
+    from symbolic.evaluate.report import page, tune_cards
     from symbolic.evaluate.sets import Human, Tune
 
     human = [Tune(str(row["id"]), str(row["title"]), row["text"]) for row in rows]
-    reference = measures.Reference(Human("human", human, human))
+    reference = comparison.Reference(Human("human", human, human))
 
     def through(texts: list[str]) -> str:
-        result = measures.evaluate_tunes(texts, reference)
-        table = measures.comparison_table({"fuzz": result["measures"]}, reference)
+        result = comparison.evaluate_tunes(texts, reference)
+        table = comparison.comparison_table({"fuzz": result["measures"]}, reference)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "tunes.jsonl"
             files.write_whole(path, "".join(json.dumps({"text": text}) + "\n" for text in texts))
-            shown = cards.tune_cards(sets.read_tunes(path), result["tunes"], reference)
-            report.write_report(Path(folder) / "report.html", title="fuzz", intro="", tables=[table], tunes=shown)
+            shown = tune_cards.tune_cards(sets.read_tunes(path), result["tunes"], reference)
+            page.write_report(Path(folder) / "report.html", title="fuzz", intro="", tables=[table], tunes=shown)
         return "measured"
 
     return through

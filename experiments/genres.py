@@ -25,20 +25,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from audio_bridge.lyrics import corpus, evaluate, measures, prepare
-from audio_bridge.lyrics.text import Lyrics, parse
-from experiments import results
+from audio_bridge.lyrics import evaluate_lyrics, lyric_measures
+from audio_bridge.lyrics.lyric_text import Lyrics, parse
+from audio_bridge.lyrics.training import lyric_corpus, prepare_lyrics
+from experiments import result_file
+from symbolic import command_line, files, runs
 from symbolic import config as configuration
-from symbolic import files, runs, verbs
 from symbolic.errors import UsageError, UserError
-from symbolic.evaluate import tables
+from symbolic.evaluate.report import tables
 
 FAMILIES = ("gpt2", "mamba")
 CONDITIONS = ("own", "control", "blind")
 FOLDER = runs.ROOT / "genres"
-HELD_OUT = prepare.Options(valid_fraction=0.15, test_fraction=0.25)
+HELD_OUT = prepare_lyrics.Options(valid_fraction=0.15, test_fraction=0.25)
 MOST_BYTES = 600  # of a written song; the longest verses have about as many
-MEASURES = (*evaluate.COLUMNS, "known_words", "with_words")
+MEASURES = (*evaluate_lyrics.COLUMNS, "known_words", "with_words")
 TOP_K, TOP_P = 50, 0.95
 BITS = "bits_per_byte"
 
@@ -61,7 +62,7 @@ class Split:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,22 +74,22 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--songs", type=int, default=12, metavar="N", help="written by each model in each genre")
     made.add_argument("--steps", type=int, help="other than the configurations'")
     made.add_argument("--folder", type=Path, default=FOLDER, help="where the runs are kept")
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "genres.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "genres.json")
     return made
 
 
 def run(args: argparse.Namespace) -> int:
     """Train what is missing, score, write, measure."""
-    genres = tuple(args.genres or sorted({song.genre for song in corpus.bundled()}))
+    genres = tuple(args.genres or sorted({song.genre for song in lyric_corpus.bundled()}))
     if args.songs < 1:
         raise UsageError(f"--songs {args.songs}: give 1 or more.")
     settings = {"families": args.families, "seeds": args.seeds, "genres": genres, "songs": args.songs,
                 "steps": args.steps, "top_k": TOP_K, "top_p": TOP_P, "most_bytes": MOST_BYTES}  # fmt: skip
-    recorder = results.Recorder("genres", seed=args.seeds[0], settings=settings)
+    recorder = result_file.Recorder("genres", seed=args.seeds[0], settings=settings)
     found: dict[Keys, dict[int, float]] = {}
     for seed in args.seeds:
         split = divided(args.folder / f"seed{seed}", genres, seed)
-        recorder.data_digest = recorder.data_digest or results.data_digest(split.folder / "control")
+        recorder.data_digest = recorder.data_digest or result_file.data_digest(split.folder / "control")
         for what, value in measured(split, args, seed, recorder):
             found.setdefault(what, {})[seed] = value
     for (family, condition, genre, measure), by_seed in found.items():
@@ -104,13 +105,13 @@ def divided(folder: Path, genres: Sequence[str], seed: int) -> Split:
     """Every genre split on its own, so that each has held-out songs; and the folders that the models are trained on."""
     for genre in genres:
         options = replace(HELD_OUT, genres=(genre,), seed=seed)
-        summary = prepare.prepare([corpus.BUNDLED], folder / genre, options)
+        summary = prepare_lyrics.prepare([lyric_corpus.BUNDLED], folder / genre, options)
         empty = [name for name, one in summary["splits"].items() if not one["songs"]]
         if empty:
             raise UserError(f"seed {seed}: no {empty[0]} song of the genre {genre}. Take another seed.")
     split = Split(folder, tuple(genres))
     for name in ("control", "blind"):
-        for part in prepare.SPLITS:
+        for part in prepare_lyrics.SPLITS:
             rows = split.rows("", part)
             rows = rows if name == "control" else [_blind(row) for row in rows]
             files.write_jsonl(folder / name / "tunes" / f"{part}.jsonl", rows)
@@ -120,10 +121,10 @@ def divided(folder: Path, genres: Sequence[str], seed: int) -> Split:
 
 
 def measured(
-    split: Split, args: argparse.Namespace, seed: int, recorder: results.Recorder
+    split: Split, args: argparse.Namespace, seed: int, recorder: result_file.Recorder
 ) -> Iterator[tuple[Keys, float]]:
     """(family, condition, genre, measure) and its value, of one seed."""
-    index = measures.line_index((title, lyrics) for title, lyrics in _songs(split.rows("", "train")))
+    index = lyric_measures.line_index((title, lyrics) for title, lyrics in _songs(split.rows("", "train")))
     known = frozenset(word for line in index for word in line.split())
     for genre in split.genres:
         held_out = [lyrics for _, lyrics in _songs(split.rows(genre, "test"))]
@@ -139,11 +140,11 @@ def measured(
 
 def trained(
     split: Split, family: str, condition: str, genre: str, args: argparse.Namespace, seed: int,
-    recorder: results.Recorder,
+    recorder: result_file.Recorder,
 ) -> Any:  # fmt: skip
     """The model of a condition, trained unless it is there."""
-    from symbolic import train
-    from symbolic.decode.source import load_source
+    from symbolic.decode.loaded_model import load_source
+    from symbolic.training import train
 
     data = split.folder / (genre if condition == "own" else condition)
     path = Path("configs/lyrics") / f"genre-{family}.yaml"
@@ -161,7 +162,7 @@ def trained(
 
 def bits_per_byte(source: Any, rows: Sequence[Row], heads: Sequence[str]) -> float:
     """Of the songs from their first section on, each after its head."""
-    from symbolic import likelihood
+    from symbolic.training import likelihood
 
     tokenizer = source.tokenizer
     bodies = [row["text"].partition("\n\n")[2] for row in rows]
@@ -174,8 +175,8 @@ def bits_per_byte(source: Any, rows: Sequence[Row], heads: Sequence[str]) -> flo
 
 def written(source: Any, heads: Sequence[str], seed: int) -> list[str]:
     """A song after each head, as the model draws it, the head included."""
-    from symbolic.decode import engine
-    from symbolic.decode.sampling import Sampling
+    from symbolic.decode.engine import engine
+    from symbolic.decode.engine.sampling import Sampling
 
     tokenizer = source.tokenizer
     drawn = engine.generate(
@@ -194,9 +195,9 @@ def written(source: Any, heads: Sequence[str], seed: int) -> list[str]:
 def of_songs(songs: Sequence[Lyrics], asked: int, index: dict[str, str], known: frozenset[str]) -> dict[str, float]:
     """Means of the measures, and: `known_words`, the share of the words that the songs of training have; `with_words`,
     the share of the songs asked for that have any word at all."""
-    rows = [measures.of_song(song, index) for song in songs]
-    means = measures.mean_of(rows)
-    words = measures.plain_words(line for song in songs for line in song.lines)
+    rows = [lyric_measures.of_song(song, index) for song in songs]
+    means = lyric_measures.mean_of(rows)
+    words = lyric_measures.plain_words(line for song in songs for line in song.lines)
     means["known_words"] = sum(word in known for word in words) / len(words) if words else None
     means["with_words"] = len(songs) / asked
     return {key: means[key] for key in MEASURES if means.get(key) is not None}
@@ -253,7 +254,7 @@ def _of_model(
         yield (family, "other genre", genre, BITS), statistics.mean(wrong)
     languages = sorted({row["language"] for row in split.rows("", "train")})
     asked = "" if condition == "blind" else genre
-    heads = [prepare.header(asked, languages[i % len(languages)], "", "") for i in range(songs)]
+    heads = [prepare_lyrics.header(asked, languages[i % len(languages)], "", "") for i in range(songs)]
     yield from _each(
         family, condition, genre, of_songs(_read(written(source, heads, seed), genre), songs, index, known)
     )
@@ -297,7 +298,7 @@ def _range(genres: Sequence[dict[int, float]]) -> str:
     """The mean over genres of each seed, as median (range) over seeds."""
     seeds = sorted({seed for one in genres for seed in one})
     each = [statistics.mean(one[seed] for one in genres if seed in one) for seed in seeds]
-    return results.spread_text(results.spread(each), 3) if each else tables.MISSING
+    return result_file.spread_text(result_file.spread(each), 3) if each else tables.MISSING
 
 
 if __name__ == "__main__":

@@ -24,12 +24,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from experiments import fuzz, results
-from symbolic import files, machine, verbs
-from symbolic.data import midi, notation, pieces
-from symbolic.data.guard import Guard
-from symbolic.data.music import NotationError
+from experiments import fuzz, result_file
+from symbolic import command_line, files, machine
 from symbolic.errors import UserError
+from symbolic.formats import midi, midi_text
+from symbolic.formats.sandbox import Guard
+from symbolic.notation import abc_parser
+from symbolic.notation.theory import NotationError
 
 SECONDS = 20.0  # of the clock, for one file in one reader
 MEMORY_BYTES = 1 * 2**30  # resident, of the child
@@ -56,7 +57,7 @@ EVENTS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,14 +67,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--first", type=int, default=0, help="number of the first")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--data", type=Path, default=Path("data/folk"), help="whose training tunes are damaged")
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "hostile.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "hostile.json")
     return made
 
 
 def run(args: argparse.Namespace) -> int:
     """Read every file in both readers, count what came of it, write the result."""
     settings = {"n": args.n, "first": args.first, "seconds": SECONDS, "memory_bytes": MEMORY_BYTES}
-    recorder = results.Recorder("hostile", args.seed, settings, data_digest=results.data_digest(args.data))
+    recorder = result_file.Recorder("hostile", args.seed, settings, data_digest=result_file.data_digest(args.data))
     bases = real_files(args.data)
     outcomes: Counter[tuple[str, str]] = Counter()
     faults: list[str] = []
@@ -111,9 +112,9 @@ class Preparing:
 
     def read(self, data: bytes) -> str:
         text = self.child.read("midi", data, "midi")["text"]
-        piece = pieces.parse(text)
-        assert pieces.canonical(piece) == text, "canonical text does not read back as itself"
-        again = self.child.read("midi", pieces.to_midi(piece), "midi")["text"]
+        piece = midi_text.parse(text)
+        assert midi_text.canonical(piece) == text, "canonical text does not read back as itself"
+        again = self.child.read("midi", midi_text.to_midi(piece), "midi")["text"]
         assert again == text, "its own MIDI file reads back as another piece"
         assert self.tokenizer.encode(text), "it has no tokens"
         return "read"
@@ -144,9 +145,9 @@ def outcome(read: Callable[[bytes], str], data: bytes) -> tuple[float, str]:
 def real_files(data: Path) -> list[bytes]:
     """MIDI files of training tunes, as a score writes them and as a piece does."""
     texts = [row["text"] for row in files.read_jsonl(data / "tunes" / "train.jsonl")]
-    scores = [notation.parse(text) for text in texts[:: max(1, len(texts) // BASES)][:BASES]]
+    scores = [abc_parser.parse(text) for text in texts[:: max(1, len(texts) // BASES)][:BASES]]
     written = [midi.to_bytes(midi.build(score)) for score in scores]
-    return written + [pieces.to_midi(pieces.from_score(score, programs=(40,))) for score in scores]
+    return written + [midi_text.to_midi(midi_text.from_score(score, programs=(40,))) for score in scores]
 
 
 def damaged(bases: Sequence[bytes], seed: int, number: int) -> bytes:

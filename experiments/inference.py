@@ -15,34 +15,34 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import scaling
-from experiments import results
-from symbolic import verbs
+from experiments import result_file
+from symbolic import command_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--scaling", type=Path, default=results.BENCHMARKS / "scaling.json")
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "inference.json")
+    made.add_argument("--scaling", type=Path, default=result_file.BENCHMARKS / "scaling.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "inference.json")
     return made
 
 
 def run(args: argparse.Namespace) -> int:
     """Compute the crossings and write them beside the curves."""
-    measured = results.read(args.scaling)
+    measured = result_file.read(args.scaling)
     result = {**measured, "name": "inference", "rows": [*measured["rows"], *crossings(measured)]}
-    results.write(args.output, result)
+    result_file.write(args.output, result)
     print(table(result), file=sys.stderr)
     print(f"written to {args.output}")
     return 0
 
 
-def crossings(measured: dict[str, Any]) -> list[results.Row]:
+def crossings(measured: dict[str, Any]) -> list[result_file.Row]:
     """For each path, quantity and state-space model the length from which it is faster than GPT-2."""
     rows = []
     paths = dict.fromkeys(row["path"] for row in measured["rows"])
@@ -59,7 +59,7 @@ def crossings(measured: dict[str, Any]) -> list[results.Row]:
 def curves(measured: dict[str, Any], path: str, quantity: str, family: str) -> dict[str, dict[int, float]]:
     """Median seconds by length at batch 1, of each model of a family."""
     found: dict[str, dict[int, float]] = {}
-    for row in results.select(measured, path=path, quantity=quantity, family=family, line="length"):
+    for row in result_file.select(measured, path=path, quantity=quantity, family=family, line="length"):
         if "repeats" in row:
             found.setdefault(row["model"], {})[row["tokens"]] = statistics.median(row["repeats"])
     return found
@@ -68,7 +68,7 @@ def curves(measured: dict[str, Any], path: str, quantity: str, family: str) -> d
 def table(result: dict[str, Any]) -> str:
     """The crossings for people."""
     lines = ["faster than GPT-2 from (tokens):"]
-    for row in results.select(result, line="crossing"):
+    for row in result_file.select(result, line="crossing"):
         value = f"{row['repeats'][0]:,.0f}" if "repeats" in row else row["not_run"]
         lines.append(f"  {row['model']:12} {row['path']:7} {row['quantity']:8} {value}")
     return "\n".join(lines)
@@ -76,7 +76,7 @@ def table(result: dict[str, Any]) -> str:
 
 def _crossing(
     path: str, quantity: str, name: str, other: dict[int, float], reference: str, base: dict[int, float]
-) -> results.Row:
+) -> result_file.Row:
     keys = {"model": name, "path": path, "quantity": quantity, "line": "crossing", "than": reference}
     lengths = sorted(set(other) & set(base))
     if not lengths:

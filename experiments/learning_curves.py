@@ -17,11 +17,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import results
+from experiments import result_file
+from symbolic import command_line, files, runs
 from symbolic import config as configuration
-from symbolic import files, journal, runs, verbs
 from symbolic.errors import UserError
 from symbolic.models import costs
+from symbolic.training import metrics_log
 
 AXES = ("steps", "tokens", "seconds", "flops")
 STUDENT_95 = (4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # two-sided, 2 to 9 degrees of freedom
@@ -30,14 +31,14 @@ NORMAL_95 = 1.960
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directories")
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "learning_curves.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "learning_curves.json")
     return made
 
 
@@ -49,9 +50,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def gather(folders: Sequence[Path], name: str, settings: dict[str, Any]) -> results.Recorder:
+def gather(folders: Sequence[Path], name: str, settings: dict[str, Any]) -> result_file.Recorder:
     """A result with one row a run."""
-    recorder = results.Recorder(name, settings=settings)
+    recorder = result_file.Recorder(name, settings=settings)
     for folder in folders:
         curve = read_curve(folder)
         recorder.config_digests[folder.name] = curve.pop("config_digest")
@@ -60,20 +61,20 @@ def gather(folders: Sequence[Path], name: str, settings: dict[str, Any]) -> resu
     return recorder
 
 
-def interval(values: Sequence[float]) -> results.Spread:
+def interval(values: Sequence[float]) -> result_file.Spread:
     """Mean of one number of several seeds with the 95 % interval of that mean; of one or two seeds their range."""
     mean, n = statistics.fmean(values), len(values)
     if n < 3:
-        return results.Spread(mean, min(values), max(values))
+        return result_file.Spread(mean, min(values), max(values))
     quantile = STUDENT_95[n - 3] if n - 3 < len(STUDENT_95) else NORMAL_95
     half = quantile * statistics.stdev(values) / math.sqrt(n)
-    return results.Spread(mean, mean - half, mean + half)
+    return result_file.Spread(mean, mean - half, mean + half)
 
 
 def read_curve(folder: Path) -> dict[str, Any]:
     """One run: the validation results with their places on the four axes, the training losses thinned to 400 points."""
     config = configuration.load(runs.config_file(folder))
-    record, rows = files.read_json(runs.run_file(folder)), journal.read(runs.metrics_file(folder))
+    record, rows = files.read_json(runs.run_file(folder)), metrics_log.read(runs.metrics_file(folder))
     validations = [row for row in rows if row["kind"] == "validation"]
     if not validations:
         raise UserError(f"{runs.metrics_file(folder)}: no evaluation yet. Train on, or lower train.evaluate_every.")
@@ -88,7 +89,7 @@ def read_curve(folder: Path) -> dict[str, Any]:
         "seed": config.seed,
         "finished": "summary" in record,
         "config_digest": record["config_digest"],
-        "data_digest": results.data_digest(config.data.folder),
+        "data_digest": result_file.data_digest(config.data.folder),
         "machine": record["machine"],
         "bits_per_byte": [row["bits_per_byte"] for row in validations],
         "steps": steps,

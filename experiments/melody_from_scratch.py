@@ -1,13 +1,15 @@
 """Is conditioning trained? A MusicGen-melody from random weights, on clips rendered from the bundled tunes.
 
     python -m experiments.melody_from_scratch                     # clips, model, training, measures: 15 min of a core
-    python -m experiments.melody_from_scratch --ship NAME         # and copy the model to audio_bridge/ready/NAME
+    python -m experiments.melody_from_scratch --ship NAME         # and copy the model to
+    audio_bridge/musicgen/ready/NAME
 
-The data are training and validation tunes of `data/folk`, one instrument, cut into clips by `audio_bridge.clips`; the
-model has the library's format (EnCodec at 50 Hz with 4 codebooks, T5, decoder), its codec is `audio_bridge.codec`, and
-it is trained by `audio_bridge.finetune` as any checkpoint is. Then, on *test* tunes of other families, sounds are made
-under the exact chroma of the score and measured: chroma match under the own melody, under the melody of another tune
-(floor), of sounds made without melody, and of the clips' own codes decoded (ceiling of the codec).
+The data are training and validation tunes of `data/folk`, one instrument, cut into clips by
+`audio_bridge.musicgen.clips`; the model has the library's format (EnCodec at 50 Hz with 4 codebooks, T5, decoder), its
+codec is `audio_bridge.musicgen.mdct_codec`, and it is trained by `audio_bridge.musicgen.finetune` as any checkpoint is.
+Then, on *test* tunes of other families, sounds are made under the exact chroma of the score and measured: chroma match
+under the own melody, under the melody of another tune (floor), of sounds made without melody, and of the clips' own
+codes decoded (ceiling of the codec).
 """
 
 import argparse
@@ -21,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments import results
-from symbolic import files, verbs
+from experiments import result_file
+from symbolic import command_line, files
 from symbolic.errors import UserError
 
 RATE = 32_000
@@ -32,7 +34,7 @@ INSTRUMENT = "ocarina"  # nearly a sine: what a small codec can hold
 SLOWER = (0.6, 0.9)  # of the tune's own tempo, drawn at random: notes of two frames and more
 TUNES_A_RENDERING = 70
 REPEATS = 20  # crops of a clip in an epoch
-READY = results.ROOT / "audio_bridge" / "ready"
+READY = result_file.ROOT / "audio_bridge" / "ready"
 CONDITION_WORDS = INSTRUMENT
 CARD = """# {name}
 
@@ -49,9 +51,9 @@ melody is given):
 {rows}
 
 Made by `{command}`; `experiments/results/melody_from_scratch.json`.
-Tunes: Aird, O'Neill and Ryan, public domain, encodings by permission (`symbolic/data/corpora.py`), rendered with
+Tunes: Aird, O'Neill and Ryan, public domain, encodings by permission (`symbolic/corpus/corpora.py`), rendered with
 TimGM6mb (GPL-2; the font is no part of the weights). Weights: MIT, as the code. EnCodec's convolutions are a cosine
-transform set by `audio_bridge/codec.py`, its codebooks k-means.
+transform set by `audio_bridge/musicgen/mdct_codec.py`, its codebooks k-means.
 """
 
 
@@ -66,7 +68,7 @@ class Tune:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -81,8 +83,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--clip-seconds", type=float, default=2.56)
     made.add_argument("--steps", type=int, default=3000)
     made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--ship", metavar="NAME", help="copy the trained model to audio_bridge/ready/NAME")
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "melody_from_scratch.json")
+    made.add_argument("--ship", metavar="NAME", help="copy the trained model to audio_bridge/musicgen/ready/NAME")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "melody_from_scratch.json")
     return made
 
 
@@ -90,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     """Make the clips, train, measure, write the result."""
     import torch
 
-    from audio_bridge import finetune, musicgen
+    from audio_bridge.musicgen import finetune, musicgen_model
 
     clips = args.folder / "clips"
     test = make_clips(args.data, clips, args.tunes, args.held_out, args.seed)
@@ -102,17 +104,17 @@ def run(args: argparse.Namespace) -> int:
     trained = args.folder / "run"
     if not (trained / "export").is_dir():
         finetune.finetune(config, trained, resume=trained.is_dir())
-    gen = musicgen.load(str(trained / "export"), torch.device("cpu"), torch.float32)
+    gen = musicgen_model.load(str(trained / "export"), torch.device("cpu"), torch.float32)
     summary = files.read_json(trained / "run.json")["summary"]
     settings = {"test tunes": len(test), "training": {key: summary[key] for key in ("steps", "seconds", "best_loss")}}
-    recorder = results.Recorder("melody_from_scratch", args.seed, settings=asdict(config) | settings)
-    recorder.data_digest = results.data_digest(args.data)
+    recorder = result_file.Recorder("melody_from_scratch", args.seed, settings=asdict(config) | settings)
+    recorder.data_digest = result_file.data_digest(args.data)
     measure(gen, test, args.clip_seconds, recorder)
     print(table(recorder.result()), file=sys.stderr)
     recorder.write(args.output)
     if args.ship:
         shutil.copytree(trained / "export", READY / args.ship, dirs_exist_ok=True)
-        files.write_whole(READY / args.ship / "README.md", card(args.ship, results.read(args.output), gen))
+        files.write_whole(READY / args.ship / "README.md", card(args.ship, result_file.read(args.output), gen))
     return 0
 
 
@@ -120,7 +122,7 @@ def card(name: str, result: dict[str, Any], gen: Any) -> str:
     """What the shipped model is, can and cannot do."""
 
     def mean(sound: str, against: str, **keys: Any) -> float:
-        row = results.find(result, sound=sound, against=against, **keys)
+        row = result_file.find(result, sound=sound, against=against, **keys)
         assert row is not None
         return float(np.mean(row["repeats"]))
 
@@ -142,7 +144,7 @@ def card(name: str, result: dict[str, Any], gen: Any) -> str:
 
 def configuration(clips: Path, start: Path, args: argparse.Namespace) -> Any:
     """The fine-tuning run: all weights, frames of the decoder's input blanked so that the melody is read."""
-    from audio_bridge.finetune import FinetuneConfig
+    from audio_bridge.musicgen.finetune import FinetuneConfig
 
     n_clips = len(list((clips / "train").glob("*.wav")))
     batch = 8
@@ -168,7 +170,7 @@ def make_clips(data: Path, folder: Path, n_train: int, n_held: int, seed: int) -
 
 def rendered_tunes(data: Path, split: str, count: int, seed: int) -> list[Tune]:
     """The beginnings of tunes drawn at random; many are rendered in one go, with silence between."""
-    from audio_bridge.melody import TimedNote
+    from audio_bridge.sound.timed_note import TimedNote
 
     chosen = _beginnings(data, split, count, seed)
     tunes = []
@@ -186,22 +188,25 @@ def make_model(folder: Path, sounds: Sequence[NDArray[np.float32]], hidden: int,
     """A MusicGen-melody with a random decoder and a codec that knows the sounds."""
     from transformers import MusicgenMelodyForConditionalGeneration
 
-    from audio_bridge import chroma, codec, musicgen
+    from audio_bridge.musicgen import mdct_codec, musicgen_model
+    from audio_bridge.sound import chroma
 
     length = round(seconds / chroma.FRAME_SECONDS) + 1
-    config = musicgen.tiny_config(hidden=hidden, layers=layers, heads=4, codec=codec.settings(), chroma_length=length)
-    gen = musicgen.random_model(MusicgenMelodyForConditionalGeneration, config)
-    codec.set_transform(gen.model.audio_encoder)
-    codec.learn_codebooks(gen.model.audio_encoder, sounds)
-    with files.whole_folder(folder) as temporary, musicgen.quiet():
+    config = musicgen_model.tiny_config(
+        hidden=hidden, layers=layers, heads=4, codec=mdct_codec.settings(), chroma_length=length
+    )
+    gen = musicgen_model.random_model(MusicgenMelodyForConditionalGeneration, config)
+    mdct_codec.set_transform(gen.model.audio_encoder)
+    mdct_codec.learn_codebooks(gen.model.audio_encoder, sounds)
+    with files.whole_folder(folder) as temporary, musicgen_model.quiet():
         gen.model.save_pretrained(temporary)
         gen.tokenizer.save_pretrained(temporary)
 
 
-def measure(gen: Any, test: Sequence[Tune], seconds: float, recorder: results.Recorder) -> None:
+def measure(gen: Any, test: Sequence[Tune], seconds: float, recorder: result_file.Recorder) -> None:
     """Rows of chroma match, one repeat a tune."""
-    from audio_bridge import generation
-    from audio_bridge.generation import Sampling
+    from audio_bridge.musicgen import generation
+    from audio_bridge.musicgen.generation import Sampling
 
     lines = [tune.line for tune in test]
     others = lines[1:] + lines[:1]
@@ -217,7 +222,7 @@ def measure(gen: Any, test: Sequence[Tune], seconds: float, recorder: results.Re
 
 
 def _chroma_at(lines: Sequence[Any]) -> Any:
-    from audio_bridge import chroma
+    from audio_bridge.sound import chroma
 
     def at(start: float, count: int) -> NDArray[np.int64]:
         times = (start + chroma.frame_times(0, count)) % SECONDS
@@ -226,35 +231,36 @@ def _chroma_at(lines: Sequence[Any]) -> Any:
     return at
 
 
-def _add(recorder: results.Recorder, name: str, sounds: Any, lines: Any, others: Any, **keys: Any) -> None:
-    from audio_bridge import adherence
+def _add(recorder: result_file.Recorder, name: str, sounds: Any, lines: Any, others: Any, **keys: Any) -> None:
+    from audio_bridge.musicgen import melody_adherence
 
     for against, chosen in (("own", lines), ("another tune", others)):
-        values = [adherence.chroma_match(sound, line) for sound, line in zip(sounds, chosen, strict=True)]
+        values = [melody_adherence.chroma_match(sound, line) for sound, line in zip(sounds, chosen, strict=True)]
         recorder.measured(values, "chroma match", sound=name, against=against, **keys)
 
 
 def table(result: dict[str, Any]) -> str:
     """Means over tunes."""
     lines = [f"{'sound':14} {'guidance':>8}  {'own score':>9}  {'another tune':>12}"]
-    for row in results.select(result, against="own"):
+    for row in result_file.select(result, against="own"):
         keys = {key: row[key] for key in ("sound", "guidance") if key in row}
-        other = results.find(result, against="another tune", **keys)
+        other = result_file.find(result, against="another tune", **keys)
         values = [np.mean(one["repeats"]) for one in (row, other) if one]
         lines.append(f"{row['sound']:14} {row.get('guidance', ''):>8}  {values[0]:9.3f}  {values[1]:12.3f}")
     return "\n".join(lines)
 
 
 def _beginnings(data: Path, split: str, count: int, seed: int) -> list[tuple[str, list[Any]]]:
-    from symbolic.data import midi, notation
-    from symbolic.data.score import performance
+    from symbolic.formats import midi
+    from symbolic.notation import abc_parser
+    from symbolic.notation.score import performance
 
     rows = list(files.read_jsonl(data / "tunes" / f"{split}.jsonl"))
     rng = np.random.default_rng(seed)
     rng.shuffle(rows)
     chosen: list[tuple[str, list[Any]]] = []
     for row in rows:
-        score = notation.parse(row["text"])
+        score = abc_parser.parse(row["text"])
         stretch = 120 / (midi.score_qpm(score) * rng.uniform(*SLOWER))
         sounds = [
             replace(s, voice=0, onset_ticks=round(s.onset_ticks * stretch), ticks=max(1, round(s.ticks * stretch)))
@@ -270,14 +276,14 @@ def _beginnings(data: Path, split: str, count: int, seed: int) -> list[tuple[str
 
 def _seconds(ticks: int) -> float:
     """At 120 quarter notes a minute."""
-    from symbolic.data.midi import TICKS_PER_QUARTER
+    from symbolic.formats.midi import TICKS_PER_QUARTER
 
     return ticks / TICKS_PER_QUARTER / 2
 
 
 def _render(parts: Sequence[Any]) -> NDArray[np.float32]:
-    from audio_bridge import render
-    from symbolic.data.midi import TICKS_PER_QUARTER
+    from audio_bridge.render import render
+    from symbolic.formats.midi import TICKS_PER_QUARTER
 
     step = round((SECONDS + GAP_SECONDS) * 2 * TICKS_PER_QUARTER)
     sounds = [replace(s, onset_ticks=s.onset_ticks + i * step) for i, part in enumerate(parts) for s in part]
@@ -287,7 +293,7 @@ def _render(parts: Sequence[Any]) -> NDArray[np.float32]:
 
 
 def _write(tune: Tune, folder: Path) -> None:
-    from audio_bridge.audio import Audio, write_audio
+    from audio_bridge.sound.audio import Audio, write_audio
 
     name = tune.name.replace("/", "-").replace(":", "-")
     write_audio(Audio(tune.samples[None], RATE), folder / f"{name}.wav")
@@ -295,7 +301,7 @@ def _write(tune: Tune, folder: Path) -> None:
 
 
 def _read(path: Path) -> NDArray[np.float32]:
-    from audio_bridge.audio import read_wav
+    from audio_bridge.sound.audio import read_wav
 
     return read_wav(path).samples[0]
 

@@ -4,8 +4,8 @@
 
 Each stage is a verb, printed as a person would type it, and is skipped when its result is there: prepare, train,
 generate to MIDI, render to WAV. The pieces are then measured as `evaluate` does, beside as many human pieces and noise
-made of those (symbolic.evaluate.pieces), with the bits per note of each under the model; the sounds by their length and
-loudness. Everything is in runs/polyphony; the measures are in the result file.
+made of those (symbolic.evaluate.midi_evaluation), with the bits per note of each under the model; the sounds by their
+length and loudness. Everything is in runs/polyphony; the measures are in the result file.
 """
 
 import argparse
@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import results
+from experiments import result_file
 from experiments.quickstart import once, verb
+from symbolic import command_line, files, runs
 from symbolic import config as configuration
-from symbolic import files, runs, verbs
 
 FOLDER = runs.ROOT / "polyphony"
 SOURCES = ("chorales", "haydn", "mozart")
@@ -28,7 +28,7 @@ RENDERED = 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--max-tokens", type=int, default=2048)
     made.add_argument("--top-p", type=float, default=0.95)
     made.add_argument("--seed", type=int, default=1)
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "polyphony.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "polyphony.json")
     return made
 
 
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     once(pieces, "symbolic", "generate", model, *drawing, "-o", pieces / "piece.mid")
     against = ("--against", data, "--model", model, "--seed", args.seed)
     once(scores / "scores.json", "symbolic", "evaluate", pieces, *against, "-o", scores)
-    recorder = results.Recorder("polyphony", args.seed, settings, data_digest=results.data_digest(data))
+    recorder = result_file.Recorder("polyphony", args.seed, settings, data_digest=result_file.data_digest(data))
     recorder.config_digests[config.name] = configuration.digest(config)
     _record_training(recorder, files.read_json(runs.run_file(model))["summary"])
     _record_measures(recorder, files.read_json(scores / "scores.json")["measures"])
@@ -67,12 +67,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _record_training(recorder: results.Recorder, summary: dict[str, Any]) -> None:
+def _record_training(recorder: result_file.Recorder, summary: dict[str, Any]) -> None:
     for quantity, unit in (("parameters", ""), ("tokens", "tokens"), ("seconds", "s"), ("best_step", "steps")):
         recorder.measured([summary[quantity]], unit, stage="train", quantity=quantity)
 
 
-def _record_measures(recorder: results.Recorder, columns: dict[str, dict[str, Any]]) -> None:
+def _record_measures(recorder: result_file.Recorder, columns: dict[str, dict[str, Any]]) -> None:
     """All measures of all sets; what does not apply to a set is left out."""
     for name, measures in columns.items():
         for quantity, value in measures.items():
@@ -80,7 +80,7 @@ def _record_measures(recorder: results.Recorder, columns: dict[str, dict[str, An
                 recorder.measured([value], "", stage="evaluate", pieces=name, quantity=quantity)
 
 
-def _record_sound(recorder: results.Recorder, number: int, record: dict[str, Any]) -> None:
+def _record_sound(recorder: result_file.Recorder, number: int, record: dict[str, Any]) -> None:
     for quantity in ("seconds", "score_seconds", "loudness_lufs", "peak_dbtp"):
         recorder.measured([record[quantity]], "", stage="render", piece=number, quantity=quantity)
     print(json.dumps({"piece": number, **record}), file=sys.stderr)

@@ -17,9 +17,10 @@ from typing import Any
 
 import audio_bridge.__main__ as sound
 import symbolic.__main__ as symbolic_program
-from symbolic import config, files, machine, runs, verbs
-from symbolic.data.families import PHRASE_NOTES
-from symbolic.evaluate import cards, evaluate, measures, report, sets, tables
+from symbolic import command_line, config, files, machine, runs
+from symbolic.corpus.families import PHRASE_NOTES
+from symbolic.evaluate import comparison, evaluate, sets
+from symbolic.evaluate.report import page, tables, tune_cards
 
 DATA = Path("data/folk")
 SOURCES = ("aird", "oneill", "ryan")
@@ -49,7 +50,7 @@ class Writer:
 def main() -> int:
     """Run every stage that has no result yet, then print the table."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # two spinning threads on a busy machine are slower than one
-    return verbs.guarded(_run)
+    return command_line.guarded(_run)
 
 
 def _run() -> int:
@@ -81,7 +82,7 @@ def verb(program: str, *arguments: Any) -> None:
     table = {"symbolic": symbolic_program.VERBS, "audio_bridge": sound.VERBS}[program]
     words = [str(word) for word in arguments]
     print(f"\n$ python -m {program} {shlex.join(words)}", file=sys.stderr)
-    status = verbs.main(program, table, words)
+    status = command_line.main(program, table, words)
     if status:
         sys.exit(status)
 
@@ -94,17 +95,17 @@ def once(result: Path, program: str, *arguments: Any) -> None:
 
 def _evaluate(everyone: list[Writer]) -> None:
     """Measure all tunes, render one of each model, write scores and the page."""
-    reference = measures.load_reference(DATA)
+    reference = comparison.load_reference(DATA)
     columns: dict[str, dict[str, Any]] = {}
-    shown: list[report.TuneCard] = []
+    shown: list[page.TuneCard] = []
     for writer in everyone:
         print(f"measuring {writer.tunes}", file=sys.stderr)
         tunes = sets.read_tunes(writer.tunes)
-        result = measures.evaluate_tunes([tune.text for tune in tunes], reference)
+        result = comparison.evaluate_tunes([tune.text for tune in tunes], reference)
         held_out = evaluate.held_out_bits_per_byte(writer.model, reference)
         columns[writer.name] = {**result["measures"], "bits_per_byte": held_out}
         shown += _cards(writer, tunes, result["tunes"], reference)
-    columns |= measures.comparison(reference, seed=SEED)
+    columns |= comparison.comparison(reference, seed=SEED)
     trained = [writer for writer in everyone if writer.is_trained_here]
     records = {writer.name: files.read_json(runs.run_file(writer.folder)) for writer in trained}
     scores = {
@@ -114,7 +115,7 @@ def _evaluate(everyone: list[Writer]) -> None:
         "config_digests": {name: record["config_digest"] for name, record in records.items()},
         "training": {name: record["summary"] for name, record in records.items()},
         "measures": columns,
-        "note": measures.explanation(columns, reference),
+        "note": comparison.explanation(columns, reference),
     }
     files.write_json(FOLDER / "scores.json", scores)
     files.write_whole(FOLDER / "scores.md", "\n".join(map(tables.markdown, tables_of(scores))))
@@ -136,7 +137,7 @@ def tables_of(scores: dict[str, Any]) -> list[tables.Table]:
     names = ["parameters", "tokens read", "seconds", "tokens/s", "validation bits per byte"]
     training = tables.Table("Training", ["model", *names], rows)
     title = f"{N_TUNES} tunes of each model beside human tunes and noise"
-    compared = measures.comparison_table(scores["measures"], title=title)
+    compared = comparison.comparison_table(scores["measures"], title=title)
     return [training, tables.Table(compared.title, compared.columns, compared.rows, scores["note"])]
 
 
@@ -147,7 +148,7 @@ def short_tables_of(scores: dict[str, Any]) -> list[tables.Table]:
     return [training, tables.Table(compared.title, compared.columns, rows, compared.note)]
 
 
-def _cards(writer: Writer, tunes: Any, rows: list[dict[str, Any]], reference: Any) -> list[report.TuneCard]:
+def _cards(writer: Writer, tunes: Any, rows: list[dict[str, Any]], reference: Any) -> list[page.TuneCard]:
     """The tunes for the page, the one that is heard first: all bars right, no copied phrase, and the longest such."""
     order = sorted(range(len(rows)), key=lambda i: _merit(rows[i]), reverse=True)
     tunes, rows = [tunes[i] for i in order], [rows[i] for i in order]
@@ -169,7 +170,7 @@ def _cards(writer: Writer, tunes: Any, rows: list[dict[str, Any]], reference: An
                 target,
             )
         audio[0] = (target.read_bytes(), "mp3")
-    return cards.tune_cards(tunes, rows, reference, model=writer.name, family=writer.family, audio=audio)
+    return tune_cards.tune_cards(tunes, rows, reference, model=writer.name, family=writer.family, audio=audio)
 
 
 def _merit(row: dict[str, Any]) -> tuple[bool, bool, bool, int]:
@@ -177,12 +178,12 @@ def _merit(row: dict[str, Any]) -> tuple[bool, bool, bool, int]:
     return bool(row["parses"]), bool(row["is_right"]), not copied, int(row["n_bars"] or 0)
 
 
-def _write_page(trained: list[Writer], shown_tables: list[tables.Table], shown: list[report.TuneCard]) -> None:
+def _write_page(trained: list[Writer], shown_tables: list[tables.Table], shown: list[page.TuneCard]) -> None:
     settings = config.load(runs.config_file(trained[0].folder))
     records = [files.read_json(runs.run_file(writer.folder)) for writer in trained]
     sizes = " and ".join(f"{record['parameters']:,}" for record in records)
     n_tokens = settings.train.steps * settings.train.batch_size * settings.data.context
-    report.write_report(
+    page.write_report(
         FOLDER / "report.html",
         title="Quickstart: GPT-2 and Mamba-2 on folk tunes",
         intro=(
@@ -195,7 +196,7 @@ def _write_page(trained: list[Writer], shown_tables: list[tables.Table], shown: 
             "Of each model the best of its tunes can be heard: the first in the order of those that parse, whose bars "
             "all fit the metre, that copy no phrase, and that are long. Its badges say how far that went."
         ),
-        curves=[curve for writer in trained for curve in cards.run_curves(writer.folder, writer.name)],
+        curves=[curve for writer in trained for curve in tune_cards.run_curves(writer.folder, writer.name)],
         tables=shown_tables,
         tunes=shown,
         provenance={

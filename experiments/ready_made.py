@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from symbolic import config, files, machine, runs, verbs
+from symbolic import command_line, config, files, machine, runs
 from symbolic.errors import UserError
 
 RESULTS = Path(__file__).parent / "results"
@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--top-p", type=float, default=0.95)
     parser.add_argument("--mean", action="store_true", help="the mean of the run's checkpoints instead of the best")
     args = parser.parse_args()
-    return verbs.guarded(lambda: make(args))
+    return command_line.guarded(lambda: make(args))
 
 
 def make(args: argparse.Namespace) -> int:
@@ -70,7 +70,8 @@ def _export(run: Path, target: Path, is_mean: bool) -> list[int]:
     """The run's best checkpoint, or the mean of all, in bf16, with the record of its data's terms; the steps in it."""
     import torch
 
-    from symbolic import checkpoint, models, tokens
+    from symbolic import models, tokens
+    from symbolic.training import checkpoint
 
     folders = [runs.resolve(run), *(one for _, one in runs.checkpoints(run) if is_mean)]
     by_step = {record["step"]: (folder, record) for folder in folders for record in [checkpoint.verify(folder)]}
@@ -86,21 +87,21 @@ def _export(run: Path, target: Path, is_mean: bool) -> list[int]:
 
 def _measure(target: Path, settings: config.Config, args: argparse.Namespace) -> dict[str, Any]:
     from symbolic.__main__ import VERBS
-    from symbolic.evaluate import evaluate, measures, sets
+    from symbolic.evaluate import comparison, evaluate, sets
 
-    reference = measures.load_reference(settings.data.folder)
+    reference = comparison.load_reference(settings.data.folder)
     with tempfile.TemporaryDirectory() as folder:
         tunes = Path(folder) / "tunes.abc"
         words = ["generate", target, "-n", args.n, "--seed", args.seed, "--top-p", args.top_p, "-o", tunes]
-        if verbs.main("symbolic", VERBS, [str(word) for word in words]):
+        if command_line.main("symbolic", VERBS, [str(word) for word in words]):
             raise UserError(f"{target} could not write its tunes.")
         found = sets.read_tunes(tunes)
-    result = measures.evaluate_tunes([tune.text for tune in found], reference)
+    result = comparison.evaluate_tunes([tune.text for tune in found], reference)
     leakage = files.read_json(Path(settings.data.folder) / "summary.json")["leakage"]
     return {
         "bits_per_byte": evaluate.held_out_bits_per_byte(str(target), reference),
         "measures": result["measures"],
-        "comparison": measures.comparison(reference),
+        "comparison": comparison.comparison(reference),
         "leakage": leakage,
     }
 
@@ -125,8 +126,8 @@ def _ppmd(data: Path) -> float | None:
 
 
 def _card(name: str, result: dict[str, Any], settings: config.Config) -> str:
-    from symbolic.evaluate import tables
-    from symbolic.evaluate.measures import comparison_table
+    from symbolic.evaluate.comparison import comparison_table
+    from symbolic.evaluate.report import tables
 
     columns = {name: {**result["measures"], "bits_per_byte": result["bits_per_byte"]}, **result["comparison"]}
     table = tables.markdown(

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import results
-from symbolic import files, verbs
+from experiments import result_file
+from symbolic import command_line, files
 from symbolic.errors import UserError
 
 SAMPLE_RATE = 44_100
@@ -36,7 +36,7 @@ FORMS = ("wav", "mp3", "midi", "abc")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--tunes", type=int, default=100, help="how many, drawn at random (default 100; 0: all)")
     made.add_argument("--data", type=Path, default=Path("data/folk"))
     made.add_argument("--seed", type=int, default=0)
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "representations.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "representations.json")
     return made
 
 
@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
     texts = sample(args.data, args.tunes, args.seed)
     print(f"this takes about {max(1, round(len(texts) * SECONDS_A_TUNE / 60))} min on an idle core", file=sys.stderr)
     settings = {"tunes": len(texts), "sample_rate": SAMPLE_RATE, "instrument": "violin"}
-    digest = results.data_digest(args.data)
-    recorder = results.Recorder("representations", seed=args.seed, settings=settings, data_digest=digest)
+    digest = result_file.data_digest(args.data)
+    recorder = result_file.Recorder("representations", seed=args.seed, settings=settings, data_digest=digest)
     measured, skipped = _measure(texts, _tokenizers(args.data))
     if not measured:
         raise UserError("no tune could be rendered; the first reason stands above.")
@@ -86,7 +86,7 @@ def table(result: dict[str, Any]) -> str:
     """The result for people: medians over tunes."""
     lines = [f"{'form':6} {'quantity':30} {'median':>12} {'lowest':>12} {'highest':>12} {'reference tune':>15}"]
     for row in result["rows"]:
-        values = results.spread(row["repeats"])
+        values = result_file.spread(row["repeats"])
         name = "bytes on disk" if row["quantity"] == "bytes" else row["sequence"]
         numbers = f"{values.median:12,.0f} {values.low:12,.0f} {values.high:12,.0f} {row['reference']:15,}"
         lines.append(f"{row['form']:6} {name:30} {numbers}")
@@ -102,12 +102,12 @@ def _tokenizers(data: Path) -> dict[str, Any]:
 
 def _measure(texts: Sequence[str], tokenizers: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
     """Sizes and lengths of every tune that can be rendered, and how many could not."""
-    from symbolic.data import notation
+    from symbolic.notation import abc_parser
 
     measured = []
     for number, text in enumerate(texts, start=1):
         try:
-            score = notation.parse(text)
+            score = abc_parser.parse(text)
             measured.append({**_sound(score), "midi": _midi(score), "abc": _abc(text, tokenizers)})
         except UserError as error:
             print(f"tune {number}: {error}", file=sys.stderr)
@@ -117,7 +117,8 @@ def _measure(texts: Sequence[str], tokenizers: dict[str, Any]) -> tuple[list[dic
 
 
 def _sound(score: Any) -> dict[str, Any]:
-    from audio_bridge import audio, render
+    from audio_bridge.render import render
+    from audio_bridge.sound import audio
 
     sound = render.render(score, sample_rate=SAMPLE_RATE, instrument="violin")
     wav, mp3 = (audio.encoded(sound, Path(f"tune.{suffix}")) for suffix in ("wav", "mp3"))
@@ -134,7 +135,7 @@ def _n_samples(data: bytes) -> int:
 
 
 def _midi(score: Any) -> dict[str, Any]:
-    from symbolic.data import midi
+    from symbolic.formats import midi
 
     data = midi.to_bytes(midi.build(score))
     return {"bytes": len(data), "lengths": {"REMI tokens": _n_remi_tokens(data)}}

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import learning_curves, results
+from experiments import learning_curves, result_file
+from symbolic import command_line, runs
 from symbolic import config as configuration
-from symbolic import runs, verbs
 from symbolic.config import Config
 from symbolic.errors import UsageError
 
@@ -29,7 +29,7 @@ FOLDER = runs.ROOT / "seeds"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,13 +39,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N")
     made.add_argument("--data", help="a folder made by `prepare` (default: that of the configurations)")
     made.add_argument("--steps", type=int, help="other than the configurations'; a tenth of them warm up")
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "seeds.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "seeds.json")
     return made
 
 
 def run(args: argparse.Namespace) -> int:
     """Train what is missing, gather the curves, write."""
-    from symbolic import train
+    from symbolic.training import train
 
     planned = [make_config(args, name, seed) for seed, name in itertools.product(args.seeds, args.configs)]
     check_equal(planned)
@@ -90,13 +90,13 @@ def table(result: dict[str, Any]) -> str:
         ends.setdefault(row["model"], []).append(row["repeats"][-1])
         seconds.setdefault(row["model"], []).append(row["seconds"][-1])
     lines = [f"{'model':16} {'seeds':>5} {'bits/byte, 95 % interval':>26} {'s a run':>8}"]
-    ordered = sorted(ends, key=lambda model: results.spread(ends[model]).median)
+    ordered = sorted(ends, key=lambda model: result_file.spread(ends[model]).median)
     before = None
     for model in ordered:
         spread = learning_curves.interval(ends[model])
         words = "" if before is None else "  within the noise" if spread.overlaps(before) else "  a difference"
         middle = f"{spread.median:.3f} ({spread.low:.3f}–{spread.high:.3f})"
-        took = results.spread(seconds[model]).median
+        took = result_file.spread(seconds[model]).median
         lines.append(f"{model:16} {len(ends[model]):5} {middle:>26} {took:8.0f}{words}")
         before = spread
     return "\n".join(lines)

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.preparing import training_texts, varied
-from experiments import results
-from symbolic import machine, verbs
+from experiments import result_file
+from symbolic import command_line, machine
 from symbolic.errors import UserError
 
 STAGES = ("prepare", "shards", "open")
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.stage:
         print(json.dumps(stage(args.stage, Path(args.folder), args.processes)))
         return 0
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--scratch", type=Path, help="folder for the corpora (default: a temporary one)")
     made.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
     made.add_argument("--folder", help=argparse.SUPPRESS)
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "streaming.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "streaming.json")
     return made
 
 
@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
     """Measure every size and write the result."""
     texts = training_texts(args.data)
     settings = {"sizes": args.sizes, "processes": args.processes}
-    digest = results.data_digest(args.data)
-    recorder = results.Recorder("streaming", seed=args.seed, settings=settings, data_digest=digest)
+    digest = result_file.data_digest(args.data)
+    recorder = result_file.Recorder("streaming", seed=args.seed, settings=settings, data_digest=digest)
     with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
         for size in args.sizes:
             folder = Path(scratch, str(size))
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
                     file=sys.stderr,
                 )
             shutil.rmtree(folder)
-            results.write(args.output, recorder.result())
+            result_file.write(args.output, recorder.result())
     for line in projection(recorder.result()):
         print(line, file=sys.stderr)
     recorder.write(args.output)
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 def projection(result: dict[str, Any], n: int = 2_000_000) -> Iterator[str]:
     """What straight lines through the two largest sizes make of n tunes: no measurement."""
     for quantity, unit in (("processor seconds", "s"), ("memory", "MiB")):
-        rows = results.select(result, stage="prepare", quantity=quantity)
+        rows = result_file.select(result, stage="prepare", quantity=quantity)
         sizes, values = [row["tunes"] for row in rows], [row["repeats"][0] for row in rows]
         if len(rows) > 1:
             slope = (values[-1] - values[-2]) / (sizes[-1] - sizes[-2])
@@ -109,7 +109,8 @@ def write_corpus(folder: Path, tunes: Iterator[str]) -> None:
 def stage(name: str, folder: Path, processes: int) -> dict[str, Any]:
     """Do one stage in this process."""
     from symbolic import tokens
-    from symbolic.data import loader, prepare, shards
+    from symbolic.corpus import prepare
+    from symbolic.data import loader, shards
 
     began = time.perf_counter()
     if name == "prepare":
@@ -134,7 +135,7 @@ def _measured(name: str, folder: Path, processes: int) -> dict[str, Any]:
     """A stage in a process of its own."""
     options = ["--stage", name, "--folder", str(folder), "--processes", str(processes)]
     command = [sys.executable, "-m", "experiments.streaming", *options]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=results.ROOT, check=False)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=result_file.ROOT, check=False)
     if done.returncode:
         raise UserError(f"the stage {name} failed with exit status {done.returncode}.")
     return dict(json.loads(done.stdout.splitlines()[-1]))

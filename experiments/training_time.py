@@ -18,9 +18,9 @@ from typing import Any
 
 from benchmarks.peers import Absent
 from benchmarks.workers import Worker
-from experiments import results
+from experiments import result_file
+from symbolic import command_line, files, machine, runs
 from symbolic import config as configuration
-from symbolic import files, machine, runs, verbs
 from symbolic.config import Config
 from symbolic.models import costs, sizes
 
@@ -31,7 +31,7 @@ EXPECTED = {"6m": 0.9, "60m": 7.0, "lstm-6m": 3.0, "lstm-60m": 35.0}  # seconds 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--precision", default="bfloat16", choices=("bfloat16", "float32"))
     made.add_argument("--compile", action="store_true", help="compile each block")
     made.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "training_time.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "training_time.json")
     return made
 
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, read, write."""
     print(cost_text(args), file=sys.stderr)
     keys = ("steps", "repeats", "threads", "precision", "compile", "device")
-    recorder = results.Recorder("training_time", settings={key: getattr(args, key) for key in keys})
+    recorder = result_file.Recorder("training_time", settings={key: getattr(args, key) for key in keys})
     _rates(recorder, args)
     for folder in args.runs:
         _finished(recorder, folder)
@@ -80,11 +80,11 @@ def table(result: dict[str, Any]) -> str:
     for row in result["rows"]:
         known = "measured_hours" if "measured_hours" in row else "projected_hours"
         value = f"{row[known]:,.2f} ({known.split('_')[0]})" if known in row else row.get("not_run", "")
-        lines.append(f"{row['model']:20} {results.row_text(row, 3):>26} {value:>24}")
+        lines.append(f"{row['model']:20} {result_file.row_text(row, 3):>26} {value:>24}")
     return "\n".join(lines)
 
 
-def _rates(recorder: results.Recorder, args: argparse.Namespace) -> None:
+def _rates(recorder: result_file.Recorder, args: argparse.Namespace) -> None:
     """Every model once a round."""
     with ExitStack() as stack:
         seats: list[tuple[str, Config, Worker]] = []
@@ -140,7 +140,7 @@ def _worker(name: str, config: Config, args: argparse.Namespace) -> Worker:
     return Worker("benchmarks.peers.trainers", settings, environment)
 
 
-def _finished(recorder: results.Recorder, folder: Path) -> None:
+def _finished(recorder: result_file.Recorder, folder: Path) -> None:
     """The time that a run's steps took, from its own record."""
     config = configuration.load(runs.config_file(folder))
     record = files.read_json(runs.run_file(folder))

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import results
+from experiments import result_file
+from symbolic import command_line, files, runs
 from symbolic import config as configuration
-from symbolic import files, runs, verbs
 from symbolic.config import Config
 from symbolic.models import costs
 
@@ -27,7 +27,7 @@ FOLDER = runs.ROOT / "vocabularies"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,20 +40,20 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--context", type=int, default=256)
     made.add_argument("--learning-rate", type=float, default=2e-3)
     made.add_argument("--seeds", type=int, default=2, help="runs of each vocabulary (default 2)")
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "vocabularies.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "vocabularies.json")
     return made
 
 
 def run(args: argparse.Namespace) -> int:
     """Train every vocabulary with every seed, score, write."""
-    from symbolic import train
+    from symbolic.training import train
 
     n_tokens = args.steps * args.batch_size * args.context * len(KINDS) * args.seeds
     print(f"{len(KINDS) * args.seeds} runs, {n_tokens:,} tokens in all", file=sys.stderr)
     settings = {
         key: str(value) if isinstance(value, Path) else value for key, value in vars(args).items() if key != "output"
     }
-    recorder = results.Recorder("vocabularies", settings=settings, data_digest=results.data_digest(args.data))
+    recorder = result_file.Recorder("vocabularies", settings=settings, data_digest=result_file.data_digest(args.data))
     summaries: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
     configs = {}
     for seed, kind in itertools.product(range(args.seeds), KINDS):  # seeds outermost: the kinds take turns
@@ -89,15 +89,15 @@ def make_config(args: argparse.Namespace, kind: str, seed: int) -> Config:
 def table(result: dict[str, Any]) -> str:
     """The result for people."""
     lines = [f"{'vocabulary':12} {'bits/byte':>24} {'seconds':>10} {'bytes/token':>12} {'tunes read':>11}"]
-    for row in results.select(result, quantity="bits per byte"):
-        seconds = results.find(result, quantity="seconds", vocabulary=row["vocabulary"])
-        right = f"{results.row_text(seconds):>10} {row['bytes_per_token']:12.2f} {row['tunes_read']:11,.0f}"
-        lines.append(f"{row['vocabulary']:12} {results.row_text(row, 4):>24} {right}")
+    for row in result_file.select(result, quantity="bits per byte"):
+        seconds = result_file.find(result, quantity="seconds", vocabulary=row["vocabulary"])
+        right = f"{result_file.row_text(seconds):>10} {row['bytes_per_token']:12.2f} {row['tunes_read']:11,.0f}"
+        lines.append(f"{row['vocabulary']:12} {result_file.row_text(row, 4):>24} {right}")
     return "\n".join(lines)
 
 
 def _record(
-    recorder: results.Recorder, kind: str, config: Config, summaries: Sequence[dict[str, Any]], data: Path
+    recorder: result_file.Recorder, kind: str, config: Config, summaries: Sequence[dict[str, Any]], data: Path
 ) -> None:
     n_tokens, n_bytes, n_tunes, n_ids = _lengths(kind, config, data)
     read = config.train.steps * config.train.batch_size * config.data.context

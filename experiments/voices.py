@@ -3,11 +3,11 @@
     python -m symbolic prepare chorales --as interleaved -o data/chorales-parts
     python -m experiments.voices                                  # about four minutes of a core
 
-A small model learns the chorales with the voices of a bar standing together (symbolic.data.spelling.interleaved), then
-writes the same number of pieces freely and under the mask of symbolic.decode.voices, from the same seed. Reported, as
-intervals over pieces: the share of pieces that parse; of bars whose voices differ in length (symbolic.evaluate.voices,
-of pieces that parse and have several voices); of pieces in which no bar does; and the same of the human test pieces.
-A piece that was cut at --max-tokens is judged up to its last whole bar.
+A small model learns the chorales with the voices of a bar standing together (symbolic.notation.canonical.interleaved),
+then writes the same number of pieces freely and under the mask of symbolic.decode.constraint.voice_mask, from the same
+seed. Reported, as intervals over pieces: the share of pieces that parse; of bars whose voices differ in length
+(symbolic.evaluate.metrics.voice_alignment, of pieces that parse and have several voices); of pieces in which no bar
+does; and the same of the human test pieces. A piece that was cut at --max-tokens is judged up to its last whole bar.
 """
 
 import argparse
@@ -18,19 +18,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import results
+from experiments import result_file
+from symbolic import command_line, files, runs
 from symbolic import config as configuration
-from symbolic import files, runs, verbs
-from symbolic.data.notation import NotationError, parse
-from symbolic.evaluate import intervals
-from symbolic.evaluate.voices import bars_that_differ
+from symbolic.evaluate.metrics import bootstrap
+from symbolic.evaluate.metrics.voice_alignment import bars_that_differ
+from symbolic.notation.abc_parser import NotationError, parse
 
 FOLDER = runs.ROOT / "voices"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    return verbs.guarded(lambda: run(args))
+    return command_line.guarded(lambda: run(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("-n", type=int, default=32, help="pieces (default 32)")
     made.add_argument("--max-tokens", type=int, default=1000)
     made.add_argument("--seed", type=int, default=0)
-    made.add_argument("-o", "--output", type=Path, default=results.EXPERIMENTS / "voices.json")
+    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "voices.json")
     return made
 
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Train, write, measure."""
     config = _config(args)
     settings = {key: str(value) for key, value in vars(args).items() if key != "output"}
-    recorder = results.Recorder("voices", args.seed, settings, data_digest=results.data_digest(args.data))
+    recorder = result_file.Recorder("voices", args.seed, settings, data_digest=result_file.data_digest(args.data))
     recorder.config_digests[config.name] = configuration.digest(config)
     human = [row["text"] for row in files.read_jsonl(args.data / "tunes" / "test.jsonl")]
     _record(recorder, "human, held out", human, 0.0)
@@ -66,9 +66,9 @@ def run(args: argparse.Namespace) -> int:
 
 def written(run_name: str, n: int, max_tokens: int, seed: int, is_masked: bool) -> list[str]:
     """n pieces of the trained model."""
-    from symbolic.decode import engine
-    from symbolic.decode.source import load_source
-    from symbolic.decode.voices import VoiceMask, whole
+    from symbolic.decode.constraint.voice_mask import VoiceMask, whole
+    from symbolic.decode.engine import engine
+    from symbolic.decode.loaded_model import load_source
 
     source = load_source(str(FOLDER / run_name), "cpu", threads=1, step="auto")
     tokenizer = source.tokenizer
@@ -99,12 +99,12 @@ def _config(args: argparse.Namespace) -> configuration.Config:
 
 
 def _train(config: configuration.Config) -> None:
-    from symbolic import train
+    from symbolic.training import train
 
     train.train(config, FOLDER / config.name, resume=True)
 
 
-def _record(recorder: results.Recorder, name: str, texts: Sequence[str], seconds: float) -> None:
+def _record(recorder: result_file.Recorder, name: str, texts: Sequence[str], seconds: float) -> None:
     """The rows of one set of pieces."""
     counts = [_counted(text) for text in texts]
     several = [one for one in counts if one is not None and one[0]]
@@ -113,7 +113,7 @@ def _record(recorder: results.Recorder, name: str, texts: Sequence[str], seconds
     recorder.measured([len(several) / len(counts)], "share", quantity="several voices", **keys)
     if several:
         bars, differing = zip(*several, strict=True)
-        low, high = intervals.bootstrap(differing, bars)
+        low, high = bootstrap.bootstrap(differing, bars)
         interval = {"low": low, "high": high, "bars": sum(bars)}
         recorder.measured([sum(differing) / sum(bars)], "share", quantity="bars that differ", **keys, **interval)
         apart = statistics.mean(one == 0 for one in differing)

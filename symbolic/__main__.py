@@ -5,15 +5,15 @@ Results go to stdout, messages to stderr; exit status 0 done, 1 failed, 2 usage,
 
 import sys
 
-from symbolic.verbs import leave, main
+from symbolic.command_line import leave, main
 
 VERBS = {
-    "prepare": ("symbolic.data.prepare", "clean tunes, remove duplicates, split by family"),
-    "train": ("symbolic.train", "train a model from a YAML configuration"),
+    "prepare": ("symbolic.corpus.prepare", "clean tunes, remove duplicates, split by family"),
+    "train": ("symbolic.training.train", "train a model from a YAML configuration"),
     "generate": ("symbolic.decode.generate", "write tunes with a trained model"),
     "evaluate": ("symbolic.evaluate.evaluate", "measure tunes beside human ones and controls"),
     "judge": ("symbolic.judge.judge", "ask a language model, and whether to believe it"),
-    "convert": ("symbolic.data.convert", "ABC, MIDI and MusicXML into one another"),
+    "convert": ("symbolic.formats.convert", "ABC, MIDI and MusicXML into one another"),
     "sizes": ("symbolic.models.sizes", "parameters of every configuration"),
 }
 

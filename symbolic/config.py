@@ -126,7 +126,7 @@ class TokenizerConfig:
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """A folder written by `prepare`; how its training tunes fill rows (`symbolic.data.loader`), are transposed and
-    rearranged (`symbolic.data.arrangements`: codes in front, the share with bars taken out)."""
+    rearranged (`symbolic.data.augmentation`: codes in front, the share with bars taken out)."""
 
     folder: str
     context: int = within(2, default=1024)
@@ -175,7 +175,7 @@ class Config:
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     compile: bool = False
     threads: int = within(0, 1024, default=0)  # 0: PyTorch's own choice
-    sharding: Literal["replicated", "full"] = "replicated"  # on several processes: symbolic.distributed
+    sharding: Literal["replicated", "full"] = "replicated"  # on several processes: symbolic.training.distributed
 
 
 def load(path: Path | str, overrides: Sequence[Override] = ()) -> Config:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from symbolic.data.notation import NotationError, canonical, parse, split_tunes
+from symbolic.notation.abc_parser import NotationError, canonical, parse, split_tunes
 
 PUBLIC_DOMAIN = ("airdsAirs", "oneills1850", "ryansMammoth")
 

@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 from benchmarks import readme
-from experiments import quickstart, results
+from experiments import quickstart, result_file
 from symbolic import files
 from symbolic.__main__ import VERBS
 from symbolic.config import load
-from symbolic.evaluate import tables
+from symbolic.evaluate.report import tables
 from symbolic.models.sizes import parameters
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +29,7 @@ def test_quickstart_tables_are_those_of_the_result_file() -> None:
 
 
 def test_speeds_are_those_of_the_result_files() -> None:
-    assert section("benchmarks") == readme.section(results.BENCHMARKS).strip()
+    assert section("benchmarks") == readme.section(result_file.BENCHMARKS).strip()
 
 
 def test_sizes_are_those_of_the_configurations() -> None:
@@ -50,13 +50,13 @@ def test_verbs_and_scripts_that_it_names_exist() -> None:
 def test_study_figures_are_those_of_the_result_files() -> None:
     shown = section("study")
     for name in ("gpt2-6m", "mamba2-6m"):
-        result = files.read_json(results.EXPERIMENTS / f"ready-{name}.json")
+        result = files.read_json(result_file.EXPERIMENTS / f"ready-{name}.json")
         assert (
             f"| {result['bits_per_byte']:.3f} |" in shown
             and f"PPMd order 16: {result['ppmd_bits_per_byte']:.3f}" in shown
         )
         for key in ("share_that_parse", "share_of_full_bars", "share_of_right_tunes", "share_with_copied_phrase"):
             assert f"| {result['measures'][key]:.1%} |".replace("%", " %") in shown
-    for row in files.read_json(results.EXPERIMENTS / "copying.json")["rows"]:
+    for row in files.read_json(result_file.EXPERIMENTS / "copying.json")["rows"]:
         if row["class"] != "header":
             assert f"| {row['repeats'][0]:.3f} ({row['low']:.3f}–{row['high']:.3f}) |" in shown

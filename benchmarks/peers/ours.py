@@ -6,8 +6,8 @@ import torch
 
 from benchmarks.peers import Absent
 from symbolic import models
-from symbolic.decode import engine, native
-from symbolic.decode.sampling import Sampling
+from symbolic.decode.engine import engine, native_step
+from symbolic.decode.engine.sampling import Sampling
 from symbolic.errors import UserError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -24,7 +24,7 @@ class Ours:
         else:
             try:
                 loaded = models.load(folder, "cpu", torch.float32)[0]
-                self.model = native.NativeModel(loaded, weights=precision, threads=threads)
+                self.model = native_step.NativeModel(loaded, weights=precision, threads=threads)
             except UserError as error:
                 raise Absent(str(error)) from error
             self.about = {"path": self.model.path}

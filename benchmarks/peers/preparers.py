@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from symbolic import machine, tokens
-from symbolic.data import notation, prepare, shards
+from symbolic.corpus import prepare
+from symbolic.data import shards
+from symbolic.notation import abc_parser
 
 
 class Preparer:
@@ -84,7 +86,7 @@ def _encode(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
 
 
 def _parse_and_encode(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
-    return _encode({"text": [notation.canonical(notation.parse(text)) for text in batch["text"]]})
+    return _encode({"text": [abc_parser.canonical(abc_parser.parse(text)) for text in batch["text"]]})
 
 
 def _rows(source: str) -> Iterator[dict[str, str]]:

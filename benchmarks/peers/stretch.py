@@ -16,7 +16,7 @@ from benchmarks.peers import Absent
 from symbolic import config as configuration
 from symbolic import models
 from symbolic.config import GPT2Config
-from symbolic.decode import native
+from symbolic.decode.engine import native_step
 from symbolic.errors import UserError
 from symbolic.models import costs
 
@@ -41,7 +41,7 @@ class Stretch:
         self.model: Any = models.build(shape).to(self.device, self.dtype).eval()
         if step == "native":
             try:
-                self.model = native.NativeModel(self.model, weights=precision, threads=threads)
+                self.model = native_step.NativeModel(self.model, weights=precision, threads=threads)
             except UserError as error:
                 raise Absent(str(error)) from error
         self.about = {"path": getattr(self.model, "path", "torch") if step == "native" else "torch"}

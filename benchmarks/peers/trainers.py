@@ -1,8 +1,8 @@
 """Ways of training one model: this project's loop body, a plain loop over the library's model, `transformers.Trainer`.
 
 All read the same rows of ids (random integers: speed does not depend on which), with AdamW, gradient clipping at 1 and
-bfloat16 autocast where asked for; all keep freed memory as `symbolic.train` does, which helps the peers as well.
-`steps(n)` makes n optimiser steps and returns the seconds they took.
+bfloat16 autocast where asked for; all keep freed memory as `symbolic.training.train` does, which helps the peers as
+well. `steps(n)` makes n optimiser steps and returns the seconds they took.
 """
 
 import contextlib
@@ -16,8 +16,9 @@ from torch import Tensor
 
 from benchmarks.peers import Absent
 from symbolic import config as configuration
-from symbolic import machine, models, optim, train
+from symbolic import machine, models
 from symbolic.config import Config
+from symbolic.training import optim, train
 
 CLIP_NORM = 1.0
 
@@ -60,8 +61,8 @@ class _Loop:
 
 
 class Ours(_Loop):
-    """The body of `symbolic.train`'s loop; `compiled` compiles each block as `compile: true` does, `plain` is without
-    native kernels."""
+    """The body of `symbolic.training.train`'s loop; `compiled` compiles each block as `compile: true` does, `plain` is
+    without native kernels."""
 
     def __init__(self, compiled: bool, plain: bool = False, **shape: Any) -> None:
         super().__init__(**shape)

@@ -8,7 +8,7 @@
         valid.*, test.*       the same
 
 A document is one tune in one transposition; d = tune * n_transpositions + transposition, where transposition 0 is the
-tune as it stands. Only the train split holds others, and only there tunes are rearranged (symbolic.data.arrangements).
+tune as it stands. Only the train split holds others, and only there tunes are rearranged (symbolic.data.augmentation).
 A folder is written whole and used again as long as it is sound.
 """
 
@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic import files
-from symbolic.data import notation, pieces
-from symbolic.data.music import NotationError
 from symbolic.errors import UserError
+from symbolic.formats import midi_text
+from symbolic.notation import abc_parser
+from symbolic.notation.theory import NotationError
 
 SPLITS = ("train", "valid", "test")
 DTYPE = "<u2"
@@ -53,7 +54,7 @@ class Encoder(Protocol):
 
 
 class Arrange(Protocol):
-    """The training text of a tune in one transposition (symbolic.data.arrangements)."""
+    """The training text of a tune in one transposition (symbolic.data.augmentation)."""
 
     @property
     def name(self) -> str: ...
@@ -291,9 +292,9 @@ def _documents(rows: list[Row], semitones: list[int], arrange: Arrange | None) -
 
 def _transposed(text: str, semitones: int) -> str | None:
     try:
-        if pieces.is_piece(text):
-            return pieces.canonical(pieces.transposed(pieces.parse(text), semitones)) if semitones else text
-        return notation.transpose(text, semitones)
+        if midi_text.is_piece(text):
+            return midi_text.canonical(midi_text.transposed(midi_text.parse(text), semitones)) if semitones else text
+        return abc_parser.transpose(text, semitones)
     except NotationError:
         return None
 

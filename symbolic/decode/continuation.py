@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from symbolic.decode import prompt as prompts
-from symbolic.decode.source import Source
+from symbolic.decode.loaded_model import Source
 
 if TYPE_CHECKING:
-    from symbolic.decode.automaton import Automaton
-    from symbolic.decode.constraint import Constraint
-    from symbolic.decode.engine import Generated
-    from symbolic.decode.sampling import Sampling
-    from symbolic.decode.voices import VoiceMask, Voices
+    from symbolic.decode.constraint.automaton import Automaton
+    from symbolic.decode.constraint.token_mask import Constraint
+    from symbolic.decode.constraint.voice_mask import VoiceMask, Voices
+    from symbolic.decode.engine.engine import Generated
+    from symbolic.decode.engine.sampling import Sampling
 
 MAX_TOKENS = 1024  # of a tune, after its prompt
 PROGRESS_SECONDS = 0.5
@@ -34,29 +34,30 @@ def generate_tunes(
 ) -> tuple[list["Generated"], int]:
     """n tunes that begin with the prompt, and how many tokens were drawn for them, header lines included; with an
     automaton, tunes that it accepts. A `beginning` is a text that is gone on with, in place of a prompt."""
-    from symbolic.decode import choices, constraint, engine
+    from symbolic.decode.constraint import line_mask, token_mask
+    from symbolic.decode.engine import engine
 
     mask = _mask(source, automaton) if automaton else None
     progress = Progress(n)
     settings = _Settings(source, mask, progress, {"sampling": rules, "seed": seed, "batch_size": batch_size})
     steered = replace(prompt, steered=source.codes or source.infill)
     beginnings = [beginning] * n if beginning else prompts.prefixes(steered, n, settings.draw_line)
-    single = mask if isinstance(mask, constraint.Constraint) else None  # of one voice
+    single = mask if isinstance(mask, token_mask.Constraint) else None  # of one voice
     if single is not None:
         single.limit(max_tokens, engine.context_limit(source.model))
     tunes = settings.draw(
         beginnings,
         max_new_tokens=max_tokens,
         on_tune=lambda _: progress.add_tune(),
-        mask=choices.GoesOn(source.tokenizer, source.model.config.vocab_size, single) if beginning else mask,
+        mask=line_mask.GoesOn(source.tokenizer, source.model.config.vocab_size, single) if beginning else mask,
     )
     progress.close()
     return tunes, progress.n_tokens
 
 
 def _mask(source: Source, automaton: "Automaton | Voices") -> "Constraint | VoiceMask":
-    from symbolic.decode.constraint import Constraint
-    from symbolic.decode.voices import VoiceMask, Voices
+    from symbolic.decode.constraint.token_mask import Constraint
+    from symbolic.decode.constraint.voice_mask import VoiceMask, Voices
 
     vocab_size = source.model.config.vocab_size
     if isinstance(automaton, Voices):
@@ -76,7 +77,7 @@ class _Settings:
 
     def draw(self, beginnings: Sequence[str], **settings: Any) -> list["Generated"]:
         """Each beginning gone on with."""
-        from symbolic.decode import engine
+        from symbolic.decode.engine import engine
 
         tokenizer = self.source.tokenizer
         ids = [[tokenizer.bos, *one] for one in tokenizer.encode_many(list(beginnings))]
@@ -85,13 +86,13 @@ class _Settings:
 
     def draw_line(self, beginnings: list[str], number: int, lines: tuple[str, ...] | None = None) -> list[str]:
         """A line after each beginning (`prompts.DrawLine`); under the mask it is one that a right tune may have."""
-        from symbolic.decode import choices
+        from symbolic.decode.constraint import line_mask
 
         tokenizer = self.source.tokenizer
         mask: Any = self.mask
         if lines:
-            fitting = choices.fitting(lines, None if mask is None else mask.automaton)
-            mask = choices.Lines(tokenizer, fitting, self.source.model.config.vocab_size)
+            fitting = line_mask.fitting(lines, None if mask is None else mask.automaton)
+            mask = line_mask.Lines(tokenizer, fitting, self.source.model.config.vocab_size)
         drawn = self.draw(
             beginnings,
             max_new_tokens=prompts.MOST_LINE_TOKENS,

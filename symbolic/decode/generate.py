@@ -10,13 +10,14 @@ text does not parse is written too, with its text as it is after a line `% unpar
 to standard output.
 
 With --constrain every tune parses and every bar is full, as `evaluate` counts bars; a tune that nears --max-tokens is
-led to an end. Tunes then have one voice and a metre, and symbolic.decode.automaton lists what else they leave out. It
-also counts: --sections and --bars are kept by every tune, of any model. With --voices N, for a model of tunes that were
-prepared --as interleaved, they have N voices whose bars agree, and one that reaches --max-tokens is cut after a bar.
+led to an end. Tunes then have one voice and a metre, and symbolic.decode.constraint.automaton lists what else they
+leave out. It also counts: --sections and --bars are kept by every tune, of any model. With --voices N, for a model of
+tunes that were prepared --as interleaved, they have N voices whose bars agree, and one that reaches --max-tokens is cut
+after a bar.
 
 A model that was trained with control codes (data.control: codes) can be asked for a form, --sections 2 --bars 8 8
---similarity 4, a tune type and a range (symbolic.data.control). With --tune it works on a tune that you bring: goes on
-with it, writes some of its bars anew, transposes, adds chords (symbolic.decode.edit).
+--similarity 4, a tune type and a range (symbolic.notation.control_codes). With --tune it works on a tune that you
+bring: goes on with it, writes some of its bars anew, transposes, adds chords (symbolic.decode.editing.edit).
 
     python -m symbolic generate RUN --sections 2 --bars 8 8 --similarity 6 --type jig --key G -o jigs.abc
     python -m symbolic generate RUN --tune mine.abc --fill 5-8 --constrain -n 3 -o filled.abc
@@ -36,19 +37,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symbolic import files, runs
-from symbolic.data import control, notation
-from symbolic.data.notation import NotationError
-from symbolic.decode import edit, tunebook
+from symbolic.decode import output
 from symbolic.decode import prompt as prompts
 from symbolic.decode.continuation import MAX_TOKENS, generate_tunes
-from symbolic.decode.source import NO_MODEL, Source, load_source
-from symbolic.decode.tunebook import Tune, form_line
+from symbolic.decode.editing import edit
+from symbolic.decode.loaded_model import NO_MODEL, Source, load_source
+from symbolic.decode.output import Tune, form_line
 from symbolic.errors import UsageError, UserError
 from symbolic.files import names_in
+from symbolic.notation import abc_parser, control_codes
+from symbolic.notation.abc_parser import NotationError
 
 if TYPE_CHECKING:
-    from symbolic.decode.automaton import Automaton
-    from symbolic.decode.voices import Voices
+    from symbolic.decode.constraint.automaton import Automaton
+    from symbolic.decode.constraint.voice_mask import Voices
 
 MOST_THREADS = 256
 OTHER_SUFFIXES = (".mid", ".midi", ".musicxml", ".mxl", ".xml", ".wav", ".mp3", ".flac")
@@ -142,10 +144,10 @@ def run(args: argparse.Namespace) -> int:
         source = load_source(_model(args), args.device, args.dtype, args.threads, step=args.step)
         _check_trained(source, prompt, task, is_constrained=args.constrain)
         if source.tokenizer.notation == "midi":
-            from symbolic.decode import pieces
-            from symbolic.decode.sampling import Sampling
+            from symbolic.decode import generate_midi
+            from symbolic.decode.engine.sampling import Sampling
 
-            return pieces.write(args, source, Sampling(args.temperature, args.top_k, args.top_p, args.min_p))
+            return generate_midi.write(args, source, Sampling(args.temperature, args.top_k, args.top_p, args.min_p))
     if args.output is not None and args.output.suffix.lower() in OTHER_SUFFIXES:
         raise UsageError(f"-o {args.output}: tunes are written as ABC. Name a .abc file, with --midi or --musicxml.")
     if args.voices and source.folder in runs.ready_made():
@@ -160,7 +162,7 @@ def run(args: argparse.Namespace) -> int:
         tokens=n_tokens,
         seconds=seconds,
     )
-    tunebook.write(args, tunes, tunebook.abc_file(tunes, source, prompt, args, task))
+    output.write(args, tunes, output.abc_file(tunes, source, prompt, args, task))
     _report(args, source, summary)
     return 0
 
@@ -188,8 +190,8 @@ def _check_replaced(args: argparse.Namespace) -> None:
     """Refuse to write over the tune that was brought, and over folders with files of somebody else's."""
     if args.tune is not None and args.tune.resolve() == args.output.resolve():
         raise UsageError(f"-o {args.output} is the file of --tune: name another.")
-    for kind, suffix in tunebook.FOLDERS.items():
-        folder = tunebook.folder_of(args.output, kind)
+    for kind, suffix in output.FOLDERS.items():
+        folder = output.folder_of(args.output, kind)
         if getattr(args, kind) and any(not re.fullmatch(rf"\d+\.{suffix}", name) for name in names_in(folder)):
             raise UsageError(f"--{kind} would replace {folder}, which holds other files: move it, or name another -o.")
 
@@ -230,7 +232,7 @@ def _check_trained(source: Source, prompt: prompts.Prompt, task: edit.Task | Non
 
 
 def _prompt(args: argparse.Namespace, task: edit.Task | None) -> prompts.Prompt:
-    asked = control.ask(args.sections, args.bars, args.similarity, args.rhythm, args.lowest, args.highest)
+    asked = control_codes.ask(args.sections, args.bars, args.similarity, args.rhythm, args.lowest, args.highest)
     fixed = [value is not None for value in (args.prompt, args.metre, args.key, args.first_bars)]
     if task is not None and (any(fixed) or asked.lines):
         raise UsageError("--tune brings its own beginning: leave out --prompt, --metre, --key and what is asked.")
@@ -247,27 +249,27 @@ def _begun(args: argparse.Namespace) -> prompts.Prompt:
 
 def _rules(args: argparse.Namespace, prompt: prompts.Prompt) -> "Automaton | Voices":
     """The rules of --constrain for tunes that begin so; UserError where no right tune does."""
-    from symbolic.decode import choices
-    from symbolic.decode.constraint import prompted
+    from symbolic.decode.constraint import line_mask
+    from symbolic.decode.constraint.token_mask import prompted
 
     if args.voices:
-        from symbolic.decode.voices import Voices
+        from symbolic.decode.constraint.voice_mask import Voices
 
         return Voices(prompted(prompt), args.voices)
-    return choices.steered(prompted(prompt)) if prompt.asked.lines else prompted(prompt)
+    return line_mask.steered(prompted(prompt)) if prompt.asked.lines else prompted(prompt)
 
 
 def _written(
     args: argparse.Namespace, source: Source, prompt: prompts.Prompt, automaton: "Automaton | Voices | None"
 ) -> tuple[list[Tune], int]:
     """New tunes, and the number of tokens drawn."""
-    from symbolic.decode import voices
+    from symbolic.decode.constraint import voice_mask
 
     generated, n_tokens = generate_tunes(source, prompt, automaton=automaton, **_settings(args))
     tunes = []
     for tune in generated:
-        text = control.split(source.tokenizer.decode(tune.prompt + tune.tokens))[1]
-        text = voices.whole(text) if args.voices and tune.finished != "eos" else text
+        text = control_codes.split(source.tokenizer.decode(tune.prompt + tune.tokens))[1]
+        text = voice_mask.whole(text) if args.voices and tune.finished != "eos" else text
         made = _tune(args, tune.index + 1, f"{source.name} {args.seed} / {tune.index + 1}", text, tune.finished)
         asked = made.score is not None and prompt.asked.lines
         tunes.append(replace(made, remark=form_line(made.score)) if asked and made.score else made)
@@ -301,20 +303,20 @@ def _edited(args: argparse.Namespace, source: Source, task: edit.Task) -> tuple[
 
 def _gone_on(args: argparse.Namespace, source: Source, task: edit.Task) -> tuple[list[tuple[str, str, str, str]], int]:
     """(text, how it ended, fault, remark) of each tune gone on with after its first bars."""
-    from symbolic.decode import filling
+    from symbolic.decode.editing import infilling
 
     beginning = edit.kept_text(task.given, len(task.bars))
     automaton = _continued(beginning) if args.constrain else None
     generated, n_tokens = generate_tunes(
         source, prompts.Prompt(), automaton=automaton, beginning=beginning, **_settings(args)
     )
-    drawn = [filling.gone_on(beginning, source.tokenizer.decode(tune.tokens)) for tune in generated]
+    drawn = [infilling.gone_on(beginning, source.tokenizer.decode(tune.tokens)) for tune in generated]
     return [(new.text, tune.finished, new.fault, "") for new, tune in zip(drawn, generated, strict=True)], n_tokens
 
 
 def _filled(args: argparse.Namespace, source: Source, task: edit.Task) -> tuple[list[tuple[str, str, str, str]], int]:
     """(text, how it ended, fault, remark) of each tune with new bars; tunes with other bars chosen go one by one."""
-    from symbolic.decode import filling
+    from symbolic.decode.editing import infilling
 
     settings = _settings(args)
     fixed = {"eos": source.tokenizer.eos, "n_tokens": source.tokenizer.n_tokens, "constrain": args.constrain}
@@ -322,7 +324,7 @@ def _filled(args: argparse.Namespace, source: Source, task: edit.Task) -> tuple[
     calls = [(task.chosen(args.seed, index), 1) for index in range(args.n)] if task.share else [(task.bars, args.n)]
     made, n_tokens = [], 0
     for index, (chosen, n) in enumerate(calls):
-        tunes, n_drawn = filling.fill(source, task.given.text, chosen, n=n, stream=1000 * index, **fixed)
+        tunes, n_drawn = infilling.fill(source, task.given.text, chosen, n=n, stream=1000 * index, **fixed)
         n_tokens += n_drawn
         shift = 0 if task.given.has_pickup else 1
         for tune in tunes:
@@ -333,7 +335,7 @@ def _filled(args: argparse.Namespace, source: Source, task: edit.Task) -> tuple[
 
 def _continued(beginning: str) -> "Automaton":
     """The rules of --constrain for a tune that is gone on with; UserError where its bars are not right themselves."""
-    from symbolic.decode.automaton import Automaton
+    from symbolic.decode.constraint.automaton import Automaton
 
     automaton = Automaton()
     _, n_read = automaton.read(beginning)
@@ -346,19 +348,19 @@ def _continued(beginning: str) -> "Automaton":
 
 def _unread(text: str, automaton: "Automaton") -> str:
     """What the rules do not read of a tune's beginning: which bar is not full, or which sign they leave out."""
-    from symbolic.data.arrangements import bars
-    from symbolic.decode.automaton import Place
+    from symbolic.data.augmentation import bars
+    from symbolic.decode.constraint.automaton import Place
 
     state, n_read = automaton.read(text)
-    music = control.music_of(text)
+    music = control_codes.music_of(text)
     start = len(text) - len(music)
     if n_read < start:
         line = text[text.rfind("\n", 0, n_read) + 1 :].partition("\n")[0]
         return f"{line!r} in the tune's header is not written by it"
     is_cut = state.place == Place.BAR and automaton.completed(state) is None  # a bar line that had to go on otherwise
     place = n_read - start - is_cut
-    spans, score = bars(music), notation.parse(text)
-    measures = notation.bars(score.voices[0], score.meter)
+    spans, score = bars(music), abc_parser.parse(text)
+    measures = abc_parser.bars(score.voices[0], score.meter)
     index = max(0, sum(span.start <= place for span in spans) - 1)
     name, ticks, room = f"bar {index + measures[0].is_full}", measures[index].ticks, state.form.room
     is_at_end = place >= spans[index].end
@@ -373,15 +375,15 @@ def _unread(text: str, automaton: "Automaton") -> str:
     return f"{name}, {body!r}, has {music[place : spans[index].end][:6]!r} where it does not write that"
 
 
-def _length(ticks: int, meter: notation.Meter) -> str:
+def _length(ticks: int, meter: abc_parser.Meter) -> str:
     """A bar's length over the metre's beats, or eighths where they are longer: 6/8 of 4/4."""
-    whole = Fraction(ticks, notation.TICKS_PER_WHOLE)
+    whole = Fraction(ticks, abc_parser.TICKS_PER_WHOLE)
     counted = whole * max(8, meter.denominator)
     return f"{counted}/{max(8, meter.denominator)}" if counted.denominator == 1 else str(whole)
 
 
 def _settings(args: argparse.Namespace) -> dict[str, Any]:
-    from symbolic.decode.sampling import Sampling
+    from symbolic.decode.engine.sampling import Sampling
 
     rules = Sampling(args.temperature, args.top_k, args.top_p, args.min_p)
     return {
@@ -391,11 +393,11 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def _tune(args: argparse.Namespace, number: int, title: str, text: str, finished: str) -> Tune:
     try:
-        score = notation.parse(text)
+        score = abc_parser.parse(text)
     except NotationError as error:
         return Tune(number, title, text, None, f"{error.reason}: {error}", finished)
     if args.transpose or args.harmonise:
-        score = notation.parse(edit.finished(notation.canonical(score), args))
+        score = abc_parser.parse(edit.finished(abc_parser.canonical(score), args))
     score.fields["T"] = [title]
     return Tune(number, title, text, score, "", finished)
 

@@ -9,8 +9,8 @@ Canonical text has the order M, L, K, music, and a model continues text from lef
 their place comes and what is free before them is drawn by the model first: for `K:Dmix` alone it draws the metre line,
 then L and K are put in its place, then it goes on. The metre is then drawn without knowledge of the key to come.
 
-Codes that are asked for (symbolic.data.control) stand before all; for a model that was trained with codes or to fill in
-(`Prompt.steered`) the metre line is always drawn among metres, so that the tune begins there.
+Codes that are asked for (symbolic.notation.control_codes) stand before all; for a model that was trained with codes or
+to fill in (`Prompt.steered`) the metre line is always drawn among metres, so that the tune begins there.
 
 First bars are best ended by a bar line: what comes after a cut-off note, its length for example, may be split into
 other tokens than the model was trained on.
@@ -20,13 +20,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from symbolic.data import notation
-from symbolic.data.control import NOTHING_ASKED, Asked
-from symbolic.data.music import parse_key, parse_meter
-from symbolic.data.notation import NotationError
-from symbolic.data.spelling import DECORATIONS
-from symbolic.decode import words
+from symbolic.decode.constraint import lexicon
 from symbolic.errors import UserError
+from symbolic.notation import abc_parser
+from symbolic.notation.abc_parser import NotationError
+from symbolic.notation.canonical import DECORATIONS
+from symbolic.notation.control_codes import NOTHING_ASKED, Asked
+from symbolic.notation.theory import parse_key, parse_meter
 
 if TYPE_CHECKING:
     from symbolic.tokens import Tokenizer
@@ -68,7 +68,7 @@ class Prompt:
         if not self.steered:
             return self._header
         header = self._header or (None,)
-        metres = tuple(f"M:{metre}\n" for metre in [*words.metres(), "none"])
+        metres = tuple(f"M:{metre}\n" for metre in [*lexicon.metres(), "none"])
         return _joined(*self.asked.lines, *(metres if piece is None else piece for piece in header))
 
     @property
@@ -174,15 +174,15 @@ def _bars(text: str, metre: str, key: str, unit: str) -> str:
         raise UserError(f"prompt: the first bars hold a field or a second voice: {text!r}. {ALLOWED}")
     try:  # three header lines, so that the bars' first line is number 1 in messages
         _check_letters(text)
-        score = notation.parse(f"M:{metre}\nL:{unit}\nK:{key}\n{text}\n", line=-2)
+        score = abc_parser.parse(f"M:{metre}\nL:{unit}\nK:{key}\n{text}\n", line=-2)
     except NotationError as error:
         raise UserError(f"prompt: the first bars {text!r} cannot be read as ABC: {error} {ALLOWED}") from error
-    return notation.canonical(score).splitlines()[3]
+    return abc_parser.canonical(score).splitlines()[3]
 
 
 def _check_letters(text: str) -> None:
     """Refuse letters that ABC leaves to the user's own decorations: they would be dropped, and words pass for music."""
     for number, line in enumerate(text.splitlines(), start=1):
-        for token in notation.lex(line, number):
+        for token in abc_parser.lex(line, number):
             if token.kind == "decoration" and len(token.text) == 1 and token.text not in DECORATIONS:
                 raise NotationError("unknown_symbol", f"column {token.start + 1}: {token.text!r} is no note.", number)

@@ -19,7 +19,7 @@ FOLDER then holds scores.json (all measures, and those of each tune), scores.csv
 RUN).
 
 TUNES of MIDI (a .mid file, a folder or archive of them) are measured as pieces, against a folder of
-`prepare --as midi` (symbolic.evaluate.pieces); --model is then a model of MIDI.
+`prepare --as midi` (symbolic.evaluate.midi_evaluation); --model is then a model of MIDI.
 
     python -m symbolic evaluate pieces/ --against data/chorales-midi -o scores
 """
@@ -37,9 +37,9 @@ from symbolic import files, runs
 from symbolic.errors import UsageError, UserError
 
 if TYPE_CHECKING:
-    from symbolic.evaluate.measures import Reference
+    from symbolic.evaluate.comparison import Reference
+    from symbolic.evaluate.report.tables import Table
     from symbolic.evaluate.sets import Tune
-    from symbolic.evaluate.tables import Table
 
 MOST_CARDS = 1000  # tunes shown in the report
 PROGRESS_SECONDS = 0.5
@@ -71,16 +71,17 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--html writes report.html into a folder: name it with -o FOLDER.")
     if args.output is not None:
         _check_folder(args.output)
-    from symbolic.evaluate import measures, pieces, sets, tables
+    from symbolic.evaluate import comparison, midi_evaluation, sets
+    from symbolic.evaluate.report import tables
 
-    if pieces.is_midi(args.tunes):
+    if midi_evaluation.is_midi(args.tunes):
         return _run_midi(args)
     progress, asked = _Progress(), _asked(args)
     tunes = sets.read_tunes(args.tunes)
     reference = _reference(args.against)
     name, texts = Path(args.tunes).stem, [tune.text for tune in tunes]
-    result = measures.evaluate_tunes(texts, reference, progress)
-    columns = {name: result["measures"], **measures.comparison(reference, seed=args.seed, progress=progress)}
+    result = comparison.evaluate_tunes(texts, reference, progress)
+    columns = {name: result["measures"], **comparison.comparison(reference, seed=args.seed, progress=progress)}
     extra: dict[str, Any] = {}
     if args.model:
         extra["likelihood"] = _likelihood(args, {name: texts}, reference, columns, progress)
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     if asked:
         extra["adherence"] = _adherence(texts, asked)
     progress.close()
-    shown = [measures.comparison_table(columns, reference, f"{args.tunes} against {args.against}"), *_tables(extra)]
+    shown = [comparison.comparison_table(columns, reference, f"{args.tunes} against {args.against}"), *_tables(extra)]
     print("\n".join(map(tables.console, shown)), end="")
     if args.output is not None:
         _write(args, tunes, reference, {"measures": columns, **extra}, result, shown)
@@ -104,25 +105,27 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_midi(args: argparse.Namespace) -> int:
     """The same for pieces of MIDI."""
-    from symbolic.evaluate import pieces, report, tables
+    from symbolic.evaluate import midi_evaluation
+    from symbolic.evaluate.report import page as report
+    from symbolic.evaluate.report import tables
 
     given = [name for name in ("opinions", "asked") if getattr(args, name)]
     if given:
         raise UsageError(f"--{given[0]}: {args.tunes} is MIDI, and this option is of ABC. Leave it out.")
-    if not pieces.is_midi(args.against):
+    if not midi_evaluation.is_midi(args.against):
         raise UsageError(f"--against {args.against} holds no MIDI, and {args.tunes} does: `prepare ... --as midi`.")
-    samples, reference = pieces.read(args.tunes), pieces.read_reference(args.against)
-    sets = {Path(args.tunes).stem: samples, **pieces.comparison(reference, args.seed)}
-    columns = {name: pieces.measures(some, reference, args.seed) for name, some in sets.items()}
+    samples, reference = midi_evaluation.read(args.tunes), midi_evaluation.read_reference(args.against)
+    sets = {Path(args.tunes).stem: samples, **midi_evaluation.comparison(reference, args.seed)}
+    columns = {name: midi_evaluation.measures(some, reference, args.seed) for name, some in sets.items()}
     if args.model:
-        score = pieces.likelihood(args.model, args.device)
+        score = midi_evaluation.likelihood(args.model, args.device)
         for name, some in sets.items():
             columns[name] |= score(some[:MOST_SCORED])
     title = f"{args.tunes} against {args.against}"
-    shown = [pieces.table(columns, reference, title)]
+    shown = [midi_evaluation.table(columns, reference, title)]
     print(tables.console(shown[0]), end="")
     if args.output is not None:
-        _write_scores(args, {"measures": columns}, pieces.rows(samples, reference), shown)
+        _write_scores(args, {"measures": columns}, midi_evaluation.rows(samples, reference), shown)
         if args.html:
             intro = f"{len(samples):,} pieces, measured beside human pieces and beside noise made of them."
             page = args.output / "report.html"
@@ -153,16 +156,16 @@ def scorer(
     """What turns canonical texts into their likelihood under a model (`prediction.measures`)."""
     if not reference.human.test:
         raise UserError(f"{reference.human.name} has no test tunes: name a folder written by `prepare`.")
-    from symbolic.decode.source import load_source
-    from symbolic.evaluate import prediction
+    from symbolic.decode.loaded_model import load_source
+    from symbolic.evaluate.metrics import likelihood_by_role
 
     source = load_source(model, device)
     context = _context(source.folder)
 
     def score(texts: Sequence[str]) -> dict[str, Any]:
         tell = (lambda done, total: progress("windows scored by the model", done, total)) if progress else None
-        found = prediction.predict(source.model, source.tokenizer, texts, context=context, on_batch=tell)
-        return prediction.measures(found)
+        found = likelihood_by_role.predict(source.model, source.tokenizer, texts, context=context, on_batch=tell)
+        return likelihood_by_role.measures(found)
 
     return score
 
@@ -175,15 +178,15 @@ def _likelihood(
     progress: "_Progress",
 ) -> dict[str, Any]:
     """Of every column under the model; the figures are put into the columns too."""
-    from symbolic.evaluate import measures, sets
+    from symbolic.evaluate import comparison, sets
 
     score = scorer(args.model, reference, args.device, progress)
     found: dict[str, Any] = {}
-    for name, texts in {**own, **measures.comparison_texts(reference, seed=args.seed)}.items():
-        some = texts if name == measures.HELD_OUT else texts[:MOST_SCORED]
+    for name, texts in {**own, **comparison.comparison_texts(reference, seed=args.seed)}.items():
+        some = texts if name == comparison.HELD_OUT else texts[:MOST_SCORED]
         found[name] = score([sets.canonical_text(text) for text in some])
-        columns[name] |= {key: one["value"] for key, one in measures.likelihood_figures(found[name]).items()}
-    columns[next(iter(own))]["bits_per_byte"] = found[measures.HELD_OUT]["bits_per_byte"]["value"]
+        columns[name] |= {key: one["value"] for key, one in comparison.likelihood_figures(found[name]).items()}
+    columns[next(iter(own))]["bits_per_byte"] = found[comparison.HELD_OUT]["bits_per_byte"]["value"]
     return found
 
 
@@ -191,48 +194,49 @@ def _opinions(tunes: "list[Tune]", rows: Sequence[Mapping[str, Any]], args: argp
     """Other programs' opinions of some tunes, and where they differ from ours."""
     import random
 
-    from symbolic.evaluate import opinions
+    from symbolic.evaluate.checkers import agreement
 
     some = sorted(random.Random(args.seed).sample(range(len(tunes)), min(args.opinions, len(tunes))))
-    return opinions.compared([tunes[i].text for i in some], [rows[i] for i in some], [i + 1 for i in some])
+    return agreement.compared([tunes[i].text for i in some], [rows[i] for i in some], [i + 1 for i in some])
 
 
 def _asked(args: argparse.Namespace) -> dict[str, Any]:
     """What was asked of all tunes: the option, else the prompt in the first lines of an .abc file of `generate`."""
-    from symbolic.evaluate import adherence
+    from symbolic.evaluate.metrics import control_adherence
 
     text, path = args.asked or "", Path(args.tunes)
     if not text and path.suffix == ".abc" and path.is_file():
         with open(path, encoding="utf-8", errors="replace") as file:
             comments = takewhile(lambda line: line.startswith("%"), file)
             text = next((line[len(PROMPT) :] for line in comments if line.startswith(PROMPT)), "")
-    return adherence.asked(text)
+    return control_adherence.asked(text)
 
 
 def _adherence(texts: Sequence[str], asked: Mapping[str, Any]) -> dict[str, Any]:
-    from symbolic.data.notation import NotationError, parse
-    from symbolic.evaluate import adherence
+    from symbolic.evaluate.metrics import control_adherence
+    from symbolic.notation.abc_parser import NotationError, parse
 
     found: list[Mapping[str, Any] | None] = []
     for text in texts:
         try:
-            found.append(adherence.found(parse(text)))
+            found.append(control_adherence.found(parse(text)))
         except NotationError:
             found.append(None)
-    return {"asked": dict(asked), "fields": adherence.adherence([asked] * len(texts), found)}
+    return {"asked": dict(asked), "fields": control_adherence.adherence([asked] * len(texts), found)}
 
 
 def _tables(extra: Mapping[str, Any]) -> "list[Table]":
     """What has no place in the comparison: parts of the likelihood, adherence, other programs' opinions."""
-    from symbolic.evaluate import adherence, opinions, prediction
+    from symbolic.evaluate.checkers import agreement
+    from symbolic.evaluate.metrics import control_adherence, likelihood_by_role
 
     found = []
     if "likelihood" in extra:
-        found.append(prediction.table(extra["likelihood"]))
+        found.append(likelihood_by_role.table(extra["likelihood"]))
     if "adherence" in extra:
-        found.append(adherence.table(extra["adherence"]["asked"], extra["adherence"]["fields"]))
+        found.append(control_adherence.table(extra["adherence"]["asked"], extra["adherence"]["fields"]))
     if "opinions" in extra:
-        found += opinions.tables_of(extra["opinions"])
+        found += agreement.tables_of(extra["opinions"])
     return found
 
 
@@ -249,10 +253,10 @@ def _check_folder(folder: Path) -> None:
 
 
 def _reference(against: str) -> "Reference":
-    from symbolic.evaluate import measures
+    from symbolic.evaluate import comparison
 
     try:
-        return measures.load_reference(against)
+        return comparison.load_reference(against)
     except UserError as error:
         if Path(against).exists():
             raise
@@ -277,7 +281,7 @@ def _write(
 def _write_scores(
     args: argparse.Namespace, found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], shown: "Sequence[Table]"
 ) -> None:
-    from symbolic.evaluate import tables
+    from symbolic.evaluate.report import tables
 
     scores = {"provenance": _provenance(args), **found, "note": shown[0].note, "tunes": rows}
     files.write_json(args.output / "scores.json", scores)
@@ -293,13 +297,14 @@ def _write_report(
     result: Mapping[str, Any],
     shown_tables: "Sequence[Table]",
 ) -> None:
-    from symbolic.evaluate import cards, report
+    from symbolic.evaluate.report import page as report
+    from symbolic.evaluate.report import tune_cards
 
     folder = _run_folder(args.model) if args.model else None
-    curves = cards.run_curves(folder) if folder else []
+    curves = tune_cards.run_curves(folder) if folder else []
     model, family = (curves[0].model, curves[0].family) if curves else ("", "")
     rows = result["tunes"][:MOST_CARDS]
-    shown = cards.tune_cards(tunes[:MOST_CARDS], rows, reference, model=model, family=family)
+    shown = tune_cards.tune_cards(tunes[:MOST_CARDS], rows, reference, model=model, family=family)
     more = f" The first {MOST_CARDS:,} are shown." if len(tunes) > MOST_CARDS else ""
     report.write_report(
         args.output / "report.html",
@@ -329,7 +334,7 @@ def _provenance(args: argparse.Namespace) -> dict[str, Any]:
 
 def _context(folder: Path) -> int:
     """The context that a checkpoint was trained with."""
-    from symbolic import checkpoint
+    from symbolic.training import checkpoint
 
     record = files.read_json(folder / checkpoint.RECORD) if (folder / checkpoint.RECORD).is_file() else {}
     shape = files.read_json(folder / "config.json")

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from symbolic import files
-from symbolic.data import corpora
-from symbolic.data.notation import NotationError, canonical, parse
+from symbolic.corpus import corpora
 from symbolic.errors import UserError
+from symbolic.notation.abc_parser import NotationError, canonical, parse
 
 SPLITS = ("train", "test")
 

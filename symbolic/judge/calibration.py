@@ -1,7 +1,7 @@
 """Is a judge to be believed? Four questions, asked before its scores are.
 
 Task: a judge that praises everything, or the first of two, or at random, gives numbers as smoothly as a good one. So it
-is given human tunes and the same kind of tunes damaged (`symbolic.evaluate.controls`) without being told, and has to
+is given human tunes and the same kind of tunes damaged (`symbolic.evaluate.baselines`) without being told, and has to
 pass:
 
 - *Answers*: the share of its answers that the rubric can read, at least ANSWERED.
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.evaluate.intervals import RESAMPLES, Interval, quantiles
+from symbolic.evaluate.metrics.bootstrap import RESAMPLES, Interval, quantiles
 
 Scores = Sequence[float] | NDArray[np.float64]
 ANSWERED, AUC, CONSISTENT, SAME_TUNE, FIRST_OFF = 0.9, 0.75, 0.5, 0.7, 0.15

@@ -33,7 +33,7 @@ from symbolic import files
 from symbolic.errors import UsageError, UserError
 
 if TYPE_CHECKING:
-    from symbolic.evaluate.tables import Table
+    from symbolic.evaluate.report.tables import Table
     from symbolic.judge.calibration import Check
     from symbolic.judge.ledger import Ledger
     from symbolic.judge.rubric import Rubric
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     found = _calibrated(answers, args)
     result = _result(args, identity, answers, found, failures, names)
     tables_ = _tables(result)
-    from symbolic.evaluate import tables
+    from symbolic.evaluate.report import tables
 
     files.write_json(args.output / "judge.json", result)
     files.write_whole(args.output / "judge.md", "\n".join(map(tables.markdown, tables_)))
@@ -137,7 +137,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _questions(args: argparse.Namespace) -> tuple[list[Question], list[str]]:
     """Everything that will be asked, and the names of the tunes to be judged."""
-    from symbolic.evaluate import controls, sets
+    from symbolic.evaluate import baselines, sets
     from symbolic.judge import rubric
 
     rng = random.Random(args.seed)
@@ -145,8 +145,8 @@ def _questions(args: argparse.Namespace) -> tuple[list[Question], list[str]]:
     chosen = sorted(rng.sample(range(len(tunes)), min(args.n, len(tunes))))
     human_set = sets.read_human(args.against)
     human = [one.text for one in rng.sample(list(human_set.held_out), min(args.calibration, len(human_set.held_out)))]
-    chain = controls.MarkovChain([one.text for one in human_set.train])
-    spoil = (controls.dropped, controls.random_pitches, lambda _, draw: chain.draw(draw))
+    chain = baselines.MarkovChain([one.text for one in human_set.train])
+    spoil = (baselines.dropped, baselines.random_pitches, lambda _, draw: chain.draw(draw))
     damaged = [spoil[number % len(spoil)](text, rng) for number, text in enumerate(human)]
     single, pair = rubric.read(args.rubric), rubric.read(args.pair_rubric)
     if not single.scales or not pair.choices:
@@ -166,8 +166,8 @@ def _questions(args: argparse.Namespace) -> tuple[list[Question], list[str]]:
 
 def shown(text: str) -> str:
     """A tune as a judge gets it: laid out alike, with neither title nor origin; what does not parse as it is."""
-    from symbolic.data.notation import NotationError, canonical, parse, pretty
     from symbolic.evaluate.sets import canonical_text
+    from symbolic.notation.abc_parser import NotationError, canonical, parse, pretty
 
     try:
         laid_out = pretty(canonical(parse(text)))
@@ -333,7 +333,7 @@ def _result(
 
 
 def _tables(result: Mapping[str, Any]) -> "list[Table]":
-    from symbolic.evaluate.tables import Table
+    from symbolic.evaluate.report.tables import Table
 
     verdict = "usable" if result["usable"] else "NOT USABLE: it fails its calibration, so its scores say nothing"
     rows = [

@@ -23,10 +23,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from symbolic.errors import UsageError, UserError
-from symbolic.models import native
+from symbolic.models import compiler
 
 ATTENTIONS = ("auto", "explicit", "sdpa", "native")
-SOURCE = Path(__file__).with_name("attention.c")
+SOURCE = Path(__file__).parent / "kernels" / "attention.c"
 
 
 def attention_path(name: str, device: torch.device | str, dtype: torch.dtype, dropout: float = 0.0) -> str:
@@ -92,7 +92,7 @@ def native_attention(qkv: Tensor, n_head: int) -> Tensor:
 @functools.cache
 def problem() -> str | None:
     """Why attention.c cannot be used on this machine, and what to do; None when it can."""
-    return native.problem_of(_library)
+    return compiler.problem_of(_library)
 
 
 def kind_of(dtype: torch.dtype) -> int:
@@ -103,7 +103,7 @@ def kind_of(dtype: torch.dtype) -> int:
 
 @functools.cache
 def _library() -> ctypes.CDLL:
-    return native.build(SOURCE)
+    return compiler.build(SOURCE)
 
 
 @torch.library.custom_op("abc_symbolic::causal_attention", mutates_args=())

@@ -24,9 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from symbolic.models import native as builder
+from symbolic.models import compiler as builder
 
-SOURCE = Path(__file__).with_name("pointwise.c")
+SOURCE = Path(__file__).parent / "kernels" / "pointwise.c"
 MOST_TAPS = 8  # of the convolution, in pointwise.c
 
 

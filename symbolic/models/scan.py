@@ -26,14 +26,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from symbolic.errors import UsageError, UserError
-from symbolic.models import native, ssd
+from symbolic.models import compiler, ssd
 from symbolic.models.layers import wide
 
 SCANS = {
     "mamba": ("auto", "native", "chunked", "recurrence", "mamba_ssm"),
     "mamba2": ("auto", "native", "chunked", "recurrence", "mamba_ssm"),
 }
-SOURCE = Path(__file__).with_name("scan.c")
+SOURCE = Path(__file__).parent / "kernels" / "scan.c"
 NO_STEP = -1e4  # softplus of it is 0 in every number type, and bfloat16 holds it
 CHUNK = 32  # positions between stored states; the chunk's states (B, 32, D, N) should fit a processor's cache
 
@@ -204,12 +204,12 @@ def native_scan(
 @functools.cache
 def problem() -> str | None:
     """Why scan.c cannot be used on this machine, and what to do; None when it can."""
-    return native.problem_of(_library)
+    return compiler.problem_of(_library)
 
 
 @functools.cache
 def _library() -> ctypes.CDLL:
-    library = native.build(SOURCE)
+    library = compiler.build(SOURCE)
     library.starts_size.restype = ctypes.c_int64
     return library
 

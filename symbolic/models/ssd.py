@@ -25,10 +25,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symbolic.models import native
+from symbolic.models import compiler
 from symbolic.models.attention import kind_of
 
-SOURCE = Path(__file__).with_name("ssd.c")
+SOURCE = Path(__file__).parent / "kernels" / "ssd.c"
 MOST_TAPS = 8  # of the convolution, in ssd.c
 
 
@@ -152,12 +152,12 @@ def native_mixer(
 @functools.cache
 def problem() -> str | None:
     """Why ssd.c cannot be used on this machine, and what to do; None when it can."""
-    return native.problem_of(_library)
+    return compiler.problem_of(_library)
 
 
 @functools.cache
 def _library() -> ctypes.CDLL:
-    library = native.build(SOURCE)
+    library = compiler.build(SOURCE)
     library.state_size.restype = ctypes.c_int64
     return library
 

@@ -23,7 +23,7 @@ def build(kind: str, vocab_size: int = VOCAB_SIZE, texts: Iterable[str] = (), li
     if kind == bytepair.KIND:
         return bytepair.build(vocab_size, texts)
     if kind in MIDI_KINDS:
-        from symbolic.tokens import midi
+        from symbolic.tokens import midi_events
 
-        return midi.build(kind, vocab_size, texts)
+        return midi_events.build(kind, vocab_size, texts)
     raise UsageError(f"tokenizer.kind is {kind!r}. Choose one of: {', '.join((*KINDS, *MIDI_KINDS))}.")

@@ -17,13 +17,13 @@ from collections.abc import Iterable
 
 from tokenizers import models
 
-from symbolic.data.music import ACCIDENTAL_VALUE, FIFTHS, MODES, Key
-from symbolic.data.spelling import DECORATIONS
+from symbolic.notation.canonical import DECORATIONS
+from symbolic.notation.theory import ACCIDENTAL_VALUE, FIFTHS, MODES, Key
 from symbolic.tokens.tokenizer import VOCAB_SIZE, Tokenizer, assemble, byte_vocabulary, spelled
 
 KIND = "grammar"
 
-FIELD = r"^[A-Za-z]:(?![|:])[^\n<]*\n?"  # a music line may begin with "A:|", as in symbolic.data.notation
+FIELD = r"^[A-Za-z]:(?![|:])[^\n<]*\n?"  # a music line may begin with "A:|", as in symbolic.notation.abc_parser
 INLINE = r"\[[A-Za-z]:[^\]\n<]*\]"
 BAR = r"(?:\[\|\]?:*|:*\|+[\]:]*|::+)"
 ENDING = rf"(?:{BAR}|\[)\d+(?:[,\-]\d+)*"

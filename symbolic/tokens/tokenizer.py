@@ -35,7 +35,7 @@ class Tokenizer:
     """A vocabulary of one `kind` around the library's engine; immutable after it is made."""
 
     pad, bos, eos = PAD, BOS, EOS
-    notation = "abc"  # of the text; "midi" for pieces (symbolic.tokens.midi)
+    notation = "abc"  # of the text; "midi" for pieces (symbolic.tokens.midi_events)
 
     def __init__(self, engine: tokenizers.Tokenizer, kind: str, vocab_size: int = VOCAB_SIZE) -> None:
         self.engine = engine
@@ -118,9 +118,9 @@ def load(folder: Path | str) -> Tokenizer:
     if not isinstance(kind, str) or not isinstance(vocab_size, int):
         raise UserError(f"{folder}/{CONFIG_FILE} lacks `kind` or `padded_vocab_size`: not a tokenizer of this project.")
     if kind in MIDI_KINDS:
-        from symbolic.tokens import midi
+        from symbolic.tokens import midi_events
 
-        return midi.load(folder, kind, vocab_size)
+        return midi_events.load(folder, kind, vocab_size)
     return Tokenizer(_engine(path), kind, vocab_size)
 
 

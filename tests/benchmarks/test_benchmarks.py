@@ -10,20 +10,20 @@ import pytest
 
 from benchmarks import decoding, preparing, readme, scaling, training, weights
 from benchmarks.peers import Absent
-from experiments import results
+from experiments import result_file
 from symbolic import config as configuration
-from symbolic.data import notation
 from symbolic.errors import UserError
+from symbolic.notation import abc_parser
 
 
-def speed_row(path: str, repeats: list[float], **extra: Any) -> results.Row:
+def speed_row(path: str, repeats: list[float], **extra: Any) -> result_file.Row:
     engine, precision = path.rsplit(", ", 1)
     keys = {"model": "gpt2-6m", "threads": 1, "batch": 1, "quantity": "speed", **extra}
     return {**keys, "path": path, "engine": engine, "precision": precision, "unit": "tokens/s", "repeats": repeats}
 
 
 def decoding_result() -> dict[str, Any]:
-    made = results.Recorder("decoding", settings={}).result()
+    made = result_file.Recorder("decoding", settings={}).result()
     absent = speed_row("llama.cpp, bfloat16", [1.0])
     del absent["repeats"], absent["unit"]
     made["rows"] = [
@@ -43,7 +43,7 @@ def test_the_cost_is_an_estimate_of_the_work(module: Any) -> None:
     small = module.parser().parse_args(["--repeats", "1"])
     large = module.parser().parse_args(["--repeats", "10"])
     assert 0 < cost(module, small) < cost(module, large)
-    assert results.cost_text(600.0).startswith("this takes about 10 min")
+    assert result_file.cost_text(600.0).startswith("this takes about 10 min")
 
 
 def cost(module: Any, args: argparse.Namespace) -> float:
@@ -93,7 +93,7 @@ def test_slow_paths_of_recurrent_models_make_fewer_tokens(
 ) -> None:
     library, other = decoding.REFERENCE, decoding.PATHS[-1]
     monkeypatch.setattr(decoding, "_worker", lambda path, chosen, threads, policy: Answering(policy, path is other))
-    recorder, args = results.Recorder("decoding"), decoding.parser().parse_args(["--repeats", "2"])
+    recorder, args = result_file.Recorder("decoding"), decoding.parser().parse_args(["--repeats", "2"])
     chosen = weights.Weights(model, configuration.load(Path(f"configs/{model}.yaml")), Path("nowhere"), "random")
     keys = {"model": model, "threads": 2, "batch": 2}
     with contextlib.ExitStack() as stack:
@@ -154,7 +154,7 @@ def test_varied_tunes_are_tunes_and_differ() -> None:
     assert made[0] == f"X:1\n{text}" and len({tune.partition("K:")[2] for tune in made}) == 6
     for number, tune in enumerate(made, start=1):
         assert tune.startswith(f"X:{number}\n")
-        assert len(notation.parse(tune).voices[0].events) == len(notation.parse(text).voices[0].events)
+        assert len(abc_parser.parse(tune).voices[0].events) == len(abc_parser.parse(text).voices[0].events)
     assert made == list(preparing.varied([text], 6, seed=1))
 
 
@@ -170,7 +170,7 @@ def test_crossover_is_interpolated_on_logarithmic_axes() -> None:
 
 
 def test_readme_table_is_rewritten_between_the_markers(tmp_path: Path) -> None:
-    results.write(tmp_path / "decoding.json", decoding_result())
+    result_file.write(tmp_path / "decoding.json", decoding_result())
     table = readme.section(tmp_path)
     text = f"# Title\n\n{readme.BEGIN}\nold\n{readme.END}\n\nrest\n"
     once = readme.replaced(text, table)
@@ -203,7 +203,7 @@ def test_weights_option_and_random_weights(tmp_path: Path) -> None:
 
 
 def test_results_end_stdout_in_one_line_of_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recorder = results.Recorder("x")
+    recorder = result_file.Recorder("x")
     recorder.measured([1.0], "s")
     recorder.write(tmp_path / "x.json")
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["name"] == "x"

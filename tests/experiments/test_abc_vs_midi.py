@@ -6,7 +6,8 @@ import pytest
 
 from experiments import abc_vs_midi
 from symbolic import files
-from symbolic.data import notation, pieces
+from symbolic.formats import midi_text
+from symbolic.notation import abc_parser
 
 
 @pytest.fixture
@@ -27,8 +28,8 @@ def test_both_folders_hold_the_same_notes(data: Path, tmp_path: Path) -> None:
     for abc, midi in pairs:
         assert (abc["id"], abc["seconds"]) == (midi["id"], midi["seconds"])
         assert not set(abc["text"].split("K:")[1]) & set('"~{}()') - {"("}
-        score = notation.parse(abc["text"])
-        assert pieces.from_score(score, repeats=False).parts == pieces.parse(midi["text"]).parts
+        score = abc_parser.parse(abc["text"])
+        assert midi_text.from_score(score, repeats=False).parts == midi_text.parse(midi["text"]).parts
 
 
 def test_steps_make_the_passes(data: Path, tmp_path: Path) -> None:
@@ -44,7 +45,7 @@ def test_steps_make_the_passes(data: Path, tmp_path: Path) -> None:
 
 def test_samples_are_judged_alike() -> None:
     abc = "M:4/4\nL:1/8\nK:G\nGABcdefg|G8|B8|G8|\n"
-    piece = pieces.canonical(pieces.from_score(notation.parse(abc)))
+    piece = midi_text.canonical(midi_text.from_score(abc_parser.parse(abc)))
     assert abc_vs_midi.in_bars(abc_vs_midi._piece(abc, "abc"))
     assert abc_vs_midi._piece(abc, "abc") == abc_vs_midi._piece(piece, "midi")
     assert not abc_vs_midi.in_bars(abc_vs_midi._piece(abc.replace("|G8", "|G9"), "abc"))

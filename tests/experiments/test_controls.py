@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from experiments import controls, results
-from symbolic.evaluate.measures import CONTROLS, HELD_OUT, MEASURES
+from experiments import controls, result_file
+from symbolic.evaluate.comparison import CONTROLS, HELD_OUT, MEASURES
 from symbolic.files import write_jsonl
 
 N = 100  # tunes of a set
@@ -23,12 +23,12 @@ def result(tmp_path_factory: pytest.TempPathFactory, real_tunes: list[str]) -> d
         write_jsonl(folder / "data" / "tunes" / f"{split}.jsonl", rows)
     words = ["--data", str(folder / "data"), "--models", "--likelihood", "", "--draws", "20"]
     assert controls.main([*words, "-o", str(folder / "controls.json")]) == 0  # 1 when a claim does not hold
-    return results.read(folder / "controls.json")
+    return result_file.read(folder / "controls.json")
 
 
 @pytest.mark.slow
 def test_every_claim_was_looked_at(result: dict[str, Any]) -> None:
-    measured = {row["measure"] for row in results.select(result, set=HELD_OUT)}
+    measured = {row["measure"] for row in result_file.select(result, set=HELD_OUT)}
     assert set(controls.claims()) - MODEL_MEASURES <= measured
     assert {row["set"] for row in result["rows"]} == {HELD_OUT, controls.SECOND, *CONTROLS}
 
@@ -36,10 +36,10 @@ def test_every_claim_was_looked_at(result: dict[str, Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("measure", sorted(set(controls.claims()) - MODEL_MEASURES))
 def test_a_measure_catches_what_it_claims(result: dict[str, Any], measure: str) -> None:
-    human = results.find(result, set=HELD_OUT, measure=measure)
+    human = result_file.find(result, set=HELD_OUT, measure=measure)
     assert human is not None
     for control in controls.claims()[measure]:
-        row = results.find(result, set=control, measure=measure)
+        row = result_file.find(result, set=control, measure=measure)
         assert row is not None and (row["low"] > human["high"] or row["high"] < human["low"]), control
 
 

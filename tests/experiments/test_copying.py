@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from experiments import copying, results
+from experiments import copying, result_file
 from symbolic import models, tokens
 from symbolic.config import GPT2Config
 from symbolic.files import write_jsonl
@@ -28,7 +28,7 @@ def test_classes_add_up(tmp_path: Path, model: Path, capsys: pytest.CaptureFixtu
         write_jsonl(tmp_path / "data" / "tunes" / f"{split}.jsonl", [{"text": TUNE}])
     target = tmp_path / "copying.json"
     assert copying.main([str(model), "--data", str(tmp_path / "data"), "-o", str(target)]) == 0
-    rows: list[dict[str, Any]] = results.read(target)["rows"]
+    rows: list[dict[str, Any]] = result_file.read(target)["rows"]
     assert [row["class"] for row in rows] == ["header", "first", "repeated"]
     assert sum(row["n_bytes"] for row in rows) == len(TUNE) and sum(row["share"] for row in rows) == pytest.approx(1)
     assert all(row["low"] <= row["repeats"][0] <= row["high"] for row in rows)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from experiments import figures, inference, results
-from symbolic.evaluate import palette
+from experiments import figures, inference, result_file
+from symbolic.evaluate.report import palette
 
 MODELS = {"gpt2-6m": "gpt2", "mamba-6m": "mamba", "mamba2-6m": "mamba2"}
 PATHS = {
@@ -18,11 +18,11 @@ PATHS = {
 }
 
 
-def recorder(name: str, **settings: Any) -> results.Recorder:
-    return results.Recorder(name, settings=settings)
+def recorder(name: str, **settings: Any) -> result_file.Recorder:
+    return result_file.Recorder(name, settings=settings)
 
 
-def learning_curves() -> results.Recorder:
+def learning_curves() -> result_file.Recorder:
     made = recorder("learning_curves")
     for index, (model, family) in enumerate(MODELS.items()):
         for seed in range(3):
@@ -33,7 +33,7 @@ def learning_curves() -> results.Recorder:
     return made
 
 
-def seeds() -> results.Recorder:
+def seeds() -> result_file.Recorder:
     made = learning_curves()
     made.name = "seeds"
     return made
@@ -42,7 +42,7 @@ def seeds() -> results.Recorder:
 _SCALES: dict[str, float] = {"steps": 1, "tokens": 4096, "seconds": 0.8, "flops": 1.6e11}
 
 
-def training_time() -> results.Recorder:
+def training_time() -> result_file.Recorder:
     made = recorder("training_time")
     for index, (model, family) in enumerate(MODELS.items()):
         keys = {"family": family, "quantity": "rate", "projected_steps": 100_000}
@@ -51,7 +51,7 @@ def training_time() -> results.Recorder:
     return made
 
 
-def scaling() -> results.Recorder:
+def scaling() -> result_file.Recorder:
     made = recorder("scaling")
     for family_index, (model, family) in enumerate(MODELS.items()):
         keys = {"model": model, "family": family, "path": "native"}
@@ -69,7 +69,7 @@ def scaling() -> results.Recorder:
     return made
 
 
-def copying() -> results.Recorder:
+def copying() -> result_file.Recorder:
     made = recorder("copying", notes=4)
     for index, (model, family) in enumerate(MODELS.items()):
         for kind, value in (("header", 0.5), ("first", 1.6 + 0.02 * index), ("repeated", 0.8 + 0.15 * index)):
@@ -78,7 +78,7 @@ def copying() -> results.Recorder:
     return made
 
 
-def vocabularies() -> results.Recorder:
+def vocabularies() -> result_file.Recorder:
     made = recorder("vocabularies")
     for kind, bits in (("characters", 1.5), ("grammar", 1.35), ("bytepair", 1.4)):
         made.measured([bits, bits + 0.02], "bits/byte", quantity="bits per byte", vocabulary=kind)
@@ -86,7 +86,7 @@ def vocabularies() -> results.Recorder:
     return made
 
 
-def representations() -> results.Recorder:
+def representations() -> result_file.Recorder:
     made = recorder("representations")
     for form, n_bytes, n in (("wav", 6e6, 1.5e6), ("mp3", 5e5, 1.5e6), ("midi", 2e3, 980.0), ("abc", 380.0, 250.0)):
         spread = [0.5, 0.8, 1.0, 1.3, 2.0]
@@ -96,7 +96,7 @@ def representations() -> results.Recorder:
     return made
 
 
-def abc_vs_midi() -> results.Recorder:
+def abc_vs_midi() -> result_file.Recorder:
     made = recorder("abc_vs_midi")
     for index, (model, family) in enumerate(MODELS.items()):
         for kind in ("bytepair", "tsd-bytepair"):
@@ -111,7 +111,7 @@ def abc_vs_midi() -> results.Recorder:
     return made
 
 
-def decoding() -> results.Recorder:
+def decoding() -> result_file.Recorder:
     made = recorder("decoding")
     for model in ("gpt2-6m", "mamba-6m"):
         for batch in (1, 32):
@@ -127,7 +127,7 @@ def decoding() -> results.Recorder:
     return made
 
 
-def training() -> results.Recorder:
+def training() -> result_file.Recorder:
     made = recorder("training")
     for model in MODELS:
         for path, speed in (("ours, compiled", 5000.0), ("ours", 3000.0), ("library, plain loop", 1900.0)):
@@ -136,7 +136,7 @@ def training() -> results.Recorder:
     return made
 
 
-def preparing() -> results.Recorder:
+def preparing() -> result_file.Recorder:
     made = recorder("preparing")
     for corpus in (2000, 20_000):
         for path, speed in (("ours", 1500.0), ("music21", 55.0), ("datasets", 4000.0)):
@@ -156,10 +156,10 @@ def write_samples(folder: Path) -> None:
     """One made-up result of each kind."""
     for sample in SAMPLES:
         made = sample()
-        results.write(folder / f"{made.name}.json", made.result())
+        result_file.write(folder / f"{made.name}.json", made.result())
     measured = scaling().result()
     rows = [*measured["rows"], *inference.crossings(measured)]
-    results.write(folder / "inference.json", {**measured, "name": "inference", "rows": rows})
+    result_file.write(folder / "inference.json", {**measured, "name": "inference", "rows": rows})
 
 
 @pytest.fixture(scope="module")

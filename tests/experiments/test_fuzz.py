@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from experiments import fuzz, results
+from experiments import fuzz, result_file
 from symbolic.errors import UserError
 from symbolic.files import write_jsonl
 
@@ -63,10 +63,10 @@ def test_faults_and_hangs_are_told_from_refusals() -> None:
 def test_children_do_the_work(data: Path, tmp_path: Path) -> None:
     words = ["-n", "30", "--chunk", "20", "--data", str(data), "-o", str(tmp_path / "fuzz.json")]
     assert fuzz.main(words) == 0
-    rows: list[dict[str, Any]] = results.read(tmp_path / "fuzz.json")["rows"]
+    rows: list[dict[str, Any]] = result_file.read(tmp_path / "fuzz.json")["rows"]
     for stage in fuzz.STAGES:
         assert sum(row["repeats"][0] for row in rows if row.get("stage") == stage) == 30
-    peak = results.find({"rows": rows}, measure="peak memory of a child")
+    peak = result_file.find({"rows": rows}, measure="peak memory of a child")
     assert peak is not None and 50 < peak["repeats"][0] < fuzz.MEMORY_BYTES / 2**20
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from experiments import hostile
-from symbolic.data.guard import Guard
-from symbolic.data.music import NotationError
 from symbolic.files import write_jsonl
+from symbolic.formats.sandbox import Guard
+from symbolic.notation.theory import NotationError
 
 
 @pytest.fixture(scope="module")

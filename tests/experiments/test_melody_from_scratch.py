@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from experiments import melody_from_scratch as study
-from experiments import results
+from experiments import result_file
 from symbolic import files
 
 
@@ -37,11 +37,11 @@ def test_the_study_runs_and_measures(data: Path, tmp_path: Path, monkeypatch: py
     arguments = ["--data", str(data), "--folder", str(tmp_path / "run"), "--tunes", "3", "--held-out", "2"]
     arguments += ["--hidden", "16", "--layers", "1", "--steps", "2", "--clip-seconds", "1.28", "--ship", "small"]
     assert study.main([*arguments, "-o", str(tmp_path / "m.json")]) == 0
-    result = results.read(tmp_path / "m.json")
+    result = result_file.read(tmp_path / "m.json")
     means = {(row["sound"], row["against"]): sum(row["repeats"]) / 2 for row in result["rows"] if "guidance" not in row}
     assert means["rendered", "own"] > 0.7 > means["rendered", "another tune"] + 0.3
     assert means["codec alone", "own"] > means["codec alone", "another tune"] + 0.2
-    heard = results.find(result, sound="own melody", against="own", guidance=3.0)
+    heard = result_file.find(result, sound="own melody", against="own", guidance=3.0)
     assert heard is not None and len(heard["repeats"]) == 2
     card = (tmp_path / "ready" / "small" / "README.md").read_text(encoding="utf-8")
     assert "another tune's score" in card and (tmp_path / "ready" / "small" / "model.safetensors").is_file()

@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 
 from experiments import ready_made
-from symbolic import checkpoint, files, models, runs, tokens
+from symbolic import files, models, runs, tokens
 from symbolic.config import Mamba2Config
+from symbolic.training import checkpoint
 
 SHAPE = Mamba2Config(n_layer=1, d_model=16, d_state=4, head_dim=8, vocab_size=768, dropout=0.2)
 ORIGIN = checkpoint.Origin("c" * 64, "t" * 64, [{"title": "a"}], {})

@@ -1,10 +1,10 @@
 """The projection is a straight line through the two largest sizes, and says so of preparing alone."""
 
-from experiments import results, streaming
+from experiments import result_file, streaming
 
 
-def result(*rows: tuple[int, float]) -> results.Recorder:
-    made = results.Recorder("streaming")
+def result(*rows: tuple[int, float]) -> result_file.Recorder:
+    made = result_file.Recorder("streaming")
     for tunes, value in rows:
         for quantity, unit in (("processor seconds", "s"), ("memory", "MiB")):
             made.measured([value], unit, quantity=quantity, stage="prepare", tunes=tunes)

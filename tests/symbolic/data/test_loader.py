@@ -11,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from symbolic import files, tokens
-from symbolic.data import loader, notation, shards
+from symbolic.data import loader, shards
 from symbolic.data.loader import Batches, Packing, permuted
 from symbolic.errors import UserError
+from symbolic.notation import abc_parser
 
 BOS, EOS = 1, 2
 
@@ -242,7 +243,7 @@ def test_tunes_come_back_from_files(tmp_path: Path) -> None:
     batches = Batches(shard, batch_size=1, context=1, seed=0)
     epoch = epoch_of(batches)
     assert all(type(batch) is np.ndarray for batch in epoch)
-    expected = {notation.transpose(text, n) for text in texts for n in (0, -1, 1)}
+    expected = {abc_parser.transpose(text, n) for text in texts for n in (0, -1, 1)}
     decoded = [tokenizer.decode(tune) for tune in tunes_of(stream_of(epoch))]
     assert len(decoded) == 4
     assert set(decoded) <= expected

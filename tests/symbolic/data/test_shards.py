@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from symbolic import files, tokens
-from symbolic.data import notation, shards
+from symbolic.data import shards
 from symbolic.errors import UserError
+from symbolic.notation import abc_parser
 
 TUNES = {
     "train": [
@@ -50,10 +51,10 @@ def test_documents_are_the_tunes(data_folder: Path, kind: str) -> None:
     for split, texts in TUNES.items():
         shard = shards.load(folder, split, tokenizer.digest)
         semitones = [0, *range(-5, 0), *range(1, 7)] if split == "train" else [0]
-        assert documents(shard, tokenizer) == [[notation.transpose(text, n) for n in semitones] for text in texts]
+        assert documents(shard, tokenizer) == [[abc_parser.transpose(text, n) for n in semitones] for text in texts]
         assert shard.transpositions == tuple(semitones)
         assert (shard.n_tunes, shard.n_transpositions) == (len(texts), len(semitones))
-        assert shard.n_bytes == sum(len(notation.transpose(text, n).encode()) for text in texts for n in semitones)
+        assert shard.n_bytes == sum(len(abc_parser.transpose(text, n).encode()) for text in texts for n in semitones)
         assert shard.n_tokens == len(shard.tokens)
         assert shard.bytes_of(0) == len(texts[0].encode())
 

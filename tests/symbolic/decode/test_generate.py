@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from symbolic import checkpoint, models, tokens
+from symbolic import models, tokens
 from symbolic.__main__ import VERBS
-from symbolic.checkpoint import Origin, Progress
+from symbolic.command_line import main
 from symbolic.config import GPT2Config, Mamba2Config, ModelConfig
-from symbolic.data import midi, notation
-from symbolic.decode import continuation, generate, tunebook
-from symbolic.evaluate.voices import bars_that_differ
-from symbolic.verbs import main
+from symbolic.decode import continuation, generate
+from symbolic.decode import output as tunebook
+from symbolic.evaluate.metrics.voice_alignment import bars_that_differ
+from symbolic.formats import midi
+from symbolic.notation import abc_parser
+from symbolic.training import checkpoint
+from symbolic.training.checkpoint import Origin, Progress
 
 JIG = "M:6/8\nL:1/8\nK:Dmix\n|:A|d2fa2f|gecA2A|d2fa2f|gecd2:|\n"
 REEL = "M:4/4\nL:1/8\nK:G\nG2BGdGBG|A2cAeAcA|(3BcdgdBcAF|G4G4|]\n"
@@ -66,7 +69,7 @@ def call(*arguments: object) -> int:
 
 
 def canonical_tunes(path: Path) -> list[str]:
-    return [notation.canonical(notation.parse(raw.text)) for raw in notation.split_tunes(path.read_text())]
+    return [abc_parser.canonical(abc_parser.parse(raw.text)) for raw in abc_parser.split_tunes(path.read_text())]
 
 
 def test_tunes_are_written_for_people(knowing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +97,7 @@ def test_voices_are_as_many_as_asked_for_and_stay_together(untrained: Path, tmp_
     output = tmp_path / "trios.abc"
     options = ["--constrain", "--voices", 3, "--metre", "3/4", "--key", "G", "--max-tokens", 600]
     assert call(untrained, "-n", 4, "-o", output, *options) == 0
-    scores = [notation.parse(raw.text) for raw in notation.split_tunes(output.read_text())]
+    scores = [abc_parser.parse(raw.text) for raw in abc_parser.split_tunes(output.read_text())]
     assert [len(score.voices) for score in scores] == [3] * 4
     for score in scores:
         n_bars, n_apart = bars_that_differ(score)
@@ -170,7 +173,7 @@ def test_text_that_does_not_parse_is_kept_and_counted(
     assert record["output"] == str(output)
     assert "5 unparseable" in err
     text = output.read_text()
-    assert len(notation.split_tunes(text)) == text.count("% unparseable, ") == 5
+    assert len(abc_parser.split_tunes(text)) == text.count("% unparseable, ") == 5
     kept = [json.loads(line.removeprefix("% text ")) for line in text.splitlines() if line.startswith("% text ")]
     assert all(TOKENIZER.decode(TOKENIZER.encode(line)) == line for line in kept)
 
@@ -188,7 +191,7 @@ def test_text_that_does_not_parse_is_kept_and_counted(
 )
 def test_raw_text_cannot_break_the_file(text: str, written: str) -> None:
     assert tunebook._raw(text) == written
-    assert len(notation.split_tunes(f"X:1\n{written}\nX:2\nK:C\n")) == 2
+    assert len(abc_parser.split_tunes(f"X:1\n{written}\nX:2\nK:C\n")) == 2
 
 
 def test_midi_beside_the_tunes(knowing: Path, tmp_path: Path) -> None:
@@ -196,7 +199,7 @@ def test_midi_beside_the_tunes(knowing: Path, tmp_path: Path) -> None:
     written = sorted((tmp_path / "t_midi").iterdir())
     assert [path.name for path in written] == ["0001.mid", "0002.mid", "0003.mid"]
     for path, tune in zip(written, canonical_tunes(tmp_path / "t.abc"), strict=True):
-        sounds = notation.performance(notation.parse(tune))
+        sounds = abc_parser.performance(abc_parser.parse(tune))
         assert [(s.onset_ticks, s.midi) for s in midi.read_notes(path)] == [(s.onset_ticks, s.midi) for s in sounds]
 
 
@@ -215,7 +218,7 @@ def test_no_files_for_what_does_not_parse(untrained: Path, tmp_path: Path) -> No
 def test_without_a_file_the_tunes_go_to_standard_output(knowing: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(knowing, "-n", 2, "--temperature", 0.5) == 0
     out, err = capsys.readouterr()
-    assert len(notation.split_tunes(out)) == 2
+    assert len(abc_parser.split_tunes(out)) == 2
     assert "2 tunes by tiny" in err
     assert "2 tunes by tiny" not in out
 

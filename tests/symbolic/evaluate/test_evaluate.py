@@ -15,13 +15,15 @@ import torch
 
 from symbolic import models, tokens
 from symbolic.config import GPT2Config
-from symbolic.data.notation import pretty, transpose
 from symbolic.errors import UsageError, UserError
-from symbolic.evaluate import cards, evaluate, measures, opinions, sets
-from symbolic.evaluate.measures import Reference, evaluate_tunes
-from symbolic.evaluate.report import Badge
-from symbolic.evaluate.second_opinion import Opinion
+from symbolic.evaluate import comparison, evaluate, sets
+from symbolic.evaluate.checkers import agreement
+from symbolic.evaluate.checkers.abc2midi import Opinion
+from symbolic.evaluate.comparison import Reference, evaluate_tunes
+from symbolic.evaluate.report import tune_cards
+from symbolic.evaluate.report.page import Badge
 from symbolic.files import write_jsonl
+from symbolic.notation.abc_parser import pretty, transpose
 
 BROKEN = "% unparseable\nX:9\nT:bad\nM:4/4\nL:1/8\nK:G\nAB[[c??|@@\n"
 
@@ -39,7 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, real_tunes: list[str]) -> Pat
 
 @pytest.fixture(scope="module")
 def reference(data: Path) -> Reference:
-    return measures.load_reference(data)
+    return comparison.load_reference(data)
 
 
 def run(*arguments: str) -> int:
@@ -79,17 +81,17 @@ def test_a_set_in_which_nothing_parses_is_as_far_from_music_as_can_be(reference:
 
 def test_measures_of_parts_have_intervals(reference: Reference) -> None:
     texts = [tune.text for tune in reference.human.test]
-    measured = measures.measure(texts, reference)
-    whole, spread = measures.summary(measured, reference), measures.interval_of(measured, reference, draws=8)
+    measured = comparison.measure(texts, reference)
+    whole, spread = comparison.summary(measured, reference), comparison.interval_of(measured, reference, draws=8)
     low, high = spread["key_fit"]
     assert low < whole["key_fit"] < high and "not_checked" not in spread
-    assert measures.interval_of(measured, reference, draws=8) == spread
+    assert comparison.interval_of(measured, reference, draws=8) == spread
 
 
 def test_every_row_has_a_key_and_a_kind() -> None:
-    keys = [one.key for one in measures.MEASURES]
-    assert len(set(keys)) == len(keys) and len({one.label for one in measures.MEASURES}) == len(keys)
-    assert {control for one in measures.MEASURES for control in one.catches} == set(measures.CONTROLS)
+    keys = [one.key for one in comparison.MEASURES]
+    assert len(set(keys)) == len(keys) and len({one.label for one in comparison.MEASURES}) == len(keys)
+    assert {control for one in comparison.MEASURES for control in one.catches} == set(comparison.CONTROLS)
 
 
 def test_likelihood_adherence_and_opinions_are_options(
@@ -99,7 +101,7 @@ def test_likelihood_adherence_and_opinions_are_options(
     torch.manual_seed(0)
     models.save(models.build(GPT2Config(n_layer=1, n_embd=16, n_head=2, n_positions=64)), tmp_path / "model")
     tokens.build("grammar").save(tmp_path / "model")
-    monkeypatch.setattr(opinions, "music21_opinions", lambda texts: [Opinion() for _ in texts])
+    monkeypatch.setattr(agreement, "music21_opinions", lambda texts: [Opinion() for _ in texts])
     monkeypatch.setattr(evaluate, "MOST_SCORED", 3)
     tune = next(tune.text for tune in sets.read_human(data).test if tune.text.startswith("M:6/8"))
     tunes = abc_file(tmp_path / "made.abc", [tune], "")
@@ -135,14 +137,14 @@ def test_repeats_are_counted(reference: Reference) -> None:
 
 
 def test_controls_are_told_from_human_tunes(reference: Reference) -> None:
-    columns = measures.comparison(reference)
+    columns = comparison.comparison(reference)
     human = columns["human, held out"]
-    assert set(columns) == {"human, held out", *measures.CONTROLS}
+    assert set(columns) == {"human, held out", *comparison.CONTROLS}
     for name in ("5 % dropped", "shuffled", "Markov chain"):
         assert columns[name]["share_of_full_bars"] < human["share_of_full_bars"] - 0.4, name
         assert columns[name]["share_of_right_tunes"] < human["share_of_right_tunes"] - 0.5, name
     assert columns["training tunes"]["share_with_copied_phrase"] == 1.0 > human["share_with_copied_phrase"]
-    assert measures.comparison(reference) == columns
+    assert comparison.comparison(reference) == columns
 
 
 def test_the_verb_writes_its_artefacts(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,7 +218,7 @@ def test_bad_input_has_a_message(tmp_path: Path, data: Path) -> None:
 def test_cards_tell_what_was_found(reference: Reference) -> None:
     tunes = [reference.human.test[0], reference.human.train[3], sets.Tune("x", "bad", BROKEN)]
     rows = evaluate_tunes([tune.text for tune in tunes], reference)["tunes"]
-    found = cards.tune_cards(tunes, rows, reference, model="m", family="gpt2", audio={1: (b"x", "mp3")})
+    found = tune_cards.tune_cards(tunes, rows, reference, model="m", family="gpt2", audio={1: (b"x", "mp3")})
     assert [card.audio for card in found] == [None, b"x", None]
     assert found[1].nearest is not None and found[1].nearest[0] == "Tune 3"
     assert found[1].notes["copying"].text == "100 % copied" and found[1].notes["copying"].good is False
@@ -227,7 +229,7 @@ def test_a_card_does_not_judge_two_bars(reference: Reference) -> None:
     texts = ["M:4/4\nL:1/8\nK:C\n" + "c8|" * n_bars + "\n" for n_bars in (2, 3)]
     texts.append(texts[1].replace("c8|c8", "c8|c7", 1))
     rows = evaluate_tunes(texts, reference)["tunes"]
-    found = cards.tune_cards([sets.Tune(text, "", text) for text in texts], rows, reference)
+    found = tune_cards.tune_cards([sets.Tune(text, "", text) for text in texts], rows, reference)
     assert [card.notes["metre"] for card in found] == [
         Badge("too few bars to judge"),
         Badge("3 of 3 bars fit", True),
@@ -240,7 +242,7 @@ def test_curves_of_a_run(tmp_path: Path) -> None:
     rows = [{"kind": "train", "step": i, "loss": 3.0 / i} for i in (1, 2, 3)]
     rows += [{"kind": "speed", "step": 3}, {"kind": "validation", "step": 3, "bits_per_byte": 2.5}]
     write_jsonl(tmp_path / "metrics.jsonl", rows)
-    loss, bits = cards.run_curves(tmp_path, "mine")
+    loss, bits = tune_cards.run_curves(tmp_path, "mine")
     assert (loss.model, loss.family, list(loss.x), list(loss.y)) == ("mine", "gpt2", [1, 2, 3], [3.0, 1.5, 1.0])
     assert (list(bits.x), list(bits.y)) == ([3], [2.5])
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from symbolic.errors import UsageError, UserError
-from symbolic.evaluate.observation import observe
+from symbolic.evaluate.tune_features import observe
 from symbolic.files import write_jsonl
 from symbolic.judge import chat, judge
 

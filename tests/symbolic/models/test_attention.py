@@ -9,7 +9,8 @@ from torch import Tensor
 from symbolic import models
 from symbolic.config import GPT2Config
 from symbolic.errors import UsageError, UserError
-from symbolic.models import attention, native
+from symbolic.models import attention
+from symbolic.models import compiler as native
 
 compiler = pytest.mark.skipif(attention.problem() is not None, reason=str(attention.problem()))
 SHAPES = [(1, 1, 1, 5), (2, 37, 4, 8), (2, 64, 2, 64), (1, 300, 3, 32), (2, 129, 2, 80)]  # rows, T, heads, F

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from symbolic.errors import UsageError, UserError
-from symbolic.models import native, scan, ssd
+from symbolic.models import compiler as native
+from symbolic.models import scan, ssd
 
 LENGTHS = [1, 2, 31, 32, 33, 63, 64, 65, 200]
 compiler = pytest.mark.skipif(scan.problem() is not None, reason=str(scan.problem()))

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from symbolic.config import Mamba2Config
-from symbolic.models import attention, native, ssd
+from symbolic.models import attention, compiler, ssd
 from symbolic.models.mamba2 import Mixer
 
 pytestmark = pytest.mark.skipif(ssd.problem() is not None, reason=str(ssd.problem()))
-PORTABLE = tuple(flag for flag in native.FLAGS if not flag.startswith("-march"))
+PORTABLE = tuple(flag for flag in compiler.FLAGS if not flag.startswith("-march"))
 SHAPES = {
     "published": Mamba2Config(n_layer=1, d_model=48, d_state=64, head_dim=32),
     "groups": Mamba2Config(n_layer=1, d_model=32, d_state=8, head_dim=8, n_groups=2),
@@ -78,7 +78,7 @@ def test_without_the_processors_own_instructions(dtype: torch.dtype, monkeypatch
     """The same source, compiled for any processor of the kind: narrow vectors, no matrix unit."""
     config = SHAPES["odd"]
     truth = by("recurrence", config, 70, torch.float64)
-    libraries = {module: native.build(module.SOURCE, PORTABLE) for module in (ssd, attention)}
+    libraries = {module: compiler.build(module.SOURCE, PORTABLE) for module in (ssd, attention)}
     for module, library in libraries.items():
         monkeypatch.setattr(module, "_library", lambda library=library: library)
     libraries[ssd].state_size.restype = ctypes.c_int64

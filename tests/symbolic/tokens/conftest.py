@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from symbolic.data import notation
+from symbolic.notation import abc_parser
 
 COLLECTIONS = ("airdsAirs", "oneills1850", "ryansMammoth")
 
@@ -39,10 +39,10 @@ def raw_files() -> list[str]:
 @cache
 def canonical_tunes() -> list[str]:
     tunes = []
-    for tune in (tune for text in raw_files() for tune in notation.split_tunes(text)):
+    for tune in (tune for text in raw_files() for tune in abc_parser.split_tunes(text)):
         try:
-            tunes.append(notation.canonical(notation.parse(tune.text)))
-        except notation.NotationError:
+            tunes.append(abc_parser.canonical(abc_parser.parse(tune.text)))
+        except abc_parser.NotationError:
             continue
     return tunes
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from symbolic import files, tokens
-from symbolic.data import notation
+from symbolic.notation import abc_parser
 from symbolic.tokens import grammar
 from symbolic.tokens.tokenizer import Tokenizer
 
@@ -57,7 +57,7 @@ def test_vocabulary_is_fixed(tokenizer: Tokenizer) -> None:
 
 def test_keys_are_those_the_parser_accepts() -> None:
     assert len(set(grammar.key_names())) == 7 * 15
-    assert all(notation.parse(f"M:4/4\nL:1/8\nK:{key}\nC8|]\n").key.text == key for key in grammar.key_names())
+    assert all(abc_parser.parse(f"M:4/4\nL:1/8\nK:{key}\nC8|]\n").key.text == key for key in grammar.key_names())
     assert {"C", "Em", "Ador", "Dmix", "Glyd", "Bphr", "F#loc", "Cb", "A#m"} <= set(grammar.key_names())
 
 
@@ -67,7 +67,7 @@ def test_pieces_agree_with_the_parser_s_symbols(canonical: list[str]) -> None:
     for text in canonical[::10]:
         line = text.splitlines()[3]
         starts = {match.start() for match in re.finditer(grammar.PATTERN, line, re.MULTILINE)}
-        symbols = list(notation.lex(line))
+        symbols = list(abc_parser.lex(line))
         assert {symbol.start for symbol in symbols} <= starts, line
         assert all(note.fullmatch(symbol.text) for symbol in symbols if symbol.kind == "note")
 
@@ -82,7 +82,7 @@ def test_words_agree_with_the_pattern(tokenizer: Tokenizer, canonical: list[str]
 
 @pytest.mark.parametrize("semitones", [0, -5, 6])
 def test_canonical_corpus_needs_no_bytes(tokenizer: Tokenizer, canonical: list[str], semitones: int) -> None:
-    texts = canonical if semitones == 0 else [notation.transpose(text, semitones) for text in canonical[::10]]
+    texts = canonical if semitones == 0 else [abc_parser.transpose(text, semitones) for text in canonical[::10]]
     known = {word for kind in grammar.pieces().values() for word in kind}
     cut = [word for text in texts for word in re.findall(grammar.PATTERN, text, re.MULTILINE)]
     spelled = sum(len(word) for word in cut if word not in known)

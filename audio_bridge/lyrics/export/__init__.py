@@ -1,0 +1,1 @@
+"""What is written of a set text: lead sheet, LRC, UltraStar, karaoke page, guide vocal."""

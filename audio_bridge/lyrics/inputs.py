@@ -1,0 +1,68 @@
+"""What a user gives to be set to music: the words as a text file, the tune as ABC; and how much of both can be sung."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audio_bridge.lyrics.lyric_text import MAX_CHARACTERS, broken
+from symbolic import files
+from symbolic.errors import UserError
+
+if TYPE_CHECKING:
+    from audio_bridge.lyrics.lyric_text import Lyrics
+    from symbolic.notation.score import Score
+
+LONGEST_LINE = 16  # syllables; longer lines are parted
+MOST_SYLLABLES = 1500  # of a song: about ten minutes
+
+
+def text_of(path: Path) -> str:
+    """A file's text: it is kept in song.json, so that the song can be made again without the file."""
+    try:
+        data = path.read_bytes()[: 4 * MAX_CHARACTERS + 1]
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}.") from error
+    if b"\0" in data:
+        raise UserError(f"{path} is a binary file; give text.")
+    return files.decoded(data)
+
+
+def tune_of(text: str, name: object = "the tune") -> "Score":
+    """The first tune of an ABC text; errors begin with `name`."""
+    from symbolic.notation.abc_parser import NotationError, parse, split_tunes
+
+    found = split_tunes(text)
+    if not found:
+        raise UserError(f"{name} has no tune: a tune begins with X:1 and has a K: line.")
+    try:
+        return parse(found[0].text, found[0].line)
+    except NotationError as error:
+        raise UserError(f"{name}: {error}") from error
+
+
+def left_out(text: str, tune: "Score") -> list[str]:
+    """What of an ABC text gets no words, for the notes: other tunes, other voices."""
+    from symbolic.notation.abc_parser import split_tunes
+
+    counts = {"tunes": len(split_tunes(text)), "voices": len(tune.voices)}
+    return [f"the words are set to the first of {n} {what}." for what, n in counts.items() if n > 1]
+
+
+def singable(lyrics: "Lyrics") -> tuple["Lyrics", list[str]]:
+    """The lyrics with lines of at most LONGEST_LINE syllables, and what was parted. UserError for too many words."""
+    from audio_bridge.lyrics.prosody.stress import count
+
+    parted, total, sections = 0, 0, []
+    for section in lyrics.sections:
+        lines: list[str] = []
+        for line in section.lines:
+            n = count(line, lyrics.language)
+            total += n
+            pieces = broken(line, -(-n // LONGEST_LINE)) if n > LONGEST_LINE else [line]
+            parted += len(pieces) > 1
+            lines += pieces
+        sections.append(replace(section, lines=tuple(lines)))
+    if total > MOST_SYLLABLES:
+        raise UserError(f"the words have {total:,} syllables; at most {MOST_SYLLABLES:,} make a song. Shorten them.")
+    notes = [f"lines longer than {LONGEST_LINE} syllables were parted ({parted})."] if parted else []
+    return replace(lyrics, sections=tuple(sections)), notes

@@ -1,0 +1,1 @@
+"""How words sound: pronunciation, syllables, stress, rhyme."""

@@ -1,0 +1,1 @@
+"""Words on notes: aligning syllables to a melody, and melodies for words."""

@@ -1,0 +1,196 @@
+"""Words and tune as one: a score whose every note knows what is sung on it, and when that sounds.
+
+A `Setting` is what all exports read. Its score has one voice without repeats; `labels` has one entry for each Note
+event of that voice, in order. Lines and sections are numbered as in its lyrics.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from audio_bridge.lyrics.lyric_text import Lyrics
+from audio_bridge.lyrics.prosody.stress import Syllable, sung
+from audio_bridge.lyrics.setting import syllable_alignment as aligner
+from audio_bridge.lyrics.setting.sung_melody import SungNote, respelled, seconds_per_tick, sung_notes, written_out
+from audio_bridge.lyrics.setting.syllable_alignment import DEFAULT, Placement, Weights
+from symbolic.errors import UsageError, UserError
+from symbolic.notation.abc_parser import canonical
+from symbolic.notation.score import Bar, Event, KeyChange, MeterChange, Note, Rest, Score, Voice
+
+MOST_PASSES = 64
+MANY_NOTES = 1.8  # a syllable, above which a tune's repeats are left out
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What is sung on a note: a syllable begins (`holds` False) or goes on; None stands for neither."""
+
+    syllable: Syllable
+    number: int  # which syllable of the song
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A tune with its words."""
+
+    score: Score
+    labels: tuple[Label | None, ...]
+    lyrics: Lyrics
+    syllables: tuple[Syllable, ...]
+
+    @property
+    def text(self) -> str:
+        """The tune in canonical ABC, without words."""
+        return canonical(self.score)
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A syllable in time. `notes` are (MIDI pitch, start, end) in seconds."""
+
+    text: str
+    start: float
+    end: float
+    line: int
+    ends_word: bool
+    ends_line: bool
+    stress: int
+    notes: tuple[tuple[int, float, float], ...]
+
+
+def set_words(score: Score, lyrics: Lyrics, *, passes: int | None = None, weights: Weights = DEFAULT) -> Setting:
+    """Set words to a tune, which is sung as often as its phrases need (`passes` says how often)."""
+    if passes is not None and not 1 <= passes <= MOST_PASSES:
+        raise UsageError(f"--passes {passes}: a tune is sung 1 to {MOST_PASSES} times.")
+    syllables = sung(lyrics.lines, lyrics.language)
+    tune = written_out(score)
+    if passes is None and MANY_NOTES * len(syllables) < len(sung_notes(tune)) and not _has_endings(score):
+        tune = written_out(score, repeats=False)  # few words: each strain is sung once
+    if passes is None:
+        passes = _passes(sung_notes(tune), syllables, len(lyrics.lines))
+    if passes > MOST_PASSES:
+        raise UserError(f"the tune would have to be sung {passes} times; at most {MOST_PASSES}. Shorten the words.")
+    if passes > 1:
+        tune = written_out(score, passes)
+    placements = aligner.align(syllables, sung_notes(tune), weights)
+    return placed(tune, syllables, placements, lyrics)
+
+
+def placed(score: Score, syllables: Sequence[Syllable], placements: Sequence[Placement], lyrics: Lyrics) -> Setting:
+    """A setting from placements on `sung_notes(score)`; notes that several syllables share are divided."""
+    notes = sung_notes(score)
+    on_event: dict[int, list[Label]] = {}
+    for number, (syllable, place) in enumerate(zip(syllables, placements, strict=True)):
+        for index in range(place.first, place.last + 1):
+            for k, event in enumerate(notes[index].events):
+                starts = index == place.first and k == 0
+                on_event.setdefault(event, []).append(Label(syllable, number, not starts))
+    events: list[Event] = []
+    labels: list[Label | None] = []
+    for i, one in enumerate(score.voices[0].events):
+        if not isinstance(one, Note):
+            events.append(one)
+            continue
+        found = on_event.get(i, [])
+        events += _divided(one, max(1, len(found)))
+        labels += found or [None]
+    return Setting(_with_events(score, events), tuple(labels), lyrics, tuple(syllables))
+
+
+def joined(settings: Sequence[Setting], lyrics: Lyrics) -> Setting:
+    """Settings one after the other, as sections of one song; all have the first one's key and metre unless they say
+    another."""
+    events: list[Event] = []
+    labels: list[Label | None] = []
+    syllables: list[Syllable] = []
+    key, meter, line = settings[0].score.key, settings[0].score.meter, 0
+    for one in settings:
+        if one.score.key != key:
+            key = one.score.key
+            events.append(KeyChange(key))
+        if one.score.meter != meter:
+            meter = one.score.meter
+            events.append(MeterChange(meter))
+        moved = [replace(s, line=s.line + line) for s in one.syllables]
+        labels += [
+            label and Label(moved[label.number], label.number + len(syllables), label.holds) for label in one.labels
+        ]
+        syllables += moved
+        line += len(one.lyrics.lines)
+        events += one.score.voices[0].events
+    whole = written_out(_with_events(settings[0].score, events))
+    return Setting(whole, tuple(labels), lyrics, tuple(syllables))
+
+
+def timed(setting: Setting, qpm: float) -> list[Timed]:
+    """Every syllable with its times at a tempo in quarter notes a minute."""
+    unit = seconds_per_tick(qpm)
+    spans: dict[int, list[tuple[int, float, float]]] = {}
+    for label, midi, onset, ticks in labelled_notes(setting):
+        if label is None:
+            continue
+        own = spans.setdefault(label.number, [])
+        if label.holds and own and own[-1][0] == midi and abs(own[-1][2] - onset * unit) < 1e-9 and _is_tie(label):
+            own[-1] = (midi, own[-1][1], (onset + ticks) * unit)
+        else:
+            own.append((midi, onset * unit, (onset + ticks) * unit))
+    return [
+        Timed(s.text, own[0][1], own[-1][2], s.line, s.ends_word, s.ends_line, s.stress, tuple(own))
+        for number, own in sorted(spans.items())
+        for s in [setting.syllables[number]]
+    ]
+
+
+def labelled_notes(setting: Setting) -> Iterator[tuple[Label | None, int, int, int]]:
+    """(label, MIDI pitch, onset, ticks) of each Note event."""
+    onset, labels = 0, iter(setting.labels)
+    for event in setting.score.voices[0].events:
+        if isinstance(event, Note):
+            yield next(labels), max(p.midi for p in event.pitches), onset, event.ticks
+        if isinstance(event, (Note, Rest)):
+            onset += event.ticks
+
+
+def placements_of(setting: Setting) -> list[list[int]]:
+    """For each syllable the indices of its notes among the Note events."""
+    found: list[list[int]] = [[] for _ in setting.syllables]
+    for index, label in enumerate(setting.labels):
+        if label is not None:
+            found[label.number].append(index)
+    return found
+
+
+def _has_endings(score: Score) -> bool:
+    return any(isinstance(e, Bar) and e.ending for e in score.voices[0].events)
+
+
+def _is_tie(label: Label) -> bool:
+    return label.holds
+
+
+def _passes(notes: Sequence[SungNote], syllables: Sequence[Syllable], n_lines: int) -> int:
+    """As many as bring lines and phrases, and syllables and notes, closest together, and carry all syllables."""
+    n_phrases = max(1, sum(note.boundary == 1.0 for note in notes))
+    wanted = max(1, round((n_lines / n_phrases + len(syllables) / len(notes)) / 2))
+    while wanted * aligner.capacity(notes) < len(syllables):
+        wanted += 1
+    return wanted
+
+
+def _divided(note: Note, parts: int) -> list[Event]:
+    """A note cut into equal parts of the same pitch; only the last keeps a tie, the first keeps the marks."""
+    if parts == 1:
+        return [note]
+    pieces = [
+        replace(note, ticks=note.ticks // parts, written=note.written // parts, tie=False, marks="")
+        for _ in range(parts)
+    ]
+    pieces[0].marks, pieces[-1].tie = note.marks, note.tie
+    return list(pieces)
+
+
+def _with_events(score: Score, events: list[Event]) -> Score:
+    """A copy of the score with other events, spelled so that it reads back."""
+    fields = {name: list(values) for name, values in score.fields.items()}
+    fresh = [replace(e) if isinstance(e, Note) else e for e in events]
+    return respelled(Score(fields, score.meter, score.key, [Voice("", "", fresh)]))

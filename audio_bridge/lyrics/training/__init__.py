@@ -1,0 +1,1 @@
+"""Lyric corpora and lyric models, from scratch or fine-tuned."""

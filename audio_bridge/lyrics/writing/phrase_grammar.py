@@ -1,0 +1,126 @@
+"""The writer that needs no model: lines joined from phrases of this project's own lists, by patterns.
+
+It is a phrase-structure grammar with one level (data/grammar_LANGUAGE.txt), not a language model: its lines are correct
+and singable, and not deep. What it writes is labelled `grammar` wherever it is recorded. Lists are English, Portuguese
+and Spanish; other languages have none.
+"""
+
+import random
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from audio_bridge.lyrics.lyric_text import LANGUAGES
+from audio_bridge.lyrics.prosody.rhyme import ending, last_word
+from audio_bridge.lyrics.prosody.stress import count
+from audio_bridge.lyrics.writing.song_forms import genre_key
+from symbolic.errors import UserError
+
+DATA = Path(__file__).parents[1] / "data"
+POOL_LINES = 3000
+JOINED_FROM = 9  # syllables from which two lines may stand as one
+_TITLE = "T"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that may be sung: its syllables, what it rhymes on, the phrases it is made of, who wrote it."""
+
+    text: str
+    n_syllables: int
+    ending: str
+    phrases: tuple[str, ...] = ()
+    source: str = "grammar"
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """Phrases by list, and patterns of LINE and HOOK."""
+
+    phrases: dict[str, tuple[tuple[str, str], ...]]  # list -> (genre or '', phrase)
+    patterns: dict[str, tuple[str, ...]]
+
+
+@lru_cache(maxsize=8)
+def load(language: str) -> Grammar:
+    """The grammar of a language. UserError where there is none."""
+    if language not in LANGUAGES:
+        raise UserError(
+            f"there is no offline writer for the language {language!r}, only for {', '.join(LANGUAGES)}. "
+            "Give the words: song --lyrics FILE, or lyrics align WORDS.txt TUNE.abc."
+        )
+    lists: dict[str, list[tuple[str, str]]] = {}
+    name = ""
+    for line in (DATA / f"grammar_{language}.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("@"):
+            name = line[1:]
+            lists[name] = []
+        elif line and not line.startswith("#"):
+            genre, _, phrase = line.rpartition("|")
+            lists[name].append((genre, phrase))
+    patterns = {key: tuple(text for _, text in lists.pop(key)) for key in ("LINE", "HOOK")}
+    return Grammar({key: tuple(values) for key, values in lists.items()}, patterns)
+
+
+def pool(language: str, genre: str, seed: int, n: int = POOL_LINES) -> list[Line]:
+    """Different lines of many lengths, short ones (single phrases) and long ones (two lines) among them."""
+    grammar, rng = load(language), random.Random(f"{language}:{genre}:{seed}")
+    usable = _usable(grammar, genre)
+    lines = {line.text: line for line in (_drawn(p, usable, language) for p in _phrases(usable))}
+    for _ in range(n):
+        line = _drawn(_filled(rng.choice(grammar.patterns["LINE"]), usable, rng), usable, language)
+        lines[line.text] = line
+    singles = [line for line in lines.values() if line.n_syllables >= JOINED_FROM // 2]
+    for _ in range(n // 2):
+        a, b = rng.choice(singles), rng.choice(singles)
+        if a.text != b.text and not set(a.phrases) & set(b.phrases):
+            joined = f"{a.text}, {b.text}"
+            phrases = a.phrases + b.phrases
+            lines[joined] = Line(joined, a.n_syllables + b.n_syllables, b.ending, phrases)
+    return list(lines.values())
+
+
+def hooks(title: str, language: str, genre: str, seed: int, n: int = 400) -> list[Line]:
+    """Lines that hold the title."""
+    grammar, rng = load(language), random.Random(f"hook:{title}:{seed}")
+    usable = _usable(grammar, genre)
+    found: dict[str, Line] = {}
+    for pattern in grammar.patterns["HOOK"] * max(1, n // len(grammar.patterns["HOOK"])):
+        text, phrases = _filled(pattern, {**usable, _TITLE: (title,)}, rng)
+        found[text] = Line(text, count(text, language), ending(last_word(text), language), phrases, "title")
+    return list(found.values())
+
+
+def _usable(grammar: Grammar, genre: str) -> dict[str, tuple[str, ...]]:
+    """The phrases that a genre may use."""
+    key = genre_key(genre)
+    return {name: tuple(text for g, text in rows if g in ("", key)) for name, rows in grammar.phrases.items()}
+
+
+def _phrases(usable: dict[str, tuple[str, ...]]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(text, (text,)) for name in ("NP", "PP", "IMP", "I", "WE") for text in usable.get(name, ())]
+
+
+def _filled(pattern: str, usable: dict[str, tuple[str, ...]], rng: random.Random) -> tuple[str, tuple[str, ...]]:
+    """A pattern with a phrase for each list that it names."""
+    phrases: list[str] = []
+
+    def phrase(match: re.Match[str]) -> str:
+        options = usable.get(match[0])
+        if not options:
+            return match[0]
+        if match[0] == _TITLE:
+            return options[0]
+        phrases.append(rng.choice(options))
+        return phrases[-1]
+
+    text = re.sub(r"\b(?:NP|VI|PP|IMP|I|WE|T)\b", phrase, pattern)
+    if len(set(phrases)) < len(phrases):
+        return _filled(pattern, usable, rng)
+    return text, tuple(phrases)
+
+
+def _drawn(found: tuple[str, tuple[str, ...]], usable: dict[str, tuple[str, ...]], language: str) -> Line:
+    text, phrases = found
+    return Line(text, count(text, language), ending(last_word(text), language), phrases)

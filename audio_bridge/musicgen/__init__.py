@@ -1,0 +1,1 @@
+"""MusicGen-melody: checkpoints, exact chroma conditioning, adherence, data sets, fine-tuning."""

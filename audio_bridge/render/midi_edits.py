@@ -1,0 +1,85 @@
+"""Edits of a MIDI file before it is played: instrument, tempo, transposition; volume and a tail for the synthesiser.
+
+Every function returns a new file and leaves its argument alone. Percussion (channel 10) keeps its kit and its notes.
+System-exclusive messages are dropped: they address devices, and a reset among them would undo the volume.
+"""
+
+from collections.abc import Iterable
+
+import mido
+
+from symbolic.errors import UserError
+from symbolic.formats.midi import DRUM_CHANNEL, PITCHED_CHANNELS, last_tempo, last_tick, microseconds, to_bytes
+
+VOLUME_CONTROL = 7
+DEFAULT_VOLUME = 100  # General MIDI's, of a channel that says nothing
+
+
+def arranged(
+    source: mido.MidiFile, *, program: int | None = None, tempo_qpm: float | None = None, transpose: int = 0
+) -> mido.MidiFile:
+    """One instrument for all pitched channels, one tempo, pitched notes moved by semitones; None keeps the file's own.
+
+    UserError when the file has no notes, or when one would leave MIDI's range.
+    """
+    if not any(message.type == "note_on" and message.velocity for track in source.tracks for message in track):
+        raise UserError("the music has no notes, so there is nothing to play.")
+    head, dropped = [], {"sysex"}
+    if tempo_qpm is not None:
+        dropped.add("set_tempo")
+        head.append(mido.MetaMessage("set_tempo", tempo=microseconds(tempo_qpm)))
+    if program is not None:
+        dropped.add("program_change")
+        head += [mido.Message("program_change", channel=channel, program=program) for channel in PITCHED_CHANNELS]
+    tracks = ([_moved(message, transpose) for message in _kept(track, dropped)] for track in source.tracks)
+    return _file(source, head, tracks)
+
+
+def for_synthesis(source: mido.MidiFile, *, volume: float, tail_seconds: float) -> bytes:
+    """The file's bytes with each channel's volume control multiplied by `volume` (at most 1), and time after the last
+    event in which the sound can die away."""
+    head = [
+        mido.Message("control_change", channel=c, control=VOLUME_CONTROL, value=_scaled(DEFAULT_VOLUME, volume))
+        for c in range(16)
+    ]
+    tracks = [[_quieter(message, volume) for message in track] for track in source.tracks]
+    tail = round(tail_seconds * 1e6 / last_tempo(source) * source.ticks_per_beat)
+    tracks.append([mido.MetaMessage("end_of_track", time=last_tick(source) + tail)])
+    return to_bytes(_file(source, head, tracks))
+
+
+def _file(like: mido.MidiFile, head: list[mido.Message], tracks: Iterable[list[mido.Message]]) -> mido.MidiFile:
+    """A type 1 file whose first track holds `head` at tick 0."""
+    copy = mido.MidiFile(type=1, ticks_per_beat=like.ticks_per_beat, charset=like.charset)
+    copy.tracks.append(mido.MidiTrack(head))
+    copy.tracks += [mido.MidiTrack(track) for track in tracks]
+    return copy
+
+
+def _kept(track: mido.MidiTrack, dropped: set[str]) -> list[mido.Message]:
+    """The other messages; the time of a dropped one is carried to the next."""
+    kept, waiting = [], 0
+    for message in track:
+        waiting += message.time
+        if message.type not in dropped:
+            kept.append(message.copy(time=waiting))
+            waiting = 0
+    return kept
+
+
+def _moved(message: mido.Message, transpose: int) -> mido.Message:
+    if message.type not in ("note_on", "note_off", "polytouch") or message.channel == DRUM_CHANNEL:
+        return message
+    if not 0 <= message.note + transpose <= 127:
+        raise UserError(f"a transposition by {transpose} moves MIDI pitch {message.note} outside 0 to 127.")
+    return message.copy(note=message.note + transpose)
+
+
+def _quieter(message: mido.Message, volume: float) -> mido.Message:
+    if message.type == "control_change" and message.control == VOLUME_CONTROL:
+        return message.copy(value=_scaled(message.value, volume))
+    return message
+
+
+def _scaled(value: int, volume: float) -> int:
+    return round(value * volume)

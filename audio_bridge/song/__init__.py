@@ -1,0 +1,1 @@
+"""A whole song from a title: words, melody, chords, sound, score and karaoke."""

@@ -1,0 +1,431 @@
+"""A song from a title: words, melody, alignment, chords, backing, guide vocal, mix, score, karaoke.
+
+    python -m audio_bridge song --genre folk --title "River of Gold" -o songs/river
+    python -m audio_bridge song -o songs/river --redo melody            # another melody, same words
+    python -m audio_bridge song --tune TUNE.abc --first-line "…" -o songs/air
+    python -m audio_bridge song --lyrics WORDS.txt --lyric-model gpt2-medium -o songs/mine
+    python -m audio_bridge song --from songs/river/song.json -o songs/again
+
+Everything lies in the folder: words.json, lyrics.txt, melody.json, setting.json, song.abc, .musicxml, .mid, .lrc,
+.enhanced.lrc, .ultrastar.txt, yue2.json, backing.wav, conditioned.wav, guide.wav, song.mp3, karaoke.html; and
+song.json, which has the options, what each stage was made from, and what was left out and why. Called again for the
+same folder, a stage is done only if what it depends on changed; options not given are those of song.json.
+
+Without --lyric-model the words are joined by a grammar from this project's own phrases (offline, labelled so). Without
+--tune the melody is drawn by an ABC model under the words' rhythm. The guide vocal needs espeak-ng, the conditioned
+audio a MusicGen-melody checkpoint (--checkpoint); without them those stages are left out.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audio_bridge.lyrics.inputs import left_out, singable, text_of, tune_of
+from audio_bridge.lyrics.lyric_text import headed, language_code
+from audio_bridge.song import pipeline
+from audio_bridge.song.pipeline import Skipped, Stage
+from symbolic import files
+from symbolic.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    from audio_bridge.lyrics.lyric_text import Lyrics
+    from audio_bridge.lyrics.setting.word_setting import Setting
+    from symbolic.notation.score import Score
+
+FORMAT = 1
+RECORD = "song.json"
+DEFAULTS: dict[str, Any] = {
+    "genre": "pop", "language": None, "title": "", "artist": "", "first_line": "", "structure": None, "lines": None,
+    "syllables": None, "rhyme": None, "lyrics": None, "tune": None, "lyric_model": None, "melody_model": "gpt2-6m",
+    "metre": "4/4", "key": None, "tempo": None, "checkpoint": None, "prompt": None, "vocal": "auto", "seed": 0,
+}  # fmt: skip
+_KINDS: dict[str, type | tuple[type, ...]] = {"lines": int, "seed": int, "tempo": (int, float)}  # others are text
+TEMPO = {"folk": 92.0, "pop": 104.0, "rock": 124.0, "rap": 88.0}  # quarter notes a minute
+KEYS = {"folk": ("D", "G", "Dmix", "Am"), "pop": ("C", "F", "G", "Am"), "rock": ("Em", "Am", "D"), "rap": ("Dm", "Am")}
+_WRITING = ("genre", "language", "title", "artist", "first_line", "structure", "lines", "syllables", "rhyme", "lyrics",
+            "lyric_model", "seed")  # fmt: skip
+_SOUND_RATE = 44_100
+_BACKING_LUFS, _VOICE_LUFS, _MIX_LUFS = -20.0, -17.0, -16.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options; all but -o are kept in song.json."""
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the song is kept")
+    parser.add_argument("--from", dest="source", type=Path, metavar="song.json", help="make that song again")
+    parser.add_argument("--redo", action="append", default=[], metavar="STAGE", help="another: words, melody, ...")
+    words = parser.add_argument_group("words")
+    words.add_argument("--genre", help="folk, pop, rock or rap, or any name near them (default pop)")
+    words.add_argument("--language", type=language_code, metavar="CODE",
+                       help="en, pt or es; another code for --lyrics (default: en, or that of --lyrics)")  # fmt: skip
+    words.add_argument("--title", help="sung in the chorus where it fits (default: that of --lyrics or --tune)")
+    words.add_argument("--artist", help="written on the score; a lyric model is prompted with it")
+    words.add_argument("--first-line", help="sung as it is")
+    words.add_argument("--structure", help="for example verse-chorus-verse-chorus")
+    words.add_argument("--lines", type=int, help="lines a section")
+    words.add_argument("--syllables", help="a line: 8, or 8,6,8,6")
+    words.add_argument("--rhyme", help="ABAB, AABB, XAXA")
+    words.add_argument("--lyrics", type=Path, metavar="FILE", help="words that are there already")
+    words.add_argument("--lyric-model", metavar="MODEL", help="a run, a folder or a hub name of a causal model")
+    tune = parser.add_argument_group("tune")
+    tune.add_argument("--tune", type=Path, metavar="FILE.abc", help="a tune that is there already (its first)")
+    tune.add_argument("--melody-model", metavar="MODEL", help="ABC model that draws the melody (default gpt2-6m)")
+    tune.add_argument("--metre", help="2/4, 3/4, 4/4, 6/8, ... (default 4/4)")
+    tune.add_argument("--key", help="as D, Am, Dmix")
+    tune.add_argument("--tempo", type=float, help="quarter notes a minute")
+    sound = parser.add_argument_group("sound")
+    sound.add_argument("--checkpoint", metavar="FOLDER", help="MusicGen-melody, for conditioned audio")
+    sound.add_argument("--prompt", help="what the conditioned audio should sound like")
+    sound.add_argument("--vocal", choices=("auto", "off"), help="guide vocal where espeak-ng is (default auto)")
+    parser.add_argument("--seed", type=int, help="default 0")
+    parser.add_argument("--json", action="store_true", help="end with the record as one line of JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make or bring up to date a song."""
+    started = time.monotonic()
+    options, before, variations = _asked(args)
+    record = make(args.output, options, before, variations, args.redo)
+    seconds = record["seconds_of_music"]
+    print(f"{args.output}: {seconds:.0f} s of music in {time.monotonic() - started:.0f} s; {args.output}/karaoke.html")
+    for stage in record["stages"].values():
+        for note in [*stage.get("facts", {}).get("notes", []), *([stage["skipped"]] if "skipped" in stage else [])]:
+            print(f"note: {note}")
+    if args.json:
+        print(json.dumps(record, ensure_ascii=False))
+    return 0
+
+
+def make(
+    folder: Path,
+    options: Mapping[str, Any],
+    before: Mapping[str, Any] | None = None,
+    variations: Mapping[str, int] | None = None,
+    redo: list[str] | None = None,
+) -> dict[str, Any]:
+    """Bring the song in `folder` up to date and return its record (song.json)."""
+    _check(options)
+    turned = pipeline.raised(variations or {}, redo or [], [stage.name for stage in STAGES])
+    record: dict[str, Any] = {"format": FORMAT, "options": dict(options), "variations": turned, "stages": {}}
+
+    def save(done: dict[str, Any]) -> None:
+        files.write_json(folder / RECORD, {**record, "stages": done})
+
+    outcome = pipeline.run(STAGES, folder, options, before or {}, turned, _say, save)
+    record["stages"] = outcome.record
+    record["states"] = outcome.states
+    record["seconds_of_music"] = outcome.record["backing"]["facts"]["seconds"]
+    files.write_json(folder / RECORD, {name: value for name, value in record.items() if name != "states"})
+    return record
+
+
+# --- what is asked ---------------------------------------------------------------------------------------------------
+
+
+def _asked(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any], dict[str, int]]:
+    """Options (given, else of song.json, else the defaults), and the record of the last time."""
+    folder: Path = args.output
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"-o {folder} is a file; name a folder.")
+    there = folder / RECORD
+    if folder.is_dir() and any(folder.iterdir()) and not there.is_file():
+        raise UsageError(f"-o {folder} is not empty and holds no song: choose another folder, or empty it.")
+    known = _record(there) if there.is_file() else {}
+    source = _record(args.source) if args.source else known
+    options = {**DEFAULTS, **{k: v for k, v in source.get("options", {}).items() if k in DEFAULTS}}
+    for name in DEFAULTS:
+        given = getattr(args, name)
+        if given is not None:
+            options[name] = text_of(given) if name in ("lyrics", "tune") else given
+    if args.lyrics is not None and args.genre is None:
+        options["genre"] = headed(options["lyrics"])[0]["genre"] or options["genre"]
+    if args.tune is not None:
+        tune_of(options["tune"], args.tune)
+    return options, known.get("stages", {}), dict(source.get("variations", {}))
+
+
+def _record(path: Path) -> dict[str, Any]:
+    record = files.read_json(path)
+    if not isinstance(record, dict) or record.get("format") != FORMAT or not isinstance(record.get("options"), dict):
+        raise UserError(f"{path} is not a song's record of format {FORMAT}. Name another, or another folder with -o.")
+    fault = next(_faults(record), None)
+    if fault is not None:
+        raise UserError(f"{path}: {fault}. Mend it, or remove the file and name an empty folder with -o.")
+    return record
+
+
+def _faults(record: Mapping[str, Any]) -> Iterator[str]:
+    """What the program would not have written: records are edited by hand and come from other people."""
+    for name, default in DEFAULTS.items():
+        value = record["options"].get(name, default)
+        kind = _KINDS.get(name, str)
+        if isinstance(value, bool) or not (isinstance(value, kind) or (value is None and default is None)):
+            yield f"options.{name} is {value!r}"
+    variations = record.get("variations", {})
+    if not isinstance(variations, dict) or not all(type(value) is int for value in variations.values()):
+        yield f"variations is {variations!r}, not a number for each stage"
+    stages_ = record.get("stages", {})
+    if not isinstance(stages_, dict):
+        yield "stages is not a mapping"
+        return
+    for name, entry in stages_.items():
+        parts = [entry.get(part, {}) for part in ("files", "facts")] if isinstance(entry, dict) else [None]
+        if not all(isinstance(part, dict) for part in parts):
+            yield f"stages.{name} is not what a stage writes"
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    from audio_bridge.lyrics.setting import melody_for_words
+    from audio_bridge.lyrics.writing import song_forms
+    from symbolic.formats.midi import microseconds
+    from symbolic.notation.theory import parse_key, parse_meter
+
+    song_forms.make(options["genre"], options["structure"] or song_forms.DEFAULT_STRUCTURE, lines=options["lines"],
+               syllables=options["syllables"], rhyme=options["rhyme"])  # fmt: skip
+    if parse_meter(options["metre"]).text not in melody_for_words.BARS:
+        raise UsageError(f"--metre {options['metre']}: songs are written in {', '.join(melody_for_words.BARS)}.")
+    if options["key"] is not None:
+        parse_key(options["key"])
+    if options["tempo"] is not None:
+        microseconds(options["tempo"])
+    if not 0 <= options["seed"] < 2**31:
+        raise UsageError(f"--seed {options['seed']}: give a whole number from 0 to 2147483647.")
+
+
+def _say(stage: str, state: str) -> None:
+    if state != "..." or sys.stderr.isatty():
+        end = "\r" if state == "..." else "\n"
+        print(
+            f"{stage:12} {state:60}".rstrip() if end == "\n" else f"{stage:12} ...",
+            end=end,
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+# --- the stages ------------------------------------------------------------------------------------------------------
+
+
+def words(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
+    """Lyrics: given, by a model, or by the grammar; for a given tune, in its phrases."""
+    from audio_bridge.lyrics.writing import writers
+
+    seed = options["seed"] + 1000 * variation
+    draft = writers.written(options, seed, _tune(options))
+    lyrics, parted = singable(draft.lyrics)
+    notes = list(dict.fromkeys(draft.notes + parted))
+    value = {**asdict(lyrics), "sources": draft.sources}
+    files.write_json(folder / "words.json", value)
+    files.write_whole(folder / "lyrics.txt", lyrics.text)
+    return {"writer": draft.writer, "lines": len(lyrics.lines), "notes": notes}
+
+
+def melody(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
+    """One tune for each kind of section, or the given tune for all."""
+    from audio_bridge.lyrics.setting import melody_for_words as tunes
+
+    lyrics = _lyrics(folder)
+    given = _tune(options)
+    if given is not None:
+        from symbolic.notation.abc_parser import canonical
+
+        files.write_json(folder / "melody.json", {"tune": canonical(given), "title": given.title})
+        return {"by": "given tune", "notes": left_out(options["tune"], given)}
+    kinds = list(dict.fromkeys(section.kind for section in lyrics.sections if section.lines))
+    texts = [[s.lines for s in lyrics.sections if s.kind == kind and s.lines] for kind in kinds]
+    plans = tunes.plan(texts, lyrics.language, options["metre"])
+    seed = options["seed"] + 1000 * variation
+    key = options["key"] or _key_for(options, seed)
+    made = tunes.compose(plans, key=key, model=options["melody_model"], seed=seed)
+    files.write_json(folder / "melody.json", dict(zip(kinds, made)))
+    return {"by": options["melody_model"], "how": "pitches drawn under the words' rhythm plan", "key": key}
+
+
+def setting(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
+    """Words on notes."""
+    from audio_bridge.lyrics.setting import setting_metrics
+    from audio_bridge.lyrics.setting import word_setting as settings
+    from symbolic.notation.abc_parser import parse
+
+    lyrics, made = _lyrics(folder), files.read_json(folder / "melody.json")
+    if "tune" in made:
+        whole = settings.set_words(parse(made["tune"]), lyrics)
+    else:
+        parts = [settings.set_words(parse(made[s.kind]), _only(lyrics, i), passes=1)
+                 for i, s in enumerate(lyrics.sections) if s.lines]  # fmt: skip
+        whole = settings.joined(parts, lyrics)
+    _write_setting(folder, whole)
+    return {"measures": setting_metrics.measures(whole)}
+
+
+def score(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
+    """Chords, and every notation and timing format."""
+    from audio_bridge.lyrics.export import accompaniment, sheet, timing, yue2
+    from symbolic.formats import midi
+
+    plain, qpm = _setting(folder), _qpm(folder, options)
+    whole = accompaniment.with_chords(plain)
+    files.write_whole(folder / "song.abc", sheet.abc(whole, fields={"Q": f"1/4={qpm:g}"}))
+    files.write_whole(folder / "song.musicxml", sheet.musicxml(whole))
+    files.write_whole(folder / "song.mid", midi.to_bytes(timing.midi_with_lyrics(plain, qpm)))
+    files.write_whole(folder / "song.lrc", timing.lrc(plain, qpm))
+    files.write_whole(folder / "song.enhanced.lrc", timing.enhanced_lrc(plain, qpm))
+    files.write_whole(folder / "song.ultrastar.txt", timing.ultrastar(plain, qpm))
+    files.write_json(folder / "yue2.json", yue2.build(whole, qpm))
+    files.write_json(folder / "chords.json", {"text": whole.text, "qpm": qpm})
+    return {"qpm": qpm, "key": plain.score.key.text, "metre": plain.score.meter.text}
+
+
+def backing(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
+    """Melody, chords and bass with a SoundFont."""
+    from audio_bridge.lyrics.export import accompaniment
+    from audio_bridge.render.render import render
+    from audio_bridge.sound.audio import write_audio
+    from symbolic.notation.abc_parser import parse
+
+    made = files.read_json(folder / "chords.json")
+    midi = accompaniment.backing(parse(made["text"]), made["qpm"], options["genre"])
+    sound = render(midi, sample_rate=_SOUND_RATE, loudness_lufs=_BACKING_LUFS)
+    write_audio(sound, folder / "backing.wav")
+    return {"seconds": round(sound.seconds, 3)}
+
+
+def conditioned(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
+    """MusicGen-melody on the song's melody, where a checkpoint is given."""
+    if not options["checkpoint"]:
+        raise Skipped("no conditioned audio: give a MusicGen-melody checkpoint with --checkpoint.")
+    from audio_bridge.musicgen import condition
+
+    parser = argparse.ArgumentParser()
+    condition.add_arguments(parser)
+    text = options["prompt"] or f"{options['genre']} song, instrumental"
+    seed = str(options["seed"] + 1000 * variation)
+    given = [str(folder / "song.abc"), "--text", text, "--model", options["checkpoint"], "--seed", seed]
+    if condition.run(parser.parse_args([*given, "-o", str(folder / "conditioned.wav")])):
+        raise UserError("the conditioned audio could not be made; its message stands above.")
+    return {"checkpoint": options["checkpoint"], "prompt": text}
+
+
+def vocal(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
+    """The guide vocal."""
+    from audio_bridge.lyrics.export import guide_vocal as singer
+    from audio_bridge.lyrics.setting.word_setting import timed
+    from audio_bridge.sound.audio import write_audio
+
+    engine = singer.engine() if options["vocal"] == "auto" else None
+    if engine is None:
+        why = "it is turned off (--vocal off)." if options["vocal"] == "off" else "espeak-ng is not installed."
+        raise Skipped(f"no guide vocal: {why}")
+    whole = _setting(folder)
+    sound = singer.sing(timed(whole, _qpm(folder, options)), whole.lyrics.language, use=engine)
+    write_audio(sound, folder / "guide.wav")
+    return {"engine": engine.name, "label": "guide vocal, synthesised speech moved onto the melody"}
+
+
+def mix(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
+    """Backing (or conditioned audio) and guide vocal, as MP3."""
+    import numpy as np
+
+    from audio_bridge.sound.audio import Audio, read_wav, resampled, write_audio
+    from audio_bridge.sound.loudness import normalised
+
+    base = "conditioned.wav" if (folder / "conditioned.wav").is_file() else "backing.wav"
+    sound = normalised(resampled(read_wav(folder / base), _SOUND_RATE), _BACKING_LUFS)[0]
+    samples = sound.samples.copy()
+    if (folder / "guide.wav").is_file():
+        voice = normalised(resampled(read_wav(folder / "guide.wav"), _SOUND_RATE), _VOICE_LUFS)[0].samples
+        n = max(samples.shape[1], voice.shape[1])
+        samples = np.pad(samples, ((0, 0), (0, n - samples.shape[1])))
+        samples[:, : voice.shape[1]] += voice
+    whole, levels = normalised(Audio(samples.astype(np.float32), _SOUND_RATE), _MIX_LUFS)
+    write_audio(whole, folder / "song.mp3")
+    return {"seconds": round(whole.seconds, 3), "loudness_lufs": round(levels.loudness_lufs, 2)}
+
+
+def karaoke(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
+    """The page."""
+    from audio_bridge.lyrics.export import accompaniment
+    from audio_bridge.lyrics.export import karaoke as pages
+
+    note = "with a synthetic guide vocal" if (folder / "guide.wav").is_file() else "instrumental"
+    audio = (folder / "song.mp3").read_bytes()
+    page = pages.page(accompaniment.with_chords(_setting(folder)), _qpm(folder, options), audio, "mp3", note)
+    files.write_whole(folder / "karaoke.html", page)
+    return {}
+
+
+STAGES = (
+    Stage("words", words, (), (*_WRITING, "tune", "tempo"), ("words.json", "lyrics.txt"), version=2),
+    Stage("melody", melody, ("words",), ("tune", "melody_model", "metre", "key", "genre", "seed"), ("melody.json",)),
+    Stage("setting", setting, ("words", "melody"), (), ("setting.json",), version=2),
+    Stage("score", score, ("setting",), ("tempo", "genre", "tune"), (
+        "song.abc", "song.musicxml", "song.mid", "song.lrc", "song.enhanced.lrc", "song.ultrastar.txt", "yue2.json",
+        "chords.json"), version=2),
+    Stage("backing", backing, ("score",), ("genre",), ("backing.wav",)),
+    Stage("conditioned", conditioned, ("score",), ("checkpoint", "prompt", "genre", "seed"), ("conditioned.wav",)),
+    Stage("vocal", vocal, ("setting", "score"), ("vocal",), ("guide.wav",)),
+    Stage("mix", mix, ("backing", "conditioned", "vocal"), (), ("song.mp3",)),
+    Stage("karaoke", karaoke, ("setting", "score", "vocal", "mix"), (), ("karaoke.html",), version=3),
+)  # fmt: skip
+
+
+# --- what stages share -----------------------------------------------------------------------------------------------
+
+
+def _tune(options: Mapping[str, Any]) -> "Score | None":
+    return None if options["tune"] is None else tune_of(options["tune"])
+
+
+def _qpm(folder: Path, options: Mapping[str, Any]) -> float:
+    """The tempo asked for, that of the tune's Q: field, or the genre's."""
+    from audio_bridge.lyrics.writing.song_forms import genre_key
+    from symbolic.formats.midi import score_qpm
+
+    if options["tempo"] is not None:
+        return float(options["tempo"])
+    given = _tune(options)
+    if given is not None and given.fields.get("Q"):
+        return score_qpm(given)
+    return TEMPO[genre_key(options["genre"])]
+
+
+def _key_for(options: Mapping[str, Any], seed: int) -> str:
+    from audio_bridge.lyrics.writing.song_forms import genre_key
+
+    keys = KEYS[genre_key(options["genre"])]
+    return keys[int(files.digest(f"{options['title']}:{seed}")[:8], 16) % len(keys)]
+
+
+def _lyrics(folder: Path) -> "Lyrics":
+    from audio_bridge.lyrics.lyric_text import Lyrics, Section
+
+    value = files.read_json(folder / "words.json")
+    sections = tuple(Section(s["kind"], s["label"], tuple(s["lines"])) for s in value["sections"])
+    return Lyrics(sections, value["language"], value["title"], value["artist"], value["genre"])
+
+
+def _only(lyrics: "Lyrics", index: int) -> "Lyrics":
+    from dataclasses import replace
+
+    return replace(lyrics, sections=(lyrics.sections[index],))
+
+
+def _write_setting(folder: Path, whole: "Setting") -> None:
+    labels = [None if label is None else [label.number, label.holds] for label in whole.labels]
+    value = {"text": whole.text, "labels": labels, "syllables": [asdict(s) for s in whole.syllables]}
+    files.write_json(folder / "setting.json", value)
+
+
+def _setting(folder: Path) -> "Setting":
+    from audio_bridge.lyrics.prosody.stress import Syllable
+    from audio_bridge.lyrics.setting.word_setting import Label, Setting
+    from symbolic.notation.abc_parser import parse
+
+    value = files.read_json(folder / "setting.json")
+    syllables = tuple(Syllable(**one) for one in value["syllables"])
+    labels = tuple(None if one is None else Label(syllables[one[0]], one[0], one[1]) for one in value["labels"])
+    return Setting(parse(value["text"]), labels, _lyrics(folder), syllables)

@@ -1,0 +1,1 @@
+"""Sound as arrays: files, loudness, chroma, segmentation, stems."""

@@ -1,0 +1,1 @@
+"""Which token may come next: automaton over characters, bar state, token masks."""

@@ -1,0 +1,347 @@
+"""Full bars as an incremental rule: which bar line may come after what has been written of a tune, read once.
+
+The rule is that of `symbolic.evaluate.metrics.validity`, which judges a finished tune; here it is kept while a tune
+grows. The words are the same: a *piece* is what stands between two bar lines as written; a plain `|` ends a bar, every
+other bar line may stand inside one; the pieces on its two sides, in playing order, are then parts of one bar.
+
+`Form` is what has to be remembered at a bar line: the metre, the parts of a bar that is not yet full (`Open`), how far
+the section is that a repeat would go back to, and its first pieces, up to the first plain `|` (after which every pass
+is the same). Forms are immutable and compare by value, so rows of a batch share what is computed of them. Lengths are
+ticks, 40,320 to a whole note.
+
+Programs differ on what a repeat without its sign means; so that abc2midi, too, finds every bar full and no sign
+missing (symbolic.evaluate.checkers.abc2midi), less is read than the checker counts as right:
+
+- the pick-up of the tune stands alone; where the section is repeated, the end that leads back completes it;
+- |: waits for its :| (or ::); :: and |1 stand only in a section that |: or :: opened, or in the first;
+- a pick-up behind a bar line with which the tune begins, as | or ||, is not come back to;
+- endings are |1, at the end of a bar, then :|2; nothing divides a first ending, and after the second a section is
+  repeated only if |: opens it; a second ending that :| closes must have no pick-up to lead to;
+- between :| and a :| without |: stands no other double bar line;
+- in a section that is repeated the metre changes at its beginning only;
+- || and |] stand inside a bar where a pick-up follows: as long as that of the tune, or at most a quarter of a bar, or
+  where the tune has none half a bar;
+- a short last bar is closed by a double bar line, or by nothing.
+
+A form that is asked for, sections and bars of each (`Form.plan`), is counted as symbolic.notation.control_codes counts
+it: a section ends at || |] |: :: :|, a second ending belongs to the section before it, and its bars are its pieces,
+pick-up and endings included. A piece then has room only as far as the rest of the plan can follow it, and a bar line
+may come only where it can; that it can is found by trying full bars and those that complete a pick-up. Under a plan the
+metre does not change.
+
+Nor is read: more than MOST_PARTS + 1 parts of a bar, a section whose first MOST_HEAD pieces hold no plain `|`.
+"""
+
+from enum import IntEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+from symbolic.notation.theory import Meter
+
+MIN_BARS = 3  # inner bars a tune must have to be checked: validity.MIN_BARS
+MOST_PARTS = 2  # of an unfinished bar
+MOST_HEAD = 3
+_COUNTED = MIN_BARS + MOST_PARTS + 1  # counting further changes nothing
+_NEAR_END = 6  # bars of a section before whose last ones are tried out one by one; those before are full
+_GO_ON = ("|", "|1", ":|2")  # bar lines that end no section
+_LEADING = ("|", "||", "|]")  # with which a tune may begin
+# Every spelling of a bar line that is read. "\n" is the end of the tune where no bar line closes its last piece.
+BAR_LINES = ("|", "||", "|]", "|:", ":|", "::", "|1", ":|2", "\n")
+
+
+class Piece(NamedTuple):
+    """A finished piece. `divided`: the next may belong to the same bar. `outer`: it need not fit, being the tune's
+    short first piece."""
+
+    ticks: int
+    bar_ticks: int
+    divided: bool
+    outer: bool = False
+
+
+class Open(NamedTuple):
+    """The parts of a bar that is not yet full, in ticks; 0 is none.
+
+    `inner` must still be completed. `outer` counts from the tune's short first piece, which stands alone: a bar that
+    begins after it is in `inner`, and must not come out full when counted from the first piece, as the checker would.
+    """
+
+    outer: int = 0
+    inner: int = 0
+    bar_ticks: int = 0
+    n_parts: int = 0
+
+
+NOTHING_OPEN = Open()
+
+
+class Repeat(IntEnum):
+    """Whether :| may end the section."""
+
+    FIRST = 0  # it may: the tune begins here
+    AFTER = 1  # it may: a :| stands before it
+    OPENED = 2  # it must: |: or :: opened it
+    NEVER = 3
+
+
+class Form(NamedTuple):
+    """A tune at the beginning of a piece."""
+
+    meter: Meter
+    in_threes: bool = False  # the upper number of the header's M: is a multiple of three
+    open: Open = NOTHING_OPEN
+    head: tuple[Piece, ...] = ()  # of the section, up to its first plain |
+    is_closed: bool = False  # a plain | has ended the head
+    repeat: Repeat = Repeat.FIRST
+    ending: int = 0  # the ending we are in, 0 before the first
+    had_endings: bool = False
+    n_bars: int = 0
+    is_fresh: bool = True  # no piece yet
+    pickup: int = 0  # ticks of the tune's short first piece
+    opened: str = ""  # the bar line just read
+    must_end: bool = False
+    may_end: bool = False
+    plan: tuple[int, ...] | None = None  # bars of the present section and of those to come, 0 for any; None: no plan
+    n_pieces: int = 0  # of the present section, where there is a plan
+
+    @property
+    def room(self) -> int:
+        """Ticks the piece that begins here may have; 0 where the plan cannot be kept."""
+        return self.meter.ticks - self.open.inner if self.plan is None else _planned_room(self)
+
+    @property
+    def n_planned(self) -> int:
+        """Pieces that the plan still wants at least."""
+        return sum(max(n, 1) for n in self.plan) - self.n_pieces if self.plan else 0
+
+    @property
+    def may_change_meter(self) -> bool:
+        """Parts of a bar are of one metre, and a repeat leads back to the metre that its section began with."""
+        is_fixed = self.plan is not None or self.open.inner
+        return not (is_fixed or self.ending or self.must_end or (self.head and self.repeat == Repeat.OPENED))
+
+    @property
+    def waits(self) -> bool:
+        """Whether a :| must come."""
+        return self.ending == 1 or self.repeat == Repeat.OPENED
+
+    def with_meter(self, meter: Meter) -> "Form":
+        """After [M:]."""
+        repeat = Repeat.NEVER if self.head else self.repeat
+        return self._replace(meter=meter, repeat=repeat)
+
+
+@lru_cache(maxsize=1 << 16)
+def bar_lines(form: Form, ticks: int) -> dict[str, Form]:
+    """The bar lines that may come after `ticks` of a piece, each with the form after it. Do not change the result."""
+    found = {text: close(form, ticks, text) for text in BAR_LINES}
+    return {text: after for text, after in found.items() if after is not None and can_be_kept(after)}
+
+
+@lru_cache(maxsize=1 << 16)
+def can_be_kept(form: Form) -> bool:
+    """Whether a right ending is known that keeps the plan from here; without a plan there is one always."""
+    if form.plan is None or form.must_end:
+        return True
+    if not form.plan[0]:  # of as many bars as it takes
+        fixed = (form._replace(plan=(form.n_pieces + n, *form.plan[1:])) for n in range(1, _COUNTED + 1))
+        return any(map(can_be_kept, fixed))
+    while form.plan[0] - form.n_pieces > _NEAR_END:
+        after = close(form, form.meter.ticks - form.open.inner, "|")
+        if after is None:
+            return False
+        form = after
+    return form.room > 0
+
+
+@lru_cache(maxsize=1 << 16)
+def _planned_room(form: Form) -> int:
+    """The longest piece that begins here and after which the plan can be kept; 0 where there is none."""
+    full = form.meter.ticks - form.open.inner
+    lengths = {full} | {way.inner - taken for way in ways_back(form) for taken in (0, form.open.inner)}
+    for ticks in sorted(lengths, reverse=True):
+        if 0 < ticks <= full and bar_lines(form, ticks):
+            return ticks
+    return 0
+
+
+def close(form: Form, ticks: int, text: str) -> Form | None:
+    """The form after a piece of `ticks` and the bar line `text`, or None where no full bars can come of it, or they
+    would be too many or too few for the plan."""
+    after = _closed(form, ticks, text)
+    return after if after is None or form.plan is None else _counted(form, after, ticks, text)
+
+
+def _counted(form: Form, after: Form, ticks: int, text: str) -> Form | None:
+    """The form after a bar line as the plan has it."""
+    if ticks == 0 or text == "\n":
+        ends_section = form.n_pieces > 0 and text not in (*_GO_ON, "\n")
+        return None if ends_section else after
+    assert form.plan
+    n, wanted, is_last = form.n_pieces + 1, form.plan[0], len(form.plan) == 1
+    if wanted and n > wanted:
+        return None
+    if text in _GO_ON and not (text == "|" and is_last and n == wanted):
+        return after._replace(n_pieces=n if wanted else 1, may_end=False) if n != wanted else None
+    if wanted and n < wanted:
+        return None
+    if is_last:
+        return after._replace(plan=(), n_pieces=0, must_end=True) if after.may_end else None
+    return None if after.must_end else after._replace(plan=form.plan[1:], n_pieces=0, may_end=False)
+
+
+def _closed(form: Form, ticks: int, text: str) -> Form | None:
+    if ticks == 0 or form.must_end:
+        return _opening(form, text) if ticks == 0 else None
+    if text == "\n":
+        after = close(form, ticks, "|]")
+        return after if after is not None and after.may_end else None
+    is_short = ticks < form.meter.ticks
+    if form.is_fresh and is_short and form.opened in _LEADING:
+        form = form._replace(repeat=Repeat.NEVER)
+    piece = Piece(ticks, form.meter.ticks, divided=text not in ("|", "|1"), outer=form.is_fresh and is_short)
+    open_ = added(form.open, piece)
+    after = None if open_ is None else _going_on(form, piece, open_, text)
+    must_end = after is None
+    if after is None:
+        if not is_short or not _may_be_last(form, piece, open_, text):
+            return None
+        after = form
+    n_bars = min(form.n_bars + (not piece.outer), _COUNTED)
+    n_outer = after.open.n_parts + must_end if after.open.inner else is_short and not piece.outer
+    may_end = n_bars - n_outer >= MIN_BARS and (must_end or not after.waits)
+    if must_end and not may_end:
+        return None
+    pickup = ticks if piece.outer else form.pickup
+    return after._replace(n_bars=n_bars, is_fresh=False, pickup=pickup, opened=text, must_end=must_end, may_end=may_end)
+
+
+def _opening(form: Form, text: str) -> Form | None:
+    """A bar line where no piece has begun: at the head of the tune, or after a change of key or metre."""
+    if form.must_end or form.opened in ("|:", "::") or form.ending == 1:
+        return None
+    if text == "|:" and form.repeat != Repeat.OPENED:
+        return _section(form, form.open, Repeat.OPENED)._replace(opened=text, may_end=False)
+    may_stand = (text == "|" and not form.open.inner) or (text in ("||", "|]") and form.repeat != Repeat.AFTER)
+    return form._replace(opened=text) if may_stand and not form.ending else None
+
+
+def _going_on(form: Form, piece: Piece, open_: Open, text: str) -> Form | None:
+    """The form after the bar line whatever follows, or None."""
+    form = _with_head(form, piece)
+    if text == "|:":
+        return None if form.waits else _section(form, open_, Repeat.OPENED)
+    if text in (":|", "::"):
+        return _repeated(form, open_, text)
+    if text == "|1":
+        return _first_ending(form, open_)
+    if text == ":|2":
+        again = form.ending == 1 and played(open_, form.head) is not None
+        return form._replace(open=NOTHING_OPEN, ending=2, repeat=Repeat.NEVER) if again else None
+    return _barred(form, open_, text)
+
+
+def _barred(form: Form, open_: Open, text: str) -> Form | None:
+    """After | or a double bar line."""
+    if text != "|" and open_.inner and not _leads_on(form, open_):
+        return None
+    if text == "|" or form.repeat in (Repeat.FIRST, Repeat.OPENED):
+        has_head = form.is_closed or form.ending or form.repeat == Repeat.NEVER or len(form.head) < MOST_HEAD
+        return form._replace(open=open_) if has_head and (text == "|" or form.ending != 1) else None
+    return _section(form, open_, Repeat.NEVER)
+
+
+def _leads_on(form: Form, open_: Open) -> bool:
+    """Whether the rest of the bar can be the pick-up of a section."""
+    missing = open_.bar_ticks - open_.inner
+    return missing == form.pickup or (4 if form.pickup else 2) * missing <= open_.bar_ticks
+
+
+def _with_head(form: Form, piece: Piece) -> Form:
+    """The tune's pick-up is a part of a bar when it is played again, and then what follows it is not."""
+    if form.is_closed or form.ending or form.repeat == Repeat.NEVER:
+        return form
+    first = piece._replace(divided=piece.divided and not piece.outer, outer=False)
+    return form._replace(head=(*form.head, first), is_closed=not piece.divided)
+
+
+def _section(form: Form, open_: Open, repeat: Repeat) -> Form:
+    """A section begins."""
+    return form._replace(open=open_, head=(), is_closed=False, ending=0, repeat=repeat)
+
+
+def _first_ending(form: Form, open_: Open) -> Form | None:
+    """It must be able to lead back to the section's beginning."""
+    if form.ending or form.repeat not in (Repeat.FIRST, Repeat.OPENED) or open_.inner:
+        return None
+    form = form._replace(open=NOTHING_OPEN, ending=1, had_endings=True)
+    return form if any(played(way, form.head) is not None for way in ways_back(form)) else None
+
+
+def ways_back(form: Form) -> list[Open]:
+    """What may be open where a repeat leads back to the section's beginning, by length: nothing, or what its first
+    pieces complete. Not all need fit."""
+    ways, reached, bar_ticks = [NOTHING_OPEN], 0, form.meter.ticks
+    for piece in form.head:
+        reached += piece.ticks
+        if reached < bar_ticks:
+            ways.append(Open(0, bar_ticks - reached, bar_ticks, 1))
+    return sorted(ways, key=lambda way: way.inner)
+
+
+def _repeated(form: Form, open_: Open, text: str) -> Form | None:
+    """The section is played again: it must fit on what is open now."""
+    again = played(open_, form.head)
+    if form.ending == 1 and text == ":|":  # the second time the ending is left out
+        return None if again is None else _section(form, NOTHING_OPEN, Repeat.NEVER)
+    if form.ending == 2 and text == ":|":  # some play the section a third time
+        return None if again is None or open_.inner else _section(form, NOTHING_OPEN, Repeat.NEVER)
+    may_repeat = form.repeat in (Repeat.FIRST, Repeat.OPENED) or (form.repeat == Repeat.AFTER and text == ":|")
+    if again is None or form.ending or not may_repeat:
+        return None
+    after = Repeat.OPENED if text == "::" else (Repeat.NEVER if form.had_endings else Repeat.AFTER)
+    return _section(form, open_ if form.is_closed else again, after)
+
+
+def _may_be_last(form: Form, piece: Piece, open_: Open | None, text: str) -> bool:
+    """Whether the tune may end after this short piece, though nothing but the end could follow it."""
+    if text == ":|" and form.ending == 2:
+        return open_ is not None and played(open_, form.head) is not None and _ends(form.open, piece)
+    return text in ("||", "|]") and not form.waits and _ends(form.open, piece)
+
+
+def _ends(open_: Open, piece: Piece) -> bool:
+    """The parts at the very end of the playing order may fall short together."""
+    return not open_.inner or (open_.bar_ticks == piece.bar_ticks and open_.inner + piece.ticks < piece.bar_ticks)
+
+
+def played(open_: Open, pieces: tuple[Piece, ...]) -> Open | None:
+    """What is open after the pieces are played, or None where a bar comes out wrong."""
+    for piece in pieces:
+        after = added(open_, piece)
+        if after is None:
+            return None
+        open_ = after
+    return open_
+
+
+def added(open_: Open, piece: Piece) -> Open | None:
+    """What is open after one more piece, or None where a bar comes out wrong."""
+    outer, inner, bar_ticks, n_parts = open_
+    if bar_ticks and bar_ticks != piece.bar_ticks:
+        if inner:
+            return None
+        outer = 0
+    from_outer = outer + piece.ticks if outer else (piece.ticks if piece.outer else 0)
+    from_inner = 0 if piece.outer else inner + piece.ticks
+    if from_outer == piece.bar_ticks != from_inner:
+        return None
+    if from_inner == piece.bar_ticks:
+        return NOTHING_OPEN
+    if not piece.divided or from_outer > piece.bar_ticks:
+        from_outer = 0
+    if from_inner and (not piece.divided or from_inner > piece.bar_ticks or n_parts >= MOST_PARTS):
+        return None
+    if not from_outer and not from_inner:
+        return NOTHING_OPEN
+    return Open(from_outer, from_inner, piece.bar_ticks, n_parts + 1 if from_inner else 0)

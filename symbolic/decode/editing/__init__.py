@@ -1,0 +1,1 @@
+"""Work on a given tune: continue, infill, vary, transpose, harmonise."""

@@ -1,0 +1,1 @@
+"""The decoding engine: batches, sampling, rejection, the native step and CUDA graphs."""

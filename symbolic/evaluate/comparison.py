@@ -1,0 +1,405 @@
+"""The measures of a set of tunes, and the same measures of human tunes and of controls, in one comparison.
+
+    reference = load_reference("data/irish")
+    result = evaluate_tunes(texts, reference)          # {"measures": {...}, "tunes": [one dict for each text]}
+    columns = {"my model": result["measures"], **comparison(reference)}
+    print(tables.console(comparison_table(columns, reference)))
+
+MEASURES lists them: name, unit, what is good, and which controls each claims to catch, that is, to tell from human
+tunes (`experiments.controls` holds it to that). Their definitions are those of `validity`, `tonality`, `form`,
+`statistics`, `distance`, `novelty`, `diversity` and `prediction`. Shares are from 0 to 1. Bars and parsing are judged
+of all tunes, all else of those that parse.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.corpus.families import Melody
+from symbolic.errors import UserError
+from symbolic.evaluate import baselines, sets
+from symbolic.evaluate.metrics import bootstrap, diversity, histograms, novelty, set_distance, validity
+from symbolic.evaluate.metrics.bootstrap import Interval
+from symbolic.evaluate.report.tables import Cell, Share, Table
+from symbolic.evaluate.sets import Human, Tune
+from symbolic.evaluate.tune_features import Observations, observe_all
+
+MOST_CONTROLS = 1000  # tunes of each control
+MOST_REFERENCE = 4000  # training tunes that the shape of melodies is compared with
+USUAL_RANGE = (0.005, 0.995)  # quantiles of the lowest and highest notes of human tunes
+Progress = Callable[[str, int, int], None]  # what, done, total
+
+HELD_OUT, SHUFFLED, DROPPED, MARKOV, PITCHES, COPY, REPEATED = (
+    *("human, held out", "shuffled", "5 % dropped", "Markov chain", "random pitches", "training tunes"),
+    "ten tunes repeated",
+)
+CONTROLS = (SHUFFLED, DROPPED, MARKOV, PITCHES, COPY, REPEATED)
+NOISE = (SHUFFLED, DROPPED, MARKOV, PITCHES)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A row: `good` says which way a better set lies, and `catches` which controls it tells from human tunes."""
+
+    label: str
+    key: str
+    kind: type
+    catches: tuple[str, ...] = ()
+    good: str = ""  # "more", "less", "as human" or '' for a description
+
+
+MEASURES: tuple[Measure, ...] = (
+    Measure("tunes", "n_tunes", int),
+    # validity
+    Measure("tunes that parse", "share_that_parse", Share, (SHUFFLED, DROPPED), "more"),
+    Measure("bars that fit the metre", "share_of_full_bars", Share, (SHUFFLED, DROPPED, MARKOV), "more"),
+    Measure("tunes with all bars right", "share_of_right_tunes", Share, (SHUFFLED, DROPPED, MARKOV), "more"),
+    # novelty, always beside validity: a model that copies is always valid
+    Measure("tunes with a copied 17-note phrase", "share_with_copied_phrase", Share, (COPY,), "less"),
+    Measure("tunes at least half copied", "share_mostly_copied", Share, (COPY,), "less"),
+    Measure("near-copies of a training tune", "share_of_near_copies", Share, (COPY,), "less"),
+    Measure("longest shared passage, median (notes)", "longest_shared_notes_median", int, (COPY,), "as human"),
+    Measure("longest shared passage, longest (notes)", "longest_shared_notes_max", int, (COPY,), "as human"),
+    Measure("repeats of a tune of the same set", "share_of_duplicates", Share, (REPEATED,), "less"),
+    # key and form
+    Measure("key fit (correlation)", "key_fit", float, (MARKOV, PITCHES), "more"),
+    Measure("tunes that end on the tonic", "ends_on_tonic", Share, (MARKOV, PITCHES), "as human"),
+    Measure("tunes within the usual range", "share_in_range", Share, (), "as human"),
+    Measure("sections per tune", "n_sections", float, (), "as human"),
+    Measure("bars per section, median", "bars_per_section", float, (), "as human"),
+    Measure("sections of 4, 8, 12... bars", "share_of_square_sections", Share, (DROPPED, MARKOV), "as human"),
+    # music statistics
+    Measure("notes per tune, median", "n_notes_median", int, (), "as human"),
+    Measure("compass, median (semitones)", "compass_median", int, (PITCHES,), "as human"),
+    Measure("pitch-class entropy (bits)", "pitch_class_entropy", float, (PITCHES,), "as human"),
+    Measure("scale consistency", "scale_consistency", float, (PITCHES,), "as human"),
+    Measure("groove consistency", "groove_consistency", float, (MARKOV,), "as human"),
+    Measure("self-similarity of bars", "self_similarity", float, (DROPPED, MARKOV, PITCHES), "as human"),
+    Measure(
+        "divergence of pitch classes (bits)",
+        "divergence_pitch_class",
+        float,
+        (SHUFFLED, PITCHES),
+        "less",
+    ),
+    Measure("divergence of intervals (bits)", "divergence_interval", float, (SHUFFLED, PITCHES), "less"),
+    Measure("divergence of contours (bits)", "divergence_contour", float, (SHUFFLED, PITCHES), "less"),
+    Measure("divergence of durations (bits)", "divergence_duration", float, (SHUFFLED, DROPPED), "less"),
+    Measure(
+        "divergence of notes per bar (bits)",
+        "divergence_notes_per_bar",
+        float,
+        (SHUFFLED, DROPPED, MARKOV),
+        "less",
+    ),
+    Measure("overlap of pitch classes", "overlap_pitch_class", float, (SHUFFLED, MARKOV, PITCHES), "more"),
+    Measure("overlap of intervals", "overlap_interval", float, (SHUFFLED, MARKOV, PITCHES), "more"),
+    Measure("overlap of contours", "overlap_contour", float, (SHUFFLED, PITCHES), "more"),
+    Measure("overlap of durations", "overlap_duration", float, (SHUFFLED, MARKOV), "more"),
+    Measure("overlap of notes per bar", "overlap_notes_per_bar", float, (SHUFFLED, MARKOV), "more"),
+    # distance between sets
+    Measure("precision", "precision", Share, (SHUFFLED, MARKOV, PITCHES), "as human"),
+    Measure("recall", "recall", Share, (SHUFFLED, MARKOV, PITCHES, REPEATED), "as human"),
+    Measure("density", "density", float, (SHUFFLED, MARKOV, PITCHES), "as human"),
+    Measure("coverage", "coverage", Share, (SHUFFLED, MARKOV, PITCHES, REPEATED), "as human"),
+    Measure("Fréchet distance", "frechet_distance", float, (MARKOV, PITCHES), "less"),
+    # diversity
+    Measure("distinct 5-note runs", "distinct_runs", Share, (REPEATED,), "as human"),
+    Measure("mean distance of two tunes", "mean_pairwise_distance", float, (REPEATED,), "as human"),
+    # likelihood
+    Measure("bits per byte of held-out tunes", "bits_per_byte", float, (), "less"),
+    Measure("bits per byte under the model", "model_bits_per_byte", float, NOISE, "as human"),
+    Measure("bits per note under the model", "model_bits_per_note", float, NOISE, "as human"),
+    Measure("bits per bar under the model", "model_bits_per_bar", float, NOISE, "as human"),
+    Measure("bits per byte, first occurrence", "model_bits_per_byte_first", float, NOISE, "as human"),
+    Measure("bits per byte, repeated", "model_bits_per_byte_repeated", float, (DROPPED, MARKOV, PITCHES), "as human"),
+)
+
+
+# Of a set in which nothing parses: as far from music as can be.
+_NOTHING = {f"divergence_{name}": 1.0 for name in histograms.FEATURES} | dict.fromkeys(
+    (*(f"overlap_{name}" for name in histograms.FEATURES), "precision", "recall", "density", "coverage"), 0.0
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Human tunes, read and indexed once, when first asked for."""
+
+    human: Human
+
+    @cached_property
+    def seen(self) -> Observations:
+        """The training tunes."""
+        return observe_all([tune.text for tune in self.human.train])
+
+    @cached_property
+    def some(self) -> Observations:
+        """Of the training tunes that parse, at most MOST_REFERENCE."""
+        rows = np.random.default_rng(0).permutation(len(self.seen.parsed))[:MOST_REFERENCE]
+        return self.seen.parsed.take(np.sort(rows))
+
+    @cached_property
+    def raw_points(self) -> set_distance.Points:
+        """Their features."""
+        return set_distance.features(self.some.histograms, self.some.values)
+
+    @cached_property
+    def space(self) -> set_distance.Space:
+        """The space in which tunes are compared."""
+        return set_distance.space(self.raw_points)
+
+    @cached_property
+    def points(self) -> set_distance.Points:
+        """The training tunes in it."""
+        return self.space.place(self.raw_points)
+
+    @cached_property
+    def range(self) -> tuple[float, float]:
+        """MIDI numbers between which nearly all training tunes lie."""
+        low, high = self.some.values["lowest"], self.some.values["highest"]
+        return float(np.quantile(low, USUAL_RANGE[0])), float(np.quantile(high, USUAL_RANGE[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A set of tunes beside a reference: what is found tune by tune, so that any part of it may be measured again."""
+
+    seen: Observations
+    copies: Sequence[novelty.Copy]
+    nearness: NDArray[np.float64]
+    runs: Sequence[NDArray[np.int64]]
+
+    def take(self, rows: NDArray[np.int64]) -> "Measured":
+        """Some of the tunes."""
+        copies, runs = [self.copies[int(row)] for row in rows], [self.runs[int(row)] for row in rows]
+        return replace(self, seen=self.seen.take(rows), copies=copies, nearness=self.nearness[rows], runs=runs)
+
+
+def load_reference(source: Path | str) -> Reference:
+    """The reference in a folder of `prepare`, or in any set of tunes."""
+    return Reference(sets.read_human(source))
+
+
+def evaluate_tunes(texts: Sequence[str], reference: Reference, progress: Progress | None = None) -> dict[str, Any]:
+    """Measure a set of tunes: `measures` of the set, `tunes` one by one in the order given.
+
+    Raises UserError for an empty set.
+    """
+    measured = measure(texts, reference, progress)
+    repeats = _repeats(measured.seen)
+    rows = zip(measured.seen.checks, measured.copies, repeats)
+    values = summary(measured, reference)
+    return {"measures": values, "tunes": [_tune_row(c, copy, repeat, reference) for c, copy, repeat in rows]}
+
+
+def measure(texts: Sequence[str], reference: Reference, progress: Progress | None = None) -> Measured:
+    """Read a set and look up its passages in the reference. Raises UserError for an empty set."""
+    if not texts:
+        raise UserError("there are no tunes to evaluate.")
+    seen = observe_all(texts, (lambda done, total: progress("tunes read", done, total)) if progress else None)
+    training: Sequence[Melody] = reference.seen.melodies
+    copies, nearness = novelty.copies(seen.melodies, training), novelty.nearness(seen.melodies, training)
+    return Measured(seen, copies, nearness, diversity.runs(seen.melodies))
+
+
+def summary(measured: Measured, reference: Reference, seed: int = 0) -> dict[str, Any]:
+    """All measures of a set, by key; those that need a tune that parses are absent where there is none."""
+    checks = measured.seen.checks
+    found = {"n_tunes": len(checks), **_validity(checks)}
+    parsed = np.flatnonzero([check.parses for check in checks])
+    if not len(parsed):
+        return found | _NOTHING
+    some = measured.take(parsed)
+    return found | _music(some.seen, reference, seed) | _novelty(some) | _diversity(some, seed)
+
+
+def interval_of(measured: Measured, reference: Reference, *, draws: int = 100, seed: int = 0) -> dict[str, Interval]:
+    """An interval of each measure, from halves of the set (see `intervals`); absent where a half has no value."""
+    values: dict[str, list[float]] = {}
+    for number, rows in enumerate(bootstrap.half_samples(len(measured.seen), draws, seed)):
+        for key, value in summary(measured.take(rows), reference, seed + number).items():
+            if isinstance(value, int | float) and np.isfinite(value):
+                values.setdefault(key, []).append(float(value))
+    return {key: bootstrap.quantiles(found) for key, found in values.items() if len(found) == draws}
+
+
+def comparison_texts(reference: Reference, *, seed: int = 0) -> dict[str, list[str]]:
+    """The held-out human tunes, and as many of each control (at most MOST_CONTROLS)."""
+    rng = random.Random(seed)
+    held_out = [tune.text for tune in reference.human.held_out]
+    some = rng.sample(held_out, min(MOST_CONTROLS, len(held_out)))
+    train = [tune.text for tune in reference.human.train]
+    chain = baselines.MarkovChain(train)
+    return {
+        HELD_OUT if reference.human.test else "human": held_out,
+        COPY: rng.sample(train, min(len(some), len(train))),
+        DROPPED: [baselines.dropped(text, rng) for text in some],
+        SHUFFLED: [baselines.shuffled(text, rng) for text in some],
+        MARKOV: [chain.draw(rng) for _ in some],
+        PITCHES: [baselines.random_pitches(text, rng) for text in some],
+        REPEATED: baselines.repeated(some, len(some), rng),
+    }
+
+
+def comparison(reference: Reference, *, seed: int = 0, progress: Progress | None = None) -> dict[str, dict[str, Any]]:
+    """The measures of `comparison_texts`."""
+    return {
+        name: summary(measure(texts, reference, progress), reference)
+        for name, texts in comparison_texts(reference, seed=seed).items()
+    }
+
+
+def likelihood_figures(found: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The rows of the table that `prediction.measures` fills: value, low and high of each."""
+    whole = {f"model_{key}": found[key] for key in ("bits_per_byte", "bits_per_note", "bits_per_bar") if key in found}
+    parts = {name: found["occurrence"][name] for name in ("first", "repeated") if name in found["occurrence"]}
+    every = whole | {f"model_bits_per_byte_{name}": part for name, part in parts.items()}
+    return {key: {name: one[name] for name in ("value", "low", "high")} for key, one in every.items()}
+
+
+def comparison_table(
+    columns: Mapping[str, Mapping[str, Any]],
+    reference: Reference | None = None,
+    title: str = "Generated and human tunes",
+) -> Table:
+    """Measures as rows, sets as columns; rows that no set has are left out."""
+    rows: list[list[Cell]] = []
+    for one in MEASURES:
+        values = [measures.get(one.key) for measures in columns.values()]
+        if any(value is not None for value in values):
+            rows.append([one.label, *(None if value is None else _cell(value, one.kind) for value in values)])
+    note = explanation(columns, reference) if reference else ""
+    return Table(title, ["measure", *columns], rows, note)
+
+
+def explanation(columns: Mapping[str, Mapping[str, Any]], reference: Reference) -> str:
+    """What a reader must know to read the table: reference, floors of the distances, expected copying."""
+    human, n_tunes = reference.human, next(iter(columns.values()))["n_tunes"]
+    floor = histograms.floor(reference.some.histograms, n_tunes)
+    size = min(n_tunes, len(reference.some) // 2)
+    frechet_floor = set_distance.frechet_floor(reference.points, n_tunes)
+    parts = [
+        f"Copying and divergences are against {len(human.train):,} training tunes of {human.name}.",
+        f"Divergence (Jensen-Shannon) of {size:,} of them from the others: "
+        + ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in floor.items())
+        + f"; Fréchet distance {frechet_floor:.2f}.",
+    ]
+    sizes = {measures["n_tunes"] for measures in columns.values()}
+    if len(sizes) > 1:
+        parts.append(
+            "Precision, recall, density, coverage, Fréchet distance, distinct runs and the longest passage depend on "
+            "the number of tunes: compare columns of equal size."
+        )
+    leakage = human.summary.get("leakage", {}) if isinstance(human.summary, Mapping) else {}
+    drawn = leakage.get("random_split", {}).get("share_sharing") if isinstance(leakage, Mapping) else None
+    if drawn is not None:
+        parts.append(
+            "The held-out tunes were chosen to share no phrase with them; "
+            f"of tunes chosen at random {100 * drawn:.1f} % would."
+        )
+    if not human.test:
+        parts.append("The set is not split: copying is measured against the very tunes of the human column.")
+    return " ".join(parts)
+
+
+def _cell(value: Any, kind: type) -> Cell:
+    cell: Cell = kind(value)
+    return cell
+
+
+def _validity(checks: Sequence[validity.Validity]) -> dict[str, Any]:
+    return {
+        "share_that_parse": validity.share_that_parse(checks),
+        "share_of_full_bars": validity.share_of_full_bars(checks),
+        "share_of_right_tunes": validity.share_of_right_tunes(checks),
+        "not_checked": dict(Counter(check.reason for check in checks if check.reason).most_common()),
+    }
+
+
+def _music(seen: Observations, reference: Reference, seed: int) -> dict[str, Any]:
+    """Of tunes that all parse."""
+    values, (low, high) = seen.values, reference.range
+    means = ("key_fit", "ends_on_tonic", "n_sections", "pitch_class_entropy", "scale_consistency")
+    n_sections = values["n_sections"].sum()
+    found = {
+        **{name: _mean(values[name]) for name in (*means, "groove_consistency", "self_similarity")},
+        "share_in_range": float(((values["lowest"] >= low) & (values["highest"] <= high)).mean()),
+        "bars_per_section": _median(values["bars_per_section"]),
+        "share_of_square_sections": float(values["n_square_sections"].sum() / n_sections) if n_sections else None,
+        "n_notes_median": int(np.median(values["n_notes"])),
+        "compass_median": int(np.median(values["compass"])),
+    }
+    real, points = reference.some.histograms, reference.space.place(set_distance.features(seen.histograms, values))
+    for name, value in histograms.divergences(seen.histograms, real).items():
+        found[f"divergence_{name}"] = value
+        found[f"overlap_{name}"] = histograms.overlap(seen.histograms[name], real[name], seed)
+    found |= set_distance.neighbours(points, reference.points, seed)
+    frechet = set_distance.frechet(points, reference.points)
+    return {key: value for key, value in {**found, "frechet_distance": frechet}.items() if _is_number(value)}
+
+
+def _novelty(measured: Measured) -> dict[str, Any]:
+    longest = [copy.longest_notes for copy in measured.copies]
+    repeats = _repeats(measured.seen)
+    return {
+        "share_with_copied_phrase": novelty.share_with_copied_phrase(measured.copies),
+        "share_mostly_copied": novelty.share_mostly_copied(measured.copies),
+        "share_of_near_copies": novelty.share_of_near_copies(measured.nearness),
+        "longest_shared_notes_median": int(np.median(longest)),
+        "longest_shared_notes_max": max(longest),
+        "share_of_duplicates": sum(repeat is not None for repeat in repeats) / len(longest),
+    }
+
+
+def _diversity(measured: Measured, seed: int) -> dict[str, Any]:
+    found = {
+        "distinct_runs": diversity.distinct_runs(measured.runs, seed),
+        "mean_pairwise_distance": diversity.mean_pairwise_distance(measured.runs, seed),
+    }
+    return {key: value for key, value in found.items() if _is_number(value)}
+
+
+def _repeats(seen: Observations) -> list[int | None]:
+    """For each tune, the first of the same set with its melody; None where there is none or it does not parse."""
+    first: dict[str, int] = {}
+    earlier = [first.setdefault(tune.key, number) if tune.key else number for number, tune in enumerate(seen.tunes)]
+    return [None if one == number else one for number, one in enumerate(earlier)]
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    some = values[np.isfinite(values)]
+    return float(some.mean()) if len(some) else None
+
+
+def _median(values: NDArray[np.float64]) -> float | None:
+    some = values[np.isfinite(values)]
+    return float(np.median(some)) if len(some) else None
+
+
+def _is_number(value: Any) -> bool:
+    return value is not None and bool(np.isfinite(value))
+
+
+def _tune_row(check: validity.Validity, copy: novelty.Copy, repeat: int | None, reference: Reference) -> dict[str, Any]:
+    source: Tune | None = reference.human.train[copy.source] if copy.source is not None else None
+    return {
+        "parses": check.parses,
+        "reason": check.reason,
+        "n_bars": check.n_bars,
+        "n_full": check.n_full,
+        "is_right": check.is_right,
+        "longest_shared_notes": copy.longest_notes,
+        "share_covered": copy.share_covered,
+        "source_id": source.id if source else None,
+        "source_title": source.title if source else None,
+        "source": copy.source,
+        "repeats": repeat if check.parses else None,
+    }

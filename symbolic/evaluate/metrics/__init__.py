@@ -1,0 +1,1 @@
+"""The measures: pure functions of tunes or arrays, one file a measure."""

@@ -1,0 +1,1 @@
+"""What evaluate shows: tables, charts and the page."""

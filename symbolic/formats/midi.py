@@ -1,0 +1,380 @@
+"""Standard MIDI files: a score or its sounds to a file, a file to sounds.
+
+Written files are type 1, 10,080 ticks to a quarter note (TICKS_PER_WHOLE / 4, so every length is exact): a conductor
+track with title, tempo, key and time signatures, then one track and one channel a voice. The same music gives the same
+bytes. Repeats are unrolled, since MIDI has none. Tempo is in quarter notes a minute (`qpm`).
+
+Files that are read may come from anywhere: size, notes, length and tempo are limited, and every fault is a UserError
+that names the file. `mido` is pure Python, so a hostile file cannot do more than fail.
+"""
+
+import io
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import mido
+
+from symbolic.errors import UserError
+from symbolic.files import write_whole
+from symbolic.notation.score import Score, Sound, performance, signatures
+from symbolic.notation.theory import TICKS_PER_WHOLE, Key, Meter, NotationError
+
+TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
+DRUM_CHANNEL = 9  # General MIDI's percussion, counted from 0
+PITCHED_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
+DEFAULT_VELOCITY = 90
+MIN_QPM, MAX_QPM = 5.0, 3000.0
+DEFAULT_TEMPO = 500_000  # microseconds a quarter note: 120 qpm, of a MIDI file that names no tempo
+MAX_FILE_BYTES = 2 * 2**20
+MAX_NOTES = 200_000
+MAX_SECONDS = 6 * 3600.0
+
+# Quarter notes a minute where a tune names no tempo, at the speed the dance is played for listening; first match wins.
+RHYTHM_QPM = {
+    "slip jig": 165.0,
+    "slipjig": 165.0,
+    "slide": 180.0,
+    "jig": 165.0,
+    "reel": 180.0,
+    "hornpipe": 150.0,
+    "clog": 140.0,
+    "fling": 140.0,
+    "strathspey": 120.0,
+    "polka": 130.0,
+    "waltz": 140.0,
+    "march": 110.0,
+    "air": 80.0,
+}
+COMPOUND_QPM = 165.0  # 110 dotted quarters
+HALVES_QPM = 180.0  # 90 halves in 2/2, 3/2
+SIMPLE_QPM = 120.0
+# A Q: field of words alone, the metronome's usual middle; first match wins, so longer words stand first.
+WORD_QPM = {
+    "prestissimo": 200.0,
+    "presto": 180.0,
+    "vivace": 160.0,
+    "allegretto": 112.0,
+    "allegro": 132.0,
+    "moderato": 108.0,
+    "andantino": 88.0,
+    "andante": 84.0,
+    "adagio": 66.0,
+    "larghetto": 60.0,
+    "largo": 50.0,
+}
+_MAJOR = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")  # -7 to 7 sharps
+_MINOR = ("Abm", "Ebm", "Bbm", "Fm", "Cm", "Gm", "Dm", "Am", "Em", "Bm", "F#m", "C#m", "G#m", "D#m", "A#m")
+
+
+def write_midi(
+    music: Score | Sequence[Sound],
+    path: Path | str,
+    *,
+    tempo_qpm: float | None = None,
+    program: int = 0,
+    velocity: int = DEFAULT_VELOCITY,
+    repeats: bool = True,
+) -> None:
+    """Write a score, or sounds, as a MIDI file, whole. See `build` for the options."""
+    write_whole(path, to_bytes(build(music, tempo_qpm=tempo_qpm, program=program, velocity=velocity, repeats=repeats)))
+
+
+def build(
+    music: Score | Sequence[Sound],
+    *,
+    tempo_qpm: float | None = None,
+    program: int = 0,
+    velocity: int = DEFAULT_VELOCITY,
+    repeats: bool = True,
+) -> mido.MidiFile:
+    """The MIDI file of a score or of sounds, in memory.
+
+    `tempo_qpm` overrides the score's own tempo (`score_qpm`); sounds alone are played at 120. `program` is General
+    MIDI's, counted from 0. UserError when there is no note to write.
+    """
+    score = music if isinstance(music, Score) else None
+    sounds = performance(music, repeats=repeats) if isinstance(music, Score) else list(music)
+    if not sounds:
+        raise UserError("the tune has no notes, so there is nothing to play.")
+    if tempo_qpm is None:
+        tempo_qpm = score_qpm(score) if score else SIMPLE_QPM
+    midi = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_QUARTER, charset="utf-8")
+    midi.tracks.append(_conductor(score, microseconds(tempo_qpm), repeats))
+    voices: dict[int, list[Sound]] = defaultdict(list)
+    for sound in _untangled(sounds):
+        voices[sound.voice].append(sound)
+    for voice, own in sorted(voices.items()):
+        midi.tracks.append(_voice_track(_voice_name(score, voice), own, _channel(voice), program, velocity))
+    return midi
+
+
+def to_bytes(midi: mido.MidiFile) -> bytes:
+    """The file's bytes, as they would stand on the disk."""
+    buffer = io.BytesIO()
+    midi.save(file=buffer)
+    return buffer.getvalue()
+
+
+def score_qpm(score: Score) -> float:
+    """Quarter notes a minute: the first readable Q: field, else by rhythm (R:), else by metre.
+
+    Read are `1/4=120`, `3/8=120`, `1/4 3/8=40` (the sum), `"Allegro" 1/4=96`, `"Allegro"`, and `120` alone, which is
+    taken as quarter notes. Changes of tempo inside a tune are not kept.
+    Raises NotationError `bad_tempo` when the number is absurd.
+    """
+    stated = stated_qpm(score)
+    if stated is not None:
+        return stated
+    rhythm = " ".join(score.fields.get("R", [])).lower()
+    for name, qpm in RHYTHM_QPM.items():
+        if name in rhythm:
+            return qpm
+    return _meter_qpm(score.meter)
+
+
+def stated_qpm(score: Score) -> float | None:
+    """Quarter notes a minute of the first readable Q: field; None where there is none. Raises as `score_qpm`."""
+    for text in score.fields.get("Q", []):
+        qpm = _field_qpm(text)
+        if qpm is not None:
+            if not MIN_QPM <= qpm <= MAX_QPM:
+                raise NotationError("bad_tempo", f"Q:{text.strip()} is no playable tempo; write for example Q:1/4=120.")
+            return qpm
+    return None
+
+
+def read_notes(path: Path | str) -> list[Sound]:
+    """The pitched notes of a MIDI file by onset, at TICKS_PER_WHOLE; a voice is a channel of a track, numbered from 0.
+
+    Percussion (channel 10) is left out, a note that is never released ends with its track, and tempo is not kept.
+    """
+    midi = read_midi(path)
+    voices: dict[tuple[int, int], int] = {}
+    sounds = []
+    for track_index, track in enumerate(midi.tracks):
+        for channel, pitch, start, end in _track_notes(track):
+            if channel != DRUM_CHANNEL:
+                voice = voices.setdefault((track_index, channel), len(voices))
+                onset, stop = (round(Fraction(t * TICKS_PER_QUARTER, midi.ticks_per_beat)) for t in (start, end))
+                sounds.append(Sound(voice, onset, stop - onset, pitch))
+    return sorted(sounds, key=lambda s: (s.onset_ticks, s.voice, s.midi))
+
+
+def read_midi(path: Path | str) -> mido.MidiFile:
+    """A MIDI file within this module's limits. UserError names the file and the fault."""
+    data = _file_bytes(Path(path))
+    try:
+        midi = mido.MidiFile(file=io.BytesIO(data))
+    except Exception as error:  # mido lets whatever its parser meets through: EOFError, KeyError, ValueError, ...
+        raise UserError(f"{path} is not a readable MIDI file: it is cut or damaged. Export it again.") from error
+    fault = _fault(midi)
+    if fault:
+        raise UserError(f"{path}: {fault}")
+    return midi
+
+
+def seconds(midi: mido.MidiFile) -> float:
+    """From the start to the last event, by the file's own tempo changes."""
+    tempo, last, total = DEFAULT_TEMPO, 0, 0.0
+    for tick, new_tempo in [*_tempo_changes(midi), (last_tick(midi), 0)]:
+        total += (tick - last) / midi.ticks_per_beat * tempo / 1e6
+        tempo, last = new_tempo, tick
+    return total
+
+
+def last_tick(midi: mido.MidiFile) -> int:
+    """The tick at which the longest track ends."""
+    return max((sum(message.time for message in track) for track in midi.tracks), default=0)
+
+
+def first_tempo(midi: mido.MidiFile) -> int:
+    """Microseconds a quarter note at the start."""
+    return [change for change in [(0, DEFAULT_TEMPO), *_tempo_changes(midi)] if change[0] == 0][-1][1]
+
+
+def last_tempo(midi: mido.MidiFile) -> int:
+    """Microseconds a quarter note at the end."""
+    return [(0, DEFAULT_TEMPO), *_tempo_changes(midi)][-1][1]
+
+
+def microseconds(qpm: float) -> int:
+    """MIDI's tempo, microseconds a quarter note. UserError outside MIN_QPM to MAX_QPM."""
+    if not MIN_QPM <= qpm <= MAX_QPM:
+        raise UserError(f"a tempo of {qpm:g} quarter notes a minute cannot be played; use {MIN_QPM:g} to {MAX_QPM:g}.")
+    return round(60e6 / qpm)
+
+
+def _conductor(score: Score | None, tempo: int, repeats: bool) -> mido.MidiTrack:
+    track = mido.MidiTrack()
+    if score is not None and score.title:
+        track.append(mido.MetaMessage("track_name", name=score.title))
+    track.append(mido.MetaMessage("set_tempo", tempo=tempo))
+    if score is not None:
+        last = 0
+        for tick, message in _signatures(score, repeats):
+            track.append(message.copy(time=tick - last))
+            last = tick
+    track.append(mido.MetaMessage("end_of_track"))
+    return track
+
+
+def _signatures(score: Score, repeats: bool) -> Iterator[tuple[int, mido.MetaMessage]]:
+    """(tick, message) of key and time signatures along the first voice, as played; free metre has none."""
+    last_key, last_meter = None, None
+    for tick, key, meter in signatures(score, repeats=repeats):
+        if key != last_key:
+            yield tick, _key_message(key)
+        if meter != last_meter and not meter.is_free:
+            yield tick, _meter_message(meter)
+        last_key, last_meter = key, meter
+
+
+def _key_message(key: Key) -> mido.MetaMessage:
+    """MIDI knows major and minor only: a mode is written as the major key of its signature."""
+    names = _MINOR if key.mode == "m" else _MAJOR
+    return mido.MetaMessage("key_signature", key=names[key.sharps + 7])
+
+
+def _meter_message(meter: Meter) -> mido.MetaMessage:
+    return mido.MetaMessage("time_signature", numerator=meter.numerator, denominator=meter.denominator)
+
+
+def _voice_track(name: str, sounds: list[Sound], channel: int, program: int, velocity: int) -> mido.MidiTrack:
+    track = mido.MidiTrack()
+    if name:
+        track.append(mido.MetaMessage("track_name", name=name))
+    track.append(mido.Message("program_change", channel=channel, program=program))
+    events = []
+    for sound in sounds:
+        events.append((sound.onset_ticks, 1, sound.midi))
+        events.append((sound.onset_ticks + sound.ticks, 0, sound.midi))
+    last = 0
+    for tick, on, pitch in sorted(events):  # at one tick the offs come first, so a repeated note sounds again
+        kind, force = ("note_on", velocity) if on else ("note_off", 0)
+        track.append(mido.Message(kind, channel=channel, note=pitch, velocity=force, time=tick - last))
+        last = tick
+    track.append(mido.MetaMessage("end_of_track"))
+    return track
+
+
+def _voice_name(score: Score | None, voice: int) -> str:
+    return score.voices[voice].name if score is not None and voice < len(score.voices) else ""
+
+
+def _channel(voice: int) -> int:
+    return PITCHED_CHANNELS[voice % len(PITCHED_CHANNELS)]
+
+
+def _untangled(sounds: list[Sound]) -> list[Sound]:
+    """No pitch sounds twice at once on a channel, where one release would end both: the later note cuts the earlier."""
+    _check_range(sounds)
+    chosen: dict[tuple[int, int], list[Sound]] = defaultdict(list)
+    for sound in sorted(sounds, key=lambda s: (s.onset_ticks, -s.ticks, s.voice)):
+        own = chosen[_channel(sound.voice), sound.midi]
+        if own and own[-1].onset_ticks == sound.onset_ticks:
+            continue
+        if own and own[-1].onset_ticks + own[-1].ticks > sound.onset_ticks:
+            last = own[-1]
+            own[-1] = Sound(last.voice, last.onset_ticks, sound.onset_ticks - last.onset_ticks, last.midi)
+        own.append(sound)
+    return sorted((s for own in chosen.values() for s in own), key=lambda s: (s.onset_ticks, s.voice, s.midi))
+
+
+def _check_range(sounds: list[Sound]) -> None:
+    for sound in sounds:
+        if not 0 <= sound.midi <= 127:
+            raise UserError(f"MIDI pitch {sound.midi} lies outside 0 to 127; transpose the tune.")
+        if sound.onset_ticks < 0 or sound.ticks <= 0:
+            raise UserError(
+                f"a sound at tick {sound.onset_ticks} lasts {sound.ticks} ticks; MIDI needs time that passes."
+            )
+
+
+def _field_qpm(text: str) -> float | None:
+    words = " ".join(re.findall(r'"([^"]*)"', text)) or text
+    bare = re.sub(r'"[^"]*"', " ", text).strip()
+    match = re.fullmatch(r"((?:\d{1,4}/\d{1,4}\s*)+)=\s*(\d{1,12}(?:\.\d{1,6})?)", bare)
+    if match:
+        beats = [part.split("/") for part in match[1].split()]
+        if all(int(denominator) for _, denominator in beats):
+            return 4 * float(sum(Fraction(int(n), int(d)) for n, d in beats)) * float(match[2])
+    if re.fullmatch(r"\d{1,12}(\.\d{1,6})?", bare):
+        return float(bare)
+    return next((qpm for word, qpm in WORD_QPM.items() if word in words.lower()), None)
+
+
+def _meter_qpm(meter: Meter) -> float:
+    if meter.is_compound:
+        return COMPOUND_QPM
+    return HALVES_QPM if meter.denominator == 2 else SIMPLE_QPM
+
+
+def _file_bytes(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}.") from error
+    if data[:4] != b"MThd":
+        raise UserError(f"{path} is not a MIDI file: it does not begin with MThd.")
+    if len(data) > MAX_FILE_BYTES:
+        raise UserError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB, more than any MIDI tune needs.")
+    return data
+
+
+def _fault(midi: mido.MidiFile) -> str:
+    """Why a file that was parsed should not be used; '' when it may be."""
+    if midi.type == 2:
+        return "type 2 MIDI (independent patterns) has no single time line; save it as type 0 or 1."
+    if midi.ticks_per_beat <= 0:
+        return "its time unit is not ticks per quarter note (SMPTE frames, or zero); export it with musical time."
+    slowest, fastest = 60e6 / MIN_QPM, 60e6 / MAX_QPM
+    for tick, tempo in _tempo_changes(midi):
+        if not fastest <= tempo <= slowest:
+            playable = f"{fastest:g} to {slowest:g} can be played."
+            return f"the tempo at tick {tick} is {tempo} microseconds a quarter note; {playable}"
+    n_notes = sum(message.type == "note_on" for track in midi.tracks for message in track)
+    if n_notes > MAX_NOTES:
+        return f"it has {n_notes:,} notes; at most {MAX_NOTES:,} are read."
+    length = seconds(midi)
+    if length > MAX_SECONDS:
+        return f"it lasts {length / 3600:,.1f} hours; at most {MAX_SECONDS / 3600:g} are read."
+    return ""
+
+
+def _tempo_changes(midi: mido.MidiFile) -> list[tuple[int, int]]:
+    """(tick, microseconds a quarter note) in order; the last of several at one tick holds."""
+    changes = []
+    for track in midi.tracks:
+        tick = 0
+        for message in track:
+            tick += message.time
+            if message.type == "set_tempo":
+                changes.append((tick, message.tempo))
+    return sorted(changes, key=lambda change: change[0])
+
+
+def _track_notes(track: mido.MidiTrack) -> Iterator[tuple[int, int, int, int]]:
+    """(channel, pitch, start, end) in the file's ticks; a release ends the oldest open note of its pitch."""
+    tick = 0
+    open_notes: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for message in track:
+        tick += message.time
+        if message.type not in ("note_on", "note_off"):
+            continue
+        starts = open_notes[message.channel, message.note]
+        if message.type == "note_on" and message.velocity:
+            starts.append(tick)
+        elif starts:
+            yield from _note(message.channel, message.note, starts.pop(0), tick)
+    for (channel, pitch), starts in open_notes.items():
+        for start in starts:
+            yield from _note(channel, pitch, start, tick)
+
+
+def _note(channel: int, pitch: int, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    if end > start:
+        yield channel, pitch, start, end

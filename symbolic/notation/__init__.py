@@ -1,0 +1,2 @@
+"""ABC as music: pitch, key, meter and integer time; parser, score, canonical spelling, performance order,
+transposition, harmony."""

@@ -1,0 +1,199 @@
+"""Checkpoints: a Hugging Face directory that also holds what training needs to go on bit for bit.
+
+A folder appears under its name only when everything in it is written, and `training.json`, written last, holds the
+size and SHA-256 of every other file: `verify` refuses a folder that was cut, changed or half copied. Weights and
+moments are float32 safetensors, numbers JSON; nothing is pickled. Random numbers come from PyTorch's generators
+(dropout), kept here, and from the data loader's, kept in its position. The files are listed in `symbolic.runs`.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from symbolic import files, models, runs
+from symbolic.errors import UserError
+from symbolic.training import optim
+
+if TYPE_CHECKING:
+    from symbolic.models import Model
+    from symbolic.tokens import Tokenizer
+
+FORMAT = 1
+RECORD = "training.json"
+TENSORS = "training.safetensors"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: updates made, tokens seen, seconds of training, and the data loader's position."""
+
+    step: int
+    tokens: int = 0
+    seconds: float = 0.0
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a checkpoint was made from: digests, the terms of its data, and the configuration itself."""
+
+    config_digest: str
+    tokenizer_digest: str
+    terms: list[dict[str, Any]]
+    config: dict[str, Any]
+
+
+def save(
+    folder: Path,
+    model: "Model",
+    tokenizer: "Tokenizer",
+    progress: Progress,
+    origin: Origin,
+    optimizer: torch.optim.Optimizer | None = None,
+) -> None:
+    """Write a checkpoint, whole or not at all; without an optimiser one to use, not to go on from."""
+    with files.whole_folder(folder) as temporary:
+        try:
+            models.save(model, temporary, _metadata(progress, origin))
+            tokenizer.save(temporary)
+            if optimizer is not None:
+                save_file(_training_tensors(model, optimizer), temporary / TENSORS)
+        except SafetensorError as error:  # a full disk, as safetensors words it
+            raise UserError(f"cannot write {folder}: {error}. Free some space, then --resume.") from error
+        record = {"format": FORMAT, **asdict(progress), **asdict(origin)}
+        files.write_json(temporary / RECORD, {**record, "files": _manifest(temporary)})
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """The record of a whole checkpoint; UserError names the file that is absent, cut or changed."""
+    try:
+        return _whole_record(folder)
+    except UserError as error:
+        raise UserError(f"{error} Copy {folder} again from where it is whole, or train again.") from error
+
+
+def newest(folder: Path, say: Callable[[str], None]) -> Path | None:
+    """The newest whole checkpoint of a run, None where it has none; `say` hears of each broken one passed over."""
+    found = runs.checkpoints(folder)
+    for position, (_, path) in reversed(list(enumerate(found))):
+        try:
+            _whole_record(path)
+            return path
+        except UserError as error:
+            say(f"{error} Trying the checkpoint before it." if position else str(error))
+    if found:
+        raise UserError(f"no checkpoint in {folder} is whole, so it cannot be resumed. {_what_is_left(folder)}")
+    return None
+
+
+def load(
+    folder: Path, device: torch.device | str, make_optimizer: "Callable[[Model], torch.optim.Optimizer]"
+) -> "tuple[Model, torch.optim.Optimizer, Progress]":
+    """Model, optimiser and progress of a checkpoint; random-number states are put back as they were."""
+    record = verify(folder)
+    if not (folder / TENSORS).exists():
+        raise UserError(f"{folder} holds no optimiser state ({TENSORS}): resume from a folder in checkpoints/.")
+    model, _ = models.load(folder, device=device, dtype=torch.float32)
+    optimizer = make_optimizer(model)
+    tensors = load_file(folder / TENSORS)
+    try:
+        optim.load_state(model, optimizer, tensors)
+    except KeyError as error:
+        raise UserError(f"{folder / TENSORS} lacks {error}: it is of another model. Train again.") from error
+    _restore_random(tensors)
+    return model, optimizer, Progress(record["step"], record["tokens"], record["seconds"], record["data"])
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Delete all but the newest `keep` checkpoints of a run."""
+    for _, path in runs.checkpoints(folder)[:-keep]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def discard_after(folder: Path, step: int) -> None:
+    """Delete checkpoints later than `step` and what a killed process left half-written."""
+    for later, path in runs.checkpoints(folder):
+        if later > step:
+            shutil.rmtree(path, ignore_errors=True)
+    for pattern in ("checkpoints/.step-*", ".best.*"):
+        for path in folder.glob(pattern):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _metadata(progress: Progress, origin: Origin) -> dict[str, str]:
+    """What the header of the weights says, so that they are known even when parted from their folder."""
+    config = json.dumps(origin.config)
+    return {"step": str(progress.step), "tokenizer_digest": origin.tokenizer_digest, "config": config}
+
+
+def _training_tensors(model: "Model", optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Moments by parameter, and the states of PyTorch's generators."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in optim.state(model, optimizer).items()}
+    tensors["random.torch"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        for index, state in enumerate(torch.cuda.get_rng_state_all()):
+            tensors[f"random.cuda.{index}"] = state
+    return tensors
+
+
+def _restore_random(tensors: dict[str, Tensor]) -> None:
+    torch.set_rng_state(tensors["random.torch"])
+    cuda = [tensors[name] for name in sorted(tensors) if name.startswith("random.cuda.")]
+    if torch.cuda.is_available() and len(cuda) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(cuda)
+
+
+def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and SHA-256 of each file, once it is on the disk."""
+    return {path.name: _measure(path) for path in sorted(folder.iterdir()) if path.is_file()}
+
+
+def _measure(path: Path) -> dict[str, Any]:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+    return {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
+
+
+def _whole_record(folder: Path) -> dict[str, Any]:
+    """The record of a checkpoint whose files are those written; the UserError says what is wrong, not what to do."""
+    path = folder / RECORD
+    if not path.is_file():
+        raise UserError(f"{path} is missing.")
+    try:
+        record = files.read_json(path)
+    except UserError as error:
+        raise UserError(f"{path} is cut or damaged: it is not whole JSON.") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise UserError(f"{path} is not a record of this version.")
+    for name, expected in record["files"].items():
+        _verify_file(folder / name, expected)
+    return record
+
+
+def _what_is_left(folder: Path) -> str:
+    """What to do with a run that has no whole checkpoint."""
+    best = runs.best_folder(folder)
+    try:
+        _whole_record(best)
+    except UserError:
+        return f"Delete {folder} and train again."
+    return f"{best} is whole: `generate` takes it. To train further, start a new run in another folder."
+
+
+def _verify_file(path: Path, expected: dict[str, Any]) -> None:
+    if not path.is_file():
+        raise UserError(f"{path} is missing.")
+    size = path.stat().st_size
+    if size != expected["bytes"]:
+        raise UserError(f"{path} holds {size:,} bytes, but {expected['bytes']:,} were written: it is cut.")
+    if files.sha256(path) != expected["sha256"]:
+        raise UserError(f"{path} is damaged: its SHA-256 is not the one written.")

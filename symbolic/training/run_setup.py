@@ -1,0 +1,289 @@
+"""What a training run is made of, checked and built before its first step: nothing is written before all of it fits.
+
+A run is begun anew, or goes on from its newest whole checkpoint. Of several processes rank 0 looks at the folder,
+encodes the corpus and claims the run directory; every rank has the whole model (`symbolic.training.distributed` spreads
+it).
+"""
+
+import dataclasses
+import shutil
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from symbolic import config as configuration
+from symbolic import files, runs
+from symbolic.config import Config
+from symbolic.errors import UsageError, UserError
+from symbolic.training.metrics_log import Console
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from symbolic.data.loader import Batches
+    from symbolic.data.shards import Shard
+    from symbolic.formats.midi_text import TempoSpread
+    from symbolic.models import Model
+    from symbolic.tokens import Tokenizer
+    from symbolic.training.checkpoint import Origin, Progress
+    from symbolic.training.distributed import Group
+
+# Keys that a resumed run may change: they alter no loss.
+FREE_KEYS = {"name", "device", "compile", "threads", "sharding", "data.folder"} | {
+    f"train.{key}" for key in ("evaluate_every", "evaluate_tunes", "checkpoint_every", "keep_checkpoints")
+}
+
+
+@dataclass
+class Setup:
+    """The parts of a run; `model` holds the weights, `runner` is what is called, which may exchange gradients."""
+
+    config: Config
+    folder: Path
+    group: "Group"
+    device: "torch.device"
+    dtype: "torch.dtype"
+    n_parts: int  # of this rank's rows of a step
+    tokenizer: "Tokenizer"
+    batches: "Batches"
+    tunes: list[list[int]]  # validation: ids
+    n_bytes: list[int]  # and bytes of canonical text
+    model: "Model"
+    runner: "nn.Module"
+    optimizer: "torch.optim.Optimizer"
+    at: "Progress"
+    origin: "Origin"
+    cost: float  # model FLOP a token, forward and backward
+    peak: float | None  # FLOP/s of the device, where known
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Of all ranks together."""
+        t = self.config.train
+        return t.batch_size * t.accumulation * self.config.data.context
+
+
+def build(config: Config, folder: Path, resume: bool, group: "Group", console: Console) -> Setup:
+    """Build the parts of the run and claim its directory."""
+    import torch
+
+    from symbolic import machine, tokens
+    from symbolic.data import loader
+    from symbolic.models import costs
+    from symbolic.training import checkpoint, distributed
+
+    t = config.train
+    device = group.device(machine.pick_device(config.device))
+    dtype = machine.pick_dtype(config.dtype, device)
+    n_parts = group.parts(t.batch_size, t.accumulation)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    machine.keep_freed_memory()
+    torch.manual_seed(config.seed)
+    _check_notation(config)
+    source = group.from_lead(checkpoint.newest(folder, console.say) if resume and group.leads else None)
+    tokenizer = tokens.load(source) if source else _build_tokenizer(config)
+    with group.first():
+        training, validation = _shards(config, tokenizer, console)
+    batches = loader.Batches(
+        training, t.batch_size * t.accumulation, config.data.context, config.seed, config.data.packing
+    )
+    tunes, n_bytes = _validation_tunes(validation, t.evaluate_tunes)
+    model, optimizer, at = _state(config, source, device, batches)
+    if config.compile:
+        _compile_blocks(model, device)
+    made = Setup(
+        config=config,
+        folder=folder,
+        group=group,
+        device=device,
+        dtype=dtype,
+        n_parts=n_parts,
+        tokenizer=tokenizer,
+        batches=batches,
+        tunes=tunes,
+        n_bytes=n_bytes,
+        model=model,
+        runner=model,
+        optimizer=optimizer,
+        at=at,
+        origin=_origin(config, tokenizer, training),
+        cost=costs.training_flops(config.model, config.data.context),
+        peak=machine.peak_flops(device, dtype),
+    )
+    console.say(_opening(made))
+    if group.leads:
+        _claim(made)
+        checkpoint.discard_after(folder, at.step)
+    made.runner, made.optimizer = distributed.spread(model, optimizer, config, group, device)
+    if group.world > 1:
+        console.say(f"{group.world} processes, {config.sharding}, {n_parts} parts of a step on each")
+        torch.manual_seed(zlib.crc32(f"{config.seed} {at.step} {group.rank}".encode()))  # dropout of its own
+    return made
+
+
+def _state(
+    config: Config, source: Path | None, device: "torch.device", batches: "Batches"
+) -> "tuple[Model, torch.optim.Optimizer, Progress]":
+    """Model, optimiser and progress as a checkpoint left them, with `batches` set to go on there; or new ones."""
+    from symbolic import models
+    from symbolic.training import checkpoint, optim
+
+    if source:
+        model, optimizer, at = checkpoint.load(source, device, lambda model: optim.build(model, config.train))
+        batches.load_state_dict(at.data)
+    else:
+        model = models.build(config.model).to(device)
+        optimizer, at = optim.build(model, config.train), checkpoint.Progress(0)
+    model.train()
+    return model, optimizer, at
+
+
+def check_folder(folder: Path, config: Config, resume: bool, option: str) -> None:
+    """Refuse to overwrite anything, and to go on with a run under another configuration; `option` names the folder."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: choose another {option}.")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not _is_ours(folder):
+        raise UsageError(f"{folder} is not empty and holds no run: choose another {option}, a new or empty folder.")
+    if not resume:
+        raise UsageError(f"the run {folder} exists. Add --resume to go on with it, or choose another {option}.")
+    if not runs.config_file(folder).exists() or not runs.checkpoints(
+        folder
+    ):  # nothing to go on from: a fresh start under any configuration
+        return
+    before = configuration.load(runs.config_file(folder))
+    changed = [key for key in configuration.differences(before, config) if key not in FREE_KEYS]
+    if changed:
+        raise UsageError(
+            f"cannot resume {folder}: {', '.join(changed)} {'differs' if len(changed) == 1 else 'differ'} from "
+            f"{runs.config_file(folder)}. Take the run's values, or start another with {option}."
+        )
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is a run, if only just begun; other programs have a config.yaml, too."""
+    if runs.run_file(folder).is_file():
+        return True
+    try:
+        configuration.load(runs.config_file(folder))
+    except UsageError:
+        return False
+    return True
+
+
+def finished(folder: Path, config: Config) -> dict[str, Any] | None:
+    """The summary of a run that made all its steps and whose model is there."""
+    if not runs.run_file(folder).exists() or not runs.is_model(runs.best_folder(folder)):
+        return None
+    summary = files.read_json(runs.run_file(folder)).get("summary")
+    return summary if summary and summary["steps"] == config.train.steps else None
+
+
+def _check_notation(config: Config) -> None:
+    """Refuse a tokenizer of MIDI on ABC, and the other way round: the one would fail, the other read letters."""
+    from symbolic.formats import midi_text
+
+    path = Path(config.data.folder) / "tunes" / "train.jsonl"
+    first = next(iter(files.read_jsonl(path)), {"text": ""})["text"]
+    kind, is_midi = config.tokenizer.kind, midi_text.is_piece(first)
+    if first and is_midi != (kind in configuration.MIDI_KINDS):
+        held, way = ("MIDI", "without --as midi") if is_midi else ("ABC", "with --as midi")
+        raise UsageError(
+            f"{config.data.folder} holds {held}, which tokenizer.kind {kind} does not read: choose another kind, or "
+            f"prepare another folder {way}."
+        )
+
+
+def _build_tokenizer(config: Config) -> "Tokenizer":
+    from symbolic import tokens
+    from symbolic.data import augmentation
+
+    texts = (row["text"] for row in files.read_jsonl(Path(config.data.folder) / "tunes" / "train.jsonl"))
+    lines = augmentation.lines(config.data)
+    return tokens.build(config.tokenizer.kind, config.tokenizer.vocab_size, texts, lines)
+
+
+def _shards(config: Config, tokenizer: "Tokenizer", console: Console) -> tuple["Shard", "Shard"]:
+    """The training and validation splits as tokens."""
+    from symbolic.data import augmentation, shards
+
+    semitones = range(config.data.transpose_low, config.data.transpose_high + 1)
+    folder = shards.build(
+        config.data.folder,
+        tokenizer,
+        semitones,
+        lambda done, total: console.working(f"encoding tunes {done}/{total}"),
+        _tempo_spread(config) or augmentation.of(config.data, config.seed),
+    )
+    return shards.load(folder, "train", tokenizer.digest), shards.load(folder, "valid", tokenizer.digest)
+
+
+def _tempo_spread(config: Config) -> "TempoSpread | None":
+    from symbolic.formats.midi_text import TempoSpread
+
+    is_midi = config.tokenizer.kind in configuration.MIDI_KINDS
+    return TempoSpread(config.data.tempo_spread, config.seed) if is_midi and config.data.tempo_spread else None
+
+
+def _validation_tunes(shard: "Shard", n: int) -> tuple[list[list[int]], list[int]]:
+    """Ids and bytes of `n` tunes spread evenly over the split (0: of all)."""
+    if shard.n_tunes == 0:
+        raise UserError(f"the validation split in {shard.folder} is empty: prepare more tunes.")
+    n = min(n or shard.n_tunes, shard.n_tunes)
+    chosen = [index * shard.n_tunes // n for index in range(n)]
+    return [shard.document(tune).tolist() for tune in chosen], [shard.bytes_of(tune) for tune in chosen]
+
+
+def _origin(config: Config, tokenizer: "Tokenizer", shard: "Shard") -> "Origin":
+    from symbolic.training.checkpoint import Origin
+
+    terms = files.read_json(shard.folder / "header.json").get("sources", [])
+    return Origin(configuration.digest(config), tokenizer.digest, terms, dataclasses.asdict(config))
+
+
+def _claim(made: Setup) -> None:
+    """Write the resolved configuration and what the run is made on."""
+    from symbolic import machine, models
+
+    files.write_whole(runs.config_file(made.folder), configuration.dump(made.config))
+    record = {
+        "name": made.config.name,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "from_step": made.at.step,
+        "machine": machine.card(),
+        "device": str(made.device),
+        "dtype": str(made.dtype).removeprefix("torch."),
+        "paths": models.paths(made.model),
+        "config_digest": made.origin.config_digest,
+        "tokenizer_digest": made.origin.tokenizer_digest,
+        "parameters": models.n_parameters(made.model),
+        "terms": made.origin.terms,
+    }
+    files.write_json(runs.run_file(made.folder), record)
+
+
+def _compile_blocks(model: "Model", device: "torch.device") -> None:
+    """Compile each block in place: as fast as compiling the whole model, and several times quicker to compile."""
+    if device.type == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++"))):
+        raise UsageError("compile: true needs a C++ compiler (g++) on a CPU: install one, or write `compile: false`.")
+    for block in model.blocks:
+        block.compile()
+
+
+def _opening(made: Setup) -> str:
+    """The line printed before the first step."""
+    from symbolic import models
+
+    forms = ", ".join(f"{kind} {form}" for kind, form in models.paths(made.model).items())
+    n_steps = made.config.train.steps
+    n_tokens = n_steps * made.tokens_per_step
+    return (
+        f"{made.folder}: {models.n_parameters(made.model):,} parameters on {made.device} in "
+        f"{str(made.dtype).removeprefix('torch.')} ({forms}); step {made.at.step} of {n_steps}; {n_tokens:,} tokens in "
+        f"all, {made.cost * n_tokens:.2g} FLOP"
+    )

@@ -1,0 +1,76 @@
+"""Chord symbols: hand-worked cadences, and no note touched in any real tune."""
+
+import re
+
+import pytest
+
+from symbolic.errors import UserError
+from symbolic.notation import abc_parser, harmony
+from symbolic.notation.theory import parse_key
+
+
+def test_notes_are_untouched(real_tunes: list[str]) -> None:
+    n = 0
+    for text in real_tunes[::60]:
+        for every in ("bar", "beat"):
+            try:
+                made = harmony.harmonised(text, every)  # type: ignore[arg-type]
+            except UserError:
+                continue
+            assert harmony.without(made) == harmony.without(text)
+            assert abc_parser.canonical(abc_parser.parse(made)) == made
+            assert harmony.harmonised(made, every) == made  # type: ignore[arg-type]
+            n += '"' in made
+    assert n > 80
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "M:3/4\nL:1/8\nK:D\nde|f2fedB|A2AFA2|B2BdB2|A2AFA2|ceABce|d6|]\n",
+            'de|"D"f2fedB|A2AFA2|"G"B2BdB2|"D"A2AFA2|"A"',
+        ),
+        ("M:4/4\nL:1/8\nK:Am\nA2c2e2c2|d2f2a2f2|e2^g2b2^g2|a8|]\n", '"Am"A2c2e2c2|"Dm"d2f2a2f2|"E"e2^g2b2^g2|"Am"a8|]'),
+        ("M:4/4\nL:1/8\nK:Ador\nA2c2e2c2|G2B2d2B2|A2c2e2c2|A8|]\n", '"Am"A2c2e2c2|"G"G2B2d2B2|"Am"A2c2e2c2|A8|]'),
+        ("M:4/4\nL:1/8\nK:C\nCEGc|:(3GBdfd{e}d2G2|c8:|\n", '"G"(3GBdfd{e}d2G2|"C"c8:|'),
+    ],
+)
+def test_cadences_by_hand(text: str, expected: str) -> None:
+    assert expected in harmony.harmonised(text)
+
+
+def test_all_voices_count_and_the_bass_most() -> None:
+    """One tune with no bass, over two basses, and with the bass in chords."""
+    head = "M:4/4\nL:1/8\nK:C\n"
+    alone = "c4e4|c4c4|d4d4|c8|]\n"
+    assert chord_names(head + alone) == ["C", "G", "C"]
+    for bass, names in (
+        ("C,8|A,,4F,4|G,8|C,8|]\n", ["C", "F", "G", "C"]),
+        ("A,8|A,4E4|D,8|A,8|]\n", ["Am", "Dm", "Am"]),
+    ):
+        voices = head + f"V:1\nV:2 clef=bass\nV:1\n{alone}V:2\n{bass}"
+        assert chord_names(voices) == names
+        assert chord_names(voices.replace(f"V:1\n{alone}V:2\n{bass}", f"V:1\n{bass}V:2\n{alone}")) == names
+    assert chord_names(head + "[CGc]4e4|[FAc]4[Fc]4|[GBd]4d4|[CEc]8|]\n") == ["C", "F", "G", "C"]
+
+
+def chord_names(text: str) -> list[str]:
+    return re.findall('"([^"]*)"', harmony.harmonised(abc_parser.canonical(abc_parser.parse(text))))
+
+
+def test_beats_change_inside_a_bar() -> None:
+    made = harmony.harmonised("M:4/4\nL:1/8\nK:C\nCEGcGBdB|cGECDFGB|CEGcGBdB|c8|]\n", "beat")
+    assert made.splitlines()[3].startswith('"C"CEGc"G"GBdB|"C"cGEC')
+
+
+def test_chords_of_keys() -> None:
+    assert [c.symbol for c in harmony.chords(parse_key("G"))] == ["G", "Am", "Bm", "C", "D", "Em", "D7"]
+    assert [c.symbol for c in harmony.chords(parse_key("Ebm"))][:1] == ["Ebm"]
+    assert "E7" in [c.symbol for c in harmony.chords(parse_key("Am"))]
+    assert [c.symbol for c in harmony.chords(parse_key("Dmix"))] == ["D", "Em", "G", "Am", "Bm", "C"]
+
+
+def test_a_pick_up_alone_has_no_chord() -> None:
+    with pytest.raises(UserError, match="no full bar"):
+        harmony.harmonised("M:4/4\nL:1/8\nK:C\nGABc\n")
