@@ -272,7 +272,7 @@ def _judged(tokenizer: Any, tokens: list[int], ending: str) -> dict[str, float]:
     return {"seconds": piece.seconds, "ended": ended, "valid": ended and valid, "in bars": ended and in_bars(piece)}
 
 
-def _piece(text: str, name: str) -> midi_text.Piece:
+def _piece(text: str, name: str) -> midi_text.MidiPiece:
     return midi_text.parse(text) if name == "midi" else midi_text.from_score(abc_parser.parse(text), repeats=False)
 
 

@@ -51,7 +51,7 @@ LOWEST_NOTE, HIGHEST_NOTE = 28, 103
 
 
 @dataclass(frozen=True)
-class Line:
+class MelodyLine:
     """A melody with the chords below it, in seconds."""
 
     notes: "tuple[TimedNote, ...]"
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def lines_of(factor: str, value: float, count: int, seed: int) -> list[Line]:
+def lines_of(factor: str, value: float, count: int, seed: int) -> list[MelodyLine]:
     """Melodies at a point: a walk over a scale for note length, voices and register; real tunes for tempo."""
     length = value if factor.startswith("note length") else STANDARD_LENGTH
     voices = round(value) if factor.startswith("voices") else STANDARD_VOICES
@@ -104,11 +104,11 @@ def lines_of(factor: str, value: float, count: int, seed: int) -> list[Line]:
         melodies = [_tune(i, value) for i in range(count)]
     else:
         melodies = [_walk(rng, length) for rng in rngs]
-    lines = [Line(tuple(notes), _chords(notes, voices)) for notes in melodies]
+    lines = [MelodyLine(tuple(notes), _chords(notes, voices)) for notes in melodies]
     return [replace(one, notes=tuple(replace(n, midi=_placed(n.midi + moved)) for n in one.notes)) for one in lines]
 
 
-def ways(lines: Sequence[Line]) -> dict[str, list[NDArray[np.int64]]]:
+def ways(lines: Sequence[MelodyLine]) -> dict[str, list[NDArray[np.int64]]]:
     """The chroma of every line along every way (frames of SECONDS)."""
     from audio_bridge.sound import analysis, chroma
 
@@ -125,7 +125,7 @@ def ways(lines: Sequence[Line]) -> dict[str, list[NDArray[np.int64]]]:
     }
 
 
-def notes_heard(line: Line, classes: NDArray[np.int64]) -> float:
+def notes_heard(line: MelodyLine, classes: NDArray[np.int64]) -> float:
     """Share of the notes whose class some frame that they touch has."""
     hits = []
     for note in line.notes:
@@ -166,7 +166,7 @@ def figure(result: dict[str, Any]) -> "Figure":
 
 
 def _record_conditions(
-    recorder: result_file.Recorder, factor: str, value: float, lines: Sequence[Line], heard: dict[str, Any]
+    recorder: result_file.Recorder, factor: str, value: float, lines: Sequence[MelodyLine], heard: dict[str, Any]
 ) -> None:
     for way in WAYS:
         keys = {"factor": factor, "value": value, "way": way}
@@ -178,7 +178,12 @@ def _record_conditions(
 
 
 def _record_generated(
-    recorder: result_file.Recorder, factor: str, value: float, lines: Sequence[Line], heard: dict[str, Any], gen: Any
+    recorder: result_file.Recorder,
+    factor: str,
+    value: float,
+    lines: Sequence[MelodyLine],
+    heard: dict[str, Any],
+    gen: Any,
 ) -> None:
     """What the model plays under the chroma of every way, against the score."""
     from audio_bridge.musicgen import generation, melody_adherence

@@ -48,7 +48,7 @@ LEAST = 20  # syllables of a part
 
 
 @dataclass(frozen=True)
-class Part:
+class SungPart:
     """One voice as people set it."""
 
     name: str
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def measured(part: Part, method: str) -> dict[str, Any]:
+def measured(part: SungPart, method: str) -> dict[str, Any]:
     """All measures of one method on one part."""
     placed = placements(part, method)
     exact, onset = setting_metrics.agreement(placed, part.human)
@@ -96,7 +96,7 @@ def measured(part: Part, method: str) -> dict[str, Any]:
     return dict(zip(names, (exact, onset, pd, dd, md, strong, weak, n), strict=True))
 
 
-def placements(part: Part, method: str) -> list[Placement]:
+def placements(part: SungPart, method: str) -> list[Placement]:
     """Where a method puts the syllables."""
     if method == "people":
         return part.human
@@ -127,7 +127,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return console(Table("words on notes", columns, shown, note))
 
 
-def parts() -> Iterator[Part]:
+def parts() -> Iterator[SungPart]:
     """Every vocal part with at least LEAST syllables and as many notes."""
     import music21
 
@@ -142,7 +142,7 @@ def parts() -> Iterator[Part]:
                 yield part
 
 
-def _part(stream: Any, name: str, language: str) -> Part | None:
+def _part(stream: Any, name: str, language: str) -> SungPart | None:
     """Notes, syllables and the human placement of one music21 part."""
     notes: list[SungNote] = []
     sung: list[tuple[int, str, bool]] = []  # note, text, ends its word
@@ -178,7 +178,7 @@ def _part(stream: Any, name: str, language: str) -> Part | None:
     first = sung[0][0]
     starts = [n - first for n, _, _ in sung]
     human = [Placement(a, b - 1) for a, b in zip(starts, [*starts[1:], len(notes)], strict=True)]
-    return Part(name, language, _with_boundaries(notes, meter), _syllables(sung, language), human)
+    return SungPart(name, language, _with_boundaries(notes, meter), _syllables(sung, language), human)
 
 
 def _with_boundaries(notes: list[SungNote], meter: Meter) -> list[SungNote]:

@@ -38,7 +38,7 @@ from symbolic.notation.abc_parser import NotationError
 from symbolic.notation.score import Bar, ChordSymbol, Note, Rest, bars
 
 if TYPE_CHECKING:
-    from symbolic.decode.loaded_model import Source
+    from symbolic.decode.loaded_model import LoadedModel
 
 HIDDEN_BARS = 2
 
@@ -91,7 +91,7 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _trained(recorder: result_file.Recorder, source: "Source") -> None:
+def _trained(recorder: result_file.Recorder, source: "LoadedModel") -> None:
     """How long the model was trained: what it has learnt depends on it."""
     from symbolic.training import checkpoint
 
@@ -101,7 +101,7 @@ def _trained(recorder: result_file.Recorder, source: "Source") -> None:
 
 
 def _adherence(
-    recorder: result_file.Recorder, source: "Source", human: Sequence[str], args: argparse.Namespace
+    recorder: result_file.Recorder, source: "LoadedModel", human: Sequence[str], args: argparse.Namespace
 ) -> None:
     from symbolic.decode import prompt as prompts
     from symbolic.decode.continuation import generate_tunes
@@ -138,7 +138,7 @@ def _adherence(
                 recorder.measured([values["mean_distance"]], "steps", measure=f"{field} distance", **keys)
 
 
-def _types(recorder: result_file.Recorder, source: "Source", args: argparse.Namespace) -> None:
+def _types(recorder: result_file.Recorder, source: "LoadedModel", args: argparse.Namespace) -> None:
     from symbolic.decode import prompt as prompts
     from symbolic.decode.continuation import generate_tunes
     from symbolic.decode.engine.sampling import Sampling
@@ -159,7 +159,9 @@ def _types(recorder: result_file.Recorder, source: "Source", args: argparse.Name
             recorder.measured([share], "share", measure=f"metre of a {rhythm}", **keys)
 
 
-def _infill(recorder: result_file.Recorder, source: "Source", human: Sequence[str], args: argparse.Namespace) -> None:
+def _infill(
+    recorder: result_file.Recorder, source: "LoadedModel", human: Sequence[str], args: argparse.Namespace
+) -> None:
     from symbolic.decode.editing import infilling
     from symbolic.decode.engine.sampling import Sampling
 
@@ -205,7 +207,7 @@ def _cases(human: Sequence[str], seed: int) -> Iterator[tuple[str, list[int]]]:
         yield text, chosen
 
 
-def _nats(source: "Source", text: str, chosen: Sequence[int]) -> float:
+def _nats(source: "LoadedModel", text: str, chosen: Sequence[int]) -> float:
     """Of the hidden bars given both sides; the signs between them are not counted."""
     framed, bodies = augmentation.taken_out(text, chosen)
     parts = [augmentation.FILL + framed]
@@ -214,7 +216,7 @@ def _nats(source: "Source", text: str, chosen: Sequence[int]) -> float:
     return _nats_of(source, parts, {2 * place + 2 for place in range(len(bodies))})
 
 
-def _nats_left(source: "Source", text: str, chosen: Sequence[int]) -> float:
+def _nats_left(source: "LoadedModel", text: str, chosen: Sequence[int]) -> float:
     """Of the same bars in their place, given what stands before."""
     framed, bodies = augmentation.taken_out(text, chosen)
     outside = framed.split(augmentation.HIDDEN)
@@ -224,7 +226,7 @@ def _nats_left(source: "Source", text: str, chosen: Sequence[int]) -> float:
     return _nats_of(source, parts, {2 * place + 1 for place in range(len(bodies))})
 
 
-def _nats_of(source: "Source", parts: Sequence[str], counted: set[int]) -> float:
+def _nats_of(source: "LoadedModel", parts: Sequence[str], counted: set[int]) -> float:
     """Negative log-likelihood of some parts of a text; parts meet where tokens do."""
     import torch
 
@@ -240,7 +242,7 @@ def _nats_of(source: "Source", parts: Sequence[str], counted: set[int]) -> float
     return -float(chosen[torch.tensor(is_counted[1:])].double().sum())
 
 
-def _plain(source: "Source") -> Any:
+def _plain(source: "LoadedModel") -> Any:
     """The model itself, whatever step decodes."""
     from symbolic import models
 
@@ -252,7 +254,7 @@ def _plain(source: "Source") -> Any:
 _MODELS: dict[Path, Any] = {}
 
 
-def _continued(source: "Source", beginnings: Sequence[str], args: argparse.Namespace) -> list[str]:
+def _continued(source: "LoadedModel", beginnings: Sequence[str], args: argparse.Namespace) -> list[str]:
     from symbolic.decode.engine import engine
 
     tokenizer = source.tokenizer
@@ -267,7 +269,9 @@ def _continued(source: "Source", beginnings: Sequence[str], args: argparse.Names
     return [control_codes.split(tokenizer.decode(tune.prompt + tune.tokens))[1] for tune in tunes]
 
 
-def _counted(source: "Source", beginnings: Sequence[str], human: Sequence[str], args: argparse.Namespace) -> list[str]:
+def _counted(
+    source: "LoadedModel", beginnings: Sequence[str], human: Sequence[str], args: argparse.Namespace
+) -> list[str]:
     """The same beginnings gone on with under the mask, each with the form of its own tune; '' where no right tune has
     that form."""
     from symbolic.decode.constraint import line_mask

@@ -23,7 +23,7 @@ from pathlib import Path
 from experiments import result_file
 from symbolic import command_line, files
 from symbolic.errors import UserError
-from symbolic.evaluate.comparison import CONTROLS, HELD_OUT, MEASURES, Measure, Reference
+from symbolic.evaluate.comparison import CONTROLS, HELD_OUT, MEASURES, Metric, TuneReference
 from symbolic.evaluate.metrics.bootstrap import Interval
 from symbolic.evaluate.report.tables import Table
 
@@ -88,7 +88,7 @@ def claims() -> dict[str, list[str]]:
     return {one.key: list(one.catches) for one in MEASURES if one.catches}
 
 
-def every_set(reference: Reference, args: argparse.Namespace) -> dict[str, list[str]]:
+def every_set(reference: TuneReference, args: argparse.Namespace) -> dict[str, list[str]]:
     """Human sets, controls, models."""
     from symbolic.evaluate import comparison
 
@@ -113,7 +113,7 @@ def generated(model: str, n: int, seed: int) -> list[str]:
         return [tune.text for tune in sets.read_tunes(path)]
 
 
-def figures(texts: list[str], reference: Reference, args: argparse.Namespace) -> Figures:
+def figures(texts: list[str], reference: TuneReference, args: argparse.Namespace) -> Figures:
     """Every measure of a set with its interval; measures without one (they have no value in some halves) are left
     out."""
     from symbolic.evaluate import comparison, sets
@@ -163,7 +163,7 @@ def alarm_table(found: Mapping[str, Figures]) -> list[Table]:
     return [Table("False alarms", ["measure", HELD_OUT, SECOND], rows)] if rows else []
 
 
-def _sign(one: Measure, control: str, found: Mapping[str, Figures]) -> str:
+def _sign(one: Metric, control: str, found: Mapping[str, Figures]) -> str:
     caught = separated(found, one.key, control)
     return ("✓" if caught else "✗") if control in one.catches else ("+" if caught else "")
 

@@ -187,7 +187,7 @@ def prepare(text: str) -> str:
     names = []
     for raw in split_tunes(text) or []:
         found = cleaning.clean(Found("fuzz", "fuzz.abc", raw.line, raw.text, raw.line))
-        if isinstance(found, cleaning.Tune):
+        if isinstance(found, cleaning.CleanTune):
             score = parse(found.text)
             assert canonical(score) == found.text, "canonical text does not read back as itself"
             assert canonical(parse(pretty(found.text, title=found.title))) == found.text, "nor does its layout"
@@ -244,10 +244,10 @@ def sets_stage(rows: Sequence[dict[str, Any]]) -> Callable[[list[str]], str]:
     """A set of damaged tunes beside human ones, to the page."""
     from symbolic.evaluate import comparison, sets
     from symbolic.evaluate.report import page, tune_cards
-    from symbolic.evaluate.sets import Human, Tune
+    from symbolic.evaluate.sets import Human, SetTune
 
-    human = [Tune(str(row["id"]), str(row["title"]), row["text"]) for row in rows]
-    reference = comparison.Reference(Human("human", human, human))
+    human = [SetTune(str(row["id"]), str(row["title"]), row["text"]) for row in rows]
+    reference = comparison.TuneReference(Human("human", human, human))
 
     def through(texts: list[str]) -> str:
         result = comparison.evaluate_tunes(texts, reference)

@@ -37,7 +37,7 @@ from symbolic.evaluate.report import tables
 FAMILIES = ("gpt2", "mamba")
 CONDITIONS = ("own", "control", "blind")
 FOLDER = runs.ROOT / "genres"
-HELD_OUT = prepare_lyrics.Options(valid_fraction=0.15, test_fraction=0.25)
+HELD_OUT = prepare_lyrics.LyricOptions(valid_fraction=0.15, test_fraction=0.25)
 MOST_BYTES = 600  # of a written song; the longest verses have about as many
 MEASURES = (*evaluate_lyrics.COLUMNS, "known_words", "with_words")
 TOP_K, TOP_P = 50, 0.95

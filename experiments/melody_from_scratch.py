@@ -58,7 +58,7 @@ transform set by `audio_bridge/musicgen/mdct_codec.py`, its codebooks k-means.
 
 
 @dataclass(frozen=True)
-class Tune:
+class RenderedTune:
     """The first seconds of a tune as sound and as notes."""
 
     name: str
@@ -157,7 +157,7 @@ def configuration(clips: Path, start: Path, args: argparse.Namespace) -> Any:
     )  # fmt: skip
 
 
-def make_clips(data: Path, folder: Path, n_train: int, n_held: int, seed: int) -> list[Tune]:
+def make_clips(data: Path, folder: Path, n_train: int, n_held: int, seed: int) -> list[RenderedTune]:
     """Write train/ and valid/ where they are not there yet; return the test tunes. Splits are the corpus's own."""
     test = rendered_tunes(data, "test", n_held, seed)
     if not folder.is_dir():
@@ -168,7 +168,7 @@ def make_clips(data: Path, folder: Path, n_train: int, n_held: int, seed: int) -
     return test
 
 
-def rendered_tunes(data: Path, split: str, count: int, seed: int) -> list[Tune]:
+def rendered_tunes(data: Path, split: str, count: int, seed: int) -> list[RenderedTune]:
     """The beginnings of tunes drawn at random; many are rendered in one go, with silence between."""
     from audio_bridge.sound.timed_note import TimedNote
 
@@ -180,7 +180,7 @@ def rendered_tunes(data: Path, split: str, count: int, seed: int) -> list[Tune]:
         for i, (name, sounds) in enumerate(part):
             begin = round(i * (SECONDS + GAP_SECONDS) * RATE)
             line = [TimedNote(_seconds(s.onset_ticks), _seconds(s.onset_ticks + s.ticks), s.midi) for s in sounds]
-            tunes.append(Tune(name, whole[begin : begin + round(SECONDS * RATE)], line))
+            tunes.append(RenderedTune(name, whole[begin : begin + round(SECONDS * RATE)], line))
     return tunes
 
 
@@ -203,10 +203,10 @@ def make_model(folder: Path, sounds: Sequence[NDArray[np.float32]], hidden: int,
         gen.tokenizer.save_pretrained(temporary)
 
 
-def measure(gen: Any, test: Sequence[Tune], seconds: float, recorder: result_file.Recorder) -> None:
+def measure(gen: Any, test: Sequence[RenderedTune], seconds: float, recorder: result_file.Recorder) -> None:
     """Rows of chroma match, one repeat a tune."""
     from audio_bridge.musicgen import generation
-    from audio_bridge.musicgen.generation import Sampling
+    from audio_bridge.musicgen.generation import MusicGenSampling
 
     lines = [tune.line for tune in test]
     others = lines[1:] + lines[:1]
@@ -217,7 +217,7 @@ def measure(gen: Any, test: Sequence[Tune], seconds: float, recorder: result_fil
     for name, guidance, heard in (("own melody", 3.0, True), ("own melody", 1.0, True), ("no melody", 1.0, False)):
         at = _chroma_at(lines) if heard else None
         texts, seeds = [CONDITION_WORDS] * len(test), [recorder.seed + i for i in range(len(test))]
-        codes, _ = generation.generate(gen, texts, at, n_frames, seeds, Sampling(guidance))
+        codes, _ = generation.generate(gen, texts, at, n_frames, seeds, MusicGenSampling(guidance))
         _add(recorder, name, list(gen.decode(codes)[:, 0]), lines, others, guidance=guidance)
 
 
@@ -292,7 +292,7 @@ def _render(parts: Sequence[Any]) -> NDArray[np.float32]:
     return np.pad(whole, (0, RATE * 20)).astype(np.float32)
 
 
-def _write(tune: Tune, folder: Path) -> None:
+def _write(tune: RenderedTune, folder: Path) -> None:
     from audio_bridge.sound.audio import Audio, write_audio
 
     name = tune.name.replace("/", "-").replace(":", "-")

@@ -80,7 +80,7 @@ def _export(run: Path, target: Path, is_mean: bool) -> list[int]:
     model, states = loaded[max(loaded)], [one.state_dict() for one in loaded.values()]
     model.load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]})
     fields = {field.name: record[field.name] for field in dataclasses.fields(checkpoint.Origin)}
-    progress = checkpoint.Progress(record["step"], record["tokens"], record["seconds"])
+    progress = checkpoint.TrainingProgress(record["step"], record["tokens"], record["seconds"])
     checkpoint.save(target, model.bfloat16(), tokens.load(folder), progress, checkpoint.Origin(**fields))
     return sorted(by_step)
 

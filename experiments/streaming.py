@@ -114,7 +114,7 @@ def stage(name: str, folder: Path, processes: int) -> dict[str, Any]:
 
     began = time.perf_counter()
     if name == "prepare":
-        prepare.prepare([str(folder / "corpus")], folder / "data", prepare.Options(processes=processes))
+        prepare.prepare([str(folder / "corpus")], folder / "data", prepare.PrepareOptions(processes=processes))
     elif name == "shards":
         tokenizer = tokens.build("grammar")
         (folder / "shards.txt").write_text(str(shards.build(folder / "data", tokenizer, range(1))))

@@ -101,7 +101,7 @@ def _found(path: str) -> Iterator[tuple[str, str, Any]]:
     from audio_bridge.lyrics.training import lyric_corpus
 
     for one in lyric_corpus.read(path):
-        if isinstance(one, lyric_corpus.Rejection):
+        if isinstance(one, lyric_corpus.LyricRejection):
             print(f"left out: {one.message}", file=sys.stderr)
             continue
         try:

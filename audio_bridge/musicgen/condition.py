@@ -30,7 +30,7 @@ from symbolic.training.metrics_log import Console, clock
 if TYPE_CHECKING:
     import torch
 
-    from audio_bridge.musicgen.generation import Sampling
+    from audio_bridge.musicgen.generation import MusicGenSampling
     from audio_bridge.musicgen.musicgen_model import MusicGen
     from audio_bridge.render.timed_melody import Melody
     from audio_bridge.sound.audio import Audio
@@ -50,7 +50,7 @@ _NOISE = "the debug model has random weights: what it plays is noise."
 
 
 @dataclass(frozen=True)
-class Source:
+class MelodySource:
     """A melody to follow: pitch classes at any time of a length in seconds; `melody` and `line` of a score."""
 
     path: Path
@@ -74,7 +74,7 @@ class Source:
 class Job:
     """One sound to make."""
 
-    source: Source
+    source: MelodySource
     text: str
     target: Path
 
@@ -191,7 +191,7 @@ def _check_numbers(args: argparse.Namespace) -> None:
             raise UsageError(f"--{name.replace('_', '-')} {value}: give {low:g}{upper}.")
 
 
-def _sources(path: Path, args: argparse.Namespace) -> list[Source]:
+def _sources(path: Path, args: argparse.Namespace) -> list[MelodySource]:
     from audio_bridge.render import render, timed_melody
     from audio_bridge.sound import chroma, recordings
 
@@ -202,7 +202,9 @@ def _sources(path: Path, args: argparse.Namespace) -> list[Source]:
             raise UserError(f"{path} lasts {sound.seconds:.2f} s: a melody to follow takes 1 s or more.")
         if np.abs(sound.samples).max() < SILENCE:
             print(f"{path} is silent: there is no melody in it to follow.", file=sys.stderr)
-        return [Source(path, None, "audio", _length(path, sound.seconds, args), chroma.of_audio(sound.samples[0]))]
+        return [
+            MelodySource(path, None, "audio", _length(path, sound.seconds, args), chroma.of_audio(sound.samples[0]))
+        ]
     made = []
     for piece in render.pieces_of(path, None, args.tune):
         whole = timed_melody.load(piece, tempo_qpm=args.tempo, transpose=args.transpose, repeats=not args.no_repeats)
@@ -214,7 +216,7 @@ def _sources(path: Path, args: argparse.Namespace) -> list[Source]:
         heard = np.zeros(0, dtype=np.int64)
         if args.chroma == "rendered":
             heard = chroma.of_audio(_rendered(whole, args, seconds).samples.mean(axis=0))
-        made.append(Source(path, piece.number, args.chroma, seconds, heard, whole, line))
+        made.append(MelodySource(path, piece.number, args.chroma, seconds, heard, whole, line))
     return made
 
 
@@ -296,11 +298,11 @@ def _made(
     return made
 
 
-def sampling_of(args: argparse.Namespace) -> "Sampling":
+def sampling_of(args: argparse.Namespace) -> "MusicGenSampling":
     """How codes are drawn, as the options say."""
-    from audio_bridge.musicgen.generation import Sampling
+    from audio_bridge.musicgen.generation import MusicGenSampling
 
-    return Sampling(args.guidance, args.temperature, args.top_k)
+    return MusicGenSampling(args.guidance, args.temperature, args.top_k)
 
 
 class _Bar:
@@ -369,7 +371,7 @@ def _record(
     }
 
 
-def _match(source: Source, audio: "Audio") -> float:
+def _match(source: MelodySource, audio: "Audio") -> float:
     from audio_bridge.musicgen import melody_adherence
     from audio_bridge.sound import chroma
 
@@ -380,7 +382,7 @@ def _match(source: Source, audio: "Audio") -> float:
     return float((heard == source.classes(0.0, len(heard))).mean())
 
 
-def _adherence(source: Source, audio: "Audio") -> dict[str, Any] | None:
+def _adherence(source: MelodySource, audio: "Audio") -> dict[str, Any] | None:
     """All measures with ceiling and floor, where there is a score to compare with."""
     from audio_bridge.musicgen import melody_adherence
 

@@ -35,7 +35,7 @@ SHORTER_SECONDS = 0.5  # than its header claims: more than an encoder's padding,
 
 
 @dataclass
-class Row:
+class RecordingRow:
     """One file of the folder: what was decided and why; its segments as (name, seconds, what ended it)."""
 
     file: str
@@ -56,7 +56,7 @@ class Row:
 class _Kept:
     """A recording that passed, in memory until it is written."""
 
-    row: Row
+    row: RecordingRow
     samples: NDArray[np.float32]
     bits: NDArray[np.int8]
 
@@ -82,10 +82,10 @@ def run(args: argparse.Namespace) -> int:
 
     paths = _checked(args)
     texts = _labels(args.labels, args.folder)
-    rows: list[Row] = []
+    rows: list[RecordingRow] = []
     usable: list[_Kept] = []
     for number, path in enumerate(paths, start=1):
-        row = Row(str(path.relative_to(args.folder)))
+        row = RecordingRow(str(path.relative_to(args.folder)))
         rows.append(row)
         try:
             recording = recordings.read(path)
@@ -131,7 +131,7 @@ def _checked(args: argparse.Namespace) -> list[Path]:
     return paths
 
 
-def _judged(row: Row, recording: Any, args: argparse.Namespace) -> _Kept | None:
+def _judged(row: RecordingRow, recording: Any, args: argparse.Namespace) -> _Kept | None:
     """Fill in what was measured; None where the recording is left out."""
     from audio_bridge.sound import analysis, fingerprints, loudness, recordings, segmentation
 
@@ -203,7 +203,7 @@ def _label(row: dict[Any, Any], where: str, folder: Path) -> tuple[str, str]:
     return str(name), row["text"].strip()
 
 
-def _text(row: Row, tags: dict[str, str], texts: dict[str, str] | None, args: argparse.Namespace) -> str:
+def _text(row: RecordingRow, tags: dict[str, str], texts: dict[str, str] | None, args: argparse.Namespace) -> str:
     if texts is not None:
         own = texts.get(row.file, "")
         if not own:
@@ -248,7 +248,7 @@ def _write(kept: list[_Kept], folder: Path, args: argparse.Namespace) -> None:
             files.write_whole(folder / one.row.split / f"{name}.txt", one.row.text + "\n")
 
 
-def _counts(rows: list[Row]) -> dict[str, Any]:
+def _counts(rows: list[RecordingRow]) -> dict[str, Any]:
     used = [s for row in rows for s in row.segments if not s["left_out"]]
     return {
         "files": len(rows),
@@ -261,12 +261,12 @@ def _counts(rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def _reasons(rows: list[Row]) -> str:
+def _reasons(rows: list[RecordingRow]) -> str:
     found = Counter(row.reason.split(":")[0].split(" of ")[0] for row in rows if row.reason)
     return ", ".join(f"{count} {reason}" for reason, count in found.most_common())
 
 
-def _summary(rows: list[Row], args: argparse.Namespace) -> str:
+def _summary(rows: list[RecordingRow], args: argparse.Namespace) -> str:
     counts = _counts(rows)
     lines = [
         f"{args.output}: {counts['segments']} segments, {counts['seconds'] / 60:.1f} min, from {counts['kept']} of "
@@ -282,7 +282,7 @@ def _summary(rows: list[Row], args: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
-def _report(rows: list[Row], folder: Path, args: argparse.Namespace) -> None:
+def _report(rows: list[RecordingRow], folder: Path, args: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from symbolic.evaluate.report.tables import Table, markdown
@@ -299,7 +299,7 @@ def _report(rows: list[Row], folder: Path, args: argparse.Namespace) -> None:
     _plot([row for row in rows if row.status == "kept"], folder / "chroma.svg")
 
 
-def _plot(rows: list[Row], path: Path) -> None:
+def _plot(rows: list[RecordingRow], path: Path) -> None:
     """Share of each pitch class in each recording."""
     import io
     import warnings

@@ -82,7 +82,7 @@ class FinetuneConfig:
 
 
 @dataclass
-class State:
+class FinetuneState:
     """Where a run stands; written with every save."""
 
     step: int = 0
@@ -139,7 +139,7 @@ def finetune(
     optimizer = torch.optim.AdamW(trained.values(), lr=config.learning_rate, betas=(0.9, 0.95))
     for group in optimizer.param_groups:
         group["weight_decay"] = config.weight_decay
-    state = State(**((finetune_checkpoint.restore(folder, trained, optimizer) if resume else None) or {}))
+    state = FinetuneState(**((finetune_checkpoint.restore(folder, trained, optimizer) if resume else None) or {}))
     loop = _Loop(config, folder, gen, trained, optimizer, train, valid, dtype, console)
     with contextlib.closing(console):
         loop.run(state)
@@ -218,7 +218,7 @@ class _Loop:
         self.per_epoch = math.ceil(len(train) * config.repeats / (config.batch_size * config.accumulation))
         self.stopped = "all epochs were made"
 
-    def run(self, state: State) -> None:
+    def run(self, state: FinetuneState) -> None:
         """Train until the last epoch or until validation has not fallen for `patience` epochs."""
         total = self.per_epoch * self.config.epochs
         began, first = time.perf_counter(), state.step
@@ -301,7 +301,7 @@ class _Loop:
         progress = (step - c.warmup_steps) / max(1, total - c.warmup_steps)
         return c.learning_rate * (0.55 + 0.45 * math.cos(math.pi * min(1.0, progress)))
 
-    def _end_epoch(self, state: State) -> None:
+    def _end_epoch(self, state: FinetuneState) -> None:
         losses = validation(self.gen, self.valid, self.config, self._autocast)
         paths = self._samples(state.epoch)
         finetune_checkpoint.note(
@@ -397,7 +397,7 @@ def _opening(
     )
 
 
-def _finish(loop: _Loop, state: State) -> dict[str, Any]:
+def _finish(loop: _Loop, state: FinetuneState) -> dict[str, Any]:
     """Load the best weights, look for copies in what it plays, and export a plain folder."""
     from audio_bridge.musicgen import lora
 

@@ -30,7 +30,7 @@ Chroma = Callable[[float, int], NDArray[np.int64]]  # (start in seconds, frames)
 
 
 @dataclass(frozen=True)
-class Sampling:
+class MusicGenSampling:
     """How codes are drawn; temperature 0 takes the likeliest. `guidance` 1 leaves the unconditioned pass out."""
 
     guidance: float = 3.0
@@ -44,7 +44,7 @@ def generate(
     chroma_at: Chroma | None,
     n_frames: int,
     seeds: Sequence[int],
-    sampling: Sampling = Sampling(),
+    sampling: MusicGenSampling = MusicGenSampling(),
     *,
     stride_seconds: float | None = None,
     progress: Progress | None = None,
@@ -81,7 +81,7 @@ def continued(
     classes: NDArray[np.int64] | None,
     n_frames: int,
     generators: "Sequence[torch.Generator]",
-    sampling: Sampling,
+    sampling: MusicGenSampling,
     prefix: "Tensor | None" = None,
     progress: Progress | None = None,
 ) -> "Tensor":
@@ -167,7 +167,7 @@ def _step(
     return out.logits[:, -1], out.past_key_values
 
 
-def _draw(logits: "Tensor", sampling: Sampling, generators: "Sequence[torch.Generator]") -> "Tensor":
+def _draw(logits: "Tensor", sampling: MusicGenSampling, generators: "Sequence[torch.Generator]") -> "Tensor":
     """One code for each row and codebook (B, K): the largest of logit + Gumbel noise, which is a draw by softmax."""
     import torch
 

@@ -179,7 +179,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True)
-class Piece:
+class RenderJob:
     """Something to render: ABC text (None: the source is a MIDI file), its line and number in the source."""
 
     source: Path
@@ -189,13 +189,13 @@ class Piece:
     number: int | None = None
 
 
-def pieces_of(source: Path, target: Path | None, tune: int | None) -> list[Piece]:
+def pieces_of(source: Path, target: Path | None, tune: int | None) -> list[RenderJob]:
     target = target or source.with_suffix(".wav")
     data = _source_bytes(source)
     if data[:4] == b"MThd" or source.suffix.lower() in _MIDI_SUFFIXES:
         if tune is not None:
             raise UsageError(f"{source} is a MIDI file and holds one piece; leave --tune out.")
-        return [Piece(source, target)]
+        return [RenderJob(source, target)]
     pieces = _abc_pieces(source, target, _text(source, data))
     if tune is None:
         return pieces
@@ -205,7 +205,7 @@ def pieces_of(source: Path, target: Path | None, tune: int | None) -> list[Piece
     return chosen
 
 
-def _abc_pieces(source: Path, target: Path, text: str) -> list[Piece]:
+def _abc_pieces(source: Path, target: Path, text: str) -> list[RenderJob]:
     from symbolic.notation.abc_parser import split_tunes
 
     tunes = list(split_tunes(text))
@@ -214,11 +214,11 @@ def _abc_pieces(source: Path, target: Path, text: str) -> list[Piece]:
             f"{source} has no tune: a tune begins with a line such as X:1 and has a K: line, for example K:G."
         )
     if len(tunes) == 1:
-        return [Piece(source, target, tunes[0].text, tunes[0].line, _numbers([tunes[0].text])[0])]
+        return [RenderJob(source, target, tunes[0].text, tunes[0].line, _numbers([tunes[0].text])[0])]
     numbers = _numbers([tune.text for tune in tunes])
     width = len(str(max(numbers)))
     names = [target.with_name(f"{target.stem}-{number:0{width}d}{target.suffix}") for number in numbers]
-    return [Piece(source, name, t.text, t.line, n) for t, name, n in zip(tunes, names, numbers, strict=True)]
+    return [RenderJob(source, name, t.text, t.line, n) for t, name, n in zip(tunes, names, numbers, strict=True)]
 
 
 def _numbers(texts: list[str]) -> list[int]:
@@ -275,7 +275,7 @@ def check_folder(target: Path) -> None:
         raise UserError(f"cannot write {target}: {folder} is no folder that can be written. Choose another with -o.")
 
 
-def _rendered(piece: Piece, recipe: Recipe) -> Rendering:
+def _rendered(piece: RenderJob, recipe: Recipe) -> Rendering:
     from audio_bridge.render import soundfonts, synthesis
     from audio_bridge.sound import audio
     from symbolic.formats.midi import first_tempo, seconds
@@ -309,7 +309,7 @@ def _rendered(piece: Piece, recipe: Recipe) -> Rendering:
 
 
 @contextlib.contextmanager
-def named(piece: Piece) -> Iterator[None]:
+def named(piece: RenderJob) -> Iterator[None]:
     """Faults inside name the file and, in ABC, the tune and its line."""
     try:
         yield
@@ -323,7 +323,7 @@ def named(piece: Piece) -> Iterator[None]:
         raise (UsageError if isinstance(error, UsageError) else UserError)(f"{where}: {message}") from error
 
 
-def _load(piece: Piece, recipe: Recipe) -> tuple["mido.MidiFile", str]:
+def _load(piece: RenderJob, recipe: Recipe) -> tuple["mido.MidiFile", str]:
     """The piece as MIDI with the recipe's edits, and its title."""
     from symbolic.formats import midi
     from symbolic.notation import abc_parser
@@ -414,7 +414,7 @@ def _finite(value: float) -> float | None:
     return round(value, 2) if math.isfinite(value) else None
 
 
-def _instrument(piece: Piece, recipe: Recipe) -> str | None:
+def _instrument(piece: RenderJob, recipe: Recipe) -> str | None:
     """The name of the one instrument that plays; None where a MIDI file chooses."""
     from audio_bridge.render.instruments import PROGRAMS, program
 

@@ -16,7 +16,7 @@ from symbolic.errors import UsageError, UserError
 if TYPE_CHECKING:
     import mido
 
-    from audio_bridge.render.render import Piece
+    from audio_bridge.render.render import RenderJob
     from symbolic.notation.score import Score, Voice
 
 MOST_BARS = 20_000
@@ -41,7 +41,7 @@ class Melody:
         return max(self.bars[-1], max(note.end for note in self.notes))
 
 
-def load(piece: "Piece", *, tempo_qpm: float | None = None, transpose: int = 0, repeats: bool = True) -> Melody:
+def load(piece: "RenderJob", *, tempo_qpm: float | None = None, transpose: int = 0, repeats: bool = True) -> Melody:
     """The melody of an ABC tune or a MIDI file, arranged as `render` does. UserError names file, tune and line."""
     from audio_bridge.render import render
     from audio_bridge.render.render import Recipe

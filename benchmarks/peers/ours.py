@@ -13,7 +13,7 @@ from symbolic.errors import UserError
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-class Ours:
+class OurDecoder:
     """`step` is torch or native; `precision` float32, bfloat16 or (native) int8."""
 
     def __init__(self, folder: str, threads: int, precision: str, step: str) -> None:
@@ -51,6 +51,6 @@ class Ours:
         return list(self.model.prefill(tokens, lengths, state).float().tolist())
 
 
-def make(**settings: Any) -> Ours:
+def make(**settings: Any) -> OurDecoder:
     """The worker's object."""
-    return Ours(**settings)
+    return OurDecoder(**settings)

@@ -43,7 +43,7 @@ def make(**settings: Any) -> Preparer:
 
 
 def _ours(source: Path, folder: Path, processes: int) -> int:
-    summary = prepare.prepare([str(source)], folder / "data", prepare.Options(processes=processes))
+    summary = prepare.prepare([str(source)], folder / "data", prepare.PrepareOptions(processes=processes))
     shards.build(folder / "data", tokens.build("grammar"), range(0, 1))
     return int(summary["read"])
 

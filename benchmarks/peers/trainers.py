@@ -60,7 +60,7 @@ class _Loop:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
 
-class Ours(_Loop):
+class OurTrainer(_Loop):
     """The body of `symbolic.training.train`'s loop; `compiled` compiles each block as `compile: true` does, `plain` is
     without native kernels."""
 
@@ -163,7 +163,7 @@ class Trainer(_Loop):
         return Clock()
 
 
-KINDS = {"ours": Ours, "loop": PlainLoop, "trainer": Trainer}
+KINDS = {"ours": OurTrainer, "loop": PlainLoop, "trainer": Trainer}
 
 
 def make(kind: str, scan: str = "default", **settings: Any) -> _Loop:

@@ -46,7 +46,7 @@ MAX_BYTES = {"abc": Limits.max_bytes, "interleaved": 2 * Limits.max_bytes, "midi
 
 
 @dataclass(frozen=True, slots=True)
-class Tune:
+class CleanTune:
     """A canonical tune: `pitches` are the MIDI numbers of each voice, `key` names the melody in any transposition."""
 
     id: str
@@ -63,7 +63,7 @@ class Tune:
     key: str
 
 
-def clean(found: Found, limits: Limits = Limits(), notation: str = "abc") -> Tune | Rejection:
+def clean(found: Found, limits: Limits = Limits(), notation: str = "abc") -> CleanTune | Rejection:
     """Parse one tune and spell it canonically in `notation` ("abc", "interleaved", "midi"), or say why not."""
     try:
         text, fields, melodies, key, n_notes = _read(found, notation)
@@ -76,7 +76,7 @@ def clean(found: Found, limits: Limits = Limits(), notation: str = "abc") -> Tun
         return _rejected(
             found, "too_long", f"{n_bytes:,} bytes of canonical text; --max-bytes is {limits.max_bytes:,}."
         )
-    return Tune(
+    return CleanTune(
         id=found.id,
         source=found.source,
         file=found.file,

@@ -41,7 +41,7 @@ class Windows(NamedTuple):
     n_notes: NDArray[np.int64]  # per tune
 
 
-class Part(NamedTuple):
+class PhrasePart(NamedTuple):
     """Some phrases with all tunes that have them, sorted by phrase."""
 
     phrase: NDArray[np.unsignedinteger]
@@ -104,12 +104,12 @@ def families(found: Phrases) -> NDArray[np.int64]:
     return joined([_as_part(found)], len(found.n_notes))
 
 
-def joined(parts: Iterable[Part], n_tunes: int, among: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+def joined(parts: Iterable[PhrasePart], n_tunes: int, among: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
     """The family of each of n tunes; those not `among` join no other."""
     root = np.arange(n_tunes, dtype=np.int64)
     for part in parts:
         if among is not None:
-            part = Part(*(column[among[part.tune]] for column in part))
+            part = PhrasePart(*(column[among[part.tune]] for column in part))
         if len(part.phrase):
             begins = part.begins()
             first = np.repeat(part.tune[begins], np.diff(begins, append=len(part.phrase)))
@@ -164,7 +164,7 @@ def codes(assigned: Sequence[str]) -> NDArray[np.int8]:
 
 
 def leakages(
-    parts: Iterable[Part],
+    parts: Iterable[PhrasePart],
     n_notes: NDArray[np.int64],
     splits: Sequence[tuple[NDArray[np.int8], str]],
     length: int = PHRASE_NOTES,
@@ -235,9 +235,9 @@ def _numbered(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
     return numbers
 
 
-def _as_part(found: Phrases) -> Part:
+def _as_part(found: Phrases) -> PhrasePart:
     order = np.argsort(found.phrase, kind="stable")
-    return Part(found.phrase[order].astype(np.uint64), found.tune[order], found.start[order])
+    return PhrasePart(found.phrase[order].astype(np.uint64), found.tune[order], found.start[order])
 
 
 def _components(a: NDArray[np.int64], b: NDArray[np.int64], root: NDArray[np.int64]) -> NDArray[np.int64]:

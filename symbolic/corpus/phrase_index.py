@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.corpus import families
-from symbolic.corpus.cleaning import RUN_NOTES, Tune
+from symbolic.corpus.cleaning import RUN_NOTES, CleanTune
 
 BUCKETS = 64  # of phrases: two million tunes of a hundred notes make buckets of 50 MB
 RECORD = np.dtype([("phrase", "<u8"), ("tune", "<u4"), ("start", "<u4")])
@@ -54,7 +54,7 @@ class Register:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def add(self, tunes: Sequence[Tune]) -> None:
+    def add(self, tunes: Sequence[CleanTune]) -> None:
         """The next tunes of the input."""
         first, melodies = len(self), [tune.pitches for tune in tunes]
         cards: list[bytes] = []
@@ -139,13 +139,13 @@ class Register:
         begin, end = int(self.run_ends[first - 1]) if first else 0, int(self.run_ends[last])
         return np.frombuffer(self._part("runs.bin", 8 * begin, 8 * (end - begin)), dtype=np.uint64)
 
-    def phrases(self) -> Iterator[families.Part]:
+    def phrases(self) -> Iterator[families.PhrasePart]:
         """Every phrase of every tune, a bucket at a time, sorted by phrase."""
         for number in range(BUCKETS):
             bucket = np.fromfile(self.folder / _bucket(number), dtype=RECORD)
             if len(bucket):
                 bucket = bucket[np.argsort(bucket["phrase"], kind="stable")]
-                yield families.Part(bucket["phrase"].copy(), bucket["tune"].copy(), bucket["start"].copy())
+                yield families.PhrasePart(bucket["phrase"].copy(), bucket["tune"].copy(), bucket["start"].copy())
 
     # --- writing -----------------------------------------------------------------------------------------------------
 

@@ -54,7 +54,7 @@ if TYPE_CHECKING:  # these import numpy, which --help does not need
     import numpy as np
     from numpy.typing import NDArray
 
-    from symbolic.corpus.cleaning import Limits, Tune
+    from symbolic.corpus.cleaning import CleanTune, Limits
     from symbolic.corpus.duplicates import Repeats
     from symbolic.corpus.phrase_index import Register
     from symbolic.corpus.split import Holdout
@@ -70,7 +70,7 @@ POOL_SCORES = 32  # of MIDI and MusicXML, which take far longer to read
 
 
 @dataclass(frozen=True)
-class Options:
+class PrepareOptions:
     """What the result depends on besides the tunes; `processes` only changes how long it takes."""
 
     opt_in: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """The verb."""
     sources, folder = _sources_and_folder(args.sources, args.output)
-    options = Options(
+    options = PrepareOptions(
         opt_in=tuple(args.opt_in),
         seed=args.seed,
         min_notes=args.min_notes,
@@ -165,7 +165,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def prepare(sources: Sequence[str], folder: Path | str, options: Options = Options()) -> dict[str, Any]:
+def prepare(sources: Sequence[str], folder: Path | str, options: PrepareOptions = PrepareOptions()) -> dict[str, Any]:
     """Read, clean, deduplicate and split `sources` into `folder`; the summary, as in summary.json."""
     from symbolic.corpus.staging import Spool
 
@@ -197,7 +197,7 @@ def _prepared(
     sources: Sequence[str],
     records: list[Corpus],
     folder: Path,
-    options: Options,
+    options: PrepareOptions,
     kinds: Sequence[str],
     spool: "Spool",
 ) -> dict[str, Any]:
@@ -268,7 +268,7 @@ def _notation_named(given: Sequence[str]) -> str:
     return "midi" if any(one.tokenizer.kind in config.MIDI_KINDS for one in configs) else ""
 
 
-def _notation_of(sources: Sequence[str], options: Options) -> str:
+def _notation_of(sources: Sequence[str], options: PrepareOptions) -> str:
     """MIDI where the sources hold nothing else."""
     held = set().union(*(corpora.holds(corpora.resolve(source, options.opt_in)) for source in sources))
     return "midi" if held == {"midi"} else "abc"
@@ -298,7 +298,7 @@ def _is_ours(folder: Path) -> bool:
 # --- reading and cleaning --------------------------------------------------------------------------------------------
 
 
-def _identity(records: Sequence[Corpus], options: Options) -> str:
+def _identity(records: Sequence[Corpus], options: PrepareOptions) -> str:
     """What the cleaned tunes depend on, as a digest."""
     chosen = {name: value for name, value in asdict(options).items() if name not in ("processes", "seed")}
     return files.digest(json.dumps([FORMAT, [asdict(record) for record in records], chosen]))
@@ -307,7 +307,7 @@ def _identity(records: Sequence[Corpus], options: Options) -> str:
 def _gather(
     sources: Sequence[str],
     records: list[Corpus],
-    options: Options,
+    options: PrepareOptions,
     kinds: Sequence[str],
     spool: "Spool",
     work: _Work,
@@ -323,7 +323,7 @@ def _gather(
 def _gather_one(
     source: str,
     found: Iterable[Found | Rejection],
-    options: Options,
+    options: PrepareOptions,
     work: _Work,
     parsers: "_Parsers",
     spool: "Spool",
@@ -374,7 +374,9 @@ class _Parsers:
             self.pool.terminate()
             self.pool.join()
 
-    def clean(self, batch: Sequence[Found | Rejection], limits: "Limits", notation: str) -> "list[Tune | Rejection]":
+    def clean(
+        self, batch: Sequence[Found | Rejection], limits: "Limits", notation: str
+    ) -> "list[CleanTune | Rejection]":
         """A tune or a rejection for each item; a Rejection passes through."""
         work = partial(_clean_one, limits=limits, notation=notation)
         n_scores = sum(isinstance(item, Found) and bool(item.data) for item in batch)
@@ -393,7 +395,7 @@ def _leave_interrupts_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _clean_one(item: Found | Rejection, limits: "Limits", notation: str) -> "Tune | Rejection":
+def _clean_one(item: Found | Rejection, limits: "Limits", notation: str) -> "CleanTune | Rejection":
     from symbolic.corpus.cleaning import clean
 
     return item if isinstance(item, Rejection) else clean(item, limits, notation)
@@ -437,7 +439,7 @@ class _Progress:
 # --- splitting and writing -------------------------------------------------------------------------------------------
 
 
-def _held_out(work: _Work, repeats: "Repeats", options: Options) -> "Holdout":
+def _held_out(work: _Work, repeats: "Repeats", options: PrepareOptions) -> "Holdout":
     from symbolic.corpus import split
 
     fractions = {"valid": options.valid_fraction, "test": options.test_fraction}
@@ -449,7 +451,7 @@ def _held_out(work: _Work, repeats: "Repeats", options: Options) -> "Holdout":
     return found
 
 
-def _summary(work: _Work, held: "Holdout", options: Options) -> dict[str, Any]:
+def _summary(work: _Work, held: "Holdout", options: PrepareOptions) -> dict[str, Any]:
     chosen = {name: value for name, value in asdict(options).items() if name != "processes"} | asdict(options.limits())
     if options.notation == "abc":
         del chosen["notation"]  # as folders of earlier versions have it
@@ -534,7 +536,7 @@ def _line(row: dict[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def _row(tune: "Tune", id: str, family: str) -> dict[str, Any]:
+def _row(tune: "CleanTune", id: str, family: str) -> dict[str, Any]:
     return {
         "id": id,
         "source": tune.source,

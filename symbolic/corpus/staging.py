@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from symbolic import files
-from symbolic.corpus.cleaning import Tune
+from symbolic.corpus.cleaning import CleanTune
 from symbolic.corpus.corpora import Rejection
 from symbolic.errors import UserError
 
@@ -37,18 +37,18 @@ class Spool:
         """Whether batch `number` was finished before."""
         return self._path(number).is_file()
 
-    def write(self, number: int, results: Sequence[Tune | Rejection]) -> None:
+    def write(self, number: int, results: Sequence[CleanTune | Rejection]) -> None:
         """Keep what became of a batch."""
         files.write_jsonl(self._path(number), map(_record, results))
 
-    def read(self, number: int) -> Iterator[Tune | Rejection]:
+    def read(self, number: int) -> Iterator[CleanTune | Rejection]:
         """What became of a batch."""
         for record in files.read_jsonl(self._path(number)):
             if "rejection" in record:
                 yield Rejection(**record["rejection"])
             else:
                 pitches = tuple(array("h", voice) for voice in record["tune"].pop("pitches"))
-                yield Tune(**record["tune"], pitches=pitches)
+                yield CleanTune(**record["tune"], pitches=pitches)
 
     def remove(self) -> None:
         """Throw the spool away."""
@@ -64,8 +64,8 @@ class Spool:
             return None
 
 
-def _record(one: Tune | Rejection) -> dict[str, Any]:
+def _record(one: CleanTune | Rejection) -> dict[str, Any]:
     if isinstance(one, Rejection):
         return {"rejection": asdict(one)}
-    plain = {name: getattr(one, name) for name in Tune.__slots__}
+    plain = {name: getattr(one, name) for name in CleanTune.__slots__}
     return {"tune": {**plain, "pitches": [voice.tolist() for voice in one.pitches]}}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from symbolic.decode import prompt as prompts
-from symbolic.decode.loaded_model import Source
+from symbolic.decode.loaded_model import LoadedModel
 
 if TYPE_CHECKING:
     from symbolic.decode.constraint.automaton import Automaton
@@ -21,7 +21,7 @@ PROGRESS_SECONDS = 0.5
 
 
 def generate_tunes(
-    source: Source,
+    source: LoadedModel,
     prompt: prompts.Prompt,
     rules: "Sampling",
     *,
@@ -38,7 +38,7 @@ def generate_tunes(
     from symbolic.decode.engine import engine
 
     mask = _mask(source, automaton) if automaton else None
-    progress = Progress(n)
+    progress = GenerationProgress(n)
     settings = _Settings(source, mask, progress, {"sampling": rules, "seed": seed, "batch_size": batch_size})
     steered = replace(prompt, steered=source.codes or source.infill)
     beginnings = [beginning] * n if beginning else prompts.prefixes(steered, n, settings.draw_line)
@@ -55,7 +55,7 @@ def generate_tunes(
     return tunes, progress.n_tokens
 
 
-def _mask(source: Source, automaton: "Automaton | Voices") -> "Constraint | VoiceMask":
+def _mask(source: LoadedModel, automaton: "Automaton | Voices") -> "Constraint | VoiceMask":
     from symbolic.decode.constraint.token_mask import Constraint
     from symbolic.decode.constraint.voice_mask import VoiceMask, Voices
 
@@ -69,7 +69,11 @@ class _Settings:
     """What stays the same while tunes are drawn."""
 
     def __init__(
-        self, source: Source, mask: "Constraint | VoiceMask | None", progress: "Progress", fixed: dict[str, Any]
+        self,
+        source: LoadedModel,
+        mask: "Constraint | VoiceMask | None",
+        progress: "GenerationProgress",
+        fixed: dict[str, Any],
     ) -> None:
         self.source, self.mask, self.progress, self.fixed = source, mask, progress, fixed
         tokenizer = source.tokenizer
@@ -103,7 +107,7 @@ class _Settings:
         return [prompts.line_of(tokenizer, tune.tokens) for tune in drawn]
 
 
-class Progress:
+class GenerationProgress:
     """A status line on standard error: rewritten in place on a terminal, one line every ten seconds elsewhere."""
 
     def __init__(self, n_tunes: int) -> None:

@@ -41,8 +41,8 @@ from symbolic.decode import output
 from symbolic.decode import prompt as prompts
 from symbolic.decode.continuation import MAX_TOKENS, generate_tunes
 from symbolic.decode.editing import edit
-from symbolic.decode.loaded_model import NO_MODEL, Source, load_source
-from symbolic.decode.output import Tune, form_line
+from symbolic.decode.loaded_model import NO_MODEL, LoadedModel, load_source
+from symbolic.decode.output import DrawnTune, form_line
 from symbolic.errors import UsageError, UserError
 from symbolic.files import names_in
 from symbolic.notation import abc_parser, control_codes
@@ -209,7 +209,9 @@ def _model(args: argparse.Namespace) -> str:
     return str(args.model)
 
 
-def _check_trained(source: Source, prompt: prompts.Prompt, task: edit.Task | None, *, is_constrained: bool) -> None:
+def _check_trained(
+    source: LoadedModel, prompt: prompts.Prompt, task: edit.Task | None, *, is_constrained: bool
+) -> None:
     """Refuse to ask a model for what it never learnt; say where it works with less than it could."""
     asked = prompt.asked
     is_counted = is_constrained and not (asked.similarity or asked.rhythm or asked.lowest or asked.highest)
@@ -260,8 +262,8 @@ def _rules(args: argparse.Namespace, prompt: prompts.Prompt) -> "Automaton | Voi
 
 
 def _written(
-    args: argparse.Namespace, source: Source, prompt: prompts.Prompt, automaton: "Automaton | Voices | None"
-) -> tuple[list[Tune], int]:
+    args: argparse.Namespace, source: LoadedModel, prompt: prompts.Prompt, automaton: "Automaton | Voices | None"
+) -> tuple[list[DrawnTune], int]:
     """New tunes, and the number of tokens drawn."""
     from symbolic.decode.constraint import voice_mask
 
@@ -276,7 +278,7 @@ def _written(
     return tunes, n_tokens
 
 
-def _edited(args: argparse.Namespace, source: Source, task: edit.Task) -> tuple[list[Tune], int]:
+def _edited(args: argparse.Namespace, source: LoadedModel, task: edit.Task) -> tuple[list[DrawnTune], int]:
     """The tune that was brought, changed as asked, and the number of tokens drawn."""
     given = task.given
     if task.kind == "fill":
@@ -301,7 +303,9 @@ def _edited(args: argparse.Namespace, source: Source, task: edit.Task) -> tuple[
     return tunes, n_tokens
 
 
-def _gone_on(args: argparse.Namespace, source: Source, task: edit.Task) -> tuple[list[tuple[str, str, str, str]], int]:
+def _gone_on(
+    args: argparse.Namespace, source: LoadedModel, task: edit.Task
+) -> tuple[list[tuple[str, str, str, str]], int]:
     """(text, how it ended, fault, remark) of each tune gone on with after its first bars."""
     from symbolic.decode.editing import infilling
 
@@ -314,7 +318,9 @@ def _gone_on(args: argparse.Namespace, source: Source, task: edit.Task) -> tuple
     return [(new.text, tune.finished, new.fault, "") for new, tune in zip(drawn, generated, strict=True)], n_tokens
 
 
-def _filled(args: argparse.Namespace, source: Source, task: edit.Task) -> tuple[list[tuple[str, str, str, str]], int]:
+def _filled(
+    args: argparse.Namespace, source: LoadedModel, task: edit.Task
+) -> tuple[list[tuple[str, str, str, str]], int]:
     """(text, how it ended, fault, remark) of each tune with new bars; tunes with other bars chosen go one by one."""
     from symbolic.decode.editing import infilling
 
@@ -391,18 +397,18 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tune(args: argparse.Namespace, number: int, title: str, text: str, finished: str) -> Tune:
+def _tune(args: argparse.Namespace, number: int, title: str, text: str, finished: str) -> DrawnTune:
     try:
         score = abc_parser.parse(text)
     except NotationError as error:
-        return Tune(number, title, text, None, f"{error.reason}: {error}", finished)
+        return DrawnTune(number, title, text, None, f"{error.reason}: {error}", finished)
     if args.transpose or args.harmonise:
         score = abc_parser.parse(edit.finished(abc_parser.canonical(score), args))
     score.fields["T"] = [title]
-    return Tune(number, title, text, score, "", finished)
+    return DrawnTune(number, title, text, score, "", finished)
 
 
-def _report(args: argparse.Namespace, source: Source, summary: Summary) -> None:
+def _report(args: argparse.Namespace, source: LoadedModel, summary: Summary) -> None:
     if source is NO_MODEL:
         text = f"{args.tune}: {summary.tunes} tune written"
         print(text + (f"; {args.output}" if args.output else ""), file=sys.stderr)
@@ -418,7 +424,7 @@ def _report(args: argparse.Namespace, source: Source, summary: Summary) -> None:
         print(json.dumps(_record(args, source, summary)))
 
 
-def _record(args: argparse.Namespace, source: Source, summary: Summary) -> dict[str, Any]:
+def _record(args: argparse.Namespace, source: LoadedModel, summary: Summary) -> dict[str, Any]:
     return {
         "model": source.name,
         "step": source.step,

@@ -18,12 +18,12 @@ from symbolic.formats import midi_text
 
 if TYPE_CHECKING:
     from symbolic.decode.engine.sampling import Sampling
-    from symbolic.decode.loaded_model import Source
+    from symbolic.decode.loaded_model import LoadedModel
 
 ABC_ONLY = ("prompt", "metre", "key", "first_bars", "constrain", "midi", "musicxml")
 
 
-def write(args: argparse.Namespace, source: "Source", rules: "Sampling") -> int:
+def write(args: argparse.Namespace, source: "LoadedModel", rules: "Sampling") -> int:
     """Generate, write, report; returns the exit status."""
     _check(args)
     started = time.monotonic()
@@ -49,7 +49,7 @@ def write(args: argparse.Namespace, source: "Source", rules: "Sampling") -> int:
 
 
 def draw(
-    source: "Source", rules: "Sampling", *, n: int, seed: int = 0, max_tokens: int = 1024, batch_size: int = 32
+    source: "LoadedModel", rules: "Sampling", *, n: int, seed: int = 0, max_tokens: int = 1024, batch_size: int = 32
 ) -> list[tuple[list[int], str]]:
     """(tokens, how it ended) of n pieces."""
     from symbolic.decode.engine import engine
@@ -88,7 +88,7 @@ def _write_files(target: Path, texts: list[str]) -> list[Path]:
     return written
 
 
-def _told(record: dict[str, Any], source: "Source") -> str:
+def _told(record: dict[str, Any], source: "LoadedModel") -> str:
     rate = record["tokens"] / record["seconds"] if record["seconds"] else 0.0
     where = f"; {record['files'][0]} ..." if record["files"] else ""
     return (

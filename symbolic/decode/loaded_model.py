@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Source:
+class LoadedModel:
     """The model that writes: where it is, what it is called, what it learnt from."""
 
     folder: Path
@@ -25,12 +25,12 @@ class Source:
     infill: bool = False  # trained on tunes with bars taken out
 
 
-NO_MODEL = Source(Path(), "no model", ["the tune that was given"], None, None, "")  # type: ignore[arg-type]
+NO_MODEL = LoadedModel(Path(), "no model", ["the tune that was given"], None, None, "")  # type: ignore[arg-type]
 
 
 def load_source(
     target: str, device: str = "auto", dtype: str = "float32", threads: int = 0, *, step: str = "torch"
-) -> Source:
+) -> LoadedModel:
     """The model, with the step that is to decode, and the tokenizer that `target` names. UserError when a file is
     absent, cut or changed."""
     import torch
@@ -55,7 +55,7 @@ def load_source(
     decoder = engine.prepare(model.eval(), step, "int8" if dtype == "int8" else "auto")
     trained = record.get("config", {})
     name = folder.name if folder in runs.ready_made() else str(trained.get("name") or folder.name)
-    return Source(
+    return LoadedModel(
         folder,
         name,
         [_term(term) for term in record.get("terms", [])],

@@ -15,7 +15,7 @@ from pathlib import Path
 from symbolic import files
 from symbolic.decode import prompt as prompts
 from symbolic.decode.editing import edit
-from symbolic.decode.loaded_model import NO_MODEL, Source
+from symbolic.decode.loaded_model import NO_MODEL, LoadedModel
 from symbolic.notation import abc_parser, control_codes
 from symbolic.notation.abc_parser import NotationError
 from symbolic.notation.score import Score
@@ -24,7 +24,7 @@ FOLDERS = {"midi": "mid", "musicxml": "musicxml"}  # kinds of files beside the .
 
 
 @dataclass(frozen=True)
-class Tune:
+class DrawnTune:
     """One tune: its text as drawn, its score or the reason why there is none, and how it ended."""
 
     number: int
@@ -38,8 +38,8 @@ class Tune:
 
 
 def abc_file(
-    tunes: list[Tune],
-    source: Source,
+    tunes: list[DrawnTune],
+    source: LoadedModel,
     prompt: prompts.Prompt,
     args: argparse.Namespace,
     task: edit.Task | None = None,
@@ -60,7 +60,7 @@ def abc_file(
     return comments + "".join("\n" + _tune_text(tune) for tune in tunes)
 
 
-def write(args: argparse.Namespace, tunes: list[Tune], text: str) -> None:
+def write(args: argparse.Namespace, tunes: list[DrawnTune], text: str) -> None:
     """The files that the options ask for; without -o the text on standard output."""
     if args.output is None:
         print(text, end="")
@@ -83,7 +83,7 @@ def folder_of(output: Path, kind: str) -> Path:
     return output.with_name(f"{output.stem}_{kind}")
 
 
-def _write_folder(output: Path, kind: str, tunes: Iterable[Tune], write: Callable[[Score, Path], None]) -> None:
+def _write_folder(output: Path, kind: str, tunes: Iterable[DrawnTune], write: Callable[[Score, Path], None]) -> None:
     """One file a tune that parsed, named by its number in the .abc file; tunes that cannot be converted are named."""
     with files.whole_folder(folder_of(output, kind)) as folder:
         for tune in tunes:
@@ -108,7 +108,7 @@ def form_line(score: Score) -> str:
     return "form " + text + control_codes.range_lines(abc_parser.canonical(score)).replace("\n", " ").strip()
 
 
-def _tune_text(tune: Tune) -> str:
+def _tune_text(tune: DrawnTune) -> str:
     note = f"% {_one_line(tune.remark)}\n" if tune.remark else ""
     note += "" if tune.finished == "eos" else f"% unfinished: {tune.finished}\n"
     if tune.score is not None:

@@ -28,7 +28,7 @@ from symbolic.evaluate import baselines, sets
 from symbolic.evaluate.metrics import bootstrap, diversity, histograms, novelty, set_distance, validity
 from symbolic.evaluate.metrics.bootstrap import Interval
 from symbolic.evaluate.report.tables import Cell, Share, Table
-from symbolic.evaluate.sets import Human, Tune
+from symbolic.evaluate.sets import Human, SetTune
 from symbolic.evaluate.tune_features import Observations, observe_all
 
 MOST_CONTROLS = 1000  # tunes of each control
@@ -45,7 +45,7 @@ NOISE = (SHUFFLED, DROPPED, MARKOV, PITCHES)
 
 
 @dataclass(frozen=True)
-class Measure:
+class Metric:
     """A row: `good` says which way a better set lies, and `catches` which controls it tells from human tunes."""
 
     label: str
@@ -55,71 +55,71 @@ class Measure:
     good: str = ""  # "more", "less", "as human" or '' for a description
 
 
-MEASURES: tuple[Measure, ...] = (
-    Measure("tunes", "n_tunes", int),
+MEASURES: tuple[Metric, ...] = (
+    Metric("tunes", "n_tunes", int),
     # validity
-    Measure("tunes that parse", "share_that_parse", Share, (SHUFFLED, DROPPED), "more"),
-    Measure("bars that fit the metre", "share_of_full_bars", Share, (SHUFFLED, DROPPED, MARKOV), "more"),
-    Measure("tunes with all bars right", "share_of_right_tunes", Share, (SHUFFLED, DROPPED, MARKOV), "more"),
+    Metric("tunes that parse", "share_that_parse", Share, (SHUFFLED, DROPPED), "more"),
+    Metric("bars that fit the metre", "share_of_full_bars", Share, (SHUFFLED, DROPPED, MARKOV), "more"),
+    Metric("tunes with all bars right", "share_of_right_tunes", Share, (SHUFFLED, DROPPED, MARKOV), "more"),
     # novelty, always beside validity: a model that copies is always valid
-    Measure("tunes with a copied 17-note phrase", "share_with_copied_phrase", Share, (COPY,), "less"),
-    Measure("tunes at least half copied", "share_mostly_copied", Share, (COPY,), "less"),
-    Measure("near-copies of a training tune", "share_of_near_copies", Share, (COPY,), "less"),
-    Measure("longest shared passage, median (notes)", "longest_shared_notes_median", int, (COPY,), "as human"),
-    Measure("longest shared passage, longest (notes)", "longest_shared_notes_max", int, (COPY,), "as human"),
-    Measure("repeats of a tune of the same set", "share_of_duplicates", Share, (REPEATED,), "less"),
+    Metric("tunes with a copied 17-note phrase", "share_with_copied_phrase", Share, (COPY,), "less"),
+    Metric("tunes at least half copied", "share_mostly_copied", Share, (COPY,), "less"),
+    Metric("near-copies of a training tune", "share_of_near_copies", Share, (COPY,), "less"),
+    Metric("longest shared passage, median (notes)", "longest_shared_notes_median", int, (COPY,), "as human"),
+    Metric("longest shared passage, longest (notes)", "longest_shared_notes_max", int, (COPY,), "as human"),
+    Metric("repeats of a tune of the same set", "share_of_duplicates", Share, (REPEATED,), "less"),
     # key and form
-    Measure("key fit (correlation)", "key_fit", float, (MARKOV, PITCHES), "more"),
-    Measure("tunes that end on the tonic", "ends_on_tonic", Share, (MARKOV, PITCHES), "as human"),
-    Measure("tunes within the usual range", "share_in_range", Share, (), "as human"),
-    Measure("sections per tune", "n_sections", float, (), "as human"),
-    Measure("bars per section, median", "bars_per_section", float, (), "as human"),
-    Measure("sections of 4, 8, 12... bars", "share_of_square_sections", Share, (DROPPED, MARKOV), "as human"),
+    Metric("key fit (correlation)", "key_fit", float, (MARKOV, PITCHES), "more"),
+    Metric("tunes that end on the tonic", "ends_on_tonic", Share, (MARKOV, PITCHES), "as human"),
+    Metric("tunes within the usual range", "share_in_range", Share, (), "as human"),
+    Metric("sections per tune", "n_sections", float, (), "as human"),
+    Metric("bars per section, median", "bars_per_section", float, (), "as human"),
+    Metric("sections of 4, 8, 12... bars", "share_of_square_sections", Share, (DROPPED, MARKOV), "as human"),
     # music statistics
-    Measure("notes per tune, median", "n_notes_median", int, (), "as human"),
-    Measure("compass, median (semitones)", "compass_median", int, (PITCHES,), "as human"),
-    Measure("pitch-class entropy (bits)", "pitch_class_entropy", float, (PITCHES,), "as human"),
-    Measure("scale consistency", "scale_consistency", float, (PITCHES,), "as human"),
-    Measure("groove consistency", "groove_consistency", float, (MARKOV,), "as human"),
-    Measure("self-similarity of bars", "self_similarity", float, (DROPPED, MARKOV, PITCHES), "as human"),
-    Measure(
+    Metric("notes per tune, median", "n_notes_median", int, (), "as human"),
+    Metric("compass, median (semitones)", "compass_median", int, (PITCHES,), "as human"),
+    Metric("pitch-class entropy (bits)", "pitch_class_entropy", float, (PITCHES,), "as human"),
+    Metric("scale consistency", "scale_consistency", float, (PITCHES,), "as human"),
+    Metric("groove consistency", "groove_consistency", float, (MARKOV,), "as human"),
+    Metric("self-similarity of bars", "self_similarity", float, (DROPPED, MARKOV, PITCHES), "as human"),
+    Metric(
         "divergence of pitch classes (bits)",
         "divergence_pitch_class",
         float,
         (SHUFFLED, PITCHES),
         "less",
     ),
-    Measure("divergence of intervals (bits)", "divergence_interval", float, (SHUFFLED, PITCHES), "less"),
-    Measure("divergence of contours (bits)", "divergence_contour", float, (SHUFFLED, PITCHES), "less"),
-    Measure("divergence of durations (bits)", "divergence_duration", float, (SHUFFLED, DROPPED), "less"),
-    Measure(
+    Metric("divergence of intervals (bits)", "divergence_interval", float, (SHUFFLED, PITCHES), "less"),
+    Metric("divergence of contours (bits)", "divergence_contour", float, (SHUFFLED, PITCHES), "less"),
+    Metric("divergence of durations (bits)", "divergence_duration", float, (SHUFFLED, DROPPED), "less"),
+    Metric(
         "divergence of notes per bar (bits)",
         "divergence_notes_per_bar",
         float,
         (SHUFFLED, DROPPED, MARKOV),
         "less",
     ),
-    Measure("overlap of pitch classes", "overlap_pitch_class", float, (SHUFFLED, MARKOV, PITCHES), "more"),
-    Measure("overlap of intervals", "overlap_interval", float, (SHUFFLED, MARKOV, PITCHES), "more"),
-    Measure("overlap of contours", "overlap_contour", float, (SHUFFLED, PITCHES), "more"),
-    Measure("overlap of durations", "overlap_duration", float, (SHUFFLED, MARKOV), "more"),
-    Measure("overlap of notes per bar", "overlap_notes_per_bar", float, (SHUFFLED, MARKOV), "more"),
+    Metric("overlap of pitch classes", "overlap_pitch_class", float, (SHUFFLED, MARKOV, PITCHES), "more"),
+    Metric("overlap of intervals", "overlap_interval", float, (SHUFFLED, MARKOV, PITCHES), "more"),
+    Metric("overlap of contours", "overlap_contour", float, (SHUFFLED, PITCHES), "more"),
+    Metric("overlap of durations", "overlap_duration", float, (SHUFFLED, MARKOV), "more"),
+    Metric("overlap of notes per bar", "overlap_notes_per_bar", float, (SHUFFLED, MARKOV), "more"),
     # distance between sets
-    Measure("precision", "precision", Share, (SHUFFLED, MARKOV, PITCHES), "as human"),
-    Measure("recall", "recall", Share, (SHUFFLED, MARKOV, PITCHES, REPEATED), "as human"),
-    Measure("density", "density", float, (SHUFFLED, MARKOV, PITCHES), "as human"),
-    Measure("coverage", "coverage", Share, (SHUFFLED, MARKOV, PITCHES, REPEATED), "as human"),
-    Measure("Fréchet distance", "frechet_distance", float, (MARKOV, PITCHES), "less"),
+    Metric("precision", "precision", Share, (SHUFFLED, MARKOV, PITCHES), "as human"),
+    Metric("recall", "recall", Share, (SHUFFLED, MARKOV, PITCHES, REPEATED), "as human"),
+    Metric("density", "density", float, (SHUFFLED, MARKOV, PITCHES), "as human"),
+    Metric("coverage", "coverage", Share, (SHUFFLED, MARKOV, PITCHES, REPEATED), "as human"),
+    Metric("Fréchet distance", "frechet_distance", float, (MARKOV, PITCHES), "less"),
     # diversity
-    Measure("distinct 5-note runs", "distinct_runs", Share, (REPEATED,), "as human"),
-    Measure("mean distance of two tunes", "mean_pairwise_distance", float, (REPEATED,), "as human"),
+    Metric("distinct 5-note runs", "distinct_runs", Share, (REPEATED,), "as human"),
+    Metric("mean distance of two tunes", "mean_pairwise_distance", float, (REPEATED,), "as human"),
     # likelihood
-    Measure("bits per byte of held-out tunes", "bits_per_byte", float, (), "less"),
-    Measure("bits per byte under the model", "model_bits_per_byte", float, NOISE, "as human"),
-    Measure("bits per note under the model", "model_bits_per_note", float, NOISE, "as human"),
-    Measure("bits per bar under the model", "model_bits_per_bar", float, NOISE, "as human"),
-    Measure("bits per byte, first occurrence", "model_bits_per_byte_first", float, NOISE, "as human"),
-    Measure("bits per byte, repeated", "model_bits_per_byte_repeated", float, (DROPPED, MARKOV, PITCHES), "as human"),
+    Metric("bits per byte of held-out tunes", "bits_per_byte", float, (), "less"),
+    Metric("bits per byte under the model", "model_bits_per_byte", float, NOISE, "as human"),
+    Metric("bits per note under the model", "model_bits_per_note", float, NOISE, "as human"),
+    Metric("bits per bar under the model", "model_bits_per_bar", float, NOISE, "as human"),
+    Metric("bits per byte, first occurrence", "model_bits_per_byte_first", float, NOISE, "as human"),
+    Metric("bits per byte, repeated", "model_bits_per_byte_repeated", float, (DROPPED, MARKOV, PITCHES), "as human"),
 )
 
 
@@ -130,7 +130,7 @@ _NOTHING = {f"divergence_{name}": 1.0 for name in histograms.FEATURES} | dict.fr
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class TuneReference:
     """Human tunes, read and indexed once, when first asked for."""
 
     human: Human
@@ -183,12 +183,12 @@ class Measured:
         return replace(self, seen=self.seen.take(rows), copies=copies, nearness=self.nearness[rows], runs=runs)
 
 
-def load_reference(source: Path | str) -> Reference:
+def load_reference(source: Path | str) -> TuneReference:
     """The reference in a folder of `prepare`, or in any set of tunes."""
-    return Reference(sets.read_human(source))
+    return TuneReference(sets.read_human(source))
 
 
-def evaluate_tunes(texts: Sequence[str], reference: Reference, progress: Progress | None = None) -> dict[str, Any]:
+def evaluate_tunes(texts: Sequence[str], reference: TuneReference, progress: Progress | None = None) -> dict[str, Any]:
     """Measure a set of tunes: `measures` of the set, `tunes` one by one in the order given.
 
     Raises UserError for an empty set.
@@ -200,7 +200,7 @@ def evaluate_tunes(texts: Sequence[str], reference: Reference, progress: Progres
     return {"measures": values, "tunes": [_tune_row(c, copy, repeat, reference) for c, copy, repeat in rows]}
 
 
-def measure(texts: Sequence[str], reference: Reference, progress: Progress | None = None) -> Measured:
+def measure(texts: Sequence[str], reference: TuneReference, progress: Progress | None = None) -> Measured:
     """Read a set and look up its passages in the reference. Raises UserError for an empty set."""
     if not texts:
         raise UserError("there are no tunes to evaluate.")
@@ -210,7 +210,7 @@ def measure(texts: Sequence[str], reference: Reference, progress: Progress | Non
     return Measured(seen, copies, nearness, diversity.runs(seen.melodies))
 
 
-def summary(measured: Measured, reference: Reference, seed: int = 0) -> dict[str, Any]:
+def summary(measured: Measured, reference: TuneReference, seed: int = 0) -> dict[str, Any]:
     """All measures of a set, by key; those that need a tune that parses are absent where there is none."""
     checks = measured.seen.checks
     found = {"n_tunes": len(checks), **_validity(checks)}
@@ -221,7 +221,9 @@ def summary(measured: Measured, reference: Reference, seed: int = 0) -> dict[str
     return found | _music(some.seen, reference, seed) | _novelty(some) | _diversity(some, seed)
 
 
-def interval_of(measured: Measured, reference: Reference, *, draws: int = 100, seed: int = 0) -> dict[str, Interval]:
+def interval_of(
+    measured: Measured, reference: TuneReference, *, draws: int = 100, seed: int = 0
+) -> dict[str, Interval]:
     """An interval of each measure, from halves of the set (see `intervals`); absent where a half has no value."""
     values: dict[str, list[float]] = {}
     for number, rows in enumerate(bootstrap.half_samples(len(measured.seen), draws, seed)):
@@ -231,7 +233,7 @@ def interval_of(measured: Measured, reference: Reference, *, draws: int = 100, s
     return {key: bootstrap.quantiles(found) for key, found in values.items() if len(found) == draws}
 
 
-def comparison_texts(reference: Reference, *, seed: int = 0) -> dict[str, list[str]]:
+def comparison_texts(reference: TuneReference, *, seed: int = 0) -> dict[str, list[str]]:
     """The held-out human tunes, and as many of each control (at most MOST_CONTROLS)."""
     rng = random.Random(seed)
     held_out = [tune.text for tune in reference.human.held_out]
@@ -249,7 +251,9 @@ def comparison_texts(reference: Reference, *, seed: int = 0) -> dict[str, list[s
     }
 
 
-def comparison(reference: Reference, *, seed: int = 0, progress: Progress | None = None) -> dict[str, dict[str, Any]]:
+def comparison(
+    reference: TuneReference, *, seed: int = 0, progress: Progress | None = None
+) -> dict[str, dict[str, Any]]:
     """The measures of `comparison_texts`."""
     return {
         name: summary(measure(texts, reference, progress), reference)
@@ -267,7 +271,7 @@ def likelihood_figures(found: Mapping[str, Any]) -> dict[str, dict[str, float]]:
 
 def comparison_table(
     columns: Mapping[str, Mapping[str, Any]],
-    reference: Reference | None = None,
+    reference: TuneReference | None = None,
     title: str = "Generated and human tunes",
 ) -> Table:
     """Measures as rows, sets as columns; rows that no set has are left out."""
@@ -280,7 +284,7 @@ def comparison_table(
     return Table(title, ["measure", *columns], rows, note)
 
 
-def explanation(columns: Mapping[str, Mapping[str, Any]], reference: Reference) -> str:
+def explanation(columns: Mapping[str, Mapping[str, Any]], reference: TuneReference) -> str:
     """What a reader must know to read the table: reference, floors of the distances, expected copying."""
     human, n_tunes = reference.human, next(iter(columns.values()))["n_tunes"]
     floor = histograms.floor(reference.some.histograms, n_tunes)
@@ -324,7 +328,7 @@ def _validity(checks: Sequence[validity.Validity]) -> dict[str, Any]:
     }
 
 
-def _music(seen: Observations, reference: Reference, seed: int) -> dict[str, Any]:
+def _music(seen: Observations, reference: TuneReference, seed: int) -> dict[str, Any]:
     """Of tunes that all parse."""
     values, (low, high) = seen.values, reference.range
     means = ("key_fit", "ends_on_tonic", "n_sections", "pitch_class_entropy", "scale_consistency")
@@ -388,8 +392,10 @@ def _is_number(value: Any) -> bool:
     return value is not None and bool(np.isfinite(value))
 
 
-def _tune_row(check: validity.Validity, copy: novelty.Copy, repeat: int | None, reference: Reference) -> dict[str, Any]:
-    source: Tune | None = reference.human.train[copy.source] if copy.source is not None else None
+def _tune_row(
+    check: validity.Validity, copy: novelty.Copy, repeat: int | None, reference: TuneReference
+) -> dict[str, Any]:
+    source: SetTune | None = reference.human.train[copy.source] if copy.source is not None else None
     return {
         "parses": check.parses,
         "reason": check.reason,

@@ -37,9 +37,9 @@ from symbolic import files, runs
 from symbolic.errors import UsageError, UserError
 
 if TYPE_CHECKING:
-    from symbolic.evaluate.comparison import Reference
+    from symbolic.evaluate.comparison import TuneReference
     from symbolic.evaluate.report.tables import Table
-    from symbolic.evaluate.sets import Tune
+    from symbolic.evaluate.sets import SetTune
 
 MOST_CARDS = 1000  # tunes shown in the report
 PROGRESS_SECONDS = 0.5
@@ -140,7 +140,10 @@ def _run_midi(args: argparse.Namespace) -> int:
 
 
 def held_out_bits_per_byte(
-    model: str, reference: "Reference", device: str = "auto", progress: "Callable[[str, int, int], None] | None" = None
+    model: str,
+    reference: "TuneReference",
+    device: str = "auto",
+    progress: "Callable[[str, int, int], None] | None" = None,
 ) -> float:
     """Of the held-out human tunes under a model that `generate` takes.
 
@@ -151,7 +154,10 @@ def held_out_bits_per_byte(
 
 
 def scorer(
-    model: str, reference: "Reference", device: str = "auto", progress: "Callable[[str, int, int], None] | None" = None
+    model: str,
+    reference: "TuneReference",
+    device: str = "auto",
+    progress: "Callable[[str, int, int], None] | None" = None,
 ) -> Callable[[Sequence[str]], dict[str, Any]]:
     """What turns canonical texts into their likelihood under a model (`prediction.measures`)."""
     if not reference.human.test:
@@ -173,7 +179,7 @@ def scorer(
 def _likelihood(
     args: argparse.Namespace,
     own: Mapping[str, list[str]],
-    reference: "Reference",
+    reference: "TuneReference",
     columns: dict[str, dict[str, Any]],
     progress: "_Progress",
 ) -> dict[str, Any]:
@@ -190,7 +196,7 @@ def _likelihood(
     return found
 
 
-def _opinions(tunes: "list[Tune]", rows: Sequence[Mapping[str, Any]], args: argparse.Namespace) -> dict[str, Any]:
+def _opinions(tunes: "list[SetTune]", rows: Sequence[Mapping[str, Any]], args: argparse.Namespace) -> dict[str, Any]:
     """Other programs' opinions of some tunes, and where they differ from ours."""
     import random
 
@@ -252,7 +258,7 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _reference(against: str) -> "Reference":
+def _reference(against: str) -> "TuneReference":
     from symbolic.evaluate import comparison
 
     try:
@@ -266,8 +272,8 @@ def _reference(against: str) -> "Reference":
 
 def _write(
     args: argparse.Namespace,
-    tunes: "list[Tune]",
-    reference: "Reference",
+    tunes: "list[SetTune]",
+    reference: "TuneReference",
     found: Mapping[str, Any],
     result: Mapping[str, Any],
     shown: "Sequence[Table]",
@@ -292,8 +298,8 @@ def _write_scores(
 
 def _write_report(
     args: argparse.Namespace,
-    tunes: "list[Tune]",
-    reference: "Reference",
+    tunes: "list[SetTune]",
+    reference: "TuneReference",
     result: Mapping[str, Any],
     shown_tables: "Sequence[Table]",
 ) -> None:

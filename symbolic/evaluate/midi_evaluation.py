@@ -41,7 +41,7 @@ from symbolic.evaluate.metrics import diversity, form, novelty, tonality
 from symbolic.evaluate.metrics import histograms as statistics
 from symbolic.evaluate.report.tables import Cell, Share, Table
 from symbolic.formats import midi_text
-from symbolic.formats.midi_text import DRUMS, GRID, SCORE_TICKS, Part, Piece
+from symbolic.formats.midi_text import DRUMS, GRID, SCORE_TICKS, MidiPart, MidiPiece
 from symbolic.notation.theory import NotationError
 
 MOST_VOICES = 16
@@ -101,7 +101,7 @@ class Sample:
 
 
 @dataclass(frozen=True, eq=False)
-class Observation:
+class MidiFeatures:
     """One piece with notes: its lines' MIDI pitches, the histogram of each feature, its own numbers."""
 
     lines: Melody
@@ -111,7 +111,7 @@ class Observation:
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class MidiReference:
     """Human pieces: `train`, that a model may have learnt from, and `test`; `test` is empty for a set not split."""
 
     name: str
@@ -119,7 +119,7 @@ class Reference:
     test: Sequence[Sample]
 
     @cached_property
-    def seen(self) -> list[Observation]:
+    def seen(self) -> list[MidiFeatures]:
         """The training pieces."""
         return [observe(sample.text) for sample in self.train if sample.text]
 
@@ -152,16 +152,16 @@ def read(source: str) -> list[Sample]:
     return found
 
 
-def read_reference(source: str) -> Reference:
+def read_reference(source: str) -> MidiReference:
     """A folder written by `prepare --as midi`, or any other set, which is then not split."""
     folder = Path(source, "tunes")
     name = Path(source).name or source
     if (folder / "train.jsonl").is_file() and (folder / "test.jsonl").is_file():
-        return Reference(name, read(str(folder / "train.jsonl")), list(read(str(folder / "test.jsonl"))))
-    return Reference(name, [sample for sample in read(source) if sample.text], [])
+        return MidiReference(name, read(str(folder / "train.jsonl")), list(read(str(folder / "test.jsonl"))))
+    return MidiReference(name, [sample for sample in read(source) if sample.text], [])
 
 
-def observe(text: str) -> Observation:
+def observe(text: str) -> MidiFeatures:
     """Read one piece. Raises NotationError where it is none."""
     piece = midi_text.parse(text)
     pitched = replace(piece, parts=tuple(p for p in piece.parts if p.program != DRUMS) or piece.parts)
@@ -183,10 +183,10 @@ def observe(text: str) -> Observation:
         "beat": _counts(onsets % GRID, GRID),
     }  # fmt: skip
     values = _values(piece, pitches, sounding, within) | {"key_fit": fits[tonic, mode]} | _form(pitched)
-    return Observation(lines, melody_key(midi_text.content(piece)), histograms, values)
+    return MidiFeatures(lines, melody_key(midi_text.content(piece)), histograms, values)
 
 
-def measures(samples: Sequence[Sample], reference: Reference, seed: int = 0) -> dict[str, Any]:
+def measures(samples: Sequence[Sample], reference: MidiReference, seed: int = 0) -> dict[str, Any]:
     """All measures of a set, by key."""
     seen = [observe(sample.text) for sample in samples if sample.text]
     found: dict[str, Any] = {"n_pieces": len(samples), "share_with_notes": len(seen) / len(samples)}
@@ -206,7 +206,7 @@ def measures(samples: Sequence[Sample], reference: Reference, seed: int = 0) -> 
     return found | _likeness(seen, reference, seed) | _novelty(seen, reference, seed)
 
 
-def comparison(reference: Reference, seed: int = 0) -> dict[str, list[Sample]]:
+def comparison(reference: MidiReference, seed: int = 0) -> dict[str, list[Sample]]:
     """The held-out human pieces, and as many of each control (at most MOST_CONTROLS)."""
     rng = random.Random(seed)
     held_out = [sample for sample in reference.test or reference.train if sample.text]
@@ -221,7 +221,7 @@ def comparison(reference: Reference, seed: int = 0) -> dict[str, list[Sample]]:
     }
 
 
-def table(columns: Mapping[str, Mapping[str, Any]], reference: Reference, title: str) -> Table:
+def table(columns: Mapping[str, Mapping[str, Any]], reference: MidiReference, title: str) -> Table:
     """Measures as rows, sets as columns; rows that no set has are left out."""
     rows: list[list[Cell]] = []
     for label, key, kind in MEASURES:
@@ -235,7 +235,7 @@ def table(columns: Mapping[str, Mapping[str, Any]], reference: Reference, title:
     return Table(title, ["measure", *columns], rows, note)
 
 
-def rows(samples: Sequence[Sample], reference: Reference) -> list[dict[str, Any]]:
+def rows(samples: Sequence[Sample], reference: MidiReference) -> list[dict[str, Any]]:
     """What is said of each piece by itself."""
     seen = {n: observe(sample.text) for n, sample in enumerate(samples) if sample.text}
     copies = dict(zip(seen, novelty.copies([s.lines for s in seen.values()], [s.lines for s in reference.seen])))
@@ -286,7 +286,7 @@ _MEANS = (
 )
 
 
-def in_bars(piece: Piece) -> bool:
+def in_bars(piece: MidiPiece) -> bool:
     """Whether every note ends before or at the end of the bar that it begins in."""
     notes = np.array([note[:3] for part in piece.parts for note in part.notes], np.int64)
     return bool(_bars(piece, notes[:, 0], notes[:, 2])[1].all())
@@ -306,7 +306,7 @@ def _read_files(source: str) -> Iterator[Sample]:
                     yield Sample(found.file, "", error.reason)
 
 
-def _bars(piece: Piece, onsets: Numbers, lengths: Numbers) -> tuple[Numbers, NDArray[np.bool_]]:
+def _bars(piece: MidiPiece, onsets: Numbers, lengths: Numbers) -> tuple[Numbers, NDArray[np.bool_]]:
     """The bar in which each note begins, counted from 0, and whether it ends there."""
     starts = np.array([tick for tick, _ in piece.metres])
     ticks = np.array([metre.ticks // SCORE_TICKS for _, metre in piece.metres])
@@ -322,7 +322,7 @@ def _sounding(onsets: Numbers, lengths: Numbers) -> Numbers:
     return np.searchsorted(onsets, onsets, side="right") - ended
 
 
-def _values(piece: Piece, pitches: Numbers, sounding: Numbers, within: NDArray[np.bool_]) -> dict[str, float]:
+def _values(piece: MidiPiece, pitches: Numbers, sounding: Numbers, within: NDArray[np.bool_]) -> dict[str, float]:
     counts = np.bincount(pitches % 12, minlength=12)
     return {
         "n_notes": len(pitches),
@@ -339,7 +339,7 @@ def _values(piece: Piece, pitches: Numbers, sounding: Numbers, within: NDArray[n
     }
 
 
-def _polyphony_rate(piece: Piece) -> float:
+def _polyphony_rate(piece: MidiPiece) -> float:
     """Of the ticks at which a note sounds, those at which two do."""
     change = np.zeros(piece.n_ticks + 1, np.int64)
     for part in piece.parts:
@@ -350,7 +350,7 @@ def _polyphony_rate(piece: Piece) -> float:
     return float((sounding > 1).sum() / max((sounding > 0).sum(), 1))
 
 
-def _form(piece: Piece) -> dict[str, float]:
+def _form(piece: MidiPiece) -> dict[str, float]:
     """Groove and self-similarity of bars of the first metre, from the top notes."""
     ticks = piece.metres[0][1].ticks // SCORE_TICKS
     n_bars = min(-(-piece.n_ticks // ticks), form.MOST_BARS)
@@ -373,7 +373,7 @@ def _counts(values: Numbers, bins: int) -> Numbers:
 # --- sets ------------------------------------------------------------------------------------------------------------
 
 
-def _likeness(seen: Sequence[Observation], reference: Reference, seed: int) -> dict[str, float]:
+def _likeness(seen: Sequence[MidiFeatures], reference: MidiReference, seed: int) -> dict[str, float]:
     found = {}
     for name in FEATURES:
         own, real = (np.stack([one.histograms[name] for one in some]) for some in (seen, reference.seen))
@@ -383,7 +383,7 @@ def _likeness(seen: Sequence[Observation], reference: Reference, seed: int) -> d
     return found
 
 
-def _novelty(seen: Sequence[Observation], reference: Reference, seed: int) -> dict[str, Any]:
+def _novelty(seen: Sequence[MidiFeatures], reference: MidiReference, seed: int) -> dict[str, Any]:
     lines = [one.lines for one in seen]
     copies = novelty.copies(lines, [one.lines for one in reference.seen])
     runs = diversity.runs(lines)
@@ -400,7 +400,9 @@ def _novelty(seen: Sequence[Observation], reference: Reference, seed: int) -> di
 # --- controls --------------------------------------------------------------------------------------------------------
 
 
-def _controlled(sample: Sample, change: Callable[[Part, random.Random], dict[str, Any]], rng: random.Random) -> Sample:
+def _controlled(
+    sample: Sample, change: Callable[[MidiPart, random.Random], dict[str, Any]], rng: random.Random
+) -> Sample:
     piece = midi_text.parse(sample.text)
     notes = {}
     for part in piece.parts:
@@ -411,20 +413,20 @@ def _controlled(sample: Sample, change: Callable[[Part, random.Random], dict[str
     return Sample(sample.id, midi_text.canonical(midi_text.arranged(piece.metres, piece.tempos, notes)))
 
 
-def _random_pitches(part: Part, rng: random.Random) -> dict[str, Any]:
+def _random_pitches(part: MidiPart, rng: random.Random) -> dict[str, Any]:
     low, high = (extreme(note.pitch for note in part.notes) for extreme in (min, max))
     return {"pitch": [rng.randint(low, high) for _ in part.notes]}
 
 
-def _shuffled_pitches(part: Part, rng: random.Random) -> dict[str, Any]:
+def _shuffled_pitches(part: MidiPart, rng: random.Random) -> dict[str, Any]:
     return {"pitch": rng.sample([note.pitch for note in part.notes], len(part.notes))}
 
 
-def _moved(part: Part, rng: random.Random) -> dict[str, Any]:
+def _moved(part: MidiPart, rng: random.Random) -> dict[str, Any]:
     return {"onset": [max(0, note.onset + rng.randint(-GRID, GRID)) for note in part.notes]}
 
 
-_CONTROLS: dict[str, Callable[[Part, random.Random], dict[str, Any]]] = {
+_CONTROLS: dict[str, Callable[[MidiPart, random.Random], dict[str, Any]]] = {
     PITCHES: _random_pitches,
     SHUFFLED: _shuffled_pitches,
     MOVED: _moved,

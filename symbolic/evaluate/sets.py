@@ -18,7 +18,7 @@ SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
-class Tune:
+class SetTune:
     """One tune as text: `id` names it in its set, `title` is for people."""
 
     id: str
@@ -32,17 +32,17 @@ class Human:
     set that was not split. `summary` is that of `prepare`, where there is one."""
 
     name: str
-    train: Sequence[Tune]
-    test: Sequence[Tune]
+    train: Sequence[SetTune]
+    test: Sequence[SetTune]
     summary: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def held_out(self) -> Sequence[Tune]:
+    def held_out(self) -> Sequence[SetTune]:
         """The human tunes of the human column."""
         return self.test or self.train
 
 
-def read_tunes(source: Path | str) -> list[Tune]:
+def read_tunes(source: Path | str) -> list[SetTune]:
     """The tunes of a file, folder or bundled collection; UserError when there is none."""
     path = Path(source)
     found: list[corpora.Found | corpora.Rejection] = []
@@ -87,18 +87,18 @@ def _has_text(path: Path) -> bool:
     return isinstance(first.get("text"), str)
 
 
-def _rows(path: Path) -> Iterator[Tune]:
+def _rows(path: Path) -> Iterator[SetTune]:
     for number, row in enumerate(files.read_jsonl(path), start=1):
         if not isinstance(row.get("text"), str):
             raise UserError(f'{path}: row {number} has no "text".')
-        yield Tune(str(row.get("id", number)), _encodable(str(row.get("title", ""))), _encodable(row["text"]))
+        yield SetTune(str(row.get("id", number)), _encodable(str(row.get("title", ""))), _encodable(row["text"]))
 
 
-def _tune(number: int, item: corpora.Found | corpora.Rejection) -> Tune:
+def _tune(number: int, item: corpora.Found | corpora.Rejection) -> SetTune:
     """What could not even be read is a tune without text, which then fails to parse."""
     text = item.text if isinstance(item, corpora.Found) else ""
     title = _encodable(item.title) or f"tune {number}"
-    return Tune(f"{item.file}:{item.line or number}", title, _encodable(text))
+    return SetTune(f"{item.file}:{item.line or number}", title, _encodable(text))
 
 
 def _encodable(text: str) -> str:

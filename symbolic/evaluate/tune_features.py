@@ -33,7 +33,7 @@ _EMPTY = {name: np.zeros(bins, np.int64) for name, bins in statistics.FEATURES.i
 
 
 @dataclass(frozen=True)
-class Observation:
+class TuneFeatures:
     """One tune. `melody` is its MIDI pitches by voice, `key` names the melody whatever its transposition."""
 
     check: validity.Validity
@@ -47,7 +47,7 @@ class Observation:
 class Observations:
     """Tunes, by row."""
 
-    tunes: Sequence[Observation]
+    tunes: Sequence[TuneFeatures]
 
     def __len__(self) -> int:
         return len(self.tunes)
@@ -94,18 +94,18 @@ def observe_all(texts: Sequence[str], progress: Callable[[int, int], None] | Non
     return Observations(seen)
 
 
-def observe(text: str) -> Observation:
+def observe(text: str) -> TuneFeatures:
     """Read one tune."""
     try:
         score = parse(text)
     except NotationError as error:
         check = validity.Validity(reason=error.reason, parses=False)
-        return Observation(check, [], "", _EMPTY, _NONE)
+        return TuneFeatures(check, [], "", _EMPTY, _NONE)
     voices = [melody(score, voice) for voice in range(len(score.voices))]
     pitches = [array("h", [midi for midi, _ in voice]) for voice in voices]
     histograms = statistics.of_tune(score)
     values = _values(score, [note for voice in voices for note in voice], voices[0])
-    return Observation(validity.check_score(score), pitches, melody_key(voices), histograms, values)
+    return TuneFeatures(validity.check_score(score), pitches, melody_key(voices), histograms, values)
 
 
 def _values(score: Score, notes: list[tuple[int, int]], first_voice: list[tuple[int, int]]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
-from symbolic.formats.midi_text import DRUMS, SCORE_TICKS, Part, Piece, PieceNote
+from symbolic.formats.midi_text import DRUMS, SCORE_TICKS, MidiPart, MidiPiece, PieceNote
 from symbolic.notation.score import Bar, ChordSymbol, Event, KeyChange, MeterChange, Note, Rest, Score, Tuplet, Voice
 from symbolic.notation.theory import FIFTHS, LETTERS, SEMITONES, TICKS_PER_WHOLE, Key, Meter, NotationError, Pitch
 
@@ -56,7 +56,7 @@ def measure_events(signs: Sequence[Sign], key: Key) -> list[Event]:
     return events
 
 
-def score_of(piece: Piece, title: str = "") -> Score:
+def score_of(piece: MidiPiece, title: str = "") -> Score:
     """A piece as a score: a voice for each note that sounds at once within a part, bars by its metres. The key changes
     at bar lines; without a signature it is estimated."""
     keys = piece.keys or ((0, estimated_key(piece)),)
@@ -80,7 +80,7 @@ def score_of(piece: Piece, title: str = "") -> Score:
     return Score(fields | {"Q": [f"1/4={qpm}"]}, metre, keys[0][1], voices)
 
 
-def estimated_key(piece: Piece) -> Key:
+def estimated_key(piece: MidiPiece) -> Key:
     """The major or minor key whose profile fits the time that each pitch class sounds best."""
     weights = [0.0] * 12
     for part in piece.parts:
@@ -167,7 +167,7 @@ def _clef(line: Sequence[Sequence[PieceNote]]) -> str:
 Chord = list[PieceNote]  # of one onset and length
 
 
-def _voices(part: Part) -> list[list[Chord]]:
+def _voices(part: MidiPart) -> list[list[Chord]]:
     """Lines of chords that do not overlap, the highest first. With more notes at once than MOST_VOICES, or chords of
     one length throughout, notes of one onset and length are one chord."""
     single = [[note] for note in part.notes]
@@ -203,7 +203,7 @@ def _lines(chords: list[Chord]) -> list[list[Chord]]:
     return sorted(lines, key=lambda line: -sum(chord[-1].pitch for chord in line) / len(line))
 
 
-def _bars(piece: Piece) -> Iterator[tuple[int, int, Meter]]:
+def _bars(piece: MidiPiece) -> Iterator[tuple[int, int, Meter]]:
     """(start, end, metre) of each bar to the end of the piece, in ticks of the piece."""
     starts = [tick for tick, _ in piece.metres]
     tick = 0

@@ -57,7 +57,7 @@ class PieceNote(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Part:
+class MidiPart:
     """The notes of one program, by onset and pitch; DRUMS is percussion."""
 
     program: int
@@ -65,12 +65,12 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Piece:
+class MidiPiece:
     """A piece in canonical form; `metres` and `tempos` begin at tick 0."""
 
     metres: tuple[tuple[int, Meter], ...]
     tempos: tuple[tuple[int, int], ...]
-    parts: tuple[Part, ...]
+    parts: tuple[MidiPart, ...]
     keys: tuple[tuple[int, Key], ...] = ()  # of a file's key signatures; the canonical text does not hold them
     title: str = ""  # nor the title
 
@@ -97,7 +97,7 @@ def is_piece(text: str) -> bool:
     return text.startswith("MIDI ")
 
 
-def canonical(piece: Piece) -> str:
+def canonical(piece: MidiPiece) -> str:
     """The one spelling of a piece."""
     lines = [HEAD]
     lines += [f"M:{tick} {metre.text}" for tick, metre in piece.metres]
@@ -108,7 +108,7 @@ def canonical(piece: Piece) -> str:
     return "\n".join(lines) + "\n"
 
 
-def parse(text: str) -> Piece:
+def parse(text: str) -> MidiPiece:
     """Read canonical text. Raises NotationError `bad_piece` with the line, `no_notes`."""
     lines = text.splitlines()
     if not lines or lines[0] != HEAD:
@@ -135,12 +135,12 @@ def parse(text: str) -> Piece:
 
 def arranged(
     metres: Iterable[tuple[int, Meter]], tempos: Iterable[tuple[int, float]], notes: dict[int, list[PieceNote]]
-) -> Piece:
+) -> MidiPiece:
     """The canonical piece of these events. Raises NotationError `no_notes`, `too_long`, `bad_metre`, `bad_tempo`."""
-    parts = [Part(program, _untangled(notes[program])) for program in sorted(notes) if notes[program]]
+    parts = [MidiPart(program, _untangled(notes[program])) for program in sorted(notes) if notes[program]]
     if not parts:
         raise NotationError("no_notes", "the piece has no notes.")
-    piece = Piece(_on_bar_lines(metres), _tempos(tempos), _with_dynamics(parts))
+    piece = MidiPiece(_on_bar_lines(metres), _tempos(tempos), _with_dynamics(parts))
     if piece.n_notes > MOST_NOTES:
         raise NotationError("too_long", f"it has {piece.n_notes:,} notes; at most {MOST_NOTES:,} are read.")
     if piece.n_ticks > MOST_TICKS:
@@ -154,7 +154,7 @@ def arranged(
     )
 
 
-def transposed(piece: Piece, semitones: int) -> Piece:
+def transposed(piece: MidiPiece, semitones: int) -> MidiPiece:
     """Higher by `semitones`, drums as they are. Raises NotationError `transposition` beyond MIDI's range."""
     if not semitones:
         return piece
@@ -164,7 +164,7 @@ def transposed(piece: Piece, semitones: int) -> Piece:
     return replace(piece, parts=tuple(_moved(part, semitones) for part in piece.parts))
 
 
-def at_tempo(piece: Piece, factor: float) -> Piece:
+def at_tempo(piece: MidiPiece, factor: float) -> MidiPiece:
     """Played `factor` times as fast; the notes' ticks stay."""
     return replace(piece, tempos=_tempos((tick, min(MAX_QPM, qpm * factor)) for tick, qpm in piece.tempos))
 
@@ -187,7 +187,7 @@ class TempoSpread:
         return canonical(at_tempo(parse(text), 1 + self.share * (2 * draw - 1)))
 
 
-def voices(piece: Piece) -> list[list[tuple[int, int]]]:
+def voices(piece: MidiPiece) -> list[list[tuple[int, int]]]:
     """(pitch, ticks to the next) along the top line of each pitched part and, where it has chords, along its bottom
     line: what families and duplicates are found by."""
     found = []
@@ -198,7 +198,7 @@ def voices(piece: Piece) -> list[list[tuple[int, int]]]:
     return found or [_line(part, True) for part in piece.parts]
 
 
-def content(piece: Piece) -> list[list[tuple[int, int]]]:
+def content(piece: MidiPiece) -> list[list[tuple[int, int]]]:
     """(pitch, time to the next note) of every note of every part: what exact duplicates are found by. Lengths do not
     count, since another hand or another program's rounding changes them."""
     found = []
@@ -208,7 +208,7 @@ def content(piece: Piece) -> list[list[tuple[int, int]]]:
     return found
 
 
-def from_score(score: Score, *, repeats: bool = True, programs: Sequence[int] = ()) -> Piece:
+def from_score(score: Score, *, repeats: bool = True, programs: Sequence[int] = ()) -> MidiPiece:
     """A score as it is played, or as it is written without `repeats`; voice v has program programs[v], else 0.
 
     A pick-up stands at the end of a full bar, so that bar lines fall where the metre has them.
@@ -224,7 +224,7 @@ def from_score(score: Score, *, repeats: bool = True, programs: Sequence[int] = 
     return arranged(_score_metres(score, repeats, shift), [(0, score_qpm(score))], notes)
 
 
-def sounds(piece: Piece) -> list[Sound]:
+def sounds(piece: MidiPiece) -> list[Sound]:
     """The notes at TICKS_PER_WHOLE, a voice for each pitched part."""
     pitched = [part for part in piece.parts if part.program != DRUMS]
     found = [
@@ -235,7 +235,7 @@ def sounds(piece: Piece) -> list[Sound]:
     return sorted(found, key=lambda sound: (sound.onset_ticks, sound.voice, sound.midi))
 
 
-def from_midi(data: bytes) -> Piece:
+def from_midi(data: bytes) -> MidiPiece:
     """The piece in a MIDI file's bytes, read by symusic: call it in a guarded process.
 
     Raises NotationError: not_midi, cut, smpte, patterns, bad_midi, and those of `arranged`.
@@ -250,7 +250,7 @@ def from_midi(data: bytes) -> Piece:
     return replace(from_symusic(native), title=_title(data, {track.name for track in native.tracks}))
 
 
-def from_symusic(native: Any) -> Piece:
+def from_symusic(native: Any) -> MidiPiece:
     """The canonical piece of a symusic Score in ticks."""
     tpq = native.ticks_per_quarter
     if sum(len(track.notes) for track in native.tracks) > MOST_NOTES:
@@ -270,7 +270,7 @@ def from_symusic(native: Any) -> Piece:
     return replace(piece, keys=tuple(_changes(keys)))
 
 
-def to_symusic(piece: Piece) -> Any:
+def to_symusic(piece: MidiPiece) -> Any:
     """The piece as a symusic Score, GRID ticks to the quarter."""
     import symusic
 
@@ -287,7 +287,7 @@ def to_symusic(piece: Piece) -> Any:
     return native
 
 
-def to_midi(piece: Piece) -> bytes:
+def to_midi(piece: MidiPiece) -> bytes:
     """A type 1 MIDI file, written by mido: a conductor track, then a track and a channel for each part."""
     import mido
 
@@ -332,15 +332,15 @@ def _untangled(notes: Iterable[PieceNote]) -> tuple[PieceNote, ...]:
     return tuple(kept[place] for place in sorted(kept))
 
 
-def _with_dynamics(parts: list[Part]) -> tuple[Part, ...]:
+def _with_dynamics(parts: list[MidiPart]) -> tuple[MidiPart, ...]:
     """Velocities only where they differ."""
     if len({note.velocity for part in parts for note in part.notes}) > 1:
         return tuple(
-            Part(part.program, tuple(n if n.velocity else n._replace(velocity=_nearest_velocity(DEFAULT_VELOCITY))
+            MidiPart(part.program, tuple(n if n.velocity else n._replace(velocity=_nearest_velocity(DEFAULT_VELOCITY))
                                      for n in part.notes))
             for part in parts
         )  # fmt: skip
-    return tuple(Part(part.program, tuple(note._replace(velocity=0) for note in part.notes)) for part in parts)
+    return tuple(MidiPart(part.program, tuple(note._replace(velocity=0) for note in part.notes)) for part in parts)
 
 
 def _nearest_velocity(velocity: int) -> int:
@@ -383,13 +383,13 @@ def _supported(numerator: int, denominator: int) -> Meter:
     return Meter(*metre)
 
 
-def _moved(part: Part, semitones: int) -> Part:
+def _moved(part: MidiPart, semitones: int) -> MidiPart:
     if part.program == DRUMS:
         return part
-    return Part(part.program, tuple(note._replace(pitch=note.pitch + semitones) for note in part.notes))
+    return MidiPart(part.program, tuple(note._replace(pitch=note.pitch + semitones) for note in part.notes))
 
 
-def _line(part: Part, top: bool) -> list[tuple[int, int]]:
+def _line(part: MidiPart, top: bool) -> list[tuple[int, int]]:
     """The highest or lowest note that begins at each onset, and the time to the next onset."""
     at: dict[int, PieceNote] = {}
     for note in part.notes:  # by onset, then pitch
@@ -482,7 +482,7 @@ def _variable_length(data: bytes, place: int) -> tuple[int, int]:
     return value, place + 4
 
 
-def _messages(part: Part, channel: int) -> list[tuple[int, Any]]:
+def _messages(part: MidiPart, channel: int) -> list[tuple[int, Any]]:
     """Program, then note offs before note ons at one tick."""
     import mido
 

@@ -122,7 +122,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class WrittenBar:
     """What stands between two bar lines. `index` counts from 0; `meter_ticks` is 0 in free metre."""
 
     index: int
@@ -148,9 +148,9 @@ class Sound:
     midi: int
 
 
-def bars(voice: Voice, meter: Meter) -> list[Measure]:
+def bars(voice: Voice, meter: Meter) -> list[WrittenBar]:
     """The measures of a voice, in written order. Bar lines with nothing between them make no measure."""
-    measures: list[Measure] = []
+    measures: list[WrittenBar] = []
     start: Bar | None = None
     ticks = n_notes = 0
     next_meter = meter
@@ -163,7 +163,7 @@ def bars(voice: Voice, meter: Meter) -> list[Measure]:
             meter = meter if ticks else next_meter
         elif event is None or isinstance(event, Bar):
             if ticks:
-                measures.append(Measure(len(measures), ticks, meter.ticks, start, event, n_notes))
+                measures.append(WrittenBar(len(measures), ticks, meter.ticks, start, event, n_notes))
                 start, ticks, n_notes, meter = event, 0, 0, next_meter
             else:
                 start = _combined(start, event)

@@ -24,7 +24,7 @@ from typing import Any
 from symbolic import files
 from symbolic.errors import UserError
 from symbolic.formats import midi_text
-from symbolic.formats.midi_text import DRUMS, Piece
+from symbolic.formats.midi_text import DRUMS, MidiPiece
 from symbolic.notation.theory import NotationError
 from symbolic.tokens.tokenizer import BOS, CONFIG_FILE, EOS, PAD, TOKENIZER_FILE, VOCAB_SIZE, Tokenizer
 
@@ -213,7 +213,7 @@ class _Bytes:
             yield [engine._ids_to_bytes(bar.ids, as_one_str=True) for bar in sequence.split_per_bars() if bar.ids]
 
 
-def _one_part(piece: Piece) -> Piece:
+def _one_part(piece: MidiPiece) -> MidiPiece:
     """All pitched parts as one of program 0."""
     if [part.program for part in piece.parts] == [0]:
         return piece

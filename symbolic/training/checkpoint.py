@@ -33,7 +33,7 @@ TENSORS = "training.safetensors"
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """Where a run stands: updates made, tokens seen, seconds of training, and the data loader's position."""
 
     step: int
@@ -56,7 +56,7 @@ def save(
     folder: Path,
     model: "Model",
     tokenizer: "Tokenizer",
-    progress: Progress,
+    progress: TrainingProgress,
     origin: Origin,
     optimizer: torch.optim.Optimizer | None = None,
 ) -> None:
@@ -97,7 +97,7 @@ def newest(folder: Path, say: Callable[[str], None]) -> Path | None:
 
 def load(
     folder: Path, device: torch.device | str, make_optimizer: "Callable[[Model], torch.optim.Optimizer]"
-) -> "tuple[Model, torch.optim.Optimizer, Progress]":
+) -> "tuple[Model, torch.optim.Optimizer, TrainingProgress]":
     """Model, optimiser and progress of a checkpoint; random-number states are put back as they were."""
     record = verify(folder)
     if not (folder / TENSORS).exists():
@@ -110,7 +110,7 @@ def load(
     except KeyError as error:
         raise UserError(f"{folder / TENSORS} lacks {error}: it is of another model. Train again.") from error
     _restore_random(tensors)
-    return model, optimizer, Progress(record["step"], record["tokens"], record["seconds"], record["data"])
+    return model, optimizer, TrainingProgress(record["step"], record["tokens"], record["seconds"], record["data"])
 
 
 def prune(folder: Path, keep: int) -> None:
@@ -129,7 +129,7 @@ def discard_after(folder: Path, step: int) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _metadata(progress: Progress, origin: Origin) -> dict[str, str]:
+def _metadata(progress: TrainingProgress, origin: Origin) -> dict[str, str]:
     """What the header of the weights says, so that they are known even when parted from their folder."""
     config = json.dumps(origin.config)
     return {"step": str(progress.step), "tokenizer_digest": origin.tokenizer_digest, "config": config}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from symbolic.formats.midi_text import TempoSpread
     from symbolic.models import Model
     from symbolic.tokens import Tokenizer
-    from symbolic.training.checkpoint import Origin, Progress
+    from symbolic.training.checkpoint import Origin, TrainingProgress
     from symbolic.training.distributed import Group
 
 # Keys that a resumed run may change: they alter no loss.
@@ -54,7 +54,7 @@ class Setup:
     model: "Model"
     runner: "nn.Module"
     optimizer: "torch.optim.Optimizer"
-    at: "Progress"
+    at: "TrainingProgress"
     origin: "Origin"
     cost: float  # model FLOP a token, forward and backward
     peak: float | None  # FLOP/s of the device, where known
@@ -127,7 +127,7 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
 
 def _state(
     config: Config, source: Path | None, device: "torch.device", batches: "Batches"
-) -> "tuple[Model, torch.optim.Optimizer, Progress]":
+) -> "tuple[Model, torch.optim.Optimizer, TrainingProgress]":
     """Model, optimiser and progress as a checkpoint left them, with `batches` set to go on there; or new ones."""
     from symbolic import models
     from symbolic.training import checkpoint, optim
@@ -137,7 +137,7 @@ def _state(
         batches.load_state_dict(at.data)
     else:
         model = models.build(config.model).to(device)
-        optimizer, at = optim.build(model, config.train), checkpoint.Progress(0)
+        optimizer, at = optim.build(model, config.train), checkpoint.TrainingProgress(0)
     model.train()
     return model, optimizer, at
 

@@ -208,7 +208,7 @@ class Loop:
         from symbolic.training import checkpoint, distributed
 
         setup, step = self.setup, self.step
-        here = checkpoint.Progress(step, step * setup.tokens_per_step, self.log.seconds, self.feed.position)
+        here = checkpoint.TrainingProgress(step, step * setup.tokens_per_step, self.log.seconds, self.feed.position)
         model, optimizer = distributed.whole(self.model, setup.optimizer, self.config, self.group)
         if self.group.leads:
             checkpoint.save(where, model, setup.tokenizer, here, setup.origin, optimizer if with_moments else None)

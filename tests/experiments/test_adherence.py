@@ -22,7 +22,7 @@ def test_every_point_differs_from_the_standard_in_its_factor_alone() -> None:
 def test_notes_that_own_a_frame() -> None:
     frame = chroma.FRAME_SECONDS
     notes = tuple(TimedNote(i * frame, (i + 1) * frame, 60 + i) for i in range(4))
-    line = adherence.Line(notes, ())
+    line = adherence.MelodyLine(notes, ())
     assert adherence.notes_heard(line, np.array([0, 1, 2, 3])) == 1.0
     assert adherence.notes_heard(line, np.array([0, 0, 2, 2])) == 0.5
 

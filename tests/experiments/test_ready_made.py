@@ -21,7 +21,7 @@ def test_mean_of_the_checkpoints(tmp_path: Path) -> None:
     for step, folder in places.items():
         torch.manual_seed(step)
         made[step] = models.build(SHAPE)
-        checkpoint.save(folder, made[step], tokenizer, checkpoint.Progress(step, 8 * step), ORIGIN)
+        checkpoint.save(folder, made[step], tokenizer, checkpoint.TrainingProgress(step, 8 * step), ORIGIN)
     assert ready_made._export(run, tmp_path / "best", is_mean=False) == [10]
     assert ready_made._export(run, tmp_path / "mean", is_mean=True) == [10, 20, 30]
     best, mean = (models.load(tmp_path / name, dtype=torch.float32)[0].state_dict() for name in ("best", "mean"))

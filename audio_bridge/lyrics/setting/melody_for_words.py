@@ -25,7 +25,7 @@ from symbolic.notation.theory import SEMITONES, UNIT_TICKS, Key, Meter, length_t
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from symbolic.decode.loaded_model import Source
+    from symbolic.decode.loaded_model import LoadedModel
 
 DEFAULT_MODEL = "gpt2-6m"
 CANDIDATES = 8
@@ -117,7 +117,7 @@ def compose(
 class RhythmMask:
     """Forces the literals of a plan, restricts its pitches; the engine's Mask."""
 
-    def __init__(self, source: "Source", slots: Sequence[Slot], key: Key, meter: Meter) -> None:
+    def __init__(self, source: "LoadedModel", slots: Sequence[Slot], key: Key, meter: Meter) -> None:
         import torch
 
         self.torch, self.tokenizer = torch, source.tokenizer

@@ -35,7 +35,7 @@ BAND = 48  # notes on each side of the straight line, at least
 
 
 @dataclass(frozen=True)
-class Weights:
+class AlignmentCosts:
     """Costs, in the unit of one clear misplacement. See the module's docstring."""
 
     off_beat: tuple[float, float, float, float] = (1.4, 0.5, 0.1, 0.0)  # a main stress, by metrical strength
@@ -55,7 +55,7 @@ class Weights:
     silence: float = 1.3
 
 
-DEFAULT = Weights()
+DEFAULT = AlignmentCosts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,9 @@ class Placement:
     parts: int = 1
 
 
-def align(syllables: Sequence[Syllable], notes: Sequence[SungNote], weights: Weights = DEFAULT) -> list[Placement]:
+def align(
+    syllables: Sequence[Syllable], notes: Sequence[SungNote], weights: AlignmentCosts = DEFAULT
+) -> list[Placement]:
     """The cheapest placement of every syllable. UserError where the notes cannot carry them all."""
     _check(syllables, notes)
     table = _Table(syllables, notes, weights)
@@ -76,7 +78,7 @@ def align(syllables: Sequence[Syllable], notes: Sequence[SungNote], weights: Wei
     return table.placements()
 
 
-def cost(syllables: Sequence[Syllable], notes: Sequence[SungNote], weights: Weights = DEFAULT) -> float:
+def cost(syllables: Sequence[Syllable], notes: Sequence[SungNote], weights: AlignmentCosts = DEFAULT) -> float:
     """What the cheapest placement costs, per syllable: how well words and tune suit each other. inf: not at all."""
     if not syllables or not notes or len(syllables) > capacity(notes):
         return math.inf
@@ -149,7 +151,7 @@ def _power_of_two(whole: int, ticks: int) -> bool:
 class _Table:
     """best[i][j]: the cheapest way to have placed i syllables on the first j notes, and the step that led there."""
 
-    def __init__(self, syllables: Sequence[Syllable], notes: Sequence[SungNote], weights: Weights) -> None:
+    def __init__(self, syllables: Sequence[Syllable], notes: Sequence[SungNote], weights: AlignmentCosts) -> None:
         self.syllables, self.notes, self.weights = syllables, notes, weights
         self.mean = sum(n.ticks for n in notes) / len(notes)
         self.need = [1, 1] + [0] * MOST_SHARING

@@ -11,7 +11,7 @@ from audio_bridge.lyrics.lyric_text import Lyrics
 from audio_bridge.lyrics.prosody.stress import Syllable, sung
 from audio_bridge.lyrics.setting import syllable_alignment as aligner
 from audio_bridge.lyrics.setting.sung_melody import SungNote, respelled, seconds_per_tick, sung_notes, written_out
-from audio_bridge.lyrics.setting.syllable_alignment import DEFAULT, Placement, Weights
+from audio_bridge.lyrics.setting.syllable_alignment import DEFAULT, AlignmentCosts, Placement
 from symbolic.errors import UsageError, UserError
 from symbolic.notation.abc_parser import canonical
 from symbolic.notation.score import Bar, Event, KeyChange, MeterChange, Note, Rest, Score, Voice
@@ -58,7 +58,7 @@ class Timed:
     notes: tuple[tuple[int, float, float], ...]
 
 
-def set_words(score: Score, lyrics: Lyrics, *, passes: int | None = None, weights: Weights = DEFAULT) -> Setting:
+def set_words(score: Score, lyrics: Lyrics, *, passes: int | None = None, weights: AlignmentCosts = DEFAULT) -> Setting:
     """Set words to a tune, which is sung as often as its phrases need (`passes` says how often)."""
     if passes is not None and not 1 <= passes <= MOST_PASSES:
         raise UsageError(f"--passes {passes}: a tune is sung 1 to {MOST_PASSES} times.")

@@ -66,7 +66,7 @@ class FineTune:
 
 
 @dataclass
-class State:
+class LyricFinetuneState:
     """Where a run stands: optimiser steps made, the best validation so far, seconds spent."""
 
     step: int = 0
@@ -105,7 +105,7 @@ def finetune(config: FineTune, folder: Path, *, resume: bool = False) -> dict[st
     per_epoch = max(1, (sum(len(ids) for ids, _ in training) - 1) // context // size)
     n_steps = config.epochs * per_epoch
     console.say(_opening(config, model, trained, n_steps, context, device))
-    state = State(**((finetune_checkpoint.restore(folder, trained, optimizer) if resume else None) or {}))
+    state = LyricFinetuneState(**((finetune_checkpoint.restore(folder, trained, optimizer) if resume else None) or {}))
     before, began, first = state.seconds, time.monotonic(), state.step
     if state.step == 0:
         _evaluate(model, tokenizer, validation, context, state, folder)
@@ -135,7 +135,7 @@ def finetune(config: FineTune, folder: Path, *, resume: bool = False) -> dict[st
 
 
 def _finish(
-    config: FineTune, folder: Path, state: State, n_tokens: int, trained: Mapping[str, nn.Parameter]
+    config: FineTune, folder: Path, state: LyricFinetuneState, n_tokens: int, trained: Mapping[str, nn.Parameter]
 ) -> dict[str, Any]:
     """The summary, into run.json with the terms of the songs."""
     rows = metrics_log.read(folder / finetune_checkpoint.METRICS)
@@ -254,7 +254,12 @@ def _rate(step: int, n_steps: int, config: FineTune) -> float:
 
 
 def _evaluate(
-    model: Any, tokenizer: Any, songs: list[tuple[list[int], int]], context: int, state: State, folder: Path
+    model: Any,
+    tokenizer: Any,
+    songs: list[tuple[list[int], int]],
+    context: int,
+    state: LyricFinetuneState,
+    folder: Path,
 ) -> float:
     """Score the validation songs; keep the weights if they are the best so far."""
     start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id or 0

@@ -55,7 +55,7 @@ class Song:
 
 
 @dataclass(frozen=True)
-class Rejection:
+class LyricRejection:
     """What could not be read or was left out: `reason` is a slug to count by."""
 
     source: str
@@ -95,7 +95,7 @@ def record(source: str) -> Record:
     return Record(name, name, "Brought by the user: its terms are not known to this program.", "not known")
 
 
-def read(source: str) -> Iterator[Song | Rejection]:
+def read(source: str) -> Iterator[Song | LyricRejection]:
     """Every song of a source, streamed."""
     if source == BUNDLED:
         yield from bundled()
@@ -118,7 +118,7 @@ def bundled() -> Iterator[Song]:
             yield Song(BUNDLED, f"{path.name}:{number}", body.strip(), title, artist, genre, language)
 
 
-def _folder(folder: Path, source: str) -> Iterator[Song | Rejection]:
+def _folder(folder: Path, source: str) -> Iterator[Song | LyricRejection]:
     """Every file of lyrics below a folder; one that cannot be read is a rejection."""
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not found:
@@ -127,10 +127,10 @@ def _folder(folder: Path, source: str) -> Iterator[Song | Rejection]:
         try:
             yield from _file(path, source)
         except UserError as error:
-            yield Rejection(source, path.name, "unreadable", str(error))
+            yield LyricRejection(source, path.name, "unreadable", str(error))
 
 
-def _file(path: Path, source: str) -> Iterator[Song | Rejection]:
+def _file(path: Path, source: str) -> Iterator[Song | LyricRejection]:
     suffix = path.suffix.lower()
     readers = {".csv": _csv, ".tsv": _csv, ".parquet": _parquet, ".jsonl": _jsonl, ".json": _json}
     if suffix in (".txt", ".lrc"):
@@ -145,16 +145,16 @@ def _file(path: Path, source: str) -> Iterator[Song | Rejection]:
         raise UserError(f"cannot read {path}: {error.strerror or error}.") from error
 
 
-def _song(row: object, source: str, where: str) -> Song | Rejection:
-    if isinstance(row, Rejection):
-        return Rejection(source, where, row.reason, f"{where}: {row.message}")
+def _song(row: object, source: str, where: str) -> Song | LyricRejection:
+    if isinstance(row, LyricRejection):
+        return LyricRejection(source, where, row.reason, f"{where}: {row.message}")
     if not isinstance(row, Mapping):
-        return Rejection(source, where, "no_row", f"{where}: the row is no object with columns.")
+        return LyricRejection(source, where, "no_row", f"{where}: the row is no object with columns.")
     columns = {str(name).strip().lower(): value for name, value in row.items() if name is not None}
     value = {name: next((columns[a] for a in names if a in columns), None) for name, names in ALIASES.items()}
     if not isinstance(value["lyrics"], str):
         has = ", ".join(list(columns)[:8])
-        return Rejection(source, where, "no_lyrics", f"{where}: no text under `lyrics`; the columns are {has}.")
+        return LyricRejection(source, where, "no_lyrics", f"{where}: no text under `lyrics`; the columns are {has}.")
     return Song(
         source, where, value["lyrics"], _plain(value["title"]), _plain(value["artist"]), _plain(value["genre"]).lower(),
         code_of(_plain(value["language"])), _number(value["year"]), _number(value["views"]),
@@ -190,7 +190,7 @@ def _csv(path: Path) -> Iterator[tuple[int, Any]]:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield number, Rejection("", "", "bad_csv", f"not readable as CSV ({error}).")
+                yield number, LyricRejection("", "", "bad_csv", f"not readable as CSV ({error}).")
 
 
 def _jsonl(path: Path) -> Iterator[tuple[int, Any]]:
@@ -200,14 +200,14 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Any]]:
                 try:
                     yield number, json.loads(line)
                 except (json.JSONDecodeError, RecursionError) as error:
-                    yield number, Rejection("", "", "bad_json", f"not valid JSON ({error}).")
+                    yield number, LyricRejection("", "", "bad_json", f"not valid JSON ({error}).")
 
 
 def _json(path: Path) -> Iterator[tuple[int, Any]]:
     try:
         value = json.loads(files.decoded(path.read_bytes()))
     except (json.JSONDecodeError, RecursionError) as error:
-        yield 1, Rejection("", "", "bad_json", f"not valid JSON ({error}).")
+        yield 1, LyricRejection("", "", "bad_json", f"not valid JSON ({error}).")
         return
     yield from enumerate(value if isinstance(value, list) else [value], start=1)
 
@@ -228,13 +228,13 @@ def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
         raise UserError(f"{path} is not a readable Parquet file: {error}.") from error
 
 
-def _text(path: Path, source: str) -> Song | Rejection:
+def _text(path: Path, source: str) -> Song | LyricRejection:
     """A text file as a song; without a title in it the file's name is one."""
     if path.stat().st_size > MAX_TEXT_FILE:
-        return Rejection(source, path.name, "too_long", f"{path} is larger than any song.")
+        return LyricRejection(source, path.name, "too_long", f"{path} is larger than any song.")
     data = path.read_bytes()
     if b"\0" in data:
-        return Rejection(source, path.name, "binary", f"{path} is a binary file.")
+        return LyricRejection(source, path.name, "binary", f"{path} is a binary file.")
     fields, text = headed(files.decoded(data).replace("\r\n", "\n"))
     if path.suffix.lower() == ".lrc":
         text = re.sub(r"^\[[a-z]+:.*\]$|[\[<]\d+:\d+(?:\.\d+)?[\]>]", "", text, flags=re.MULTILINE)
@@ -242,7 +242,7 @@ def _text(path: Path, source: str) -> Song | Rejection:
     return Song(source, path.name, text, title, fields["artist"], fields["genre"], fields["language"])
 
 
-def _hub(source: str) -> Iterator[Song | Rejection]:
+def _hub(source: str) -> Iterator[Song | LyricRejection]:
     try:
         import datasets
     except ImportError as error:

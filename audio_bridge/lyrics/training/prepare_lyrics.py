@@ -38,7 +38,7 @@ from typing import Any
 from audio_bridge.lyrics import lyric_text as texts
 from audio_bridge.lyrics.lyric_text import Lyrics
 from audio_bridge.lyrics.training import lyric_corpus
-from audio_bridge.lyrics.training.lyric_corpus import Rejection, Song
+from audio_bridge.lyrics.training.lyric_corpus import LyricRejection, Song
 from symbolic import files
 from symbolic.errors import UsageError, UserError
 
@@ -52,7 +52,7 @@ MOST_SHARED = 200  # songs with one 4-gram in common, above which it says nothin
 
 
 @dataclass(frozen=True)
-class Options:
+class LyricOptions:
     """Filters and the split; empty means all."""
 
     languages: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The verb."""
-    options = Options(
+    options = LyricOptions(
         _names(args.language), _names(args.genre), args.min_views, args.most, args.seed, args.valid_fraction,
         args.test_fraction,
     )  # fmt: skip
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def prepare(sources: Sequence[str], folder: Path | str, options: Options = Options()) -> dict[str, Any]:
+def prepare(sources: Sequence[str], folder: Path | str, options: LyricOptions = LyricOptions()) -> dict[str, Any]:
     """Read, clean, deduplicate and split; the summary, as in summary.json."""
     folder = Path(folder)
     _check(folder, options)
@@ -153,19 +153,19 @@ def containment(one: frozenset[int], other: frozenset[int]) -> float:
     return len(a & b) / max(1, min(len(a), len(b)))
 
 
-def without_duplicates(kept: list[Kept]) -> tuple[list[Kept], list[Rejection]]:
+def without_duplicates(kept: list[Kept]) -> tuple[list[Kept], list[LyricRejection]]:
     """The songs of which none is a near-duplicate of one before it; more views come first."""
     order = sorted(range(len(kept)), key=lambda i: (-(kept[i].song.views or 0), i))
     index: dict[int, list[int]] = defaultdict(list)
     left: list[int] = []
-    rejects: list[Rejection] = []
+    rejects: list[LyricRejection] = []
     for i in order:
         one = kept[i]
         same = next((j for j in _near(one, index) if containment(one.hashes, kept[j].hashes) >= DUPLICATE), None)
         if same is not None:
             original = kept[same].song
             message = f"near-duplicate of {original.title!r} by {original.artist or 'unknown'} ({original.where})."
-            rejects.append(Rejection(one.song.source, one.song.where, "duplicate", message, one.song.title))
+            rejects.append(LyricRejection(one.song.source, one.song.where, "duplicate", message, one.song.title))
             continue
         left.append(i)
         for h in one.hashes:
@@ -210,15 +210,15 @@ def table(summary: dict[str, Any]) -> str:
         f"{name} {n:,}" for name, n in summary["languages"].items())])  # fmt: skip
 
 
-def _gather(sources: Sequence[str], options: Options) -> tuple[list[Kept], list[Rejection], int]:
+def _gather(sources: Sequence[str], options: LyricOptions) -> tuple[list[Kept], list[LyricRejection], int]:
     kept: list[Kept] = []
-    rejects: list[Rejection] = []
+    rejects: list[LyricRejection] = []
     n_read = 0
     for source in sources:
         for found in lyric_corpus.read(source):
             n_read += 1
-            one = found if isinstance(found, Rejection) else _cleaned(found, options)
-            if isinstance(one, Rejection):
+            one = found if isinstance(found, LyricRejection) else _cleaned(found, options)
+            if isinstance(one, LyricRejection):
                 rejects.append(one)
             else:
                 kept.append(one)
@@ -227,11 +227,11 @@ def _gather(sources: Sequence[str], options: Options) -> tuple[list[Kept], list[
     return kept, rejects, n_read
 
 
-def _cleaned(song: Song, options: Options) -> Kept | Rejection:
+def _cleaned(song: Song, options: LyricOptions) -> Kept | LyricRejection:
     """A song as a model sees it, or why it is left out."""
 
-    def reject(reason: str, message: str) -> Rejection:
-        return Rejection(song.source, song.where, reason, f"{song.where}: {message}", song.title[:80])
+    def reject(reason: str, message: str) -> LyricRejection:
+        return LyricRejection(song.source, song.where, reason, f"{song.where}: {message}", song.title[:80])
 
     if options.genres and not any(g == song.genre or g in re.split(r"[,;/|\s]+", song.genre) for g in options.genres):
         return reject("genre", f"the genre is {song.genre or 'not said'}.")
@@ -261,7 +261,7 @@ def _near(one: Kept, index: dict[int, list[int]]) -> list[int]:
     return [i for i, _ in counts.most_common(50)]
 
 
-def _split(kept: Sequence[Kept], family: Sequence[int], options: Options) -> list[str]:
+def _split(kept: Sequence[Kept], family: Sequence[int], options: LyricOptions) -> list[str]:
     from symbolic.corpus import families as tunes
 
     return tunes.split(family, [one.key for one in kept], valid_fraction=options.valid_fraction,
@@ -278,7 +278,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip().lower() for part in text.split(",") if part.strip())
 
 
-def _check(folder: Path, options: Options) -> None:
+def _check(folder: Path, options: LyricOptions) -> None:
     for name in ("valid_fraction", "test_fraction"):
         if not 0 <= getattr(options, name) < 0.5:
             raise UsageError(f"--{name.replace('_', '-')} {getattr(options, name)}: give a share from 0 to below 0.5.")
@@ -292,9 +292,14 @@ def _check(folder: Path, options: Options) -> None:
 
 
 def _summary(
-    records: Sequence[lyric_corpus.Record], kept: Sequence[Kept], rejects: Sequence[Rejection], family: Sequence[int],
-    split: Sequence[str], options: Options, n_read: int,
-) -> dict[str, Any]:  # fmt: skip
+    records: Sequence[lyric_corpus.Record],
+    kept: Sequence[Kept],
+    rejects: Sequence[LyricRejection],
+    family: Sequence[int],
+    split: Sequence[str],
+    options: LyricOptions,
+    n_read: int,
+) -> dict[str, Any]:
     splits = {}
     for name in SPLITS:
         own = [i for i, one in enumerate(split) if one == name]
@@ -318,7 +323,7 @@ def _summary(
 
 
 def _write(
-    folder: Path, kept: Sequence[Kept], rejects: Sequence[Rejection], family: Sequence[int], split: Sequence[str],
+    folder: Path, kept: Sequence[Kept], rejects: Sequence[LyricRejection], family: Sequence[int], split: Sequence[str],
     summary: dict[str, Any],
 ) -> None:  # fmt: skip
     with files.whole_folder(folder) as temporary:

@@ -16,8 +16,8 @@ from audio_bridge.lyrics.lyric_text import Lyrics, Section, clean_line
 from audio_bridge.lyrics.prosody.rhyme import assonant, ending, last_word
 from audio_bridge.lyrics.prosody.stress import count
 from audio_bridge.lyrics.writing import phrase_grammar
-from audio_bridge.lyrics.writing.phrase_grammar import Line
-from audio_bridge.lyrics.writing.song_forms import Form, Stanza
+from audio_bridge.lyrics.writing.phrase_grammar import LyricLine
+from audio_bridge.lyrics.writing.song_forms import SongForm, Stanza
 from symbolic.errors import UserError
 
 MOST_USES = 2  # of one phrase in a song
@@ -61,7 +61,7 @@ class _Song:
     cost: float = 0.0
 
 
-def write(brief: Brief, form: Form, *, fit: Fit | None = None, candidates: int = 4) -> Draft:
+def write(brief: Brief, form: SongForm, *, fit: Fit | None = None, candidates: int = 4) -> Draft:
     """Lyrics by the grammar: the best of `candidates`."""
     brief = _plain(brief)
     lines = phrase_grammar.pool(brief.language, brief.genre, brief.seed)
@@ -69,7 +69,7 @@ def write(brief: Brief, form: Form, *, fit: Fit | None = None, candidates: int =
     return min(drafts, key=lambda draft: (len(draft.notes), draft.cost))
 
 
-def form_for(brief: Brief, form: Form) -> Form:
+def form_for(brief: Brief, form: SongForm) -> SongForm:
     """The form with the first line's own number of syllables in its place."""
     line = clean_line(brief.first_line)
     if not line:
@@ -77,10 +77,10 @@ def form_for(brief: Brief, form: Form) -> Form:
     n = count(line, brief.language)
     kind = form.kinds[0]
     stanza = form.stanzas[kind]
-    return Form(form.kinds, {**form.stanzas, kind: replace(stanza, syllables=(n, *stanza.syllables[1:]))})
+    return SongForm(form.kinds, {**form.stanzas, kind: replace(stanza, syllables=(n, *stanza.syllables[1:]))})
 
 
-def assemble(form: Form, brief: Brief, stanzas: Sequence[tuple[str, Sequence[str]]]) -> Lyrics:
+def assemble(form: SongForm, brief: Brief, stanzas: Sequence[tuple[str, Sequence[str]]]) -> Lyrics:
     """Lyrics from (kind, lines) in the form's order, with headers."""
     totals, numbers = Counter(form.kinds), Counter[str]()
     sections = []
@@ -105,7 +105,7 @@ def _plain(brief: Brief) -> Brief:
     return replace(brief, **fields)  # type: ignore[arg-type]
 
 
-def _draft(brief: Brief, form: Form, pool: list[Line], fit: Fit | None, turn: int) -> Draft:
+def _draft(brief: Brief, form: SongForm, pool: list[LyricLine], fit: Fit | None, turn: int) -> Draft:
     song = _Song(brief, random.Random(f"{brief.seed}:{turn}"))
     form = form_for(brief, form)
     hooks = phrase_grammar.hooks(brief.title, brief.language, brief.genre, brief.seed + turn) if brief.title else []
@@ -116,7 +116,7 @@ def _draft(brief: Brief, form: Form, pool: list[Line], fit: Fit | None, turn: in
         if kind in ("chorus", "pre-chorus") and kind in made:
             stanzas.append((kind, made[kind]))
             continue
-        fixed = {0: Line(brief.first_line, count(brief.first_line, brief.language),
+        fixed = {0: LyricLine(brief.first_line, count(brief.first_line, brief.language),
                          ending(last_word(brief.first_line), brief.language), (), "given")} \
             if index == 0 and brief.first_line else {}  # fmt: skip
         if hooks and kind == home:
@@ -126,7 +126,7 @@ def _draft(brief: Brief, form: Form, pool: list[Line], fit: Fit | None, turn: in
     return Draft(assemble(form, brief, stanzas), song.sources, song.notes, song.cost)
 
 
-def _hook(stanza: Stanza, hooks: list[Line], song: _Song, pool: list[Line]) -> dict[int, Line]:
+def _hook(stanza: Stanza, hooks: list[LyricLine], song: _Song, pool: list[LyricLine]) -> dict[int, LyricLine]:
     """The title in the chorus's first line, in a form that has its syllables and, if it can be, rhymes."""
     n, letter = stanza.syllables[0], stanza.rhyme[0]
     partners = [c for c, one in zip(stanza.syllables[1:], stanza.rhyme[1:]) if one == letter and letter != "X"]
@@ -142,10 +142,10 @@ def _hook(stanza: Stanza, hooks: list[Line], song: _Song, pool: list[Line]) -> d
 
 
 def _stanza(
-    stanza: Stanza, kind: str, pool: list[Line], fixed: dict[int, Line], song: _Song, fit: Fit | None
+    stanza: Stanza, kind: str, pool: list[LyricLine], fixed: dict[int, LyricLine], song: _Song, fit: Fit | None
 ) -> list[str]:
     """Lines for one stanza, one letter of its scheme after the other."""
-    chosen: dict[int, Line] = dict(fixed)
+    chosen: dict[int, LyricLine] = dict(fixed)
     for letter in dict.fromkeys(stanza.rhyme):
         places = [i for i, one in enumerate(stanza.rhyme) if one == letter]
         groups = [[i] for i in places] if letter == "X" else [places]
@@ -162,8 +162,8 @@ def _fill(
     places: list[int],
     stanza: Stanza,
     kind: str,
-    pool: list[Line],
-    chosen: dict[int, Line],
+    pool: list[LyricLine],
+    chosen: dict[int, LyricLine],
     song: _Song,
     fit: Fit | None,
 ) -> None:
@@ -187,7 +187,7 @@ def _fill(
         song.lines.add(best.text.lower())
 
 
-def _of_length(pool: list[Line], n: int, song: _Song) -> list[Line]:
+def _of_length(pool: list[LyricLine], n: int, song: _Song) -> list[LyricLine]:
     """The lines of n syllables; where there are none, of the nearest number, which is said."""
     found = [line for line in pool if line.n_syllables == n]
     if found:
@@ -197,7 +197,7 @@ def _of_length(pool: list[Line], n: int, song: _Song) -> list[Line]:
     return [line for line in pool if line.n_syllables == lengths[0]]
 
 
-def _best_ending(options: dict[int, list[Line]], song: _Song) -> str | None:
+def _best_ending(options: dict[int, list[LyricLine]], song: _Song) -> str | None:
     """An ending with many different last words at every place, not used before if it can be."""
     counts: list[dict[str, set[str]]] = []
     for lines in options.values():
@@ -216,11 +216,11 @@ def _best_ending(options: dict[int, list[Line]], song: _Song) -> str | None:
     return song.rng.choices(sorted(fresh), weights)[0]
 
 
-def _is_new(line: Line, song: _Song) -> bool:
+def _is_new(line: LyricLine, song: _Song) -> bool:
     return line.text.lower() not in song.lines and all(song.used[p] < MOST_USES for p in line.phrases)
 
 
-def _relaxed(lines: list[Line], partners: list[Line], taken: set[str], song: _Song) -> list[Line]:
+def _relaxed(lines: list[LyricLine], partners: list[LyricLine], taken: set[str], song: _Song) -> list[LyricLine]:
     """Where no line rhymes: one that assonates, else any; and say so."""
     fresh = [line for line in lines if _is_new(line, song)] or lines
     near = [
@@ -236,7 +236,7 @@ def _relaxed(lines: list[Line], partners: list[Line], taken: set[str], song: _So
     return near or fresh
 
 
-def _cheapest(able: list[Line], kind: str, place: int, song: _Song, fit: Fit | None) -> Line:
+def _cheapest(able: list[LyricLine], kind: str, place: int, song: _Song, fit: Fit | None) -> LyricLine:
     """The line that fits best among a random few; a phrase used before costs."""
     few = song.rng.sample(able, min(CHOICES, len(able)))
     costs = [

@@ -26,7 +26,7 @@ from audio_bridge.lyrics.training import lyric_corpus
 from audio_bridge.lyrics.training.prepare_lyrics import header
 from audio_bridge.lyrics.writing import compose, phrase_grammar
 from audio_bridge.lyrics.writing.compose import Brief, Draft, Fit
-from audio_bridge.lyrics.writing.song_forms import Form
+from audio_bridge.lyrics.writing.song_forms import SongForm
 from symbolic.errors import UserError
 
 DRAWN = 24  # continuations a round
@@ -59,7 +59,13 @@ class Model(Protocol):
 
 
 def write(
-    model: str | Model, brief: Brief, form: Form, *, fit: Fit | None = None, rules: Rules = Rules(), candidates: int = 1
+    model: str | Model,
+    brief: Brief,
+    form: SongForm,
+    *,
+    fit: Fit | None = None,
+    rules: Rules = Rules(),
+    candidates: int = 1,
 ) -> Draft:
     """Lyrics that keep the form: of several candidates the one with the fewest notes and the lowest bits per byte."""
     writer = load(model) if isinstance(model, str) else model
@@ -197,7 +203,7 @@ def rhyme_words(language: str) -> dict[str, tuple[str, ...]]:
 class _Draft:
     """One candidate under way."""
 
-    def __init__(self, model: Model, brief: Brief, form: Form, fit: Fit | None, rules: Rules) -> None:
+    def __init__(self, model: Model, brief: Brief, form: SongForm, fit: Fit | None, rules: Rules) -> None:
         self.model, self.brief, self.fit, self.rules = model, brief, fit, rules
         self.form = compose.form_for(brief, form)
         self.rng = random.Random(f"{brief.seed}")

@@ -24,7 +24,7 @@ _TITLE = "T"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LyricLine:
     """A line that may be sung: its syllables, what it rhymes on, the phrases it is made of, who wrote it."""
 
     text: str
@@ -63,7 +63,7 @@ def load(language: str) -> Grammar:
     return Grammar({key: tuple(values) for key, values in lists.items()}, patterns)
 
 
-def pool(language: str, genre: str, seed: int, n: int = POOL_LINES) -> list[Line]:
+def pool(language: str, genre: str, seed: int, n: int = POOL_LINES) -> list[LyricLine]:
     """Different lines of many lengths, short ones (single phrases) and long ones (two lines) among them."""
     grammar, rng = load(language), random.Random(f"{language}:{genre}:{seed}")
     usable = _usable(grammar, genre)
@@ -77,18 +77,18 @@ def pool(language: str, genre: str, seed: int, n: int = POOL_LINES) -> list[Line
         if a.text != b.text and not set(a.phrases) & set(b.phrases):
             joined = f"{a.text}, {b.text}"
             phrases = a.phrases + b.phrases
-            lines[joined] = Line(joined, a.n_syllables + b.n_syllables, b.ending, phrases)
+            lines[joined] = LyricLine(joined, a.n_syllables + b.n_syllables, b.ending, phrases)
     return list(lines.values())
 
 
-def hooks(title: str, language: str, genre: str, seed: int, n: int = 400) -> list[Line]:
+def hooks(title: str, language: str, genre: str, seed: int, n: int = 400) -> list[LyricLine]:
     """Lines that hold the title."""
     grammar, rng = load(language), random.Random(f"hook:{title}:{seed}")
     usable = _usable(grammar, genre)
-    found: dict[str, Line] = {}
+    found: dict[str, LyricLine] = {}
     for pattern in grammar.patterns["HOOK"] * max(1, n // len(grammar.patterns["HOOK"])):
         text, phrases = _filled(pattern, {**usable, _TITLE: (title,)}, rng)
-        found[text] = Line(text, count(text, language), ending(last_word(text), language), phrases, "title")
+        found[text] = LyricLine(text, count(text, language), ending(last_word(text), language), phrases, "title")
     return list(found.values())
 
 
@@ -121,6 +121,6 @@ def _filled(pattern: str, usable: dict[str, tuple[str, ...]], rng: random.Random
     return text, tuple(phrases)
 
 
-def _drawn(found: tuple[str, tuple[str, ...]], usable: dict[str, tuple[str, ...]], language: str) -> Line:
+def _drawn(found: tuple[str, tuple[str, ...]], usable: dict[str, tuple[str, ...]], language: str) -> LyricLine:
     text, phrases = found
-    return Line(text, count(text, language), ending(last_word(text), language), phrases)
+    return LyricLine(text, count(text, language), ending(last_word(text), language), phrases)

@@ -33,7 +33,7 @@ class Stanza:
 
 
 @dataclass(frozen=True)
-class Form:
+class SongForm:
     """Sections in order by kind, and the stanza of each kind."""
 
     kinds: tuple[str, ...]
@@ -66,7 +66,7 @@ def make(
     lines: int | None = None,
     syllables: str | None = None,
     rhyme: str | None = None,
-) -> Form:
+) -> SongForm:
     """The form that options describe; what they leave open is the genre's. UsageError names what cannot be."""
     kinds = structure_of(structure)
     verse, chorus, verse_rhyme, chorus_rhyme = GENRES[genre_key(genre)]
@@ -75,7 +75,7 @@ def make(
         is_chorus = kind in ("chorus", "pre-chorus")
         counts = _counts(syllables or (chorus if is_chorus else verse), lines)
         stanzas[kind] = Stanza(counts, _scheme(rhyme or (chorus_rhyme if is_chorus else verse_rhyme), len(counts)))
-    return Form(kinds, stanzas)
+    return SongForm(kinds, stanzas)
 
 
 def structure_of(text: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from audio_bridge.lyrics.setting import syllable_alignment
 from audio_bridge.lyrics.setting.sung_melody import SungNote, seconds_per_tick, sung_notes, written_out
 from audio_bridge.lyrics.writing import compose, song_forms
 from audio_bridge.lyrics.writing.compose import Brief, Fit
-from audio_bridge.lyrics.writing.song_forms import Form, Stanza
+from audio_bridge.lyrics.writing.song_forms import SongForm, Stanza
 from symbolic.errors import UsageError
 from symbolic.notation.score import Score
 
@@ -67,7 +67,7 @@ def _headed(options: Mapping[str, Any], tune: Score | None) -> dict[str, Any]:
     return {**options, **heads, "title": title, "artist": heads["artist"] or "", "lyrics": given}
 
 
-def tune_form(tune: Score, options: Mapping[str, Any]) -> tuple[Form, Fit]:
+def tune_form(tune: Score, options: Mapping[str, Any]) -> tuple[SongForm, Fit]:
     """The form that a tune gives: a verse a pass, a line a phrase; and how well a line fits its phrase.
 
     UsageError where the options ask for another.
@@ -83,7 +83,7 @@ def tune_form(tune: Score, options: Mapping[str, Any]) -> tuple[Form, Fit]:
     rhyme = (
         song_forms.make(options["genre"], "verse", lines=len(phrases), rhyme=options["rhyme"]).stanzas["verse"].rhyme
     )
-    form = Form(("verse",) * passes, {"verse": Stanza(tuple(n_syllables(p) for p in phrases), rhyme)})
+    form = SongForm(("verse",) * passes, {"verse": Stanza(tuple(n_syllables(p) for p in phrases), rhyme)})
 
     def fit(kind: str, place: int, text: str) -> float:
         syllables = line_syllables(text, options["language"])
@@ -127,7 +127,7 @@ def unruled(language: str) -> list[str]:
     ]
 
 
-def _plain_form(options: Mapping[str, Any]) -> Form:
+def _plain_form(options: Mapping[str, Any]) -> SongForm:
     structure = options["structure"] or song_forms.DEFAULT_STRUCTURE
     return song_forms.make(options["genre"], structure, lines=options["lines"], syllables=options["syllables"],
                       rhyme=options["rhyme"])  # fmt: skip

@@ -31,8 +31,8 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from symbolic.decode.constraint import lexicon
-from symbolic.decode.constraint.bar_state import MIN_BARS, Form, bar_lines, can_be_kept
-from symbolic.decode.constraint.lexicon import GRID_TICKS, Spelling, Spellings, Tuplet, lengths, tuplets
+from symbolic.decode.constraint.bar_state import MIN_BARS, FormState, bar_lines, can_be_kept
+from symbolic.decode.constraint.lexicon import GRID_TICKS, OpenTuplet, Spelling, Spellings, lengths, tuplets
 from symbolic.errors import UserError
 from symbolic.notation.canonical import DECORATIONS
 from symbolic.notation.theory import Meter
@@ -66,7 +66,7 @@ class Owed(IntEnum):
     NOTHING, ANY_NOTE, TIED_NOTE = 0, 1, 2
 
 
-class State(NamedTuple):
+class LexerState(NamedTuple):
     """See the module. `pitches` are those of an open chord, as positions on the staff (none in grace notes, None
     elsewhere); `marks` the decorations of a note to come; "z" in a rest, "[" in a chord, "." in a note that no tie may
     follow, "|" in a bar line that stands at the beginning of a piece."""
@@ -74,8 +74,8 @@ class State(NamedTuple):
     place: Place
     text: str = ""  # the unfinished symbol
     left: int = 0  # ticks that the piece still has room for
-    form: Form = Form(Meter(4, 4))
-    tuplet: Tuplet | None = None
+    form: FormState = FormState(Meter(4, 4))
+    tuplet: OpenTuplet | None = None
     n_slurs: int = 0
     owed: Owed = Owed.ANY_NOTE
     pitches: frozenset[int] | None = None
@@ -108,7 +108,7 @@ class Automaton:
 
     def __init__(self, header_metres: Collection[str] | None = None, plan: tuple[int, ...] | None = None) -> None:
         self.plan = plan
-        if plan is not None and not can_be_kept(Form(Meter(4, 4), plan=plan)):
+        if plan is not None and not can_be_kept(FormState(Meter(4, 4), plan=plan)):
             raise UserError(
                 f"--constrain: no right tune has sections of {' '.join(str(n or '?') for n in plan)} bars; it needs "
                 f"{MIN_BARS} bars that can be counted. Ask for more bars, or leave out --constrain."
@@ -122,7 +122,7 @@ class Automaton:
         self.metre_fields = _spellings({f"[M:{text}]": meter for text, meter in self.metres.items()})
         self.names = _spellings(dict.fromkeys(f"!{name}!" for name in lexicon.MARKS))
         self.symbols = _spellings(dict.fromkeys(f'"{text}"' for text in lexicon.chord_symbols()))
-        self.first = State(Place.METRE)
+        self.first = LexerState(Place.METRE)
         self.shortfall = 0
         self._readers = {
             Place.METRE: self._metre,
@@ -152,7 +152,7 @@ class Automaton:
             Place.BAR: self._barred,
         }
 
-    def step(self, state: State, character: str) -> State | None:
+    def step(self, state: LexerState, character: str) -> LexerState | None:
         """The state after one more character, or None where it may not come."""
         while character not in CONTINUES.get(state.place, character):
             completed = self.completed(state)
@@ -162,12 +162,12 @@ class Automaton:
         reader = self._readers.get(state.place)
         return None if reader is None else reader(state, character)
 
-    def completed(self, state: State) -> State | None:
+    def completed(self, state: LexerState) -> LexerState | None:
         """The state in which the unfinished symbol is taken as whole; None where it is not, or always is."""
         complete = self._completions.get(state.place)
         return None if complete is None else complete(state)
 
-    def read(self, text: str, state: State | None = None) -> tuple[State, int]:
+    def read(self, text: str, state: LexerState | None = None) -> tuple[LexerState, int]:
         """Read as much of the text as may be: the state there, and the number of characters read."""
         state = state or self.first
         for place, character in enumerate(text):
@@ -182,7 +182,7 @@ class Automaton:
         state, n_read = self.read(text)
         return n_read == len(text) and state.place == Place.END
 
-    def fits(self, spelling: Spelling | None, state: State) -> bool:
+    def fits(self, spelling: Spelling | None, state: LexerState) -> bool:
         """Whether there is such a word and room for it."""
         if spelling is None:
             return False
@@ -193,22 +193,22 @@ class Automaton:
 
     # --- header
 
-    def _metre(self, state: State, character: str) -> State | None:
+    def _metre(self, state: LexerState, character: str) -> LexerState | None:
         text = state.text + character
         whole = self.metre_lines.whole.get(text)
         if whole is not None:
             assert isinstance(whole.value, Meter)
-            form = Form(whole.value, in_threes=whole.value.numerator % 3 == 0, plan=self.plan)
-            return State(Place.UNIT, left=form.room, form=form)
+            form = FormState(whole.value, in_threes=whole.value.numerator % 3 == 0, plan=self.plan)
+            return LexerState(Place.UNIT, left=form.room, form=form)
         return state._replace(text=text) if text in self.metre_lines.begun else None
 
-    def _unit(self, state: State, character: str) -> State | None:
+    def _unit(self, state: LexerState, character: str) -> LexerState | None:
         text = state.text + character
         if text in self.unit_line.whole:
             return state._replace(place=Place.KEY, text="")
         return state._replace(text=text) if text in self.unit_line.begun else None
 
-    def _key(self, state: State, character: str) -> State | None:
+    def _key(self, state: LexerState, character: str) -> LexerState | None:
         text = state.text + character
         if text in self.key_lines.whole:
             return state._replace(place=Place.START, text="")
@@ -216,10 +216,10 @@ class Automaton:
 
     # --- between symbols
 
-    def _start(self, state: State, character: str) -> State | None:
+    def _start(self, state: LexerState, character: str) -> LexerState | None:
         form = state.form
         if character == "\n":
-            return State(Place.END, form=form) if form.may_end and state.owes_nothing else None
+            return LexerState(Place.END, form=form) if form.may_end and state.owes_nothing else None
         if form.must_end or (character == "." and not state.text and form.opened[-1:].isdigit()):
             return None  # "|1." would be read as the ending "1."
         if character == "|":  # a second bar line: only behind a field is it one of its own
@@ -227,7 +227,7 @@ class Automaton:
             return self._bar_line(state._replace(marks="|"), "|") if begins else None
         return self._symbol(state, character)
 
-    def _open(self, state: State, character: str) -> State | None:
+    def _open(self, state: LexerState, character: str) -> LexerState | None:
         before = state.text
         if character == "-":
             tied = state._replace(text="sound", owed=Owed.TIED_NOTE) if before == "note" else None
@@ -237,20 +237,20 @@ class Automaton:
             closes = state.n_slurs and before in ("note", "sound", "grace")
             return state._replace(text="sound", n_slurs=state.n_slurs - 1) if closes else None
         if character == "\n":
-            return State(Place.END, form=state.form) if "\n" in self.lines(state) else None
+            return LexerState(Place.END, form=state.form) if "\n" in self.lines(state) else None
         if character in "|:":
             return self._bar_line(state, character)
         if self.plan is not None and not self._goes_on(state):
             return None  # behind a chord symbol no slur ends, and in the last bar by plan it must
         return self._symbol(state, character)
 
-    def _goes_on(self, state: State) -> bool:
+    def _goes_on(self, state: LexerState) -> bool:
         """Whether there is any room left in the bar."""
         short = 1 - state.left
         self.shortfall = max(self.shortfall, short)
         return short <= 0
 
-    def _symbol(self, state: State, character: str) -> State | None:
+    def _symbol(self, state: LexerState, character: str) -> LexerState | None:
         """A symbol begins."""
         if character == '"':
             return state._replace(place=Place.QUOTE, text='"')
@@ -273,7 +273,7 @@ class Automaton:
             return state._replace(place=Place.PAREN, text="(") if opens else None
         return None
 
-    def lines(self, state: State) -> Mapping[str, Form]:
+    def lines(self, state: LexerState) -> Mapping[str, FormState]:
         """The bar lines that may come now, each with the form after it."""
         if state.tuplet or state.ticks <= 0 or state.is_graced or state.text in ("slur_open", "tuplet"):
             return {}
@@ -283,17 +283,17 @@ class Automaton:
         never = ("\n", "::", "|1", ":|2") if state.owed == Owed.TIED_NOTE else ("\n",)
         return {text: form for text, form in found.items() if not form.must_end and text not in never}
 
-    def has_room(self, state: State) -> bool:
+    def has_room(self, state: LexerState) -> bool:
         """Whether a note may begin."""
         return self.fits(self.lengths(state).begun.get(""), state)
 
-    def lengths(self, state: State) -> Spellings:
+    def lengths(self, state: LexerState) -> Spellings:
         """The lengths of a note that begins here."""
         return lengths(state.tuplet, state.left % GRID_TICKS)
 
     # --- notes
 
-    def _pitch(self, state: State, character: str) -> State | None:
+    def _pitch(self, state: LexerState, character: str) -> LexerState | None:
         """An accidental or a letter, in music, in a chord or in grace notes. Letters of one octave are alike here,
         but not in a chord."""
         is_tied = state.owed == Owed.TIED_NOTE and state.pitches is None
@@ -309,13 +309,13 @@ class Automaton:
         pitch = state.pitch if is_tied or state.pitches is not None else character
         return state._replace(place=Place.NOTE, text=known, pitch=pitch)
 
-    def _accidental(self, state: State, character: str) -> State | None:
+    def _accidental(self, state: LexerState, character: str) -> LexerState | None:
         if character in "^_=":
             text = state.text + character
             return state._replace(text=text) if text in ACCIDENTALS else None
         return self._pitch(state, character)
 
-    def _note(self, state: State, character: str) -> State | None:
+    def _note(self, state: LexerState, character: str) -> LexerState | None:
         text = state.text + character
         if (character == ",") != text[0].isupper() or not LOW_OCTAVE <= octave(text) <= HIGH_OCTAVE:
             return None
@@ -325,7 +325,7 @@ class Automaton:
             return state._replace(text=text) if len(text) <= len(state.pitch) else None
         return state._replace(text=text, pitch=state.pitch + character)
 
-    def _pitched(self, state: State) -> State | None:
+    def _pitched(self, state: LexerState) -> LexerState | None:
         """A pitch is complete: in music its length comes, in a chord or in grace notes the next."""
         if state.pitches is None:
             is_whole = state.owed != Owed.TIED_NOTE or len(state.text) == len(state.pitch)
@@ -337,43 +337,43 @@ class Automaton:
             return None
         return state._replace(place=Place.CHORD, text="", pitches=state.pitches | {position(state.text)})
 
-    def _chord(self, state: State, character: str) -> State | None:
+    def _chord(self, state: LexerState, character: str) -> LexerState | None:
         assert state.pitches is not None
         if character == "]":
             closed = state._replace(place=Place.LENGTH, text="", pitches=None, marks=".")
             return closed if len(state.pitches) > 1 else None
         return self._pitch(state, character) if len(state.pitches) < MOST_CHORD_NOTES else None
 
-    def _grace(self, state: State, character: str) -> State | None:
+    def _grace(self, state: LexerState, character: str) -> LexerState | None:
         if character == "}":
             return state._replace(place=Place.OPEN, text="grace", pitches=None, is_graced=True) if state.text else None
         return self._pitch(state, character)
 
-    def _length(self, state: State, character: str) -> State | None:
+    def _length(self, state: LexerState, character: str) -> LexerState | None:
         text = state.text + character
         return state._replace(text=text) if self.fits(self.lengths(state).begun.get(text), state) else None
 
-    def _timed(self, state: State) -> State | None:
+    def _timed(self, state: LexerState) -> LexerState | None:
         """A note or rest is complete."""
         length = self.lengths(state).whole.get(state.text)
         if length is None or not self.fits(length, state):
             return None
         assert isinstance(length.value, int)
         is_rest = state.marks == "z"
-        p, q, n_left = state.tuplet or Tuplet(1, 1, 1)
+        p, q, n_left = state.tuplet or OpenTuplet(1, 1, 1)
         return state._replace(
             place=Place.OPEN,
             text="sound" if state.marks else "note",
             marks="",
             is_graced=False,
             left=state.left - length.value * q // p,
-            tuplet=Tuplet(p, q, n_left - 1) if n_left > 1 else None,
+            tuplet=OpenTuplet(p, q, n_left - 1) if n_left > 1 else None,
             owed=state.owed if is_rest else Owed.NOTHING,
         )
 
     # --- what goes before notes
 
-    def _mark(self, state: State, character: str) -> State | None:
+    def _mark(self, state: LexerState, character: str) -> LexerState | None:
         """Decorations stand right before their note, names before signs, each once: the parser looks for a sign in
         the text of those before it."""
         signs = re.sub("!.*?!", "", state.marks)
@@ -393,7 +393,7 @@ class Automaton:
         is_loose = bool({".", "T", "~"} & {*signs}) or "!breath!" in state.marks
         return self._pitch(state._replace(marks="." if is_loose else ""), character)
 
-    def _name(self, state: State, character: str) -> State | None:
+    def _name(self, state: LexerState, character: str) -> LexerState | None:
         text = state.text + character
         name = self.names.begun.get(text)
         if name is None or name.text in state.marks:
@@ -402,44 +402,44 @@ class Automaton:
             return state._replace(place=Place.MARK, text="", marks=state.marks + text)
         return state._replace(text=text)
 
-    def _quote(self, state: State, character: str) -> State | None:
+    def _quote(self, state: LexerState, character: str) -> LexerState | None:
         """Chords on all letters are spelled alike."""
         text = state.text + ("A" if character in "ABCDEFG" else character)
         if text in self.symbols.whole:
             return state._replace(place=Place.OPEN, text="quote")
         return state._replace(text=text) if text in self.symbols.begun else None
 
-    def _tuplet(self, state: State, character: str) -> State | None:
+    def _tuplet(self, state: LexerState, character: str) -> LexerState | None:
         """In a tuplet no other begins."""
         text = state.text + character
         begun = None if state.tuplet else self.tuplets(state).begun.get(text)
         return state._replace(place=Place.TUPLET, text=text) if self.fits(begun, state) else None
 
-    def _begun(self, state: State) -> State | None:
+    def _begun(self, state: LexerState) -> LexerState | None:
         """A tuplet's numbers are complete."""
         whole = self.tuplets(state).whole.get(state.text)
         if whole is None or not self.fits(whole, state):
             return None
-        assert isinstance(whole.value, Tuplet)
+        assert isinstance(whole.value, OpenTuplet)
         return state._replace(place=Place.OPEN, text="tuplet", tuplet=whole.value)
 
-    def _slurred(self, state: State) -> State:
+    def _slurred(self, state: LexerState) -> LexerState:
         """The parenthesis was a slur's."""
         return state._replace(place=Place.OPEN, text="slur_open", n_slurs=state.n_slurs + 1)
 
-    def tuplets(self, state: State) -> Spellings:
+    def tuplets(self, state: LexerState) -> Spellings:
         """The tuplets of the metre."""
         return tuplets(state.form.meter.is_compound, state.form.in_threes)
 
     # --- brackets and bar lines
 
-    def _bracketed(self, state: State) -> State | None:
+    def _bracketed(self, state: LexerState) -> LexerState | None:
         text = state.text if state.place == Place.START else f"open {state.text}"
         after = state._replace(place=Place.BRACKET, text=text)
         may_follow = self.fields(after) or (state.owed != Owed.TIED_NOTE and self.has_room(state))
         return after if may_follow else None
 
-    def fields(self, state: State) -> str:
+    def fields(self, state: LexerState) -> str:
         """The letters of the inline fields that may stand at this bracket. Before anything else in the tune they would
         be the header's."""
         if state.tuplet or state.text in ("mark", "open field", "open slur_open", "open tuplet"):
@@ -452,7 +452,7 @@ class Automaton:
             return ""
         return "".join(c for c in "KM" if c not in state.text and (c == "K" or state.form.may_change_meter))
 
-    def _bracket(self, state: State, character: str) -> State | None:
+    def _bracket(self, state: LexerState, character: str) -> LexerState | None:
         if character in "KM":
             field = state._replace(place=Place.FIELD, text=f"{state.text}[{character}")
             return field if character in self.fields(state) else None
@@ -461,7 +461,7 @@ class Automaton:
         begun = state._replace(text="", marks="[", pitches=frozenset(), owed=Owed.NOTHING, is_graced=False)
         return self._pitch(begun, character)
 
-    def _field(self, state: State, character: str) -> State | None:
+    def _field(self, state: LexerState, character: str) -> LexerState | None:
         before, _, field = state.text.partition("[")
         field = f"[{field}{character}"
         spellings = self.key_fields if field[1] == "K" else self.metre_fields
@@ -479,21 +479,21 @@ class Automaton:
             state = state._replace(form=form, left=form.room)
         return state._replace(place=Place.START, text=before + field[1])
 
-    def _bar(self, state: State, character: str) -> State | None:
+    def _bar(self, state: LexerState, character: str) -> LexerState | None:
         return self._bar_line(state, state.text + character)
 
-    def _bar_line(self, state: State, text: str) -> State | None:
+    def _bar_line(self, state: LexerState, text: str) -> LexerState | None:
         """A bar line is read up to here; it is complete at once where none goes on so."""
         lines = self.lines_begun(state)
         begun = [line for line in lines if line.startswith(text)]
         read = state._replace(place=Place.BAR, text=text)
         return (self._barred(read) if begun == [text] else read) if begun else None
 
-    def lines_begun(self, state: State) -> Mapping[str, Form]:
+    def lines_begun(self, state: LexerState) -> Mapping[str, FormState]:
         """The bar lines of which one has begun."""
         return bar_lines(state.form, 0) if state.marks == "|" else self.lines(state)
 
-    def _barred(self, state: State) -> State | None:
+    def _barred(self, state: LexerState) -> LexerState | None:
         form = self.lines_begun(state).get(state.text)
         return None if form is None else state._replace(place=Place.START, text="", left=form.room, form=form, marks="")
 

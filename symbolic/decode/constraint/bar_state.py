@@ -49,7 +49,7 @@ _LEADING = ("|", "||", "|]")  # with which a tune may begin
 BAR_LINES = ("|", "||", "|]", "|:", ":|", "::", "|1", ":|2", "\n")
 
 
-class Piece(NamedTuple):
+class BarPiece(NamedTuple):
     """A finished piece. `divided`: the next may belong to the same bar. `outer`: it need not fit, being the tune's
     short first piece."""
 
@@ -84,13 +84,13 @@ class Repeat(IntEnum):
     NEVER = 3
 
 
-class Form(NamedTuple):
+class FormState(NamedTuple):
     """A tune at the beginning of a piece."""
 
     meter: Meter
     in_threes: bool = False  # the upper number of the header's M: is a multiple of three
     open: Open = NOTHING_OPEN
-    head: tuple[Piece, ...] = ()  # of the section, up to its first plain |
+    head: tuple[BarPiece, ...] = ()  # of the section, up to its first plain |
     is_closed: bool = False  # a plain | has ended the head
     repeat: Repeat = Repeat.FIRST
     ending: int = 0  # the ending we are in, 0 before the first
@@ -125,21 +125,21 @@ class Form(NamedTuple):
         """Whether a :| must come."""
         return self.ending == 1 or self.repeat == Repeat.OPENED
 
-    def with_meter(self, meter: Meter) -> "Form":
+    def with_meter(self, meter: Meter) -> "FormState":
         """After [M:]."""
         repeat = Repeat.NEVER if self.head else self.repeat
         return self._replace(meter=meter, repeat=repeat)
 
 
 @lru_cache(maxsize=1 << 16)
-def bar_lines(form: Form, ticks: int) -> dict[str, Form]:
+def bar_lines(form: FormState, ticks: int) -> dict[str, FormState]:
     """The bar lines that may come after `ticks` of a piece, each with the form after it. Do not change the result."""
     found = {text: close(form, ticks, text) for text in BAR_LINES}
     return {text: after for text, after in found.items() if after is not None and can_be_kept(after)}
 
 
 @lru_cache(maxsize=1 << 16)
-def can_be_kept(form: Form) -> bool:
+def can_be_kept(form: FormState) -> bool:
     """Whether a right ending is known that keeps the plan from here; without a plan there is one always."""
     if form.plan is None or form.must_end:
         return True
@@ -155,7 +155,7 @@ def can_be_kept(form: Form) -> bool:
 
 
 @lru_cache(maxsize=1 << 16)
-def _planned_room(form: Form) -> int:
+def _planned_room(form: FormState) -> int:
     """The longest piece that begins here and after which the plan can be kept; 0 where there is none."""
     full = form.meter.ticks - form.open.inner
     lengths = {full} | {way.inner - taken for way in ways_back(form) for taken in (0, form.open.inner)}
@@ -165,14 +165,14 @@ def _planned_room(form: Form) -> int:
     return 0
 
 
-def close(form: Form, ticks: int, text: str) -> Form | None:
+def close(form: FormState, ticks: int, text: str) -> FormState | None:
     """The form after a piece of `ticks` and the bar line `text`, or None where no full bars can come of it, or they
     would be too many or too few for the plan."""
     after = _closed(form, ticks, text)
     return after if after is None or form.plan is None else _counted(form, after, ticks, text)
 
 
-def _counted(form: Form, after: Form, ticks: int, text: str) -> Form | None:
+def _counted(form: FormState, after: FormState, ticks: int, text: str) -> FormState | None:
     """The form after a bar line as the plan has it."""
     if ticks == 0 or text == "\n":
         ends_section = form.n_pieces > 0 and text not in (*_GO_ON, "\n")
@@ -190,7 +190,7 @@ def _counted(form: Form, after: Form, ticks: int, text: str) -> Form | None:
     return None if after.must_end else after._replace(plan=form.plan[1:], n_pieces=0, may_end=False)
 
 
-def _closed(form: Form, ticks: int, text: str) -> Form | None:
+def _closed(form: FormState, ticks: int, text: str) -> FormState | None:
     if ticks == 0 or form.must_end:
         return _opening(form, text) if ticks == 0 else None
     if text == "\n":
@@ -199,7 +199,7 @@ def _closed(form: Form, ticks: int, text: str) -> Form | None:
     is_short = ticks < form.meter.ticks
     if form.is_fresh and is_short and form.opened in _LEADING:
         form = form._replace(repeat=Repeat.NEVER)
-    piece = Piece(ticks, form.meter.ticks, divided=text not in ("|", "|1"), outer=form.is_fresh and is_short)
+    piece = BarPiece(ticks, form.meter.ticks, divided=text not in ("|", "|1"), outer=form.is_fresh and is_short)
     open_ = added(form.open, piece)
     after = None if open_ is None else _going_on(form, piece, open_, text)
     must_end = after is None
@@ -216,7 +216,7 @@ def _closed(form: Form, ticks: int, text: str) -> Form | None:
     return after._replace(n_bars=n_bars, is_fresh=False, pickup=pickup, opened=text, must_end=must_end, may_end=may_end)
 
 
-def _opening(form: Form, text: str) -> Form | None:
+def _opening(form: FormState, text: str) -> FormState | None:
     """A bar line where no piece has begun: at the head of the tune, or after a change of key or metre."""
     if form.must_end or form.opened in ("|:", "::") or form.ending == 1:
         return None
@@ -226,7 +226,7 @@ def _opening(form: Form, text: str) -> Form | None:
     return form._replace(opened=text) if may_stand and not form.ending else None
 
 
-def _going_on(form: Form, piece: Piece, open_: Open, text: str) -> Form | None:
+def _going_on(form: FormState, piece: BarPiece, open_: Open, text: str) -> FormState | None:
     """The form after the bar line whatever follows, or None."""
     form = _with_head(form, piece)
     if text == "|:":
@@ -241,7 +241,7 @@ def _going_on(form: Form, piece: Piece, open_: Open, text: str) -> Form | None:
     return _barred(form, open_, text)
 
 
-def _barred(form: Form, open_: Open, text: str) -> Form | None:
+def _barred(form: FormState, open_: Open, text: str) -> FormState | None:
     """After | or a double bar line."""
     if text != "|" and open_.inner and not _leads_on(form, open_):
         return None
@@ -251,13 +251,13 @@ def _barred(form: Form, open_: Open, text: str) -> Form | None:
     return _section(form, open_, Repeat.NEVER)
 
 
-def _leads_on(form: Form, open_: Open) -> bool:
+def _leads_on(form: FormState, open_: Open) -> bool:
     """Whether the rest of the bar can be the pick-up of a section."""
     missing = open_.bar_ticks - open_.inner
     return missing == form.pickup or (4 if form.pickup else 2) * missing <= open_.bar_ticks
 
 
-def _with_head(form: Form, piece: Piece) -> Form:
+def _with_head(form: FormState, piece: BarPiece) -> FormState:
     """The tune's pick-up is a part of a bar when it is played again, and then what follows it is not."""
     if form.is_closed or form.ending or form.repeat == Repeat.NEVER:
         return form
@@ -265,12 +265,12 @@ def _with_head(form: Form, piece: Piece) -> Form:
     return form._replace(head=(*form.head, first), is_closed=not piece.divided)
 
 
-def _section(form: Form, open_: Open, repeat: Repeat) -> Form:
+def _section(form: FormState, open_: Open, repeat: Repeat) -> FormState:
     """A section begins."""
     return form._replace(open=open_, head=(), is_closed=False, ending=0, repeat=repeat)
 
 
-def _first_ending(form: Form, open_: Open) -> Form | None:
+def _first_ending(form: FormState, open_: Open) -> FormState | None:
     """It must be able to lead back to the section's beginning."""
     if form.ending or form.repeat not in (Repeat.FIRST, Repeat.OPENED) or open_.inner:
         return None
@@ -278,7 +278,7 @@ def _first_ending(form: Form, open_: Open) -> Form | None:
     return form if any(played(way, form.head) is not None for way in ways_back(form)) else None
 
 
-def ways_back(form: Form) -> list[Open]:
+def ways_back(form: FormState) -> list[Open]:
     """What may be open where a repeat leads back to the section's beginning, by length: nothing, or what its first
     pieces complete. Not all need fit."""
     ways, reached, bar_ticks = [NOTHING_OPEN], 0, form.meter.ticks
@@ -289,7 +289,7 @@ def ways_back(form: Form) -> list[Open]:
     return sorted(ways, key=lambda way: way.inner)
 
 
-def _repeated(form: Form, open_: Open, text: str) -> Form | None:
+def _repeated(form: FormState, open_: Open, text: str) -> FormState | None:
     """The section is played again: it must fit on what is open now."""
     again = played(open_, form.head)
     if form.ending == 1 and text == ":|":  # the second time the ending is left out
@@ -303,19 +303,19 @@ def _repeated(form: Form, open_: Open, text: str) -> Form | None:
     return _section(form, open_ if form.is_closed else again, after)
 
 
-def _may_be_last(form: Form, piece: Piece, open_: Open | None, text: str) -> bool:
+def _may_be_last(form: FormState, piece: BarPiece, open_: Open | None, text: str) -> bool:
     """Whether the tune may end after this short piece, though nothing but the end could follow it."""
     if text == ":|" and form.ending == 2:
         return open_ is not None and played(open_, form.head) is not None and _ends(form.open, piece)
     return text in ("||", "|]") and not form.waits and _ends(form.open, piece)
 
 
-def _ends(open_: Open, piece: Piece) -> bool:
+def _ends(open_: Open, piece: BarPiece) -> bool:
     """The parts at the very end of the playing order may fall short together."""
     return not open_.inner or (open_.bar_ticks == piece.bar_ticks and open_.inner + piece.ticks < piece.bar_ticks)
 
 
-def played(open_: Open, pieces: tuple[Piece, ...]) -> Open | None:
+def played(open_: Open, pieces: tuple[BarPiece, ...]) -> Open | None:
     """What is open after the pieces are played, or None where a bar comes out wrong."""
     for piece in pieces:
         after = added(open_, piece)
@@ -325,7 +325,7 @@ def played(open_: Open, pieces: tuple[Piece, ...]) -> Open | None:
     return open_
 
 
-def added(open_: Open, piece: Piece) -> Open | None:
+def added(open_: Open, piece: BarPiece) -> Open | None:
     """What is open after one more piece, or None where a bar comes out wrong."""
     outer, inner, bar_ticks, n_parts = open_
     if bar_ticks and bar_ticks != piece.bar_ticks:

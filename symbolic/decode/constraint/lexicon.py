@@ -30,7 +30,7 @@ QUALITIES = (
 )
 
 
-class Tuplet(NamedTuple):
+class OpenTuplet(NamedTuple):
     """`n_left` more notes, each `p` in the time of `q`."""
 
     p: int
@@ -62,9 +62,9 @@ class Spellings:
 
 
 @lru_cache(maxsize=1 << 12)
-def lengths(tuplet: Tuplet | None, phase_ticks: int) -> Spellings:
+def lengths(tuplet: OpenTuplet | None, phase_ticks: int) -> Spellings:
     """The lengths of a note, their value the written ticks. `phase_ticks` is what the room left has over the grid."""
-    p, q, n_left = tuplet or Tuplet(1, 1, 1)
+    p, q, n_left = tuplet or OpenTuplet(1, 1, 1)
     found = []
     for written in range(GRID_TICKS, MOST_BAR_TICKS + 1, GRID_TICKS):
         sounding, rest = divmod(written * q, p)
@@ -100,7 +100,7 @@ def tuplets(is_compound: bool, in_threes: bool) -> Spellings:
             continue
         text = f"({p}" if is_bare else f"({p}:{q}:{n_notes}"
         if need is not None:
-            found.append(Spelling(text, Tuplet(p, q, n_notes), need))
+            found.append(Spelling(text, OpenTuplet(p, q, n_notes), need))
     return Spellings(found)
 
 

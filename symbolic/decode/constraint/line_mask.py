@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from symbolic.decode.constraint.automaton import Automaton, State
+from symbolic.decode.constraint.automaton import Automaton, LexerState
 from symbolic.errors import UserError
 from symbolic.notation import control_codes
 
@@ -93,7 +93,7 @@ class GoesOn:
 class Steered(Automaton):
     """The rules of --constrain for texts that begin with code lines, which are passed over."""
 
-    def read(self, text: str, state: State | None = None) -> tuple[State, int]:
+    def read(self, text: str, state: LexerState | None = None) -> tuple[LexerState, int]:
         """Read as much as may be: the state there, and the number of characters read."""
         n_codes = len(control_codes.split(text)[0]) if state is None else 0
         after, n_read = super().read(text[n_codes:], state)

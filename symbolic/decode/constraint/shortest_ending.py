@@ -6,14 +6,14 @@ until there are enough to count, and the tune ended.
 
 from collections.abc import Mapping
 
-from symbolic.decode.constraint.automaton import LETTERS, Automaton, Owed, Place, State
-from symbolic.decode.constraint.bar_state import MIN_BARS, Form, bar_lines, ways_back
+from symbolic.decode.constraint.automaton import LETTERS, Automaton, LexerState, Owed, Place
+from symbolic.decode.constraint.bar_state import MIN_BARS, FormState, bar_lines, ways_back
 from symbolic.notation.theory import length_text
 
 BAR_CHARACTERS = 9  # of a bar that is filled with one rest: z511/16|
 
 
-def most_characters(state: State, form: Form) -> int:
+def most_characters(state: LexerState, form: FormState) -> int:
     """An upper bound on the characters of the ending in this form, found without writing it."""
     n_bars = max(0, MIN_BARS + 1 - form.n_bars) + 2 + 2 * form.waits + form.n_planned
     n_tuplet_notes = state.tuplet.n_left + 1 if state.tuplet else (9 if state.place == Place.TUPLET else 0)
@@ -21,7 +21,7 @@ def most_characters(state: State, form: Form) -> int:
     return BAR_CHARACTERS * n_bars + state.n_slurs + 6 * n_tuplet_notes + header + 20
 
 
-def closing(automaton: Automaton, state: State) -> str:
+def closing(automaton: Automaton, state: LexerState) -> str:
     """The next character of the ending; '' at the end."""
     if state.place == Place.START:
         return "\n" if automaton.step(state, "\n") else _filler(state)
@@ -53,20 +53,20 @@ def closing(automaton: Automaton, state: State) -> str:
     return _word(automaton, state)
 
 
-def _filler(state: State) -> str:
+def _filler(state: LexerState) -> str:
     if state.owed == Owed.TIED_NOTE:
         return state.pitch[0]
     return "z" if state.owed == Owed.NOTHING else "C"
 
 
-def _between(automaton: Automaton, state: State) -> str:
+def _between(automaton: Automaton, state: LexerState) -> str:
     if automaton.step(state, ")"):
         return ")"
     lines = automaton.lines(state) if state.ticks >= _aim(state) else {}
     return _line(lines, "")[0] if lines else _filler(state)
 
 
-def _aim(state: State) -> int:
+def _aim(state: LexerState) -> int:
     """How long the piece should become: as the section's repeat needs it where it waits for one, else full."""
     form = state.form
     for way in ways_back(form) if form.waits else ():
@@ -75,7 +75,7 @@ def _aim(state: State) -> int:
     return form.room
 
 
-def _line(lines: Mapping[str, Form], begun: str) -> str:
+def _line(lines: Mapping[str, FormState], begun: str) -> str:
     """The bar line to end with, else the one to go on with."""
     ends, goes_on = ("||", ":|", "|]"), ("::", ":|", "||", "|")  # the later the better
 
@@ -87,7 +87,7 @@ def _line(lines: Mapping[str, Form], begun: str) -> str:
     return max((line for line in lines if line.startswith(begun) and line != "\n"), key=merit)
 
 
-def _length(automaton: Automaton, state: State) -> str:
+def _length(automaton: Automaton, state: LexerState) -> str:
     """Fill the bar where the length begun allows; in a tuplet be as short as may be."""
     spellings, text = automaton.lengths(state), state.text
     missing = _aim(state) - state.ticks
@@ -101,7 +101,7 @@ def _length(automaton: Automaton, state: State) -> str:
     return closing(automaton, timed)
 
 
-def _word(automaton: Automaton, state: State) -> str:
+def _word(automaton: Automaton, state: LexerState) -> str:
     """In a header line, a name, a chord symbol, a field: the shortest that begins so."""
     text = state.text if state.place != Place.FIELD else "[" + state.text.partition("[")[2]
     if state.place == Place.NAME:

@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symbolic.decode.constraint.automaton import CONTINUES, LETTERS, Automaton, Owed, Place, State
-from symbolic.decode.constraint.bar_state import NOTHING_OPEN, Form, Open, Piece
+from symbolic.decode.constraint.automaton import CONTINUES, LETTERS, Automaton, LexerState, Owed, Place
+from symbolic.decode.constraint.bar_state import NOTHING_OPEN, BarPiece, FormState, Open
 from symbolic.decode.constraint.lexicon import GRID_TICKS
 from symbolic.decode.constraint.shortest_ending import BAR_CHARACTERS, closing, most_characters
 from symbolic.decode.constraint.token_trie import Trie, Vocabulary
@@ -61,7 +61,7 @@ class Core:
 
     __slots__ = ("after", "needs", "number", "rooms", "state")
 
-    def __init__(self, number: int, state: State) -> None:
+    def __init__(self, number: int, state: LexerState) -> None:
         self.number = number
         self.state = state
         self.after: dict[int, Step | None] = {}
@@ -69,17 +69,17 @@ class Core:
         self.rooms: list[int] = []
 
 
-class Row(NamedTuple):
+class SequenceState(NamedTuple):
     """Where one tune stands. `number` is the form's."""
 
     core: Core
-    form: Form
+    form: FormState
     number: int
     left: int  # ticks of room in the bar
     pitch: str
 
     @property
-    def state(self) -> State:
+    def state(self) -> LexerState:
         """The whole state."""
         return self.core.state._replace(form=self.form, left=self.left, pitch=self.pitch)
 
@@ -101,17 +101,17 @@ class Constraint:
         self.vocabulary = Vocabulary(tokenizer, vocab_size or tokenizer.vocab_size)
         self.depends_on_pitch = bool(self.vocabulary.mixed) or self.automaton.plan is not None
         self.counts = dict.fromkeys(("steps", "refused", "asked", "masks", "readings", "cores"), 0)
-        self.rows: dict[int, Row] = {}
+        self.rows: dict[int, SequenceState] = {}
         self.tokens_left: dict[int, int] = {}
-        self._cores: dict[State, Core] = {}
-        self._forms: dict[Form, int] = {}
+        self._cores: dict[LexerState, Core] = {}
+        self._forms: dict[FormState, int] = {}
         self._masks: dict[Hashable, Tensor] = {}
         self._shared: dict[Hashable, Tensor] = {}
-        self._starts: dict[str, tuple[Row, int]] = {}
-        self._after: dict[Hashable, Row | None] = {}
-        self._closings: dict[State, int] = {}
+        self._starts: dict[str, tuple[SequenceState, int]] = {}
+        self._after: dict[Hashable, SequenceState | None] = {}
+        self._closings: dict[LexerState, int] = {}
         self._endings: dict[tuple[int, int], int] = {}
-        self._known_readings: dict[tuple[int, State], tuple[list[int], list[int]]] = {}
+        self._known_readings: dict[tuple[int, LexerState], tuple[list[int], list[int]]] = {}
 
     def limit(self, most_tokens: int | None, context: int | None = None) -> None:
         """End the tunes in `most_tokens` new tokens, their end included, and in the positions of the model."""
@@ -172,16 +172,16 @@ class Constraint:
             return self._near_limit(at, mask, self.tokens_left[row])
         return mask
 
-    def row(self, state: State) -> Row:
+    def row(self, state: LexerState) -> SequenceState:
         """A state in its parts."""
         if len(self._forms) > MOST_REMEMBERED:
             self._forget()
         number = self._forms.setdefault(state.form, len(self._forms))
-        return Row(self._core(_reduced(state)), state.form, number, state.left, state.pitch)
+        return SequenceState(self._core(_reduced(state)), state.form, number, state.left, state.pitch)
 
-    def n_closing(self, state: State) -> int:
+    def n_closing(self, state: LexerState) -> int:
         """Tokens that end the tune from here: one for each character of the ending, and one for the end."""
-        begun: list[tuple[State, int]] = []
+        begun: list[tuple[LexerState, int]] = []
         n_characters = 0
         while state not in self._closings and (character := closing(self.automaton, state)):
             begun.append((state, n_characters))
@@ -198,7 +198,7 @@ class Constraint:
         limits = [self.most_tokens, None if self.context is None else self.context + 1 - n_prompt]
         return min((limit for limit in limits if limit is not None), default=NEVER)
 
-    def _ending(self, at: Row) -> int:
+    def _ending(self, at: SequenceState) -> int:
         """Tokens with which an ending can surely be drawn after one more token that begins no tuplet."""
         key = at.core.number, at.number
         if key not in self._endings:
@@ -206,7 +206,7 @@ class Constraint:
             remember(self._endings, key, most)
         return self._endings[key]
 
-    def _is_near(self, at: Row, tokens_left: int) -> bool:
+    def _is_near(self, at: SequenceState, tokens_left: int) -> bool:
         """Whether `_near_limit` leaves something out."""
         return tokens_left <= self._ending(at) + TUPLET_CHARACTERS
 
@@ -219,7 +219,7 @@ class Constraint:
             return not self.vocabulary.begins_tuplet[at.core.state.place == Place.PAREN][token]
         return bool(self.allowed(row)[token])
 
-    def _near_limit(self, at: Row, mask: Tensor, tokens_left: int) -> Tensor:
+    def _near_limit(self, at: SequenceState, mask: Tensor, tokens_left: int) -> Tensor:
         """The mask without what would leave too few tokens to end the tune."""
         if not self._is_near(at, tokens_left):
             return mask
@@ -228,7 +228,7 @@ class Constraint:
             return mask & ~self.vocabulary.begins_tuplet[state.place == Place.PAREN]
         return self.vocabulary.only(closing(self.automaton, state))
 
-    def _next(self, at: Row, token: int) -> Row | None:
+    def _next(self, at: SequenceState, token: int) -> SequenceState | None:
         """Where a token leads, as long as there are tokens left; None where it may not come."""
         known = at.core.after.get(token, _UNKNOWN)
         if known is _UNKNOWN:
@@ -239,7 +239,7 @@ class Constraint:
                 return None
             if SOME_PITCH in pitch:
                 pitch = pitch.replace(SOME_PITCH, at.pitch)
-            return Row(core, at.form, at.number, at.left - taken, pitch)
+            return SequenceState(core, at.form, at.number, at.left - taken, pitch)
         pitch = at.pitch if at.core.state.owed == Owed.TIED_NOTE or "-" in self._text(token) else ""
         key = at.core.number, at.number, at.left, pitch, token
         after = self._after.get(key, _UNKNOWN)
@@ -267,7 +267,7 @@ class Constraint:
         need = before.left + self.automaton.shortfall
         return Step(self._core(_reduced(state)), before.left - state.left, state.pitch, need)
 
-    def _follow(self, state: State, token: int) -> Row | None:
+    def _follow(self, state: LexerState, token: int) -> SequenceState | None:
         """Where a token leads from a whole state."""
         self.counts["readings"] += 1
         text = self._text(token)
@@ -288,7 +288,7 @@ class Constraint:
 
     # --- masks
 
-    def _mask(self, at: Row) -> Tensor:
+    def _mask(self, at: SequenceState) -> Tensor:
         """Worked out; equal ones are one tensor."""
         state, core, left = at.state, at.core, at.left
         if state.place == Place.BAR and (started := self.automaton.completed(state)):
@@ -313,7 +313,7 @@ class Constraint:
             remember(self._shared, key, found)
         return found
 
-    def _open_lines(self, state: State) -> Mapping[str, Form]:
+    def _open_lines(self, state: LexerState) -> Mapping[str, FormState]:
         """The bar lines that may come next, a symbol that may be complete taken as such."""
         while state.place in (Place.NOTE, Place.LENGTH):
             completed = self.automaton.completed(state)
@@ -324,12 +324,12 @@ class Constraint:
             return self.automaton.lines_begun(state)
         return self.automaton.lines(state) if state.place == Place.OPEN else {}
 
-    def _readable(self, ids: list[int], state: State) -> list[int]:
+    def _readable(self, ids: list[int], state: LexerState) -> list[int]:
         """Which of these tokens the automaton reads."""
         texts = self.vocabulary.texts
         return [id for id in ids if self.automaton.read(texts[id], state)[1] == len(texts[id])]
 
-    def _core(self, state: State) -> Core:
+    def _core(self, state: LexerState) -> Core:
         core = self._cores.get(state)
         if core is None:
             core = self._cores[state] = Core(len(self._cores), state)
@@ -342,7 +342,7 @@ class Constraint:
             core.rooms = np.unique(core.needs[core.needs < NEVER]).tolist()
         return core.needs
 
-    def _needs(self, state: State) -> np.ndarray:
+    def _needs(self, state: LexerState) -> np.ndarray:
         """(V,) the least room with which each token may come, found in a bar without end and without bar lines.
 
         A token that does not go on with the symbol takes it as complete: what it needs is known of that state."""
@@ -362,13 +362,13 @@ class Constraint:
             self._walk(state, _BEGINNINGS.get(state.place, vocabulary.trie.children), needs)
         return needs
 
-    def _walk(self, state: State, characters: Iterable[str], needs: np.ndarray) -> None:
+    def _walk(self, state: LexerState, characters: Iterable[str], needs: np.ndarray) -> None:
         """Put into `needs` the tokens that begin with one of the characters and can be read."""
         ids, found = self._readings(self.vocabulary.trie, state, characters)
         if ids:
             needs[ids] = found
 
-    def _readings(self, trie: Trie, state: State, characters: Iterable[str]) -> tuple[list[int], list[int]]:
+    def _readings(self, trie: Trie, state: LexerState, characters: Iterable[str]) -> tuple[list[int], list[int]]:
         """The tokens below a node of the trie that can be read from a state, each with the room it needs there."""
         automaton = self.automaton
         ids: list[int] = []
@@ -390,7 +390,7 @@ class Constraint:
                 needs += [max(need, taken + one) for one in their]
         return ids, needs
 
-    def _readings_below(self, trie: Trie, state: State) -> tuple[list[int], list[int]]:
+    def _readings_below(self, trie: Trie, state: LexerState) -> tuple[list[int], list[int]]:
         """`_readings` of every character, remembered where it is much."""
         if trie.size < MOST_REPEATED:
             return self._readings(trie, state, trie.children)
@@ -398,7 +398,7 @@ class Constraint:
         if closed_by and trie.ends_in(closed_by):
             text = state.text[state.text.index("[") :] if state.place == Place.FIELD else state.text
             marks = state.marks if state.place == Place.NAME else ""
-            state = State(state.place, text, ENDLESS, Form(state.form.meter), marks=marks)
+            state = LexerState(state.place, text, ENDLESS, FormState(state.form.meter), marks=marks)
         key = id(trie), state
         found = self._known_readings.get(key)
         if found is None:
@@ -450,9 +450,9 @@ _BEGINNINGS = {
 }
 # What ends a symbol inside which nothing counts but the symbol itself, and in a field the metre, in a name the marks.
 _CLOSED_BY = {Place.FIELD: "]", Place.QUOTE: '"', Place.NAME: "!"}
-_SOME_PIECE = (Piece(1, 1, divided=True),)
+_SOME_PIECE = (BarPiece(1, 1, divided=True),)
 _IN_BAR = {
-    (compound, in_threes): Form(
+    (compound, in_threes): FormState(
         Meter(6, 8) if compound else Meter(4, 4), in_threes, is_fresh=False, opened="|", must_end=True
     )
     for compound in (False, True)
@@ -460,11 +460,11 @@ _IN_BAR = {
 }
 
 
-def _reduced(state: State) -> State:
+def _reduced(state: LexerState) -> LexerState:
     """The state of the core: in a bar without end, of a form that keeps only what decides what may come."""
     left = ENDLESS + state.left % GRID_TICKS
     if state.place == Place.END:
-        return State(Place.END, left=left)
+        return LexerState(Place.END, left=left)
     form = state.form
     pitch = state.pitch if state.owed == Owed.TIED_NOTE else ""
     if not state.follows_bar:
@@ -472,9 +472,9 @@ def _reduced(state: State) -> State:
     return state._replace(left=left, form=_reduced_form(form), pitch=pitch)
 
 
-def _reduced_form(form: Form) -> Form:
+def _reduced_form(form: FormState) -> FormState:
     """At the beginning of a piece: whether the metre may change, whether a bar line or the end may stand here."""
-    return Form(
+    return FormState(
         form.meter,
         form.in_threes,
         Open(inner=1) if form.open.inner else NOTHING_OPEN,

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from symbolic.decode.constraint.automaton import Automaton, Owed, Place, State
-from symbolic.decode.constraint.bar_state import Form
+from symbolic.decode.constraint.automaton import Automaton, LexerState, Owed, Place
+from symbolic.decode.constraint.bar_state import FormState
 from symbolic.decode.constraint.token_mask import remember
 from symbolic.decode.prompt import MOST_VOICES
 from symbolic.errors import UserError
@@ -37,12 +37,12 @@ CLEFS = ("treble", "bass", "alto", "tenor", "treble-8", "bass3")
 MOST_REMEMBERED = 1 << 16  # states of which it is known what each character leads to
 
 
-class Measure(NamedTuple):
+class FirstVoiceBar(NamedTuple):
     """The first voice's bar: its ticks, its bar line, and the form after that."""
 
     ticks: int
     line: str
-    form: Form
+    form: FormState
 
 
 class Parts(NamedTuple):
@@ -50,15 +50,15 @@ class Parts(NamedTuple):
     name, a bar line; None inside the header's first lines and inside a bar. `states` are those of the voices, each at
     the beginning of a bar but for `voice`, whose turn it is."""
 
-    header: State | None = None  # until K: is read
+    header: LexerState | None = None  # until K: is read
     text: str | None = None
     names: tuple[str, ...] = ()
-    states: tuple[State, ...] = ()
+    states: tuple[LexerState, ...] = ()
     voice: int = -1  # -1: voices are still declared
-    measure: Measure | None = None
+    measure: FirstVoiceBar | None = None
 
     @property
-    def own(self) -> State:
+    def own(self) -> LexerState:
         """The state of the voice whose turn it is."""
         return self.states[self.voice]
 
@@ -107,7 +107,7 @@ class Voices:
             return None
         return parts._replace(states=_put(parts.states, parts.voice, own))
 
-    def _head(self, header: State, character: str) -> Parts | None:
+    def _head(self, header: LexerState, character: str) -> Parts | None:
         after = self.automaton.step(header, character)
         if after is None:
             return None
@@ -115,12 +115,12 @@ class Voices:
 
     def _room(self, parts: Parts) -> int:
         """Ticks that are left in the bar once the unfinished symbol is taken as whole."""
-        own: State | None = parts.own
+        own: LexerState | None = parts.own
         while own is not None and own.place != Place.OPEN:
             own = self.automaton.completed(own)
         return own.left if own is not None else parts.own.left
 
-    def _is_stuck(self, state: State) -> bool:
+    def _is_stuck(self, state: LexerState) -> bool:
         """Behind a bracket where no chord may stand: a field would have to come."""
         return state.place == Place.BRACKET and self.automaton.step(state, "C") is None
 
@@ -162,7 +162,7 @@ class Voices:
         return parts._replace(text=None, states=_put(parts.states, parts.voice, own))
 
     def _bar_lines(self, parts: Parts) -> "dict[str, Parts]":
-        own: State | None = parts.own
+        own: LexerState | None = parts.own
         while own is not None and own.place != Place.OPEN:
             own = self.automaton.completed(own)
         if own is None:
@@ -170,7 +170,8 @@ class Voices:
         if parts.voice == 0:
             lines = {line: form for line, form in self.automaton.lines(own).items() if line != "\n"}
             return {
-                f"{line}\n": self._closed(parts, own, Measure(own.ticks, line, form)) for line, form in lines.items()
+                f"{line}\n": self._closed(parts, own, FirstVoiceBar(own.ticks, line, form))
+                for line, form in lines.items()
             }
         measure = parts.measure
         assert measure is not None
@@ -178,7 +179,7 @@ class Voices:
         is_right = is_full and not (measure.form.must_end and _owes(own))
         return {f"{measure.line}\n": self._closed(parts, own, measure)} if is_right else {}
 
-    def _closed(self, parts: Parts, own: State, measure: Measure) -> Parts:
+    def _closed(self, parts: Parts, own: LexerState, measure: FirstVoiceBar) -> Parts:
         """A voice's bar line has been read: it is the next one's turn."""
         form = measure.form
         own = own._replace(place=Place.START, text="", left=form.room, form=form, marks="")
@@ -246,10 +247,10 @@ def whole(text: str) -> str:
     return text[: text.rindex("\nV:1\n") + 1] if text.count("\nV:1\n") > 1 else ""
 
 
-def _owes(state: State) -> bool:
+def _owes(state: LexerState) -> bool:
     """Whether a slur must be closed or a tied note come; a voice may be silent."""
     return bool(state.n_slurs) or state.owed == Owed.TIED_NOTE
 
 
-def _put(states: tuple[State, ...], place: int, state: State) -> tuple[State, ...]:
+def _put(states: tuple[LexerState, ...], place: int, state: LexerState) -> tuple[LexerState, ...]:
     return (*states[:place], state, *states[place + 1 :])

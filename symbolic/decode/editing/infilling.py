@@ -23,15 +23,15 @@ from torch import Tensor
 
 from symbolic.data import augmentation
 from symbolic.data.augmentation import ANSWER, FILL, HIDDEN
-from symbolic.decode.constraint.automaton import CONTINUES, Automaton, Owed, Place, State
-from symbolic.decode.constraint.bar_state import NOTHING_OPEN, Form, Open
+from symbolic.decode.constraint.automaton import CONTINUES, Automaton, LexerState, Owed, Place
+from symbolic.decode.constraint.bar_state import NOTHING_OPEN, FormState, Open
 from symbolic.decode.constraint.shortest_ending import closing
 from symbolic.decode.constraint.token_mask import NEVER, Constraint
 from symbolic.decode.engine import engine
 from symbolic.errors import UserError
 from symbolic.notation import abc_parser
 from symbolic.notation.abc_parser import NotationError, Note, Rest
-from symbolic.notation.score import Measure, Tuplet, bars
+from symbolic.notation.score import Tuplet, WrittenBar, bars
 from symbolic.notation.theory import Meter, parse_meter
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def holes(text: str, chosen: Sequence[int]) -> list[Hole]:
     return found
 
 
-def _length(measure: Measure) -> int:
+def _length(measure: WrittenBar) -> int:
     """Ticks that the new bar should have."""
     partial = any(bar is None or bar.kind != "|" or bar.ending for bar in (measure.start, measure.end))
     return measure.ticks if partial and measure.ticks < measure.meter_ticks else measure.meter_ticks or measure.ticks
@@ -264,7 +264,7 @@ class BarMask(Constraint):
     def __init__(self, tokenizer: "Tokenizer", vocab_size: int) -> None:
         super().__init__(tokenizer, Automaton(), vocab_size=vocab_size)
         self.is_at_end = False
-        self.first = State(Place.START)
+        self.first = LexerState(Place.START)
         self.ends = {id for end in ("|", ANSWER) for id in tokenizer.encode(end)} | {tokenizer.eos}
         self.banned = self._those(lambda text: not text or _is_banned(text))
         self.slur_ends = self._those(lambda text: re.fullmatch(r"\)+", text) is not None)
@@ -283,13 +283,13 @@ class BarMask(Constraint):
         missing = max(0, hole.meter.ticks - hole.ticks)
         if hole.meter.is_free or not hole.ticks:
             raise UserError("--constrain fills bars, and a bar without a metre has no length: leave out --constrain.")
-        form = Form(
+        form = FormState(
             hole.meter,
             open=Open(inner=missing, bar_ticks=hole.meter.ticks, n_parts=1) if missing else NOTHING_OPEN,
             is_fresh=False,
             opened="|",
         )
-        state = State(Place.START, left=form.room, form=form, owed=Owed.NOTHING)
+        state = LexerState(Place.START, left=form.room, form=form, owed=Owed.NOTHING)
         self.first, n_read = self.automaton.read(hole.opening, state)
         assert n_read == len(hole.opening), hole
 
@@ -328,7 +328,7 @@ class BarMask(Constraint):
                 mask |= self.ending
         return mask
 
-    def may_end(self, state: State) -> bool:
+    def may_end(self, state: LexerState) -> bool:
         """Whether a bar is full and nothing is open."""
         whole = self._whole(state)
         return whole is not None and (whole.place, whole.left, whole.tuplet, whole.n_slurs, whole.owed) == (
@@ -346,7 +346,7 @@ class BarMask(Constraint):
             state, body = after, body + character
         return body
 
-    def _whole(self, state: State) -> State | None:
+    def _whole(self, state: LexerState) -> LexerState | None:
         """The state with the unfinished symbol taken as whole, None where it is not."""
         while state.place in CONTINUES:
             completed = self.automaton.completed(state)

@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from symbolic.notation.abc_parser import Bar, Meter, NotationError, Note, Rest, Score, Voice, bars, parse
-from symbolic.notation.score import Measure, unroll
+from symbolic.notation.score import WrittenBar, unroll
 
 MIN_BARS = 3  # a four-bar strain with a pick-up has three inner bars; with fewer nothing is shown
 
@@ -124,7 +124,7 @@ def _playing_order(voice: Voice) -> list[int]:
     return order
 
 
-def _whole(pieces: Sequence[Measure], played: Sequence[int]) -> list[bool]:
+def _whole(pieces: Sequence[WrittenBar], played: Sequence[int]) -> list[bool]:
     """For each place in the playing order, whether its piece is full or part of a full bar there."""
     whole = [False] * len(played)
     place = 0
@@ -136,7 +136,7 @@ def _whole(pieces: Sequence[Measure], played: Sequence[int]) -> list[bool]:
     return whole
 
 
-def _parts_of_full_bar(pieces: Sequence[Measure], played: Sequence[int], place: int) -> int:
+def _parts_of_full_bar(pieces: Sequence[WrittenBar], played: Sequence[int], place: int) -> int:
     """How many pieces from `place` on make one full bar; 0 when they make none."""
     meter_ticks = pieces[played[place]].meter_ticks
     ticks = 0
@@ -152,7 +152,7 @@ def _parts_of_full_bar(pieces: Sequence[Measure], played: Sequence[int], place: 
     return 0
 
 
-def _may_join(pieces: Sequence[Measure], played: Sequence[int], place: int) -> bool:
+def _may_join(pieces: Sequence[WrittenBar], played: Sequence[int], place: int) -> bool:
     """Whether what divides a piece from the next one played may stand inside a bar: anything but a plain |."""
     first, second = played[place], played[place + 1]
     return second != first + 1 or _divides_sections(pieces[first].end) or _divides_sections(pieces[second].start)
@@ -162,7 +162,7 @@ def _divides_sections(bar: Bar | None) -> bool:
     return bar is not None and (bar.kind != "|" or bar.ending != "")
 
 
-def _tail(pieces: Sequence[Measure], played: Sequence[int], whole: Sequence[bool]) -> set[int]:
+def _tail(pieces: Sequence[WrittenBar], played: Sequence[int], whole: Sequence[bool]) -> set[int]:
     """Places at the end of the playing order whose pieces together are shorter than a bar."""
     tail: set[int] = set()
     ticks = 0

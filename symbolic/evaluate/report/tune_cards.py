@@ -6,11 +6,11 @@ from typing import Any
 
 from symbolic import config, files, runs
 from symbolic.corpus.families import PHRASE_NOTES
-from symbolic.evaluate.comparison import Reference
+from symbolic.evaluate.comparison import TuneReference
 from symbolic.evaluate.metrics.validity import MIN_BARS
 from symbolic.evaluate.report.charts import Curve
 from symbolic.evaluate.report.page import Badge, TuneCard, sounds_text
-from symbolic.evaluate.sets import Tune
+from symbolic.evaluate.sets import SetTune
 from symbolic.formats.midi import score_qpm
 from symbolic.notation.abc_parser import NotationError, canonical, parse, performance, pretty
 
@@ -21,9 +21,9 @@ _SERIES = (
 
 
 def tune_cards(
-    tunes: Sequence[Tune],
+    tunes: Sequence[SetTune],
     rows: Sequence[Mapping[str, Any]],
-    reference: Reference,
+    reference: TuneReference,
     *,
     model: str = "",
     family: str = "",
@@ -52,9 +52,9 @@ def run_curves(folder: Path | str, name: str = "") -> list[Curve]:
 
 def _card(
     number: int,
-    tune: Tune,
+    tune: SetTune,
     row: Mapping[str, Any],
-    reference: Reference,
+    reference: TuneReference,
     model: str,
     family: str,
     audio: tuple[bytes, str] | None,
@@ -104,7 +104,7 @@ def _shared(row: Mapping[str, Any]) -> str:
     return f"{row['longest_shared_notes']} notes, with {row['source_title'] or 'untitled'} ({row['source_id']})"
 
 
-def _laid_out(tune: Tune, number: int) -> str:
+def _laid_out(tune: SetTune, number: int) -> str:
     """ABC for people; text that does not parse as it is."""
     try:
         return pretty(canonical(parse(tune.text)), number=number, title=tune.title)

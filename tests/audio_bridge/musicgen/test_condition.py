@@ -167,7 +167,7 @@ def test_the_plan_tells_the_cost_of_the_real_checkpoint_without_its_weights(monk
 
 
 def test_sources_wrap_at_their_end() -> None:
-    source = condition.Source(Path("x"), None, "audio", 1.0, np.array([1, 2, 3]))
+    source = condition.MelodySource(Path("x"), None, "audio", 1.0, np.array([1, 2, 3]))
     assert source.classes(0.128, 4).tolist() == [2, 3, 1, 2]
 
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from audio_bridge.musicgen import generation, musicgen_model
-from audio_bridge.musicgen.generation import Sampling
+from audio_bridge.musicgen.generation import MusicGenSampling
 from audio_bridge.musicgen.musicgen_model import MusicGen
 from audio_bridge.sound import chroma
 
-GREEDY = Sampling(guidance=3.0, temperature=0)
+GREEDY = MusicGenSampling(guidance=3.0, temperature=0)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def library_codes(gen: MusicGen, text: str, classes: np.ndarray, n_frames: int, 
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
 def test_greedy_codes_are_those_of_the_library(gen: MusicGen, guidance: float) -> None:
     classes = np.arange(40) % 12
-    ours, seams = generation.generate(gen, ["slow air"], fixed(classes), 30, [0], Sampling(guidance, 0))
+    ours, seams = generation.generate(gen, ["slow air"], fixed(classes), 30, [0], MusicGenSampling(guidance, 0))
     assert ours.shape == (1, 4, 30) and seams == []
     assert torch.equal(ours, library_codes(gen, "slow air", classes, 30, guidance))
     assert len(set(ours.flatten().tolist())) > 10
@@ -73,7 +73,7 @@ def test_two_chromas_and_two_texts_give_different_scores(gen: MusicGen) -> None:
 
 
 def test_a_row_does_not_depend_on_its_batch(gen: MusicGen) -> None:
-    sampling = Sampling(guidance=2.0, temperature=1.0, top_k=20)
+    sampling = MusicGenSampling(guidance=2.0, temperature=1.0, top_k=20)
     classes = np.arange(235) % 12
 
     def at(rows: int) -> generation.Chroma:
@@ -94,10 +94,10 @@ def test_windows_continue_their_prefix_bit_for_bit(gen: MusicGen, monkeypatch: p
         starts.append(start)
         return chroma.tiled(np.arange(12), count, round(start / chroma.FRAME_SECONDS))[None]
 
-    codes, seams = generation.generate(gen, ["x"], at, 70, [3], Sampling(temperature=1.0), stride_seconds=0.4)
+    codes, seams = generation.generate(gen, ["x"], at, 70, [3], MusicGenSampling(temperature=1.0), stride_seconds=0.4)
     assert codes.shape == (1, 4, 70)
     assert seams == [30, 50] and starts == pytest.approx([0.0, 0.4, 0.8])
-    first, _ = generation.generate(gen, ["x"], at, 30, [3], Sampling(temperature=1.0))
+    first, _ = generation.generate(gen, ["x"], at, 30, [3], MusicGenSampling(temperature=1.0))
     assert torch.equal(codes[..., :30], first)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from audio_bridge.musicgen import generation, musicgen_model
-from audio_bridge.musicgen.generation import Sampling
+from audio_bridge.musicgen.generation import MusicGenSampling
 from audio_bridge.sound import chroma
 from audio_bridge.sound.timed_note import TimedNote
 
@@ -38,7 +38,7 @@ def test_the_melody_goes_on_over_a_seam_at_thirty_seconds(monkeypatch: pytest.Mo
         return windows[-1]
 
     monkeypatch.setattr(generation, "continued", watched)
-    codes, seams = generation.generate(gen, ["air"], at, 1700, [5], Sampling(guidance=1.0, top_k=20))
+    codes, seams = generation.generate(gen, ["air"], at, 1700, [5], MusicGenSampling(guidance=1.0, top_k=20))
     assert codes.shape == (1, 4, 1700) and seams == [1500]
     assert [one.shape[-1] for one in windows] == [1500, 800]
     assert torch.equal(codes[..., :1500], windows[0]) and torch.equal(codes[..., 900:], windows[1])
@@ -62,7 +62,7 @@ def test_a_trained_model_follows_the_melody_as_well_at_its_seams_as_elsewhere() 
     def at(start: float, count: int) -> np.ndarray:
         return chroma.exact(line, start + chroma.frame_times(0, count))[None]
 
-    codes, seams = generation.generate(gen, ["ocarina"], at, 600, [1], Sampling(guidance=3.0))
+    codes, seams = generation.generate(gen, ["ocarina"], at, 600, [1], MusicGenSampling(guidance=3.0))
     sound = gen.decode(codes)[0, 0]
     assert len(seams) >= 5 and len(sound) == 600 * 640
     near = [(s / 50 - 0.5, s / 50 + 0.5) for s in seams]

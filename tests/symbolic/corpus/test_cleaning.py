@@ -3,7 +3,7 @@
 import pytest
 
 from symbolic.corpus import families
-from symbolic.corpus.cleaning import Limits, Tune, clean
+from symbolic.corpus.cleaning import CleanTune, Limits, clean
 from symbolic.corpus.corpora import Found, Rejection
 
 BODY = "GABc dedB|c2A2 A2G2|GABc dedB|cABG A2G2|"
@@ -14,15 +14,15 @@ def found(text: str, line: int = 1, **extra: str) -> Found:
     return Found("mine", "tunes.abc", line, text, line, extra)
 
 
-def tune(text: str, line: int = 1) -> Tune:
+def tune(text: str, line: int = 1) -> CleanTune:
     cleaned = clean(found(text, line), Limits(min_notes=1))
-    assert isinstance(cleaned, Tune)
+    assert isinstance(cleaned, CleanTune)
     return cleaned
 
 
 def test_a_tune_is_spelled_canonically_and_its_words_kept_beside() -> None:
     cleaned = clean(found(HEADER + "K:G\n" + BODY, 12, **{"control code": "S:1"}))
-    assert isinstance(cleaned, Tune)
+    assert isinstance(cleaned, CleanTune)
     assert cleaned.text == "M:4/4\nL:1/8\nK:G\n" + BODY.replace(" ", "") + "\n"
     assert (cleaned.id, cleaned.title, cleaned.rhythm) == ("mine/tunes.abc:12", "A Tune", "reel")
     assert (cleaned.n_bytes, cleaned.n_notes) == (len(cleaned.text), 26)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from symbolic.corpus import duplicates
-from symbolic.corpus.cleaning import RUN_NOTES, Limits, Tune, clean
+from symbolic.corpus.cleaning import RUN_NOTES, CleanTune, Limits, clean
 from symbolic.corpus.corpora import Found, Rejection
 from symbolic.corpus.phrase_index import Register
 from symbolic.notation.abc_parser import transpose
@@ -17,20 +17,20 @@ BODY = "GABc dedB|c2A2 A2G2|GABc dedB|cABG A2G2|"
 HEADER = "X:1\nT:A Tune\nC:Someone\nR:reel\nM:4/4\nL:1/8\n"
 
 
-def tune(text: str, line: int = 1) -> Tune:
+def tune(text: str, line: int = 1) -> CleanTune:
     cleaned = clean(Found("mine", "tunes.abc", line, text, line), Limits(min_notes=1))
-    assert isinstance(cleaned, Tune)
+    assert isinstance(cleaned, CleanTune)
     return cleaned
 
 
-def registered(tunes: list[Tune], folder: Path) -> Register:
+def registered(tunes: list[CleanTune], folder: Path) -> Register:
     register = Register(folder)
     for begin in range(0, len(tunes), 7):
         register.add(tunes[begin : begin + 7])
     return register
 
 
-def without_duplicates(tunes: list[Tune], folder: Path) -> tuple[list[Tune], list[Rejection]]:
+def without_duplicates(tunes: list[CleanTune], folder: Path) -> tuple[list[CleanTune], list[Rejection]]:
     with registered(tunes, folder) as register:
         found = duplicates.repeats(register)
         return [one for one, stays in zip(tunes, found.stays) if stays], list(duplicates.rejections(register, found))

@@ -8,32 +8,32 @@ import numpy as np
 import pytest
 
 from symbolic.corpus import families, phrase_index, split
-from symbolic.corpus.cleaning import Tune, melody_key
+from symbolic.corpus.cleaning import CleanTune, melody_key
 from symbolic.corpus.phrase_index import Register
 from symbolic.notation.abc_parser import melody, parse
 
 
-def made(number: int, voices: list[list[int]], id: str | None = None) -> Tune:
+def made(number: int, voices: list[list[int]], id: str | None = None) -> CleanTune:
     id, n_bytes, n_notes = id or f"s/f.abc:{number}", 100 + number, sum(map(len, voices))
     key = melody_key([[(pitch, 1) for pitch in voice] for voice in voices])
     pitches = tuple(array("h", voice) for voice in voices)
-    return Tune(id, "s", "f.abc", number, f"Tune {number}", "", "", n_bytes, n_notes, {}, pitches, key)
+    return CleanTune(id, "s", "f.abc", number, f"Tune {number}", "", "", n_bytes, n_notes, {}, pitches, key)
 
 
 @pytest.fixture(scope="module")
-def tunes(real_tunes: list[str]) -> list[Tune]:
+def tunes(real_tunes: list[str]) -> list[CleanTune]:
     return [made(n, [[midi for midi, _ in melody(parse(text))]]) for n, text in enumerate(real_tunes[:1500])]
 
 
 @pytest.fixture(scope="module")
-def filled(tunes: list[Tune], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Register]:
+def filled(tunes: list[CleanTune], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Register]:
     with Register(tmp_path_factory.mktemp("spool") / "register") as book:
         for begin in range(0, len(tunes), 400):
             book.add(tunes[begin : begin + 400])
         yield book
 
 
-def test_single_tunes_come_back(filled: Register, tunes: list[Tune]) -> None:
+def test_single_tunes_come_back(filled: Register, tunes: list[CleanTune]) -> None:
     for number in (0, 399, 400, len(tunes) - 1):
         one = tunes[number]
         assert filled.card(number) == {"id": one.id, "source": "s", "file": "f.abc", "line": number, "title": one.title}
@@ -45,7 +45,7 @@ def test_single_tunes_come_back(filled: Register, tunes: list[Tune]) -> None:
     assert len(filled.runs(3, 5)) == filled.n_runs(np.array([3, 4, 5])).sum()
 
 
-def test_keys_compare_as_their_text_does(filled: Register, tunes: list[Tune]) -> None:
+def test_keys_compare_as_their_text_does(filled: Register, tunes: list[CleanTune]) -> None:
     keys = filled.keys
     order = np.lexsort((keys[:, 1], keys[:, 0]))
     assert [tunes[n].key for n in order] == sorted(one.key for one in tunes)
@@ -57,7 +57,7 @@ def test_repeated_ids_are_told_apart(tmp_path: Path) -> None:
         assert [book.card(n)["id"] for n in range(6)] == ["a", "b", "a-2", "c", "b-2", "a-3"]
 
 
-def test_every_phrase_lies_in_one_bucket(filled: Register, tunes: list[Tune]) -> None:
+def test_every_phrase_lies_in_one_bucket(filled: Register, tunes: list[CleanTune]) -> None:
     parts = list(filled.phrases())
     sets = [set(part.phrase.tolist()) for part in parts]
     assert len(parts) > 1 and sum(map(len, sets)) == len(set().union(*sets))
@@ -66,7 +66,7 @@ def test_every_phrase_lies_in_one_bucket(filled: Register, tunes: list[Tune]) ->
     assert set().union(*sets) == set(whole.hash.tolist())
 
 
-def test_split_and_leakage_are_those_found_in_memory(filled: Register, tunes: list[Tune]) -> None:
+def test_split_and_leakage_are_those_found_in_memory(filled: Register, tunes: list[CleanTune]) -> None:
     """The register's buckets against `families` on one part that holds all phrases."""
     stays = np.random.default_rng(0).random(len(tunes)) < 0.9
     held = split.hold_out(filled, stays, {"valid": 0.1, "test": 0.1}, seed=3)
@@ -85,7 +85,7 @@ def test_split_and_leakage_are_those_found_in_memory(filled: Register, tunes: li
     assert [filled.key(int(tune)) for tune in held.named_by[stays]] == [smallest[name] for name in family.tolist()]
 
 
-def test_memory_grows_by_tens_of_bytes_a_tune(tunes: list[Tune], tmp_path: Path) -> None:
+def test_memory_grows_by_tens_of_bytes_a_tune(tunes: list[CleanTune], tmp_path: Path) -> None:
     import tracemalloc
 
     book = Register(tmp_path / "register")

@@ -19,7 +19,7 @@ from symbolic.command_line import main
 from symbolic.corpus import corpora
 from symbolic.corpus import prepare as verb
 from symbolic.corpus.cleaning import Limits
-from symbolic.corpus.prepare import Options, prepare
+from symbolic.corpus.prepare import PrepareOptions, prepare
 from symbolic.errors import UsageError, UserError
 from symbolic.notation.abc_parser import canonical, melody, parse, transpose
 
@@ -38,7 +38,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 def irish(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default corpus, prepared once."""
     folder = tmp_path_factory.mktemp("prepared") / "irish"
-    prepare(["aird", "oneill", "ryan"], folder, Options())
+    prepare(["aird", "oneill", "ryan"], folder, PrepareOptions())
     return folder
 
 
@@ -109,7 +109,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_same_bytes_again_and_with_two_processes(tunes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verb, "POOL_TUNES", 10)
     for name, processes in (("a", 1), ("b", 2), ("a", 2)):
-        prepare([str(tunes)], tmp_path / name, Options(processes=processes))
+        prepare([str(tunes)], tmp_path / name, PrepareOptions(processes=processes))
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     names = ["TERMS.txt", "rejects.jsonl", "sources.json", "summary.json"]
     assert sorted(contents(tmp_path / "a")) == names + [f"tunes/{split}.jsonl" for split in sorted(SPLITS)]
@@ -225,10 +225,19 @@ def test_opt_in_corpora_ask_first(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert len(rows(tmp_path / "out" / "tunes" / "train.jsonl")) == 2
 
 
-@pytest.mark.parametrize("options", [Options(valid_fraction=-0.1), Options(test_fraction=1.0),
-                                     Options(valid_fraction=0.5, test_fraction=0.5), Options(seed=-1),
-                                     Options(min_notes=-1), Options(max_bytes=0), Options(processes=0)])  # fmt: skip
-def test_impossible_options(tunes: Path, tmp_path: Path, options: Options) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        PrepareOptions(valid_fraction=-0.1),
+        PrepareOptions(test_fraction=1.0),
+        PrepareOptions(valid_fraction=0.5, test_fraction=0.5),
+        PrepareOptions(seed=-1),
+        PrepareOptions(min_notes=-1),
+        PrepareOptions(max_bytes=0),
+        PrepareOptions(processes=0),
+    ],
+)
+def test_impossible_options(tunes: Path, tmp_path: Path, options: PrepareOptions) -> None:
     with pytest.raises(UsageError, match=r"fraction|of at least"):
         prepare([str(tunes)], tmp_path / "out", options)
 
@@ -273,7 +282,7 @@ def test_help_is_quick_and_true() -> None:
     text = " ".join(parser.format_help().split())
     assert f"shorter tunes (default {Limits().min_notes})" in text
     assert f"longer canonical texts (default {Limits().max_bytes})" in text
-    assert parser.parse_args(["aird"]).valid_fraction == Options().valid_fraction
+    assert parser.parse_args(["aird"]).valid_fraction == PrepareOptions().valid_fraction
 
 
 @pytest.fixture

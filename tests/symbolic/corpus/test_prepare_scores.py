@@ -41,7 +41,7 @@ def folder(tmp_path: Path, real_tunes: list[str]) -> Path:
 
 
 def test_a_folder_of_midi(folder: Path, tmp_path: Path) -> None:
-    summary = prepare.prepare([str(folder)], tmp_path / "out", prepare.Options(processes=1))
+    summary = prepare.prepare([str(folder)], tmp_path / "out", prepare.PrepareOptions(processes=1))
     found = rows(tmp_path / "out")
     assert summary["options"]["notation"] == "midi"
     assert summary["rejected"] == {"not_midi": 1, "duplicate": 1, "cut": 1}
@@ -51,7 +51,9 @@ def test_a_folder_of_midi(folder: Path, tmp_path: Path) -> None:
 
 
 def test_midi_as_abc(folder: Path, tmp_path: Path) -> None:
-    prepare.prepare([str(folder)], tmp_path / "out", prepare.Options(processes=1, notation="abc"))  # MIDI asked as ABC
+    prepare.prepare(
+        [str(folder)], tmp_path / "out", prepare.PrepareOptions(processes=1, notation="abc")
+    )  # MIDI asked as ABC
     assert all(str(row["text"]).startswith("M:") for row in rows(tmp_path / "out"))
 
 
@@ -60,17 +62,17 @@ def test_abc_as_midi_and_chorales_interleaved(tmp_path: Path, music21_corpus: Pa
     scores.mkdir()
     for name in ("bwv10.7.mxl", "bwv101.7.mxl", "bwv102.7.mxl"):
         (scores / name).write_bytes((music21_corpus / "bach" / name).read_bytes())
-    prepare.prepare([str(scores)], tmp_path / "parts", prepare.Options(processes=1, notation="interleaved"))
+    prepare.prepare([str(scores)], tmp_path / "parts", prepare.PrepareOptions(processes=1, notation="interleaved"))
     texts = [str(row["text"]) for row in rows(tmp_path / "parts")]
     assert all(text.index("V:4\n", text.index("V:1\n")) < text.rindex("V:1\n") for text in texts)
     assert all(len(abc_parser.parse(text).voices) == 4 for text in texts)
-    prepare.prepare([str(scores)], tmp_path / "midi", prepare.Options(processes=1, notation="midi"))
+    prepare.prepare([str(scores)], tmp_path / "midi", prepare.PrepareOptions(processes=1, notation="midi"))
     assert all(midi_text.is_piece(str(row["text"])) for row in rows(tmp_path / "midi"))
 
 
 def test_abc_is_not_mixed_with_midi_beside_it(folder: Path, tmp_path: Path, real_tunes: list[str]) -> None:
     (folder / "tunes.abc").write_text("".join(f"X:{n}\n{text}\n" for n, text in enumerate(real_tunes[:5], start=1)))
-    summary = prepare.prepare([str(folder)], tmp_path / "out", prepare.Options(processes=1))
+    summary = prepare.prepare([str(folder)], tmp_path / "out", prepare.PrepareOptions(processes=1))
     assert (summary["read"], summary["kept"]) == (5, 5)
 
 
@@ -83,7 +85,7 @@ def test_a_hub_row_of_bytes(real_tunes: list[str]) -> None:
 def test_a_folder_of_broken_files_says_so(tmp_path: Path) -> None:
     (tmp_path / "x.mid").write_bytes(b"RIFF")
     with pytest.raises(UserError, match="1 not_midi"):
-        prepare.prepare([str(tmp_path / "x.mid")], tmp_path / "out", prepare.Options(processes=1))
+        prepare.prepare([str(tmp_path / "x.mid")], tmp_path / "out", prepare.PrepareOptions(processes=1))
 
 
 def midi_of(text: str) -> bytes:
@@ -102,7 +104,7 @@ def test_maestro_beside_its_tables(tmp_path: Path, real_tunes: list[str]) -> Non
     )
     (root / "maestro-v3.0.0.csv").write_text("canonical_composer,midi_filename\nAlban Berg,2018/a.midi\n")
     (root / "LICENSE.txt").write_text("Creative Commons BY-NC-SA 4.0\n")
-    summary = prepare.prepare([str(root)], tmp_path / "out", prepare.Options(processes=1))
+    summary = prepare.prepare([str(root)], tmp_path / "out", prepare.PrepareOptions(processes=1))
     assert (summary["options"]["notation"], summary["read"], summary["kept"]) == ("midi", 4, 4)
     assert sorted(str(row["file"]) for row in rows(tmp_path / "out"))[0] == "2004/MIDI-Unprocessed_0_R1.midi"
     assert sum("holds no tune; skipped" in warning for warning in summary["warnings"]) == 2
@@ -116,7 +118,9 @@ def test_lakh_as_it_is_downloaded(tmp_path: Path, real_tunes: list[str]) -> None
                 member = tarfile.TarInfo(f"lmd_full/{number:x}/{name}")
                 member.size = len(data)
                 archive.addfile(member, io.BytesIO(data))
-    summary = prepare.prepare([str(tmp_path / "lmd_full.tar.gz")], tmp_path / "out", prepare.Options(processes=1))
+    summary = prepare.prepare(
+        [str(tmp_path / "lmd_full.tar.gz")], tmp_path / "out", prepare.PrepareOptions(processes=1)
+    )
     assert (summary["options"]["notation"], summary["read"], summary["kept"]) == ("midi", 4, 4)
 
 
@@ -126,12 +130,14 @@ def test_irishman_as_midi_and_as_abc(tmp_path: Path, real_tunes: list[str]) -> N
         for number in range(3):
             archive.writestr(f"irishman-midi/{'validation' if number else 'train'}/{number}.mid",
                              midi_of(real_tunes[300 + number]))  # fmt: skip
-    summary = prepare.prepare([str(tmp_path / "irishman-midi.zip")], tmp_path / "out", prepare.Options(processes=1))
+    summary = prepare.prepare(
+        [str(tmp_path / "irishman-midi.zip")], tmp_path / "out", prepare.PrepareOptions(processes=1)
+    )
     assert (summary["options"]["notation"], summary["kept"]) == ("midi", 3)
     texts = [f"X:{n}\n{real_tunes[300 + n]}" for n in range(3)]
     table = [{"abc notation": text, "control code": "S:2\nB:8\nE:5\nB:8\n"} for text in texts]
     (tmp_path / "train.json").write_text(json.dumps(table))
-    summary = prepare.prepare([str(tmp_path / "train.json")], tmp_path / "abc", prepare.Options(processes=1))
+    summary = prepare.prepare([str(tmp_path / "train.json")], tmp_path / "abc", prepare.PrepareOptions(processes=1))
     assert (summary["options"].get("notation", "abc"), summary["kept"]) == ("abc", 3)
 
 
@@ -154,7 +160,7 @@ def test_a_hub_dataset_of_midi(tmp_path: Path, real_tunes: list[str], monkeypatc
     train = [{"midi": {"bytes": data, "path": None}, "composer": "?"} for data in midi[:3]]
     splits = {"train": [*train, {"midi": {"bytes": b"no midi", "path": None}}], "test": [{"music": midi[3]}]}
     monkeypatch.setitem(sys.modules, "datasets", Hub(splits))
-    options = prepare.Options(processes=1, notation="midi")
+    options = prepare.PrepareOptions(processes=1, notation="midi")
     summary = prepare.prepare(["hf:someone/midi"], tmp_path / "out", options)
     assert (summary["read"], summary["kept"], summary["rejected"]) == (5, 4, {"no_column": 1})
     with pytest.raises(UserError, match="does not exist"):

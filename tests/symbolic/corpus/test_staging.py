@@ -31,7 +31,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_killed_run_goes_on(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = prepare.Options(processes=1)
+    options = prepare.PrepareOptions(processes=1)
     prepare.prepare([str(source)], tmp_path / "whole", options)
     cleaned: list[int] = []
     clean = cleaning.clean
@@ -60,15 +60,15 @@ def test_a_killed_run_goes_on(source: Path, tmp_path: Path, monkeypatch: pytest.
 def test_a_spool_of_other_sources_is_thrown_away(source: Path, tmp_path: Path) -> None:
     stale = staging.Spool(tmp_path / "out", "another")
     stale.write(0, [])
-    prepare.prepare([str(source)], tmp_path / "out", prepare.Options(processes=1))
-    prepare.prepare([str(source)], tmp_path / "whole", prepare.Options(processes=1))
+    prepare.prepare([str(source)], tmp_path / "out", prepare.PrepareOptions(processes=1))
+    prepare.prepare([str(source)], tmp_path / "whole", prepare.PrepareOptions(processes=1))
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 def test_tunes_and_rejections_come_back(tmp_path: Path) -> None:
     found = Found("s", "f.abc", 1, tune(1), 1)
     whole = cleaning.clean(found)
-    assert isinstance(whole, cleaning.Tune)
+    assert isinstance(whole, cleaning.CleanTune)
     rejection = Rejection("s", "f.abc", None, "reason", "why")
     kept = staging.Spool(tmp_path / "out", "one")
     kept.write(0, [whole, rejection])

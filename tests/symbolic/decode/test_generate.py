@@ -18,7 +18,7 @@ from symbolic.evaluate.metrics.voice_alignment import bars_that_differ
 from symbolic.formats import midi
 from symbolic.notation import abc_parser
 from symbolic.training import checkpoint
-from symbolic.training.checkpoint import Origin, Progress
+from symbolic.training.checkpoint import Origin, TrainingProgress
 
 JIG = "M:6/8\nL:1/8\nK:Dmix\n|:A|d2fa2f|gecA2A|d2fa2f|gecd2:|\n"
 REEL = "M:4/4\nL:1/8\nK:G\nG2BGdGBG|A2cAeAcA|(3BcdgdBcAF|G4G4|]\n"
@@ -34,7 +34,7 @@ def save(folder: Path, shape: ModelConfig, tunes: tuple[str, ...] = ()) -> Path:
     if tunes:
         learn(model, tunes)
     origin = Origin("c" * 64, TOKENIZER.digest, TERMS, {"name": "tiny"})
-    checkpoint.save(folder, model, TOKENIZER, Progress(7), origin)
+    checkpoint.save(folder, model, TOKENIZER, TrainingProgress(7), origin)
     return folder
 
 
@@ -290,7 +290,7 @@ def test_the_printed_speed_is_tokens_over_seconds() -> None:
 
 
 def test_progress_tells_the_time_left() -> None:
-    progress = continuation.Progress(10)
+    progress = continuation.GenerationProgress(10)
     progress.live = False
     progress.add_tokens(50)
     assert progress.line(4.0) == "0/10 tunes, 50 tokens, 12 tokens/s, ..."
@@ -311,7 +311,7 @@ def test_settings_stand_in_the_file() -> None:
         constrain=False,
         voices=None,
     )
-    source = generate.Source(Path("a"), "m", [], None, TOKENIZER)
+    source = generate.LoadedModel(Path("a"), "m", [], None, TOKENIZER)
     text = tunebook.abc_file([], source, generate.prompts.Prompt("6/8"), args)
     assert (
         "% seed 4, temperature 0.9, top-k 5, top-p 0.95, min-p 0.1, at most 99 tokens, bfloat16\n% prompt M:6/8\n"

@@ -13,7 +13,7 @@ from symbolic.config import GPT2Config
 from symbolic.formats import midi_text
 from symbolic.formats.sandbox import Guard
 from symbolic.training import checkpoint
-from symbolic.training.checkpoint import Origin, Progress
+from symbolic.training.checkpoint import Origin, TrainingProgress
 
 NOTES = [(0, 62), (12, 66), (24, 69), (36, 74), (48, 69), (60, 66), (72, 62), (84, 57), (96, 62)]
 PIECE = midi_text.canonical(
@@ -35,7 +35,9 @@ def knowing(tmp_path_factory: pytest.TempPathFactory) -> Path:
         loss.backward()
         optimizer.step()
     folder = tmp_path_factory.mktemp("knowing") / "best"
-    checkpoint.save(folder, model, tokenizer, Progress(7), Origin("c" * 64, tokenizer.digest, [], {"name": "tiny"}))
+    checkpoint.save(
+        folder, model, tokenizer, TrainingProgress(7), Origin("c" * 64, tokenizer.digest, [], {"name": "tiny"})
+    )
     return folder
 
 

@@ -19,7 +19,7 @@ from symbolic.errors import UsageError, UserError
 from symbolic.evaluate import comparison, evaluate, sets
 from symbolic.evaluate.checkers import agreement
 from symbolic.evaluate.checkers.abc2midi import Opinion
-from symbolic.evaluate.comparison import Reference, evaluate_tunes
+from symbolic.evaluate.comparison import TuneReference, evaluate_tunes
 from symbolic.evaluate.report import tune_cards
 from symbolic.evaluate.report.page import Badge
 from symbolic.files import write_jsonl
@@ -40,7 +40,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, real_tunes: list[str]) -> Pat
 
 
 @pytest.fixture(scope="module")
-def reference(data: Path) -> Reference:
+def reference(data: Path) -> TuneReference:
     return comparison.load_reference(data)
 
 
@@ -56,7 +56,7 @@ def abc_file(path: Path, texts: list[str], more: str = "") -> Path:
     return path
 
 
-def test_a_transposed_copy_is_traced_to_its_source(reference: Reference) -> None:
+def test_a_transposed_copy_is_traced_to_its_source(reference: TuneReference) -> None:
     source = reference.human.train[17]
     result = evaluate_tunes([transpose(source.text, 3)], reference)
     (row,) = result["tunes"]
@@ -64,7 +64,7 @@ def test_a_transposed_copy_is_traced_to_its_source(reference: Reference) -> None
     assert result["measures"]["share_with_copied_phrase"] == result["measures"]["share_mostly_copied"] == 1.0
 
 
-def test_garbage_scores_nothing(reference: Reference) -> None:
+def test_garbage_scores_nothing(reference: TuneReference) -> None:
     found = evaluate_tunes(["", "K:G\n\x00", BROKEN], reference)["measures"]
     assert found["n_tunes"] == 3
     assert found["share_that_parse"] == found["share_of_full_bars"] == found["share_of_right_tunes"] == 0.0
@@ -73,13 +73,13 @@ def test_garbage_scores_nothing(reference: Reference) -> None:
         evaluate_tunes([], reference)
 
 
-def test_a_set_in_which_nothing_parses_is_as_far_from_music_as_can_be(reference: Reference) -> None:
+def test_a_set_in_which_nothing_parses_is_as_far_from_music_as_can_be(reference: TuneReference) -> None:
     found = evaluate_tunes([BROKEN], reference)["measures"]
     assert found["divergence_interval"] == 1.0 and found["overlap_interval"] == found["precision"] == 0.0
     assert "key_fit" not in found
 
 
-def test_measures_of_parts_have_intervals(reference: Reference) -> None:
+def test_measures_of_parts_have_intervals(reference: TuneReference) -> None:
     texts = [tune.text for tune in reference.human.test]
     measured = comparison.measure(texts, reference)
     whole, spread = comparison.summary(measured, reference), comparison.interval_of(measured, reference, draws=8)
@@ -129,14 +129,14 @@ def test_half_a_surrogate_pair_does_no_harm(tmp_path: Path, data: Path) -> None:
     assert (tmp_path / "out" / "report.html").is_file()
 
 
-def test_repeats_are_counted(reference: Reference) -> None:
+def test_repeats_are_counted(reference: TuneReference) -> None:
     text, other = (tune.text for tune in reference.human.test[:2])
     result = evaluate_tunes([text, other, transpose(text, 2), BROKEN, BROKEN], reference)
     assert [row["repeats"] for row in result["tunes"]] == [None, None, 0, None, None]
     assert result["measures"]["share_of_duplicates"] == pytest.approx(1 / 3)
 
 
-def test_controls_are_told_from_human_tunes(reference: Reference) -> None:
+def test_controls_are_told_from_human_tunes(reference: TuneReference) -> None:
     columns = comparison.comparison(reference)
     human = columns["human, held out"]
     assert set(columns) == {"human, held out", *comparison.CONTROLS}
@@ -215,8 +215,8 @@ def test_bad_input_has_a_message(tmp_path: Path, data: Path) -> None:
         run(str(tunes), "--against", str(tmp_path / "absent"))
 
 
-def test_cards_tell_what_was_found(reference: Reference) -> None:
-    tunes = [reference.human.test[0], reference.human.train[3], sets.Tune("x", "bad", BROKEN)]
+def test_cards_tell_what_was_found(reference: TuneReference) -> None:
+    tunes = [reference.human.test[0], reference.human.train[3], sets.SetTune("x", "bad", BROKEN)]
     rows = evaluate_tunes([tune.text for tune in tunes], reference)["tunes"]
     found = tune_cards.tune_cards(tunes, rows, reference, model="m", family="gpt2", audio={1: (b"x", "mp3")})
     assert [card.audio for card in found] == [None, b"x", None]
@@ -225,11 +225,11 @@ def test_cards_tell_what_was_found(reference: Reference) -> None:
     assert found[2].abc == BROKEN and found[2].notes["notation"].good is False
 
 
-def test_a_card_does_not_judge_two_bars(reference: Reference) -> None:
+def test_a_card_does_not_judge_two_bars(reference: TuneReference) -> None:
     texts = ["M:4/4\nL:1/8\nK:C\n" + "c8|" * n_bars + "\n" for n_bars in (2, 3)]
     texts.append(texts[1].replace("c8|c8", "c8|c7", 1))
     rows = evaluate_tunes(texts, reference)["tunes"]
-    found = tune_cards.tune_cards([sets.Tune(text, "", text) for text in texts], rows, reference)
+    found = tune_cards.tune_cards([sets.SetTune(text, "", text) for text in texts], rows, reference)
     assert [card.notes["metre"] for card in found] == [
         Badge("too few bars to judge"),
         Badge("3 of 3 bars fit", True),

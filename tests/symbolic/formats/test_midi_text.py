@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symbolic.formats import midi, midi_text
-from symbolic.formats.midi_text import DRUMS, Part, PieceNote
+from symbolic.formats.midi_text import DRUMS, MidiPart, PieceNote
 from symbolic.notation import abc_parser
 from symbolic.notation.theory import Meter, NotationError
 
@@ -14,7 +14,7 @@ JIG = "M:6/8\nL:1/8\nK:G\nD|:GAB d2B|1c3 A2D:|2c3 A3|]\n"
 
 
 @st.composite
-def drawn_pieces(draw: st.DrawFn) -> midi_text.Piece:
+def drawn_pieces(draw: st.DrawFn) -> midi_text.MidiPiece:
     note = st.tuples(st.integers(0, 400), st.integers(24, 100), st.integers(1, 90), st.sampled_from((15, 63, 127)))
     parts = draw(st.dictionaries(st.sampled_from((0, 40, DRUMS)), st.lists(note, min_size=1, max_size=30), min_size=1))
     metres = draw(st.lists(st.tuples(st.integers(0, 300), st.sampled_from((Meter(3, 4), Meter(6, 8)))), max_size=3))
@@ -26,7 +26,7 @@ def drawn_pieces(draw: st.DrawFn) -> midi_text.Piece:
 
 @settings(max_examples=60, deadline=None)
 @given(drawn_pieces())
-def test_text_and_file_give_the_piece_back(piece: midi_text.Piece) -> None:
+def test_text_and_file_give_the_piece_back(piece: midi_text.MidiPiece) -> None:
     assert midi_text.parse(midi_text.canonical(piece)) == piece
     assert midi_text.from_symusic(midi_text.to_symusic(piece)) == piece
     assert midi_text.from_midi(midi_text.to_midi(piece)) == piece
@@ -34,7 +34,7 @@ def test_text_and_file_give_the_piece_back(piece: midi_text.Piece) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(drawn_pieces(), st.integers(-11, 11))
-def test_transposition_is_undone_and_leaves_drums(piece: midi_text.Piece, semitones: int) -> None:
+def test_transposition_is_undone_and_leaves_drums(piece: midi_text.MidiPiece, semitones: int) -> None:
     moved = midi_text.transposed(piece, semitones)
     assert midi_text.transposed(moved, -semitones) == piece
     assert [p for p in moved.parts if p.program == DRUMS] == [p for p in piece.parts if p.program == DRUMS]
@@ -70,7 +70,7 @@ def test_metres_move_to_bar_lines_and_halves_become_quarters() -> None:
 
 def test_unisons_are_one_note_and_a_repeated_note_ends_the_first() -> None:
     piece = midi_text.arranged([], [], {0: [PieceNote(0, 60, 48), PieceNote(0, 60, 24), PieceNote(24, 60, 24)]})
-    assert piece.parts == (Part(0, (PieceNote(0, 60, 24), PieceNote(24, 60, 24))),)
+    assert piece.parts == (MidiPart(0, (PieceNote(0, 60, 24), PieceNote(24, 60, 24))),)
 
 
 def test_seconds_follow_the_tempos() -> None:

@@ -53,7 +53,7 @@ def test_instruments_and_dynamics_only_where_the_pieces_have_them() -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == text
     plain = tokens.build("remi", 768, [midi_text.canonical(midi_text.arranged([], [], {0: [PieceNote(0, 60, 24)]}))])
     assert plain.n_tokens < tokenizer.n_tokens
-    assert midi_text.parse(plain.decode(plain.encode(text))).parts == (midi_text.Part(0, (PieceNote(0, 60, 24),)),)
+    assert midi_text.parse(plain.decode(plain.encode(text))).parts == (midi_text.MidiPart(0, (PieceNote(0, 60, 24),)),)
 
 
 def test_tokens_in_a_wrong_order_are_counted_and_passed_over(texts: list[str]) -> None:

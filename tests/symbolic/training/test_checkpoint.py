@@ -12,7 +12,7 @@ from symbolic import files, models, runs, tokens
 from symbolic.config import GPT2Config, TrainConfig
 from symbolic.errors import UserError
 from symbolic.training import checkpoint, optim
-from symbolic.training.checkpoint import Origin, Progress
+from symbolic.training.checkpoint import Origin, TrainingProgress
 
 if TYPE_CHECKING:
     from symbolic.models import Model
@@ -48,7 +48,7 @@ def trained() -> "tuple[Model, torch.optim.Optimizer]":
 
 def save(folder: Path, number: int = 1) -> "tuple[Model, torch.optim.Optimizer]":
     model, optimizer = trained()
-    progress = Progress(number, tokens=16, seconds=1.5, data={"epoch": 0, "batch": 3})
+    progress = TrainingProgress(number, tokens=16, seconds=1.5, data={"epoch": 0, "batch": 3})
     checkpoint.save(folder, model, TOKENIZER, progress, ORIGIN, optimizer)
     return model, optimizer
 
@@ -59,7 +59,7 @@ def test_a_loaded_checkpoint_goes_on_exactly(tmp_path: Path) -> None:
     torch.manual_seed(99)
     model, optimizer, progress = checkpoint.load(tmp_path / "a", "cpu", make_optimizer)
     assert [step(model, optimizer) for _ in range(3)] == onward
-    assert progress == Progress(1, tokens=16, seconds=1.5, data={"epoch": 0, "batch": 3})
+    assert progress == TrainingProgress(1, tokens=16, seconds=1.5, data={"epoch": 0, "batch": 3})
 
 
 def test_the_library_loads_it_with_equal_logits(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_changed_byte_and_a_missing_file_are_named(tmp_path: Path) -> None:
 
 def test_a_best_model_cannot_be_resumed_from(tmp_path: Path) -> None:
     model, _ = trained()
-    checkpoint.save(tmp_path / "best", model, TOKENIZER, Progress(1), ORIGIN)
+    checkpoint.save(tmp_path / "best", model, TOKENIZER, TrainingProgress(1), ORIGIN)
     assert not (tmp_path / "best" / "training.safetensors").exists()
     with pytest.raises(UserError, match="holds no optimiser state"):
         checkpoint.load(tmp_path / "best", "cpu", make_optimizer)
@@ -131,7 +131,7 @@ def test_the_newest_whole_one_is_found_and_the_broken_said(tmp_path: Path) -> No
     with pytest.raises(UserError, match=r"no checkpoint .* is whole.*Delete"):
         checkpoint.newest(tmp_path, said.append)
     assert "Trying" not in said[-1]
-    checkpoint.save(runs.best_folder(tmp_path), trained()[0], TOKENIZER, Progress(1), ORIGIN)
+    checkpoint.save(runs.best_folder(tmp_path), trained()[0], TOKENIZER, TrainingProgress(1), ORIGIN)
     with pytest.raises(UserError, match=r"cannot be resumed\. .*best is whole: `generate` takes it"):
         checkpoint.newest(tmp_path, said.append)
     assert not any("--resume" in line for line in said)

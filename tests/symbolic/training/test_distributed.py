@@ -41,7 +41,7 @@ CHANGES = {
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "ryan"
-    prepare.prepare(["ryan"], folder, prepare.Options(processes=1))
+    prepare.prepare(["ryan"], folder, prepare.PrepareOptions(processes=1))
     return folder
 
 

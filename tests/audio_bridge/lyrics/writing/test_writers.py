@@ -124,7 +124,7 @@ def genius_rows() -> list[dict[str, object]]:
     return rows
 
 
-def check_genius(found: list[lyric_corpus.Song | lyric_corpus.Rejection]) -> None:
+def check_genius(found: list[lyric_corpus.Song | lyric_corpus.LyricRejection]) -> None:
     assert [type(one).__name__ for one in found] == ["Song", "Song", "Song", "Rejection", "Song"]
     first, gap = found[0], found[4]
     assert (
@@ -142,7 +142,7 @@ def test_parquet_in_the_layout_of_genius(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.Table.from_pylist(genius_rows()), path, row_group_size=2)
     check_genius(list(lyric_corpus.read(str(path))))
     summary = prepare_lyrics.prepare(
-        [str(path)], tmp_path / "out", prepare_lyrics.Options(languages=("en",), min_views=101)
+        [str(path)], tmp_path / "out", prepare_lyrics.LyricOptions(languages=("en",), min_views=101)
     )
     assert summary["rejected"] == {"views": 1, "no_lyrics": 1, "duplicate": 1} and summary["kept"] == 2
     for name, data in (("cut", path.read_bytes()[:-200]), ("text", b"title,lyrics\n"), ("empty", b"")):
@@ -218,13 +218,13 @@ def test_near_duplicates_go_and_families_stay_together(tmp_path: Path) -> None:
 
 
 def test_filters_and_what_a_model_sees(tmp_path: Path) -> None:
-    options = prepare_lyrics.Options(languages=("pt",), genres=("folk",), valid_fraction=0.2, test_fraction=0.2)
+    options = prepare_lyrics.LyricOptions(languages=("pt",), genres=("folk",), valid_fraction=0.2, test_fraction=0.2)
     summary = prepare_lyrics.prepare(["bundled"], tmp_path / "pt", options)
     assert summary["genres"] == {"folk": summary["kept"]} and summary["languages"] == {"pt": summary["kept"]}
     row = next(iter(read_jsonl(tmp_path / "pt" / "tunes" / "train.jsonl")))
     assert row["text"].startswith("Genre: folk\nLanguage: pt\nArtist: ") and "\n\n[Verse 1]\n" in row["text"]
     with pytest.raises(UserError, match="can be used"):
-        prepare_lyrics.prepare(["bundled"], tmp_path / "none", prepare_lyrics.Options(genres=("polka",)))
+        prepare_lyrics.prepare(["bundled"], tmp_path / "none", prepare_lyrics.LyricOptions(genres=("polka",)))
 
 
 def test_measures_on_known_songs() -> None:
@@ -311,7 +311,7 @@ def test_a_killed_fine_tuning_goes_on_with_the_same_losses(
     from audio_bridge.musicgen import finetune_checkpoint
 
     base, data = random_gpt2(tmp_path / "base"), tmp_path / "data"
-    prepare_lyrics.prepare(["bundled"], data, prepare_lyrics.Options(languages=("en",), most=12))
+    prepare_lyrics.prepare(["bundled"], data, prepare_lyrics.LyricOptions(languages=("en",), most=12))
     config = finetune_lyrics.FineTune(name="t", base=str(base), data=str(data), epochs=2, batch_size=4, accumulation=2,
                                learning_rate=1e-2, context=64, evaluate_every=3, save_every=4, lora_rank=rank,
                                gradient_checkpointing=bool(rank))  # fmt: skip
@@ -394,7 +394,7 @@ def test_finetuning_any_causal_checkpoint(tmp_path: Path) -> None:
     from audio_bridge.lyrics.training import finetune_lyrics
 
     base, data = random_gpt2(tmp_path / "base"), tmp_path / "data"
-    prepare_lyrics.prepare(["bundled"], data, prepare_lyrics.Options(languages=("en",)))
+    prepare_lyrics.prepare(["bundled"], data, prepare_lyrics.LyricOptions(languages=("en",)))
     for rank in (0, 4):
         config = finetune_lyrics.FineTune(
             name="t",

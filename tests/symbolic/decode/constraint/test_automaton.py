@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symbolic.decode.constraint.automaton import Automaton, Place, State
+from symbolic.decode.constraint.automaton import Automaton, LexerState, Place
 from symbolic.decode.constraint.shortest_ending import closing, most_characters
 from symbolic.evaluate.checkers import abc2midi
 from symbolic.evaluate.metrics import validity
@@ -185,5 +185,5 @@ def test_random_walks_are_right_for_abc2midi() -> None:
 @given(st.integers(0, 2**32), st.integers(0, 200))
 def test_the_ending_is_no_longer_than_foreseen(seed: int, n_steps: int) -> None:
     text = walked(seed, n_steps)
-    state: State = AUTOMATON.read(text[:n_steps])[0]
+    state: LexerState = AUTOMATON.read(text[:n_steps])[0]
     assert len(text) - min(n_steps, len(text)) <= most_characters(state, state.form)

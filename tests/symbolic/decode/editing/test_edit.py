@@ -14,13 +14,13 @@ from symbolic.config import GPT2Config, Mamba2Config, ModelConfig
 from symbolic.data import augmentation
 from symbolic.decode.editing import edit, infilling
 from symbolic.decode.engine.sampling import Sampling
-from symbolic.decode.loaded_model import Source
+from symbolic.decode.loaded_model import LoadedModel
 from symbolic.errors import UserError
 from symbolic.evaluate.metrics import validity
 from symbolic.notation import abc_parser, control_codes
 from symbolic.notation.score import bars
 from symbolic.training import checkpoint
-from symbolic.training.checkpoint import Origin, Progress
+from symbolic.training.checkpoint import Origin, TrainingProgress
 
 GPT2 = GPT2Config(n_layer=2, n_embd=32, n_head=2, n_positions=512, vocab_size=896)
 MAMBA2 = Mamba2Config(n_layer=1, d_model=32, d_state=8, head_dim=16, vocab_size=896)
@@ -35,14 +35,14 @@ FILE = (
 )
 
 
-def source_of(shape: ModelConfig, kind: str = "grammar", infill: bool = True) -> Source:
+def source_of(shape: ModelConfig, kind: str = "grammar", infill: bool = True) -> LoadedModel:
     torch.manual_seed(0)
     tokenizer = CODED if kind == "grammar" else tokens.build(kind, 896, [JIG, HARD] * 4)
-    return Source(Path(), "untrained", [], models.build(shape).eval(), tokenizer, infill=infill)
+    return LoadedModel(Path(), "untrained", [], models.build(shape).eval(), tokenizer, infill=infill)
 
 
 def fill(
-    source: Source, text: str, chosen: list[int], constrain: bool, n: int = 2, seed: int = 0
+    source: LoadedModel, text: str, chosen: list[int], constrain: bool, n: int = 2, seed: int = 0
 ) -> list[infilling.Filled]:
     made, n_drawn = infilling.fill(
         source, text, chosen, n=n, constrain=constrain, sampling=Sampling(), seed=seed, batch_size=8,
@@ -154,7 +154,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("coded") / "best"
     origin = Origin("c" * 64, CODED.digest, [], {"name": "tiny", "data": {"control": "codes", "infill": 0.5}})
-    checkpoint.save(folder, models.build(MAMBA2), CODED, Progress(1), origin)
+    checkpoint.save(folder, models.build(MAMBA2), CODED, TrainingProgress(1), origin)
     return folder
 
 
