@@ -20,7 +20,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,19 +106,28 @@ def make(
     before: Mapping[str, Any] | None = None,
     variations: Mapping[str, int] | None = None,
     redo: list[str] | None = None,
+    *,
+    until: str | None = None,
+    say: Callable[[str, str], None] | None = None,
 ) -> dict[str, Any]:
-    """Bring the song in `folder` up to date and return its record (song.json)."""
+    """Bring the song in `folder` up to date and return its record (song.json).
+
+    `until` names the last stage that is made (default: all of them). `say(stage, state)` is called when a stage begins
+    ("...") and ends; an exception that it raises stops the song, which goes on from there when it is made again.
+    """
     _check(options)
-    turned = pipeline.raised(variations or {}, redo or [], [stage.name for stage in STAGES])
+    names = [stage.name for stage in STAGES]
+    turned = pipeline.raised(variations or {}, redo or [], names)
+    wanted = STAGES if until is None else STAGES[: names.index(until) + 1]
     record: dict[str, Any] = {"format": FORMAT, "options": dict(options), "variations": turned, "stages": {}}
 
     def save(done: dict[str, Any]) -> None:
         files.write_json(folder / RECORD, {**record, "stages": done})
 
-    outcome = pipeline.run(STAGES, folder, options, before or {}, turned, _say, save)
+    outcome = pipeline.run(wanted, folder, options, before or {}, turned, say or _say, save)
     record["stages"] = outcome.record
     record["states"] = outcome.states
-    record["seconds_of_music"] = outcome.record["backing"]["facts"]["seconds"]
+    record["seconds_of_music"] = outcome.record.get("backing", {}).get("facts", {}).get("seconds", 0.0)
     files.write_json(folder / RECORD, {name: value for name, value in record.items() if name != "states"})
     return record
 

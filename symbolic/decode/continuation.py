@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +31,11 @@ def generate_tunes(
     batch_size: int = 32,
     automaton: "Automaton | Voices | None" = None,
     beginning: str = "",
+    on_token: Callable[[int, int], bool | None] | None = None,
 ) -> tuple[list["Generated"], int]:
     """n tunes that begin with the prompt, and how many tokens were drawn for them, header lines included; with an
-    automaton, tunes that it accepts. A `beginning` is a text that is gone on with, in place of a prompt."""
+    automaton, tunes that it accepts. A `beginning` is a text that is gone on with, in place of a prompt.
+    `on_token(index, token)` sees each token of a tune as it is drawn, the last of a tune left out."""
     from symbolic.decode.constraint import line_mask, token_mask
     from symbolic.decode.engine import engine
 
@@ -49,6 +51,7 @@ def generate_tunes(
         beginnings,
         max_new_tokens=max_tokens,
         on_tune=lambda _: progress.add_tune(),
+        on_token=on_token,
         mask=line_mask.GoesOn(source.tokenizer, source.model.config.vocab_size, single) if beginning else mask,
     )
     progress.close()
