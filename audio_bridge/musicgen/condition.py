@@ -15,14 +15,21 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_bridge.musicgen.melody_adherence import voice_of
+from audio_bridge.musicgen.melody_adherence import choice_of
+from audio_bridge.musicgen.melody_source import (
+    MelodyRequest,
+    MelodySource,
+    condition_losses,
+    read_sources,
+    rendered_melody,
+)
 from symbolic.errors import UsageError, UserError
 from symbolic.files import sha256, write_json
 from symbolic.training.metrics_log import Console, clock
@@ -32,16 +39,12 @@ if TYPE_CHECKING:
 
     from audio_bridge.musicgen.generation import MusicGenSampling
     from audio_bridge.musicgen.musicgen_model import MusicGen
-    from audio_bridge.render.timed_melody import Melody
     from audio_bridge.sound.audio import Audio
-    from audio_bridge.sound.timed_note import TimedNote
 
-MODES = ("exact", "rendered", "audio")
-MAX_SECONDS = 300.0
-SILENCE = 1e-3  # of full scale
-MOST_SOUNDS = 256
+MAX_SOUNDS = 256
 LOOP_FADE_SECONDS = 0.5
 DEFAULT_LOUDNESS_LUFS = -16.0
+_HUB_MELODY = "facebook/musicgen-melody"
 _SMALL = (
     "{wanted} is not on this machine, so the small model {small} plays: an ocarina, whatever the text says. "
     "--model {wanted} fetches the other."
@@ -50,24 +53,34 @@ _NOISE = "the debug model has random weights: what it plays is noise."
 
 
 @dataclass(frozen=True)
-class MelodySource:
-    """A melody to follow: pitch classes at any time of a length in seconds; `melody` and `line` of a score."""
+class ConditionOptions:
+    """How sounds are made. `texts` describe the sound; `model` None is `default()` of musicgen_model; of `takes` sounds
+    the one nearest to its melody is kept; `stride` is that of the windows beyond 30 s, in seconds."""
 
-    path: Path
-    tune: int | None
-    mode: str
-    seconds: float
-    pitch_classes: NDArray[np.int64]  # (frames,) of an audio file or a rendering; empty where exact
-    melody: "Melody | None" = None
-    line: "tuple[TimedNote, ...]" = ()
+    melody: MelodyRequest = field(default_factory=MelodyRequest)
+    texts: tuple[str, ...] = ("",)
+    model: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    seed: int = 0
+    takes: int = 1
+    guidance: float = 3.0
+    temperature: float = 1.0
+    top_k: int = 250
+    stride: float | None = None
+    batch: int = 4
+    loop: bool = False
+    stems: bool = False
+    keep_takes: bool = False
+    loudness: float = DEFAULT_LOUDNESS_LUFS
+    sample_format: str | None = None
 
-    def classes(self, start: float, count: int) -> NDArray[np.int64]:
-        """(count,) frames from a time on; after its end the melody begins again."""
-        from audio_bridge.sound import chroma
+    @property
+    def sampling(self) -> "MusicGenSampling":
+        """How codes are drawn."""
+        from audio_bridge.musicgen.generation import MusicGenSampling
 
-        if self.mode == "exact":
-            return chroma.exact(self.line, (start + chroma.frame_times(0, count)) % self.seconds)
-        return chroma.tiled(self.pitch_classes, count, round(start / chroma.FRAME_SECONDS))
+        return MusicGenSampling(self.guidance, self.temperature, self.top_k)
 
 
 @dataclass(frozen=True)
@@ -117,140 +130,134 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check everything, tell the cost, make the sounds."""
-    from audio_bridge.musicgen import musicgen_model
-    from symbolic import machine
-
-    jobs = _jobs(args)
-    if args.model is None:
-        args.model = musicgen_model.default()
-        if args.model == musicgen_model.SMALL:
-            print(_SMALL.format(small=musicgen_model.SMALL, wanted=musicgen_model.DEFAULT), file=sys.stderr)
-    device = machine.pick_device(args.device)
-    is_small = args.model in (musicgen_model.SMALL, musicgen_model.DEBUG)
-    dtype = musicgen_model.pick_dtype("float32" if is_small and args.dtype == "auto" else args.dtype, device)
-    _tell_cost(jobs, args, device, dtype)
-    if args.plan:
-        return 0
-    gen = musicgen_model.load(args.model, device, dtype)
-    if not gen.hears_melody:
-        raise UserError(f"{args.model} takes a text alone: name a melody checkpoint, such as facebook/musicgen-melody.")
-    for text in {job.text for job in jobs}:
-        if args.model != musicgen_model.SMALL and gen.truncated(text):
-            print(
-                f"the text has more than {gen.prompt_tokens} tokens; what follows is not read: {text}", file=sys.stderr
-            )
-    rows = [(job, take) for job in jobs for take in range(args.takes)]
-    takes: dict[Path, list[tuple[int, Audio, list[int]]]] = {job.target: [] for job in jobs}
-    for start in range(0, len(rows), args.batch):
-        part = rows[start : start + args.batch]
-        label = f"{start + 1}-{start + len(part)} of {len(rows)}" if len(rows) > 1 else "sound"
-        for (job, take), made in zip(part, _made(gen, part, args, label), strict=True):
-            takes[job.target].append((args.seed + take, *made))
-    for job in jobs:
-        _write(job, takes[job.target], gen, args, str(dtype).removeprefix("torch."))
-    if args.model == musicgen_model.DEBUG:
-        print(_NOISE, file=sys.stderr)
+    melody = MelodyRequest(choice_of(args), args.chroma, args.instrument, args.bars, args.seconds)
+    names = [f.name for f in fields(ConditionOptions) if f.name not in ("melody", "texts")]
+    options = ConditionOptions(melody, tuple(args.text or [""]), **{name: getattr(args, name) for name in names})
+    condition(args.sources, args.output, options, plan_only=args.plan)
     return 0
 
 
-def _jobs(args: argparse.Namespace) -> list[Job]:
-    """Every tune with every text; faults of the command line are found here, before anything is loaded."""
+def condition(
+    sources: Sequence[Path], target: Path, options: ConditionOptions = ConditionOptions(), *, plan_only: bool = False
+) -> list[dict[str, Any]]:
+    """Make a sound for every melody of `sources` with every text, and return the record of each.
+
+    One sound is written to `target`, several to numbered names beside it; each with its record as .json. With
+    `plan_only` the cost is told and nothing made. Raises UsageError for options that mean nothing, UserError for files
+    and models that cannot be read.
+    """
+    from audio_bridge.musicgen import musicgen_model
+    from symbolic import machine
+
+    jobs = _jobs(sources, target, options)
+    if options.model is None:
+        options = replace(options, model=musicgen_model.default())
+        if options.model == musicgen_model.SMALL:
+            print(_SMALL.format(small=musicgen_model.SMALL, wanted=musicgen_model.DEFAULT), file=sys.stderr)
+    assert options.model is not None
+    device = machine.pick_device(options.device)
+    is_small = options.model in (musicgen_model.SMALL, musicgen_model.DEBUG)
+    dtype = musicgen_model.pick_dtype("float32" if is_small and options.dtype == "auto" else options.dtype, device)
+    _tell_cost(jobs, options, device, dtype)
+    _tell_losses(jobs)
+    if plan_only:
+        return []
+    gen = musicgen_model.load(options.model, device, dtype)
+    _check_model(gen, jobs, options)
+    takes = _make_all(gen, jobs, options)
+    records = [_write(job, takes[job.target], gen, options, str(dtype).removeprefix("torch.")) for job in jobs]
+    if options.model == musicgen_model.DEBUG:
+        print(_NOISE, file=sys.stderr)
+    return records
+
+
+def _check_model(gen: "MusicGen", jobs: Sequence[Job], options: ConditionOptions) -> None:
+    """Refuse a model without a melody input; tell of texts that it reads only the beginning of."""
+    from audio_bridge.musicgen import musicgen_model
+
+    if not gen.hears_melody:
+        raise UserError(f"{options.model} takes a text alone: name a melody checkpoint, such as {_HUB_MELODY}.")
+    for text in {job.text for job in jobs}:
+        if options.model != musicgen_model.SMALL and gen.truncated(text):
+            print(
+                f"the text has more than {gen.prompt_tokens} tokens; what follows is not read: {text}", file=sys.stderr
+            )
+
+
+def _make_all(
+    gen: "MusicGen", jobs: Sequence[Job], options: ConditionOptions
+) -> "dict[Path, list[tuple[int, Audio, list[int]]]]":
+    """Every take of every job, in batches: seed, sound, samples at which windows begin to add; by the job's target."""
+    rows = [(job, take) for job in jobs for take in range(options.takes)]
+    takes: dict[Path, list[tuple[int, Audio, list[int]]]] = {job.target: [] for job in jobs}
+    for start in range(0, len(rows), options.batch):
+        part = rows[start : start + options.batch]
+        label = f"{start + 1}-{start + len(part)} of {len(rows)}" if len(rows) > 1 else "sound"
+        for (job, take), made in zip(part, _make_batch(gen, part, options, label), strict=True):
+            takes[job.target].append((options.seed + take, *made))
+    return takes
+
+
+def _tell_losses(jobs: Sequence[Job]) -> None:
+    """Say what of each melody the condition cannot carry."""
+    for source in {id(job.source): job.source for job in jobs}.values():
+        losses = condition_losses(source.line)
+        if losses:
+            name = source.path if source.tune is None else f"{source.path}, tune {source.tune}"
+            print(f"note: {name}: the melody condition is a pitch class a frame; it cannot tell {', '.join(losses)}.",
+                  file=sys.stderr)  # fmt: skip
+
+
+def _jobs(sources: Sequence[Path], target: Path, options: ConditionOptions) -> list[Job]:
+    """Every tune with every text; faults of the request are found here, before anything is loaded."""
     from audio_bridge.render import instruments
     from audio_bridge.render.render import check_folder
     from audio_bridge.sound import audio
 
-    instruments.program(args.instrument)
-    audio.check_format(args.output, 32_000, args.sample_format)
-    check_folder(args.output)
-    _check_numbers(args)
-    if any(path.resolve() == args.output.resolve() for path in args.sources):
-        raise UsageError(f"-o {args.output} is what is to be followed: name another file.")
-    sources = [source for path in args.sources for source in _sources(path, args)]
-    pairs = list(itertools.product(sources, args.text or [""]))
-    if len(pairs) * args.takes > MOST_SOUNDS:
-        raise UsageError(f"{len(pairs)} sounds of {args.takes} takes: at most {MOST_SOUNDS} in one call.")
+    instruments.program(options.melody.instrument)
+    audio.check_format(target, audio.MUSICGEN_RATE, options.sample_format)
+    check_folder(target)
+    _check_numbers(options)
+    if any(path.resolve() == target.resolve() for path in sources):
+        raise UsageError(f"-o {target} is what is to be followed: name another file.")
+    melodies = [source for path in sources for source in read_sources(path, options.melody)]
+    pairs = list(itertools.product(melodies, options.texts))
+    if len(pairs) * options.takes > MAX_SOUNDS:
+        raise UsageError(f"{len(pairs)} sounds of {options.takes} takes: at most {MAX_SOUNDS} in one call.")
     width = len(str(len(pairs)))
-    out = args.output
-    names = [out.with_name(f"{out.stem}-{i + 1:0{width}d}{out.suffix}") for i in range(len(pairs))]
+    names = [target.with_name(f"{target.stem}-{i + 1:0{width}d}{target.suffix}") for i in range(len(pairs))]
     return [
-        Job(source, text, name if len(pairs) > 1 else out) for (source, text), name in zip(pairs, names, strict=True)
+        Job(source, text, name if len(pairs) > 1 else target) for (source, text), name in zip(pairs, names, strict=True)
     ]
 
 
-def _check_numbers(args: argparse.Namespace) -> None:
+def _check_numbers(options: ConditionOptions) -> None:
     """Refuse numbers that mean nothing, NaN among them."""
     bounds = {
-        "takes": (1, MOST_SOUNDS), "batch": (1, MOST_SOUNDS), "guidance": (1.0, 100.0), "temperature": (0.0, 100.0),
+        "takes": (1, MAX_SOUNDS), "batch": (1, MAX_SOUNDS), "guidance": (1.0, 100.0), "temperature": (0.0, 100.0),
         "top_k": (0, 1_000_000), "seed": (0, 2**62), "stride": (1.0, 29.0), "bars": (1, 100_000),
         "seconds": (1.0, math.inf), "loudness": (-70.0, 0.0),
     }  # fmt: skip
     for name, (low, high) in bounds.items():
-        value = getattr(args, name)
+        value = getattr(options.melody if name in ("bars", "seconds") else options, name)
         if value is not None and not low <= value <= high:
             upper = f" to {high:g}" if high < 2**62 else " or more"
             raise UsageError(f"--{name.replace('_', '-')} {value}: give {low:g}{upper}.")
 
 
-def _sources(path: Path, args: argparse.Namespace) -> list[MelodySource]:
-    from audio_bridge.render import render, timed_melody
-    from audio_bridge.sound import chroma, recordings
-
-    if path.suffix.lower() in recordings.SUFFIXES:
-        _no_score_options(path, args)
-        sound = recordings.mono(recordings.read(path).audio)
-        if sound.seconds < 1.0:
-            raise UserError(f"{path} lasts {sound.seconds:.2f} s: a melody to follow takes 1 s or more.")
-        if np.abs(sound.samples).max() < SILENCE:
-            print(f"{path} is silent: there is no melody in it to follow.", file=sys.stderr)
-        return [
-            MelodySource(path, None, "audio", _length(path, sound.seconds, args), chroma.of_audio(sound.samples[0]))
-        ]
-    made = []
-    for piece in render.pieces_of(path, None, args.tune):
-        whole = timed_melody.load(piece, tempo_qpm=args.tempo, transpose=args.transpose, repeats=not args.no_repeats)
-        seconds = timed_melody.first_bars(whole, args.bars) if args.bars else whole.seconds
-        seconds = _length(path, seconds, args)
-        line = tuple(note for note in timed_melody.line(whole, voice_of(args.voice)) if note.onset < seconds)
-        if not line:
-            raise UserError(f"{path}: the melody has no note in its first {seconds:.1f} s; make it longer.")
-        heard = np.zeros(0, dtype=np.int64)
-        if args.chroma == "rendered":
-            heard = chroma.of_audio(_rendered(whole, args, seconds).samples.mean(axis=0))
-        made.append(MelodySource(path, piece.number, args.chroma, seconds, heard, whole, line))
-    return made
-
-
-def _no_score_options(path: Path, args: argparse.Namespace) -> None:
-    given = [name for name in ("tune", "tempo", "bars") if getattr(args, name)]
-    given += ["transpose"] if args.transpose else []
-    if given:
-        raise UsageError(f"{path} is audio, which has no notes to count or move: leave --{given[0]} out.")
-    if args.chroma == "rendered":
-        raise UsageError(f"{path} is audio: leave --chroma out, its melody is heard as it is.")
-
-
-def _length(path: Path, seconds: float, args: argparse.Namespace) -> float:
-    if args.seconds is not None:
-        seconds = min(seconds, args.seconds)
-    if seconds > MAX_SECONDS:
-        raise UserError(
-            f"{path} lasts {seconds:.0f} s; at most {MAX_SECONDS:.0f} s are made. Choose --bars or --seconds."
-        )
-    return seconds
-
-
-def _tell_cost(jobs: Sequence[Job], args: argparse.Namespace, device: "torch.device", dtype: "torch.dtype") -> None:
+def _tell_cost(jobs: Sequence[Job], options: ConditionOptions, device: "torch.device", dtype: "torch.dtype") -> None:
     """Memory and time before the weights are loaded."""
     from audio_bridge.musicgen import musicgen_model
 
-    batches = -(-len(jobs) * args.takes // args.batch)
+    batches = -(-len(jobs) * options.takes // options.batch)
     longest = max(job.source.seconds for job in jobs)
-    stride = args.stride or 18.0
+    stride = options.stride or 18.0
     windows = longest + max(0, -(-(longest - 30) // stride)) * (30 - stride)
-    rows = min(args.batch, len(jobs) * args.takes)
-    cost = musicgen_model.cost(args.model, device, dtype, rows, min(30.0, longest), batches * windows)
+    rows = min(options.batch, len(jobs) * options.takes)
+    assert options.model is not None
+    cost = musicgen_model.cost(options.model, device, dtype, rows, min(30.0, longest), batches * windows)
     count = f"{len(jobs)} sound{'s' if len(jobs) > 1 else ''} of up to {longest:.1f} s"
-    print(f"{args.model}: {cost.text()} for {count} on {device}.", file=sys.stderr)
+    print(f"{options.model}: {cost.text()} for {count} on {device}.", file=sys.stderr)
     total = machine_memory_bytes()
     if device.type == "cpu" and total and cost.memory_bytes > total:
         print(f"this machine has {total / 2**30:.1f} GiB: lower --batch, or choose --dtype bfloat16.", file=sys.stderr)
@@ -264,45 +271,38 @@ def machine_memory_bytes() -> float | None:
     return None if size is None else size * 2**30
 
 
-def _made(
-    gen: "MusicGen", rows: "Sequence[tuple[Job, int]]", args: argparse.Namespace, label: str
+def _make_batch(
+    gen: "MusicGen", rows: "Sequence[tuple[Job, int]]", options: ConditionOptions, label: str
 ) -> "list[tuple[Audio, list[int]]]":
     """One batch: sounds of the length of each job, and the samples at which windows begin to add."""
     from audio_bridge.musicgen import generation
     from audio_bridge.sound import stems
     from audio_bridge.sound.audio import Audio
 
-    fade = LOOP_FADE_SECONDS if args.loop else 0.0
+    fade = LOOP_FADE_SECONDS if options.loop else 0.0
     lengths = [round(job.source.seconds * gen.sample_rate) for job, _ in rows]
     n_frames = gen.n_frames(max(lengths) / gen.sample_rate + fade)
 
     def chroma_at(start: float, count: int) -> NDArray[np.int64]:
         return np.stack([job.source.classes(start, count) for job, _ in rows])
 
-    seeds = [args.seed + take for _, take in rows]
+    seeds = [options.seed + take for _, take in rows]
     texts = [job.text for job, _ in rows]
     bar = _Bar(label)
     codes, seams = generation.generate(
-        gen, texts, chroma_at, n_frames, seeds, sampling_of(args), stride_seconds=args.stride, progress=bar.show
+        gen, texts, chroma_at, n_frames, seeds, options.sampling, stride_seconds=options.stride, progress=bar.show
     )
     bar.close()
     sounds = gen.decode(codes)
     made = []
     for sound, length in zip(sounds, lengths, strict=True):
         audio = Audio(sound, gen.sample_rate)
-        if args.loop:
+        if options.loop:
             audio = Audio(sound[:, : length + round(fade * gen.sample_rate)], gen.sample_rate)
             audio = stems.looped(audio, length)
         places = [frame * gen.frame_samples for frame in seams if frame * gen.frame_samples < length]
         made.append((stems.fitted(audio, length), places))
     return made
-
-
-def sampling_of(args: argparse.Namespace) -> "MusicGenSampling":
-    """How codes are drawn, as the options say."""
-    from audio_bridge.musicgen.generation import MusicGenSampling
-
-    return MusicGenSampling(args.guidance, args.temperature, args.top_k)
 
 
 class _Bar:
@@ -321,35 +321,36 @@ class _Bar:
 
 
 def _write(
-    job: Job, takes: "list[tuple[int, Audio, list[int]]]", gen: "MusicGen", args: argparse.Namespace, dtype: str
-) -> None:
-    """The best take, its stems, and the record beside them."""
+    job: Job, takes: "list[tuple[int, Audio, list[int]]]", gen: "MusicGen", options: ConditionOptions, dtype: str
+) -> dict[str, Any]:
+    """Write the best take, its stems, and the record beside them; return the record."""
     matches = [_match(job.source, audio) for _, audio, _ in takes]
     best = int(np.argmax(matches))
     seed, audio, seams = takes[best]
-    levelled = _levelled(audio, args.loudness)
-    files = _stem_files(job, levelled, args) if args.stems else {}
-    if args.keep_takes:
+    levelled = _levelled(audio, options.loudness)
+    files = _stem_files(job, levelled, options) if options.stems else {}
+    if options.keep_takes:
         for i, (_, other, _) in enumerate(takes):
             name = job.target.with_name(f"{job.target.stem}-take{i + 1}{job.target.suffix}")
-            _save(_levelled(other, args.loudness), name, args)
-    _save(levelled, job.target, args)
-    record = _record(job, gen, args, dtype, seed, [round(m, 4) for m in matches]) | {"stems": files}
+            _save(_levelled(other, options.loudness), name, options)
+    _save(levelled, job.target, options)
+    record = _record(job, gen, options, dtype, seed, [round(m, 4) for m in matches]) | {"stems": files}
     record["seams"] = [
         {"seconds": round(place / audio.sample_rate, 3), "rank": round(_seam(audio, place), 3)} for place in seams
     ]
     record["adherence"] = _adherence(job.source, audio)
     write_json(f"{job.target}.json", record)
     print(f"{job.target}  {audio.seconds:.2f} s  chroma match {matches[best]:.1%}  seed {seed}  {job.text}".rstrip())
+    return record
 
 
 def _record(
-    job: Job, gen: "MusicGen", args: argparse.Namespace, dtype: str, seed: int, matches: list[float]
+    job: Job, gen: "MusicGen", options: ConditionOptions, dtype: str, seed: int, matches: list[float]
 ) -> dict[str, Any]:
     from symbolic import machine
 
-    source, options = job.source, vars(args)
-    chosen = ("voice", "tempo", "transpose", "no_repeats", "bars", "loop", "stride", "batch", "loudness", "instrument")
+    source, melody = job.source, options.melody
+    chosen = ("loop", "stride", "batch", "loudness")
     return {
         "path": str(job.target),
         "source": str(source.path),
@@ -359,14 +360,20 @@ def _record(
         "chroma": source.mode,
         "seconds": source.seconds,
         "text": job.text,
-        "model": args.model,
+        "model": options.model,
         "parameters": sum(p.numel() for p in gen.model.parameters()),
         "dtype": dtype,
         "device": gen.device.type,
         "seed": seed,
         "chroma_match_of_takes": matches,
-        "sampling": asdict(sampling_of(args)),
-        "options": {name: options[name] for name in chosen},
+        "sampling": asdict(options.sampling),
+        "options": {
+            **{name: getattr(options, name) for name in chosen},
+            **{name: getattr(melody.choice, name) for name in ("voice", "tempo", "transpose", "repeats")},
+            "bars": melody.bars,
+            "instrument": melody.instrument,
+        },
+        "condition_cannot_tell": condition_losses(source.line),
         "versions": {name: machine.version(name) for name in ("torch", "transformers")},
     }
 
@@ -388,8 +395,8 @@ def _adherence(source: MelodySource, audio: "Audio") -> dict[str, Any] | None:
 
     if source.melody is None:
         return None
-    ceiling = melody_adherence.rendered(source.melody, "violin")
-    return melody_adherence.plain(melody_adherence.measured(_mono32(audio), source.melody, source.line, ceiling))
+    ceiling = melody_adherence.rendered_score(source.melody, melody_adherence.DEFAULT_INSTRUMENT)
+    return melody_adherence.plain(melody_adherence.compare(_mono32(audio), source.melody, source.line, ceiling))
 
 
 def _seam(audio: "Audio", place: int) -> float:
@@ -404,15 +411,7 @@ def _mono32(audio: "Audio") -> NDArray[np.float32]:
     return recordings.mono(audio).samples[0]
 
 
-def _rendered(melody: "Melody", args: argparse.Namespace, seconds: float) -> "Audio":
-    from audio_bridge.render import render
-    from audio_bridge.sound import stems
-
-    audio = render.render(melody.midi, sample_rate=32_000, instrument=args.instrument, loudness_lufs=None)
-    return stems.fitted(audio, round(seconds * 32_000))
-
-
-def _stem_files(job: Job, conditioned: "Audio", args: argparse.Namespace) -> dict[str, str]:
+def _stem_files(job: Job, conditioned: "Audio", options: ConditionOptions) -> dict[str, str]:
     """Conditioned sound, rendered melody, click and their mix, of equal length from the score's time zero."""
     from audio_bridge.sound import stems
     from audio_bridge.sound.audio import resampled
@@ -424,14 +423,17 @@ def _stem_files(job: Job, conditioned: "Audio", args: argparse.Namespace) -> dic
     parts = {
         "conditioned": conditioned,
         "melody": _levelled(
-            stems.fitted(resampled(_rendered(melody, args, job.source.seconds), rate), length), args.loudness
+            stems.fitted(
+                resampled(rendered_melody(melody, options.melody.instrument, job.source.seconds), rate), length
+            ),
+            options.loudness,
         ),
         "click": stems.click([beat for beat in melody.beats if beat[0] < job.source.seconds], length, rate),
     }
-    parts["mix"] = _levelled(stems.mixed(parts), args.loudness)
+    parts["mix"] = _levelled(stems.mixed(parts), options.loudness)
     names = {name: job.target.with_name(f"{job.target.stem}-{name}{job.target.suffix}") for name in parts}
     for name, part in parts.items():
-        _save(part, names[name], args)
+        _save(part, names[name], options)
     return {name: str(path) for name, path in names.items()}
 
 
@@ -441,7 +443,7 @@ def _levelled(audio: "Audio", lufs: float) -> "Audio":
     return loudness.normalised(audio, lufs)[0]
 
 
-def _save(audio: "Audio", path: Path, args: argparse.Namespace) -> None:
+def _save(audio: "Audio", path: Path, options: ConditionOptions) -> None:
     from audio_bridge.sound.audio import write_audio
 
-    write_audio(audio, path, args.sample_format)
+    write_audio(audio, path, options.sample_format)

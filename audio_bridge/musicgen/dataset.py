@@ -25,12 +25,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_bridge.sound.audio import MUSICGEN_RATE
 from symbolic import files
 from symbolic.errors import UsageError, UserError
 
 SPLITS = ("train", "valid", "test")
 MOST_SECONDS = 30.0  # what MusicGen hears at once
-SAMPLE_RATE = 32_000
+SAMPLE_RATE = MUSICGEN_RATE
 SHORTER_SECONDS = 0.5  # than its header claims: more than an encoder's padding, and a file was cut off
 
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_bridge.sound.audio import MUSICGEN_RATE
 from symbolic.errors import UserError
 from symbolic.files import write_json
 
@@ -39,11 +40,35 @@ MEASURES = (
 )
 CHANCE = {"chroma match": 1 / 12, "melody accuracy": 1 / 12}
 N_SHUFFLES = 20
+DEFAULT_INSTRUMENT = "violin"  # of the ceiling
 FAD_SECONDS = 5.0  # of sound in one embedding
 ONSET_WINDOW_SECONDS = 0.05
 TEMPO_TOLERANCE = 0.04
 TEMPO_LEVELS = (1.0, 2.0, 0.5, 3.0, 1 / 3, 1.5, 2 / 3)  # a jig is felt in two or in six
 Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class MelodyChoice:
+    """What is played of a score, and how: a tune X:N of several; a voice from 1, or the skyline; quarter notes a minute
+    (None: the tune's own); semitones up; whether repeats are played."""
+
+    tune: int | None = None
+    voice: str = "skyline"
+    tempo: float | None = None
+    transpose: int = 0
+    repeats: bool = True
+
+
+@dataclass(frozen=True)
+class PerceptualNetworks:
+    """Names or folders of weights on this machine for measures by neural networks; None leaves a measure out."""
+
+    clap: str | None = None
+    text: str | None = None
+    reference: Path | None = None
+    tagger: str | None = None
+    aesthetics: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("audio", type=Path, metavar="AUDIO", help="any audio file")
     parser.add_argument("--score", type=Path, required=True, metavar="TUNE", help="ABC or MIDI file")
     add_score_arguments(parser)
-    parser.add_argument("--instrument", default="violin", help="of the ceiling (default: %(default)s)")
+    parser.add_argument("--instrument", default=DEFAULT_INSTRUMENT, help="of the ceiling (default: %(default)s)")
     parser.add_argument("--no-ceiling", action="store_true", help="do not render the score")
     parser.add_argument("--seed", type=int, default=0, help="of the shuffled tunes")
     networks = parser.add_argument_group("networks", "names or folders of weights that are on this machine")
@@ -95,19 +120,24 @@ def add_score_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-repeats", action="store_true", help="an ABC tune as written, without its repeats")
 
 
+def choice_of(args: argparse.Namespace) -> MelodyChoice:
+    """The shared score options as a value."""
+    return MelodyChoice(args.tune, args.voice, args.tempo, args.transpose, not args.no_repeats)
+
+
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write the scores."""
-    from audio_bridge.sound import recordings
     from symbolic.evaluate.report.tables import console
 
-    melody, line = score_of(args.score, args)
-    sound = recordings.mono(recordings.read(args.audio).audio).samples[0]
-    ceiling = None if args.no_ceiling else rendered(melody, args.instrument)
-    result = measured(sound, melody, line, ceiling, seed=args.seed)
-    print(console(table(result, f"{args.audio} against {melody.title or args.score}")), end="")
+    networks = PerceptualNetworks(args.clap, args.text, args.reference, args.tagger, args.aesthetics)
+    instrument = None if args.no_ceiling else args.instrument
+    result, perceived_scores = adherence(
+        args.audio, args.score, choice_of(args), instrument=instrument, seed=args.seed, networks=networks
+    )
+    print(console(table(result, f"{args.audio} against {args.score}")), end="")
     record: dict[str, Any] = {"audio": str(args.audio), "score": str(args.score), **plain(result)}
-    record["perceived"] = networks = perceived(sound, ceiling, args)
-    for name, value in networks.items():
+    record["perceived"] = perceived_scores
+    for name, value in perceived_scores.items():
         print(f"{name}  {value:.3f}")
     if args.output:
         write_json(args.output, record)
@@ -116,45 +146,78 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def perceived(
-    sound: NDArray[np.float32], ceiling: NDArray[np.float32] | None, args: argparse.Namespace
-) -> dict[str, float]:
-    """What the networks that were named say; nothing where none was."""
-    from audio_bridge.musicgen import perceptual
+def adherence(
+    audio: Path,
+    score: Path,
+    choice: MelodyChoice = MelodyChoice(),
+    *,
+    instrument: str | None = DEFAULT_INSTRUMENT,
+    seed: int = 0,
+    networks: PerceptualNetworks = PerceptualNetworks(),
+) -> tuple[Adherence, dict[str, float]]:
+    """Measure how closely a recording follows a score: MEASURES with ceiling and floor, and what the networks say.
+
+    `instrument` plays the ceiling, None leaves it out; `seed` draws the shuffled tunes of the floor. Raises UserError
+    for files that cannot be read.
+    """
     from audio_bridge.sound import recordings
 
+    melody, line = score_of(score, choice)
+    sound = recordings.mono(recordings.read(audio).audio).samples[0]
+    ceiling = None if instrument is None else rendered_score(melody, instrument)
+    result = compare(sound, melody, line, ceiling, seed=seed)
+    return result, perceptual_scores(sound, ceiling, audio, networks)
+
+
+def perceptual_scores(
+    sound: NDArray[np.float32], ceiling: NDArray[np.float32] | None, path: Path, networks: PerceptualNetworks
+) -> dict[str, float]:
+    """Scores by the networks that are named: CLAP cosine, FAD, KL divergence, aesthetics; empty where none is.
+
+    `sound` and `ceiling` are mono at 32 kHz; `path` is the file of `sound`.
+    """
+    from audio_bridge.musicgen import perceptual
+
     values: dict[str, float] = {}
-    if args.clap and args.text:
-        cosines = perceptual.clap(args.clap, _windows(sound) or [sound], args.text)[1]
+    if networks.clap and networks.text:
+        cosines = perceptual.clap(networks.clap, _windows(sound) or [sound], networks.text)[1]
         values["CLAP cosine"] = 0.0 if cosines is None else float(cosines.mean())
-    if args.clap and args.reference:
-        others = [recordings.mono(recordings.read(path).audio).samples[0] for path in recordings.find(args.reference)]
-        own, theirs = ([part for one in sounds for part in _windows(one)] for sounds in ([sound], others))
-        if len(own) < 2 or len(theirs) < 2:
-            raise UserError(f"FAD compares sets: {args.audio} and {args.reference} need {2 * FAD_SECONDS:g} s each.")
-        values["FAD"] = perceptual.frechet(*(perceptual.clap(args.clap, parts)[0] for parts in (own, theirs)))
-    if args.tagger and ceiling is not None:
-        values["KL"] = perceptual.divergence(*(perceptual.labels(args.tagger, [one]) for one in (ceiling, sound)))
-    if args.aesthetics:
-        values |= perceptual.aesthetics(args.audio)
+    if networks.clap and networks.reference:
+        values["FAD"] = _frechet_audio_distance(networks.clap, sound, path, networks.reference)
+    if networks.tagger and ceiling is not None:
+        values["KL"] = perceptual.divergence(*(perceptual.labels(networks.tagger, [one]) for one in (ceiling, sound)))
+    if networks.aesthetics:
+        values |= perceptual.aesthetics(path)
     return values
 
 
+def _frechet_audio_distance(clap: str, sound: NDArray[np.float32], path: Path, folder: Path) -> float:
+    """Fréchet distance between CLAP embeddings of a sound's windows and those of a folder's recordings."""
+    from audio_bridge.musicgen import perceptual
+    from audio_bridge.sound import recordings
+
+    others = [recordings.mono(recordings.read(other).audio).samples[0] for other in recordings.find(folder)]
+    own, theirs = ([part for one in sounds for part in _windows(one)] for sounds in ([sound], others))
+    if len(own) < 2 or len(theirs) < 2:
+        raise UserError(f"FAD compares sets: {path} and {folder} need {2 * FAD_SECONDS:g} s each.")
+    return perceptual.frechet(*(perceptual.clap(clap, parts)[0] for parts in (own, theirs)))
+
+
 def _windows(sound: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    length = round(FAD_SECONDS * 32_000)
+    length = round(FAD_SECONDS * MUSICGEN_RATE)
     return [sound[start : start + length] for start in range(0, sound.size - length + 1, length)]
 
 
-def score_of(path: Path, args: argparse.Namespace) -> "tuple[Melody, list[TimedNote]]":
-    """The melody that the shared options name, and its line."""
+def score_of(path: Path, choice: MelodyChoice) -> "tuple[Melody, list[TimedNote]]":
+    """The chosen melody of an ABC or MIDI file, and its line. UserError where several tunes leave it open."""
     from audio_bridge.render import render, timed_melody
 
-    pieces = render.pieces_of(path, None, args.tune)
+    pieces = render.pieces_of(path, None, choice.tune)
     if len(pieces) > 1:
         numbers = ", ".join(str(piece.number) for piece in pieces[:8])
         raise UserError(f"{path} has {len(pieces)} tunes ({numbers}, ...): choose one with --tune N.")
-    whole = timed_melody.load(pieces[0], tempo_qpm=args.tempo, transpose=args.transpose, repeats=not args.no_repeats)
-    return whole, timed_melody.line(whole, voice_of(args.voice))
+    whole = timed_melody.load(pieces[0], tempo_qpm=choice.tempo, transpose=choice.transpose, repeats=choice.repeats)
+    return whole, timed_melody.line(whole, voice_of(choice.voice))
 
 
 def voice_of(text: str) -> int | None:
@@ -166,7 +229,7 @@ def voice_of(text: str) -> int | None:
     return int(text) - 1
 
 
-def measured(
+def compare(
     sound: NDArray[np.float32],
     melody: "Melody",
     line: "Sequence[TimedNote]",
@@ -174,18 +237,18 @@ def measured(
     *,
     seed: int = 0,
 ) -> Adherence:
-    """All measures of a mono sound at 32 kHz; `ceiling` is the rendered score."""
+    """Compare a mono sound at 32 kHz with a score by all measures; `ceiling` is the rendered score, mono at 32 kHz."""
     heard = hear(sound)
     top = None if ceiling is None else scores(hear(ceiling[: sound.size]), line, melody.qpm)
     return Adherence(scores(heard, line, melody.qpm), top, floor(heard, line, seed))
 
 
-def rendered(melody: "Melody", instrument: str) -> NDArray[np.float32]:
+def rendered_score(melody: "Melody", instrument: str) -> NDArray[np.float32]:
     """The score as mono sound at 32 kHz."""
     from audio_bridge.render import render
     from audio_bridge.sound import recordings
 
-    return recordings.mono(render.render(melody.midi, sample_rate=32_000, instrument=instrument)).samples[0]
+    return recordings.mono(render.render(melody.midi, sample_rate=MUSICGEN_RATE, instrument=instrument)).samples[0]
 
 
 def hear(sound: NDArray[np.float32]) -> Heard:

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_bridge.sound.audio import MUSICGEN_RATE
 from symbolic.errors import UserError
 
-SAMPLE_RATE = 32_000
+SAMPLE_RATE = MUSICGEN_RATE
 AESTHETICS = ("CE", "CU", "PC", "PQ")  # enjoyment, usefulness, complexity, quality
 _LEAST_PROBABILITY = 1e-6
 

@@ -20,7 +20,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,16 +88,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make or bring up to date a song."""
     started = time.monotonic()
-    options, before, variations = _asked(args)
-    record = make(args.output, options, before, variations, args.redo)
+    given = {name: getattr(args, name) for name in DEFAULTS}
+    record = song(args.output, source=args.source, redo=args.redo, **given)
     seconds = record["seconds_of_music"]
     print(f"{args.output}: {seconds:.0f} s of music in {time.monotonic() - started:.0f} s; {args.output}/karaoke.html")
-    for stage in record["stages"].values():
-        for note in [*stage.get("facts", {}).get("notes", []), *([stage["skipped"]] if "skipped" in stage else [])]:
-            print(f"note: {note}")
+    for note in notes_of(record):
+        print(f"note: {note}")
     if args.json:
         print(json.dumps(record, ensure_ascii=False))
     return 0
+
+
+def song(folder: Path, *, source: Path | None = None, redo: Sequence[str] = (), **given: Any) -> dict[str, Any]:
+    """Make a song in a folder, or bring the one that is there up to date; return its record (song.json).
+
+    `given` are options of DEFAULTS (`lyrics` and `tune` are paths of files); those left out or None are the song's own,
+    or the defaults. `source` is the song.json of another song to make again; `redo` names stages to vary. Raises
+    UsageError and UserError for what cannot be made.
+    """
+    unknown = sorted(set(given) - set(DEFAULTS))
+    if unknown:
+        raise UsageError(f"a song has no option {unknown[0]!r}; it has {', '.join(DEFAULTS)}.")
+    options, before, variations = _resolved(folder, source, given)
+    return make(folder, options, before, variations, list(redo))
+
+
+def notes_of(record: Mapping[str, Any]) -> list[str]:
+    """Everything a person should know of how a song was made: the stages' notes, and why stages were left out."""
+    notes: list[str] = []
+    for stage in record["stages"].values():
+        notes += [*stage.get("facts", {}).get("notes", []), *([stage["skipped"]] if "skipped" in stage else [])]
+    return notes
 
 
 def make(
@@ -135,26 +156,25 @@ def make(
 # --- what is asked ---------------------------------------------------------------------------------------------------
 
 
-def _asked(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any], dict[str, int]]:
-    """Options (given, else of song.json, else the defaults), and the record of the last time."""
-    folder: Path = args.output
+def _resolved(
+    folder: Path, source: Path | None, given: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, int]]:
+    """Options (given, else of song.json, else the defaults), and the record and variations of the last time."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {folder} is a file; name a folder.")
     there = folder / RECORD
     if folder.is_dir() and any(folder.iterdir()) and not there.is_file():
         raise UsageError(f"-o {folder} is not empty and holds no song: choose another folder, or empty it.")
     known = _record(there) if there.is_file() else {}
-    source = _record(args.source) if args.source else known
-    options = {**DEFAULTS, **{k: v for k, v in source.get("options", {}).items() if k in DEFAULTS}}
-    for name in DEFAULTS:
-        given = getattr(args, name)
-        if given is not None:
-            options[name] = text_of(given) if name in ("lyrics", "tune") else given
-    if args.lyrics is not None and args.genre is None:
+    template = _record(source) if source else known
+    options = {**DEFAULTS, **{k: v for k, v in template.get("options", {}).items() if k in DEFAULTS}}
+    asked = {name: value for name, value in given.items() if value is not None}
+    options |= {name: text_of(Path(v)) if name in ("lyrics", "tune") else v for name, v in asked.items()}
+    if "lyrics" in asked and "genre" not in asked:
         options["genre"] = headed(options["lyrics"])[0]["genre"] or options["genre"]
-    if args.tune is not None:
-        tune_of(options["tune"], args.tune)
-    return options, known.get("stages", {}), dict(source.get("variations", {}))
+    if "tune" in asked:
+        tune_of(options["tune"], asked["tune"])
+    return options, known.get("stages", {}), dict(template.get("variations", {}))
 
 
 def _record(path: Path) -> dict[str, Any]:
@@ -163,7 +183,7 @@ def _record(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not a song's record of format {FORMAT}. Name another, or another folder with -o.")
     fault = next(_faults(record), None)
     if fault is not None:
-        raise UserError(f"{path}: {fault}. Mend it, or remove the file and name an empty folder with -o.")
+        raise UserError(f"{path}: {fault}. Fix it, or delete the file and name an empty folder with -o.")
     return record
 
 
@@ -309,13 +329,11 @@ def conditioned(folder: Path, options: Mapping[str, Any], variation: int) -> dic
         raise Skipped("no conditioned audio: give a MusicGen-melody checkpoint with --checkpoint.")
     from audio_bridge.musicgen import condition
 
-    parser = argparse.ArgumentParser()
-    condition.add_arguments(parser)
     text = options["prompt"] or f"{options['genre']} song, instrumental"
-    seed = str(options["seed"] + 1000 * variation)
-    given = [str(folder / "song.abc"), "--text", text, "--model", options["checkpoint"], "--seed", seed]
-    if condition.run(parser.parse_args([*given, "-o", str(folder / "conditioned.wav")])):
-        raise UserError("the conditioned audio could not be made; its message stands above.")
+    chosen = condition.ConditionOptions(
+        texts=(text,), model=options["checkpoint"], seed=options["seed"] + 1000 * variation
+    )
+    condition.condition([folder / "song.abc"], folder / "conditioned.wav", chosen)
     return {"checkpoint": options["checkpoint"], "prompt": text}
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_bridge.sound import chroma
+from audio_bridge.sound.audio import MUSICGEN_RATE
 
-SAMPLE_RATE = 32_000
+SAMPLE_RATE = MUSICGEN_RATE
 Floats = NDArray[np.float64]
 
 _PITCH_HOP, _PITCH_WINDOW = 512, 1280  # 16 ms, 40 ms: two periods of the lowest pitch and more

@@ -16,6 +16,7 @@ from symbolic.errors import UsageError, UserError
 from symbolic.files import write_whole
 
 SAMPLE_RATES = (8_000, 192_000)  # lowest and highest, hertz
+MUSICGEN_RATE = 32_000  # hertz: what MusicGen and its codec hear, and the rate of every analysis here
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".mp3": "MP3"}
 SAMPLE_FORMATS = {"pcm16": "PCM_16", "pcm24": "PCM_24", "float": "FLOAT"}
 _ZERO_CROSSINGS = 64  # of the resampling filter, each side: pass band to 0.45 of the lower rate, -100 dB from 0.5

@@ -15,9 +15,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_bridge.sound.audio import MUSICGEN_RATE
 from audio_bridge.sound.timed_note import TimedNote
 
-SAMPLE_RATE = 32_000
+SAMPLE_RATE = MUSICGEN_RATE
 HOP = 4096
 N_FFT = 16_384
 N_CHROMA = 12

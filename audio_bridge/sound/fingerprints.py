@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE = 32_000
+from audio_bridge.sound.audio import MUSICGEN_RATE
+
+SAMPLE_RATE = MUSICGEN_RATE
 HOP, WINDOW = 2048, 8192
 N_BITS = 32
 LOWEST_HZ, HIGHEST_HZ = 200.0, 3200.0

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audio_bridge.sound.audio import MUSICGEN_RATE
 from symbolic import subprocess_limits
 from symbolic.errors import UserError
 
@@ -63,7 +64,7 @@ def read(path: Path | str) -> Recording:
     return Recording(audio, header["tags"], header["claimed_seconds"])
 
 
-def mono(audio: "Audio", sample_rate: int = 32_000) -> "Audio":
+def mono(audio: "Audio", sample_rate: int = MUSICGEN_RATE) -> "Audio":
     """The mean of the channels at another rate; values that are not finite become 0."""
     import numpy as np
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE = 32_000
+from audio_bridge.sound.audio import MUSICGEN_RATE
+
+SAMPLE_RATE = MUSICGEN_RATE
 HOP = 640  # 20 ms
 SILENCE_DB = -50.0  # of full scale
 QUIET_BELOW_MEDIAN_DB = 25.0

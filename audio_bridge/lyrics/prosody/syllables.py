@@ -62,7 +62,8 @@ def _parts(word: str, language: str) -> list[str]:
 
 
 def _cut(word: str, places: list[int]) -> list[str]:
-    edges = [0, *places, len(word)]
+    """The word parted at places, none of its parts empty: places at its ends, or the same one twice, part nothing."""
+    edges = sorted({0, *(min(max(place, 0), len(word)) for place in places), len(word)})
     return [word[a:b] for a, b in pairwise(edges)]
 
 

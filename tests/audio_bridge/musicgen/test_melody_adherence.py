@@ -60,7 +60,7 @@ def test_the_key_of_a_scale(tonic: int, mode: str) -> None:
 
 def test_a_perfect_performance_scores_high_and_strangers_low(tune: timed_melody.Melody) -> None:
     line = timed_melody.line(tune)
-    result = melody_adherence.measured(played(line), tune, line)
+    result = melody_adherence.compare(played(line), tune, line)
     scores, floor = result.scores, result.floor
     assert scores["chroma match"] > 0.9 and scores["melody accuracy"] > 0.9
     assert scores["raw pitch accuracy"] > 0.9 and scores["onset F1"] > 0.9
@@ -106,7 +106,7 @@ def test_the_verb(tmp_path: Path, tune: timed_melody.Melody, capsys: pytest.Capt
 def test_silence_and_noise_are_measured_without_a_warning(kind: str, tune: timed_melody.Melody) -> None:
     rng = np.random.default_rng(0)
     sound = np.zeros(4 * RATE) if kind == "silence" else 0.1 * rng.standard_normal(4 * RATE)
-    found = melody_adherence.measured(sound.astype(np.float32), tune, timed_melody.line(tune)).scores
+    found = melody_adherence.compare(sound.astype(np.float32), tune, timed_melody.line(tune)).scores
     assert found["raw pitch accuracy"] == found["raw chroma accuracy"] == 0.0
     assert all(np.isfinite(value) for value in found.values())
 
@@ -116,7 +116,7 @@ def test_without_a_ceiling_none_is_explained(tune: timed_melody.Melody) -> None:
 
     line = timed_melody.line(tune)
     sound = played(line)
-    result = melody_adherence.measured(sound, tune, line)
+    result = melody_adherence.compare(sound, tune, line)
     assert "score rendered" not in console(melody_adherence.table(result, "t"))
     with_ceiling = melody_adherence.Adherence(result.scores, result.scores, result.floor)
     assert "score rendered" in console(melody_adherence.table(with_ceiling, "t"))

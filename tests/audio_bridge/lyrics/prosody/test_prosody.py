@@ -79,6 +79,14 @@ def test_unknown_english_words_go_by_rules() -> None:
     assert word_stress("flaptation", "en")[1] == 2
 
 
+@given(st.text("aeiouyCT0'-éç", max_size=12), st.sampled_from(["en", "pt", "es", "de"]))
+@settings(max_examples=500, deadline=None)
+def test_no_part_is_empty(text: str, language: str) -> None:
+    """Words with more syllables than vowels written (`CI0T`) once had an empty part."""
+    for word in [*words_of(text), "CI0T", "rhythms", "mmm", "w0w", "X0"]:
+        assert "".join(syllables(word, language)) == word and all(syllables(word, language))
+
+
 @given(st.text(max_size=30), st.sampled_from(["en", "pt", "es", "de", "zh"]))
 @settings(max_examples=300, deadline=None)
 def test_parts_give_the_word_back(text: str, language: str) -> None:
