@@ -33,11 +33,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import weights
+from benchmarks import result_file, weights
 from benchmarks.peers import Absent
 from benchmarks.weights import Weights
 from benchmarks.workers import Worker
-from experiments import result_file
 from symbolic import command_line
 from symbolic import config as configuration
 
@@ -53,7 +52,7 @@ EXPECTED = {"gpt2-6m": (400, 2000), "mamba-6m": (200, 2000), "mamba2-6m": (150, 
 
 
 @dataclass(frozen=True)
-class Way:
+class DecodingSetup:
     """A way of decoding: adapter module, its settings, whether OpenMP's wait policy matters to it."""
 
     engine: str
@@ -73,29 +72,29 @@ class Way:
 
 
 PATHS = (
-    Way("ours, native step", "ours", "float32", (("step", "native"),), openmp=False),
-    Way("ours, native step", "ours", "bfloat16", (("step", "native"),), openmp=False),
-    Way("ours, native step", "ours", "int8", (("step", "native"),), openmp=False),
-    Way("ours, PyTorch step", "ours", "float32", (("step", "torch"),)),
-    Way("transformers, dynamic cache", "library", "float32", (("cache", "dynamic"),)),
-    Way("transformers, dynamic cache", "library", "bfloat16", (("cache", "dynamic"),)),
-    Way("transformers, static cache", "library", "float32", (("cache", "static"),)),
-    Way("transformers, compiled", "library", "float32", (("cache", "compiled"),), slow=True),
-    Way("CTranslate2", "ctranslate", "float32"),
-    Way("CTranslate2", "ctranslate", "bfloat16"),
-    Way("CTranslate2", "ctranslate", "int8"),
-    Way("llama.cpp", "llama", "float32"),
-    Way("llama.cpp", "llama", "bfloat16"),
-    Way("llama.cpp", "llama", "int8"),
+    DecodingSetup("ours, native step", "ours", "float32", (("step", "native"),), openmp=False),
+    DecodingSetup("ours, native step", "ours", "bfloat16", (("step", "native"),), openmp=False),
+    DecodingSetup("ours, native step", "ours", "int8", (("step", "native"),), openmp=False),
+    DecodingSetup("ours, PyTorch step", "ours", "float32", (("step", "torch"),)),
+    DecodingSetup("transformers, dynamic cache", "library", "float32", (("cache", "dynamic"),)),
+    DecodingSetup("transformers, dynamic cache", "library", "bfloat16", (("cache", "dynamic"),)),
+    DecodingSetup("transformers, static cache", "library", "float32", (("cache", "static"),)),
+    DecodingSetup("transformers, compiled", "library", "float32", (("cache", "compiled"),), slow=True),
+    DecodingSetup("CTranslate2", "ctranslate", "float32"),
+    DecodingSetup("CTranslate2", "ctranslate", "bfloat16"),
+    DecodingSetup("CTranslate2", "ctranslate", "int8"),
+    DecodingSetup("llama.cpp", "llama", "float32"),
+    DecodingSetup("llama.cpp", "llama", "bfloat16"),
+    DecodingSetup("llama.cpp", "llama", "int8"),
 )
 REFERENCE = next(path for path in PATHS if path.name == "transformers, dynamic cache, float32")
 
 
 @dataclass(frozen=True)
-class Seat:
+class RunningEngine:
     """A path at work: its worker, the wait policy that was chosen where there was a choice, tokens a row and turn."""
 
-    path: Way
+    path: DecodingSetup
     worker: Worker
     policy: str | None
     tokens: int
@@ -153,7 +152,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def cost_seconds(args: argparse.Namespace, paths: Sequence[Way]) -> float:
+def cost_seconds(args: argparse.Namespace, paths: Sequence[DecodingSetup]) -> float:
     """About how long the measurement takes."""
     seconds = 0.0
     for name in args.models:
@@ -168,7 +167,7 @@ def cost_seconds(args: argparse.Namespace, paths: Sequence[Way]) -> float:
     return seconds
 
 
-def _block_seconds(name: str, batch: int, tokens: int, paths: Sequence[Way]) -> tuple[float, float]:
+def _block_seconds(name: str, batch: int, tokens: int, paths: Sequence[DecodingSetup]) -> tuple[float, float]:
     """Of the trials of one policy, and of one round."""
     speeds = [EXPECTED[name][batch > 1] * _advantage(path) for path in paths]
     most = float("inf") if name.startswith("gpt2") else TURN_SECONDS
@@ -209,7 +208,7 @@ def _measure(
     recorder: result_file.Recorder,
     chosen: Weights,
     threads: int,
-    paths: Sequence[Way],
+    paths: Sequence[DecodingSetup],
     prompts: list[list[int]],
     args: argparse.Namespace,
 ) -> None:
@@ -235,12 +234,12 @@ def _measure(
 def _seats(
     recorder: result_file.Recorder,
     chosen: Weights,
-    paths: Sequence[Way],
+    paths: Sequence[DecodingSetup],
     prompts: list[list[int]],
     keys: dict[str, Any],
     tokens: int,
     stack: ExitStack,
-) -> Iterator[Seat]:
+) -> Iterator[RunningEngine]:
     """The paths that work, each warmed up, with the better of its wait policies; the others are recorded."""
     for path in paths:
         try:
@@ -250,7 +249,9 @@ def _seats(
             print(f"{keys}: {path.name}: not run: {reason}", file=sys.stderr)
 
 
-def _seat(path: Way, chosen: Weights, prompts: list[list[int]], threads: int, tokens: int, stack: ExitStack) -> Seat:
+def _seat(
+    path: DecodingSetup, chosen: Weights, prompts: list[list[int]], threads: int, tokens: int, stack: ExitStack
+) -> RunningEngine:
     """Start a path under each wait policy, one after the other, with a turn to warm up and one to be timed; the slower
     is closed, and the tokens of a turn are chosen by the other."""
     best: tuple[float, str, Worker] | None = None
@@ -266,10 +267,10 @@ def _seat(path: Way, chosen: Weights, prompts: list[list[int]], threads: int, to
     seconds, policy, worker = best
     if chosen.config.model.family != "gpt2":
         tokens = min(tokens, max(LEAST_TOKENS, int(TURN_SECONDS / seconds * TRIAL_TOKENS)))
-    return Seat(path, worker, policy if path.openmp and threads > 1 else None, tokens)
+    return RunningEngine(path, worker, policy if path.openmp and threads > 1 else None, tokens)
 
 
-def _worker(path: Way, chosen: Weights, threads: int, policy: str) -> Worker:
+def _worker(path: DecodingSetup, chosen: Weights, threads: int, policy: str) -> Worker:
     settings = {"folder": str(chosen.folder.resolve()), "threads": threads, "precision": path.precision}
     return Worker(
         f"benchmarks.peers.{path.module}",
@@ -280,7 +281,7 @@ def _worker(path: Way, chosen: Weights, threads: int, policy: str) -> Worker:
 
 def _rounds(
     recorder: result_file.Recorder,
-    seats: Sequence[Seat],
+    seats: Sequence[RunningEngine],
     prompts: list[list[int]],
     keys: dict[str, Any],
     args: argparse.Namespace,
@@ -310,14 +311,14 @@ def _rounds(
         recorder.measured(wall[seat.path.name], "tokens/s", **_speed_keys(seat.path, keys), **extra)
 
 
-def _speed_keys(path: Way, keys: dict[str, Any]) -> dict[str, Any]:
+def _speed_keys(path: DecodingSetup, keys: dict[str, Any]) -> dict[str, Any]:
     return {**keys, "quantity": "speed", "path": path.name, "engine": path.engine, "precision": path.precision}
 
 
 # --- do they compute the same? ---------------------------------------------------------------------------------------
 
 
-def _answers(seat: Seat, prompts: list[list[int]], n: int, is_trained: bool) -> Answers | str:
+def _answers(seat: RunningEngine, prompts: list[list[int]], n: int, is_trained: bool) -> Answers | str:
     """What a path computes; the reason where it cannot say."""
     try:
         logits = seat.worker.ask("logits", prompts=prompts)["value"]
@@ -328,7 +329,7 @@ def _answers(seat: Seat, prompts: list[list[int]], n: int, is_trained: bool) -> 
 
 def _agreement(
     recorder: result_file.Recorder,
-    answers: dict[Way, Answers | str],
+    answers: dict[DecodingSetup, Answers | str],
     reference: Answers | str | None,
     keys: dict[str, Any],
 ) -> None:
@@ -380,7 +381,7 @@ def _ratio_text(rows: Sequence[result_file.Row], row: result_file.Row) -> str:
     return f"ours x{result_file.spread_text(result_file.ratio(ours, row), 2)} ({ours['path']})"
 
 
-def _advantage(path: Way) -> float:
+def _advantage(path: DecodingSetup) -> float:
     """How many times transformers' speed a path is expected to have."""
     if path.engine == "ours, PyTorch step":
         return 1.3

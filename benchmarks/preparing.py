@@ -18,9 +18,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import result_file
 from benchmarks.peers import Absent
 from benchmarks.workers import Worker
-from experiments import result_file
 from symbolic import command_line, files, machine
 from symbolic.errors import UserError
 from symbolic.notation import transposition

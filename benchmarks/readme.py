@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import decoding, training
-from experiments import result_file
+from benchmarks import decoding, result_file, training
 from symbolic import command_line, files
 from symbolic.errors import UserError
 

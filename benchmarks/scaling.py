@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import result_file
 from benchmarks.peers import Absent
 from benchmarks.workers import Worker
-from experiments import result_file
 from symbolic import command_line, machine
 from symbolic import config as configuration
 from symbolic.config import GPT2Config, ModelConfig

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import result_file
 from benchmarks.peers import Absent
 from benchmarks.workers import Worker
-from experiments import result_file
 from symbolic import command_line, machine
 from symbolic import config as configuration
 
@@ -32,7 +32,7 @@ ALL = ("gpt2", "mamba", "mamba2")
 
 
 @dataclass(frozen=True)
-class Way:
+class Method:
     """How to train; `seconds` a step of 2,048 tokens at 6M to expect on one core, `compiling` before the first."""
 
     name: str
@@ -54,26 +54,28 @@ class Way:
 
 # mambapy's scan and the library's Mamba-2 compile for five minutes and more, and mambapy's is then slower than before.
 WAYS = (
-    Way("ours", "ours", seconds=0.3),
-    Way("ours without native kernels", "ours", plain=True, families=("gpt2", "mamba2"), seconds=0.7, large=False),
-    Way("ours without native kernels", "ours", plain=True, families=("mamba",), seconds=2.2, needs="full", large=False),
-    Way("ours, compiled", "ours", compiled=True, seconds=0.3, compiling=15, needs="full", large=False),
-    Way("ours, float32", "ours", precision="float32", seconds=0.8, needs="full", large=False),
-    Way("library, plain loop", "loop", families=("gpt2", "mamba2"), seconds=1.2),
-    Way(
+    Method("ours", "ours", seconds=0.3),
+    Method("ours without native kernels", "ours", plain=True, families=("gpt2", "mamba2"), seconds=0.7, large=False),
+    Method(
+        "ours without native kernels", "ours", plain=True, families=("mamba",), seconds=2.2, needs="full", large=False,
+    ),
+    Method("ours, compiled", "ours", compiled=True, seconds=0.3, compiling=15, needs="full", large=False),
+    Method("ours, float32", "ours", precision="float32", seconds=0.8, needs="full", large=False),
+    Method("library, plain loop", "loop", families=("gpt2", "mamba2"), seconds=1.2),
+    Method(
         "library, plain loop, float32", "loop", precision="float32", families=("gpt2", "mamba2"), seconds=1.6,
         needs="full", large=False,
     ),
-    Way("library, plain loop, compiled", "loop", compiled=True, families=("gpt2",), compiling=60),
-    Way("library, plain loop, compiled", "loop", compiled=True, families=("mamba2",), compiling=300, needs="slow"),
-    Way("library with mambapy, plain loop", "loop", scan="mambapy", families=("mamba",), seconds=6),
-    Way(
+    Method("library, plain loop, compiled", "loop", compiled=True, families=("gpt2",), compiling=60),
+    Method("library, plain loop, compiled", "loop", compiled=True, families=("mamba2",), compiling=300, needs="slow"),
+    Method("library with mambapy, plain loop", "loop", scan="mambapy", families=("mamba",), seconds=6),
+    Method(
         "library with mambapy, plain loop, compiled", "loop", scan="mambapy", families=("mamba",), compiled=True,
         compiling=400, seconds=13, needs="slow",
     ),
-    Way("transformers.Trainer", "trainer", families=("gpt2", "mamba2"), seconds=1.2),
-    Way("transformers.Trainer, compiled", "trainer", compiled=True, families=("gpt2",), compiling=90, needs="slow"),
-    Way(
+    Method("transformers.Trainer", "trainer", families=("gpt2", "mamba2"), seconds=1.2),
+    Method("transformers.Trainer, compiled", "trainer", compiled=True, families=("gpt2",), compiling=90, needs="slow"),
+    Method(
         "transformers.Trainer with mambapy", "trainer", scan="mambapy", families=("mamba",), seconds=6, needs="full",
         large=False,
     ),
@@ -81,10 +83,10 @@ WAYS = (
 
 
 @dataclass
-class Seat:
-    """A way at work."""
+class RunningTrainer:
+    """A trainer at work in a process of its own."""
 
-    way: Way
+    way: Method
     worker: Worker
     warm_up_seconds: float
 
@@ -142,7 +144,7 @@ def rows_and_steps(name: str, args: argparse.Namespace) -> tuple[int, int]:
     return (max(1, args.batch // 4), 1) if is_large(name) else (args.batch, args.steps)
 
 
-def ways(name: str, family: str, args: argparse.Namespace) -> Iterator[tuple[Way, str]]:
+def ways(name: str, family: str, args: argparse.Namespace) -> Iterator[tuple[Method, str]]:
     """Each way of training a configuration, with the reason where it is left out."""
     for way in WAYS:
         if family in way.families and (way.large or not is_large(name)):
@@ -193,7 +195,7 @@ def fastest(rows: Sequence[result_file.Row], *, ours: bool) -> result_file.Row |
 
 
 def _measure(recorder: result_file.Recorder, name: str, family: str, args: argparse.Namespace) -> None:
-    seats: list[Seat] = []
+    seats: list[RunningTrainer] = []
     with ExitStack() as stack:
         for way, left_out in ways(name, family, args):
             keys = _keys(name, way)
@@ -207,16 +209,16 @@ def _measure(recorder: result_file.Recorder, name: str, family: str, args: argpa
         _rounds(recorder, name, seats, args)
 
 
-def _seat(way: Way, name: str, args: argparse.Namespace, stack: ExitStack) -> Seat:
+def _seat(way: Method, name: str, args: argparse.Namespace, stack: ExitStack) -> RunningTrainer:
     """Start a worker and warm it up: one step that compiles, one that does not."""
     worker = stack.enter_context(_worker(way, name, args))
     worker.begin()
     warm_up = worker.ask("steps", n=1)["seconds"]
     worker.ask("steps", n=1)
-    return Seat(way, worker, warm_up)
+    return RunningTrainer(way, worker, warm_up)
 
 
-def _worker(way: Way, name: str, args: argparse.Namespace) -> Worker:
+def _worker(way: Method, name: str, args: argparse.Namespace) -> Worker:
     settings = {
         "kind": way.kind,
         "scan": way.scan,
@@ -235,7 +237,9 @@ def _worker(way: Way, name: str, args: argparse.Namespace) -> Worker:
     )
 
 
-def _rounds(recorder: result_file.Recorder, name: str, seats: Sequence[Seat], args: argparse.Namespace) -> None:
+def _rounds(
+    recorder: result_file.Recorder, name: str, seats: Sequence[RunningTrainer], args: argparse.Namespace
+) -> None:
     batch, steps = rows_and_steps(name, args)
     n_tokens = batch * args.context * steps
     speeds: dict[str, list[float]] = {seat.way.name: [] for seat in seats}
@@ -256,7 +260,7 @@ def _rounds(recorder: result_file.Recorder, name: str, seats: Sequence[Seat], ar
         recorder.measured(speeds[key], "tokens/s", **_keys(name, seat.way), peak_mib=peaks[key], **extra)
 
 
-def _keys(name: str, way: Way) -> dict[str, Any]:
+def _keys(name: str, way: Method) -> dict[str, Any]:
     return {"model": name, "quantity": "speed", "path": way.name, "ours": way.is_ours, "precision": way.precision}
 
 

@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import result_file
+from benchmarks import result_file
 from symbolic import command_line, files, runs
 from symbolic import config as configuration
 from symbolic.config import Config

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments import figures, result_file
+from benchmarks import result_file
+from experiments import figures
 from symbolic import command_line, machine
 from symbolic.evaluate.report import palette
 

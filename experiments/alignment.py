@@ -25,7 +25,7 @@ from audio_bridge.lyrics.prosody.stress import Syllable, word_stress
 from audio_bridge.lyrics.setting import setting_metrics, syllable_alignment
 from audio_bridge.lyrics.setting.sung_melody import SungNote, phrase_ends, strength
 from audio_bridge.lyrics.setting.syllable_alignment import Placement
-from experiments import result_file
+from benchmarks import result_file
 from symbolic import command_line
 from symbolic.notation.theory import TICKS_PER_WHOLE, Meter
 

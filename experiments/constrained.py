@@ -41,7 +41,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import result_file
+from benchmarks import result_file
 from symbolic import command_line, files, runs
 
 if TYPE_CHECKING:

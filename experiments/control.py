@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments import result_file
+from benchmarks import result_file
 from symbolic import command_line, files
 from symbolic.data import augmentation
 from symbolic.notation import abc_parser, control_codes, harmony

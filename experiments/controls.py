@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from experiments import result_file
+from benchmarks import result_file
 from symbolic import command_line, files
 from symbolic.errors import UserError
 from symbolic.evaluate.comparison import CONTROLS, HELD_OUT, MEASURES, Metric, TuneReference

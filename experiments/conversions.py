@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import mean
 
-from experiments import result_file
+from benchmarks import result_file
 from symbolic import command_line
 from symbolic.corpus import corpora
 from symbolic.errors import UserError

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import result_file
+from benchmarks import result_file
 from experiments.learning_curves import interval
 from symbolic import command_line, files
 from symbolic.config import MIDI_KINDS

@@ -29,7 +29,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import result_file
+from benchmarks import result_file
 from symbolic import command_line, files, machine
 from symbolic.errors import UserError
 

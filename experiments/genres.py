@@ -28,7 +28,7 @@ from typing import Any
 from audio_bridge.lyrics import evaluate_lyrics, lyric_measures
 from audio_bridge.lyrics.lyric_text import Lyrics, parse
 from audio_bridge.lyrics.training import lyric_corpus, prepare_lyrics
-from experiments import result_file
+from benchmarks import result_file
 from symbolic import command_line, files, runs
 from symbolic import config as configuration
 from symbolic.errors import UsageError, UserError

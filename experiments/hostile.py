@@ -24,7 +24,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from experiments import fuzz, result_file
+from benchmarks import result_file
+from experiments import fuzz
 from symbolic import command_line, files, machine
 from symbolic.errors import UserError
 from symbolic.formats import midi, midi_text

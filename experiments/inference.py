@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import scaling
-from experiments import result_file
+from benchmarks import result_file, scaling
 from symbolic import command_line
 
 

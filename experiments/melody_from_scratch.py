@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments import result_file
+from benchmarks import result_file
 from symbolic import command_line, files
 from symbolic.errors import UserError
 

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import learning_curves, result_file
+from benchmarks import result_file
+from experiments import learning_curves
 from symbolic import command_line, runs
 from symbolic import config as configuration
 from symbolic.config import Config

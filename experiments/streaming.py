@@ -23,8 +23,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import result_file
 from benchmarks.preparing import training_texts, varied
-from experiments import result_file
 from symbolic import command_line, machine
 from symbolic.errors import UserError
 

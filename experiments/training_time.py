@@ -16,9 +16,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from benchmarks import result_file
 from benchmarks.peers import Absent
 from benchmarks.workers import Worker
-from experiments import result_file
 from symbolic import command_line, files, machine, runs
 from symbolic import config as configuration
 from symbolic.config import Config

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from benchmarks import readme
-from experiments import quickstart, result_file
+from benchmarks import readme, result_file
+from experiments import quickstart
 from symbolic import files
 from symbolic.__main__ import VERBS
 from symbolic.config import load

@@ -16,8 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks import weights
-from experiments import result_file
+from benchmarks import result_file, weights
 from symbolic import command_line
 from symbolic import config as configuration
 from symbolic.errors import UserError

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig
 from symbolic.errors import UserError
 from symbolic.files import read_json, write_json, write_whole
-from symbolic.models import build
+from symbolic.models.architectures import build
 
 if TYPE_CHECKING:
-    from symbolic.models import Model
+    from symbolic.models.architectures import Model
 
 CLASSES = {"gpt2": "GPT2LMHeadModel", "mamba": "MambaForCausalLM", "mamba2": "Mamba2ForCausalLM"}
 OURS = {"lstm": "symbolic.models.lstm.LSTM"}  # classes that the library does not have

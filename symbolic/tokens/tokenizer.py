@@ -20,7 +20,6 @@ import tokenizers
 from tokenizers import decoders, pre_tokenizers
 
 from symbolic import files
-from symbolic.config import MIDI_KINDS
 from symbolic.errors import UserError
 
 PAD, BOS, EOS = 0, 1, 2
@@ -108,20 +107,16 @@ class Tokenizer:
         return [b""] * len(SPECIALS) + pieces
 
 
-def load(folder: Path | str) -> Tokenizer:
-    """The tokenizer that `save` wrote to `folder`; UserError when it is absent, damaged or another library's."""
-    path = Path(folder) / TOKENIZER_FILE
-    if not path.is_file():
-        raise UserError(f"no tokenizer in {folder}: {TOKENIZER_FILE} is missing. Name a run or checkpoint folder.")
-    config = files.read_json(Path(folder) / CONFIG_FILE)
-    kind, vocab_size = (config.get(key) if isinstance(config, dict) else None for key in ("kind", "padded_vocab_size"))
-    if not isinstance(kind, str) or not isinstance(vocab_size, int):
-        raise UserError(f"{folder}/{CONFIG_FILE} lacks `kind` or `padded_vocab_size`: not a tokenizer of this project.")
-    if kind in MIDI_KINDS:
-        from symbolic.tokens import midi_events
-
-        return midi_events.load(folder, kind, vocab_size)
-    return Tokenizer(_engine(path), kind, vocab_size)
+def load_engine(path: Path) -> tokenizers.Tokenizer:
+    """Read a tokenizer.json whose first 259 ids are this project's; UserError where it is damaged or foreign."""
+    try:
+        engine = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    except Exception as error:  # the library raises bare Exception for a malformed file
+        raise UserError(f"{path} is damaged or not a tokenizer ({error}). Copy it again from where it came.") from error
+    found = byte_vocabulary()
+    if any(engine.token_to_id(name) != id for name, id in found.items()):
+        raise UserError(f"{path} numbers its special or byte tokens differently: not a tokenizer of this project.")
+    return engine
 
 
 def assemble(model: tokenizers.models.Model, pattern: str | None) -> tokenizers.Tokenizer:
@@ -151,14 +146,3 @@ def spelled(text: str) -> str:
     """`text` as tokenizer.json spells it: one stand-in character per UTF-8 byte."""
     characters = byte_characters()
     return "".join(characters[byte] for byte in text.encode("utf-8"))
-
-
-def _engine(path: Path) -> tokenizers.Tokenizer:
-    try:
-        engine = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:  # the library raises bare Exception for a malformed file
-        raise UserError(f"{path} is damaged or not a tokenizer ({error}). Copy it again from where it came.") from error
-    found = byte_vocabulary()
-    if any(engine.token_to_id(name) != id for name, id in found.items()):
-        raise UserError(f"{path} numbers its special or byte tokens differently: not a tokenizer of this project.")
-    return engine

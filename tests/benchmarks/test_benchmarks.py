@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks import decoding, preparing, readme, scaling, training, weights
+from benchmarks import decoding, preparing, readme, result_file, scaling, training, weights
 from benchmarks.peers import Absent
-from experiments import result_file
 from symbolic import config as configuration
 from symbolic.errors import UserError
 from symbolic.notation import abc_parser

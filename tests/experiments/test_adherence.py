@@ -5,7 +5,8 @@ import pytest
 
 from audio_bridge.sound import chroma
 from audio_bridge.sound.timed_note import TimedNote
-from experiments import adherence, figures, result_file
+from benchmarks import result_file
+from experiments import adherence, figures
 
 
 def test_every_point_differs_from_the_standard_in_its_factor_alone() -> None:

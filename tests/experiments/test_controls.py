@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from experiments import controls, result_file
+from benchmarks import result_file
+from experiments import controls
 from symbolic.evaluate.comparison import CONTROLS, HELD_OUT, MEASURES
 from symbolic.files import write_jsonl
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from experiments import copying, result_file
+from benchmarks import result_file
+from experiments import copying
 from symbolic import models, tokens
 from symbolic.config import GPT2Config
 from symbolic.files import write_jsonl

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from experiments import figures, inference, result_file
+from benchmarks import result_file
+from experiments import figures, inference
 from symbolic.evaluate.report import palette
 
 MODELS = {"gpt2-6m": "gpt2", "mamba-6m": "mamba", "mamba2-6m": "mamba2"}

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from experiments import fuzz, result_file
+from benchmarks import result_file
+from experiments import fuzz
 from symbolic.errors import UserError
 from symbolic.files import write_jsonl
 

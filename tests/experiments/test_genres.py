@@ -6,7 +6,8 @@ import pytest
 
 from audio_bridge.lyrics import lyric_measures
 from audio_bridge.lyrics.lyric_text import parse
-from experiments import genres, result_file
+from benchmarks import result_file
+from experiments import genres
 from symbolic import files
 
 SEEDS = (0, 1, 2)

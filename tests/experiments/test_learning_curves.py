@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from experiments import inference, learning_curves, representations, result_file, seeds, training_time, vocabularies
+from benchmarks import result_file
+from experiments import inference, learning_curves, representations, seeds, training_time, vocabularies
 from symbolic import config as configuration
 from symbolic import files, runs
 from symbolic.errors import UsageError, UserError

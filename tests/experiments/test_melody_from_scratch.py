@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import result_file
 from experiments import melody_from_scratch as study
-from experiments import result_file
 from symbolic import files
 
 

@@ -1,6 +1,7 @@
 """The projection is a straight line through the two largest sizes, and says so of preparing alone."""
 
-from experiments import result_file, streaming
+from benchmarks import result_file
+from experiments import streaming
 
 
 def result(*rows: tuple[int, float]) -> result_file.Recorder:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from experiments import result_file
+from benchmarks import result_file
 from symbolic.errors import UserError
 
 

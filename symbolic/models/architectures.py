@@ -1,0 +1,43 @@
+"""The model families: the class that a configuration stands for. To add a family, name its class here.
+
+PyTorch is imported by the functions, not by this file: `sizes` and `costs` do without it.
+"""
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from symbolic.config import GPT2Config, LSTMConfig, MambaConfig, ModelConfig
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from symbolic.models.gpt2 import GPT2, GPT2State
+    from symbolic.models.layers import RecurrentState
+    from symbolic.models.lstm import LSTM, LSTMState
+    from symbolic.models.mamba import Mamba
+    from symbolic.models.mamba2 import Mamba2
+
+    Model: TypeAlias = GPT2 | Mamba | Mamba2 | LSTM
+    State: TypeAlias = GPT2State | RecurrentState | LSTMState
+
+
+def build(config: ModelConfig, *, attention: str = "auto", scan: str = "auto", tied: bool = True) -> "Model":
+    """A model with fresh weights from PyTorch's global generator; `attention` and `scan` name the form to compute."""
+    from symbolic.models import gpt2, lstm, mamba, mamba2
+
+    if isinstance(config, GPT2Config):
+        return gpt2.GPT2(config, attention=attention, tied=tied)
+    if isinstance(config, MambaConfig):
+        return mamba.Mamba(config, scan=scan, tied=tied)
+    if isinstance(config, LSTMConfig):
+        return lstm.LSTM(config, tied=tied)
+    return mamba2.Mamba2(config, scan=scan, tied=tied)
+
+
+def n_parameters(model: "nn.Module") -> int:
+    """Numbers that are trained; a tied matrix counts once."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def paths(model: "Model") -> dict[str, str]:
+    """Which form runs where the weights are now, for records: {"attention": ...}, {"scan": ...}, {"lstm": ...}."""
+    return {{"gpt2": "attention", "lstm": "lstm"}.get(model.config.family, "scan"): model.path()}
