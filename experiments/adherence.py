@@ -260,7 +260,7 @@ def _rendered(parts: "Sequence[Sequence[TimedNote]]", instrument: str) -> list[N
     """Mono sounds of SECONDS, all rendered in one go with silence between."""
     from audio_bridge.render import render
     from symbolic.formats.midi import TICKS_PER_QUARTER
-    from symbolic.notation.score import Sound
+    from symbolic.notation.performance import Sound
 
     step, rate = SECONDS + GAP_SECONDS, 2 * TICKS_PER_QUARTER  # ticks a second at 120 quarter notes a minute
     sounds = [

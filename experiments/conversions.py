@@ -30,7 +30,8 @@ from symbolic.errors import UserError
 from symbolic.formats import convert
 from symbolic.formats.sandbox import Guard
 from symbolic.notation import abc_parser
-from symbolic.notation.score import Bar, Score, performance
+from symbolic.notation.performance import performance
+from symbolic.notation.score import Bar, Score
 from symbolic.notation.theory import NotationError
 
 MEASURES = ("notes", "onsets", "durations", "key", "metre", "repeats", "converted")

@@ -253,7 +253,7 @@ def table(result: dict[str, Any]) -> str:
 def _beginnings(data: Path, split: str, count: int, seed: int) -> list[tuple[str, list[Any]]]:
     from symbolic.formats import midi
     from symbolic.notation import abc_parser
-    from symbolic.notation.score import performance
+    from symbolic.notation.performance import performance
 
     rows = list(files.read_jsonl(data / "tunes" / f"{split}.jsonl"))
     rng = np.random.default_rng(seed)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from audio_bridge.sound.audio import Audio
     from audio_bridge.sound.loudness import Levels
-    from symbolic.notation.score import Score, Sound
+    from symbolic.notation.performance import Sound
+    from symbolic.notation.score import Score
 
 DEFAULT_INSTRUMENT = "violin"
 DEFAULT_LOUDNESS_LUFS = -18.0  # ReplayGain 2's reference: leaves room for the peaks of a solo instrument

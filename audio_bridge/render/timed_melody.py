@@ -179,7 +179,8 @@ def _notes(made: "mido.MidiFile", clock: _Clock) -> list[TimedNote]:
 
 def _score_bars(score: "Score", repeats: bool) -> tuple[list[int], list[tuple[int, bool]]]:
     """Ticks of bar lines and beats along the first voice with notes, as it is played."""
-    from symbolic.notation.score import Bar, MeterChange, Note, Rest, unroll
+    from symbolic.notation.performance import unroll
+    from symbolic.notation.score import Bar, MeterChange, Note, Rest
 
     voice = next((v for v in score.voices if any(isinstance(e, Note) for e in v.events)), score.voices[0])
     meter, tick, lines = score.meter, 0, [0]

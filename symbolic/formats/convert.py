@@ -32,7 +32,8 @@ from symbolic.formats import engraving, midi_text
 from symbolic.formats.midi import stated_qpm
 from symbolic.formats.musicxml import MODES, TICKS_PER_QUARTER, from_musicxml, to_musicxml
 from symbolic.notation import abc_parser
-from symbolic.notation.canonical import information, interleaved
+from symbolic.notation.canonical import interleaved
+from symbolic.notation.layout import information
 from symbolic.notation.score import Score, bars
 from symbolic.notation.theory import NotationError
 

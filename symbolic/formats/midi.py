@@ -19,7 +19,8 @@ import mido
 
 from symbolic.errors import UserError
 from symbolic.files import write_whole
-from symbolic.notation.score import Score, Sound, performance, signatures
+from symbolic.notation.performance import Sound, performance, signatures
+from symbolic.notation.score import Score
 from symbolic.notation.theory import TICKS_PER_WHOLE, Key, Meter, NotationError
 
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4

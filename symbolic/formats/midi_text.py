@@ -26,7 +26,8 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from symbolic import files
-from symbolic.notation.score import Score, Sound, performance, signatures
+from symbolic.notation.performance import Sound, performance, signatures
+from symbolic.notation.score import Score
 from symbolic.notation.theory import FIFTHS, TICKS_PER_WHOLE, Key, Meter, NotationError
 
 GRID = 24  # ticks to a quarter note

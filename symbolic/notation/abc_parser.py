@@ -25,7 +25,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
-from symbolic.notation.canonical import DECORATIONS, canonical, laid_out, tuplet_time
+from symbolic.notation.canonical import DECORATIONS, canonical, tuplet_time
+from symbolic.notation.layout import laid_out
+from symbolic.notation.performance import Sound, performance
 from symbolic.notation.score import (
     Bar,
     ChordSymbol,
@@ -37,13 +39,11 @@ from symbolic.notation.score import (
     Rest,
     Score,
     Slur,
-    Sound,
     Tuplet,
     Voice,
     WrittenBar,
     bars,
     melody,
-    performance,
 )
 from symbolic.notation.theory import (
     ACCIDENTAL_VALUE,

@@ -1,43 +1,68 @@
-"""A tune as events: what the parser returns, and what plays, counts and compares it.
+"""A tune as events: what the parser returns, and what plays, counts, writes and compares it.
 
 A `Score` has voices; a `Voice` is a flat list of events in written order. `ticks` is the sounding length (a tuplet
-already applied), `written` the length as spelled; TICKS_PER_WHOLE = 40,320.
+already applied), `written` the length as spelled; TICKS_PER_WHOLE = 40,320. Pitches are sounding pitches: the octave
+signs of clefs and transposing instruments are applied, and `Voice.transposition` says by how much.
+
+The canonical text (`symbolic.notation.canonical`) holds notes, rests, bars, graces, tuplets, slurs, chord symbols, keys
+and metres. What a person wrote beside them (lyrics, annotations, tempo changes, directions, parts, beams, names of
+voices) is in the score too, and is written by the formats that have a place for it.
 """
 
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass, field
 
-from symbolic.notation.theory import Key, Meter, NotationError, Pitch
-
-MAX_SOUNDS = 200_000  # a guard against repeats that multiply
-MOST_PASSES = 16  # of one section; endings with a higher number count as this one
+from symbolic.notation.theory import Key, Meter, Pitch
 
 
 @dataclass(slots=True)
 class Note:
-    """One note or chord (several pitches). `marks` holds its decorations in canonical ABC."""
+    """One note or chord (several pitches). `marks` holds its decorations in canonical ABC.
+
+    `untied` names the pitches (places in `pitches`) that do not go on where `tie` holds the others. `syllables` has one
+    text a verse, "" where a verse has none: `hap-` goes on to the next note's, `_` holds the one before. `spaced` is
+    True where a space follows in the source, which ends the beam.
+    """
 
     pitches: tuple[Pitch, ...]
     ticks: int
     written: int
     tie: bool = False
     marks: str = ""
+    untied: tuple[int, ...] = ()
+    syllables: tuple[str, ...] = ()
+    spaced: bool = False
+
+    @property
+    def tied_pitches(self) -> tuple[Pitch, ...]:
+        """The pitches that go on into the next note."""
+        if not self.tie:
+            return ()
+        return tuple(pitch for place, pitch in enumerate(self.pitches) if place not in self.untied)
 
 
 @dataclass(slots=True)
 class Rest:
-    """Silence of `ticks`."""
+    """Silence of `ticks`; `spaced` as for notes."""
 
     ticks: int
     written: int
+    spaced: bool = False
+    hidden: bool = False  # x and X of ABC: not printed
 
 
 @dataclass(slots=True)
 class Bar:
-    """A bar line: `kind` is | || |] |: :| :: or '' (an ending with no bar line); `ending` is '', '1', '1,2'..."""
+    """A bar line: `kind` is | || |] |: :| :: or '' (an ending with no bar line); `ending` is '', '1', '1,2'...
+
+    `times` is how often the section that ends here is played: 2, or 3 at `::|`. `line_end` is True where the source
+    begins a new line after it.
+    """
 
     kind: str
     ending: str = ""
+    times: int = 2
+    line_end: bool = False
 
     @property
     def starts_repeat(self) -> bool:
@@ -55,6 +80,7 @@ class Grace:
     """Grace notes before the next note; they take no time of the bar."""
 
     pitches: tuple[Pitch, ...]
+    slashed: bool = False  # {/a}: an acciaccatura
 
 
 @dataclass(slots=True)
@@ -94,26 +120,72 @@ class MeterChange:
     meter: Meter
 
 
-Event = Note | Rest | Bar | Grace | Tuplet | Slur | ChordSymbol | KeyChange | MeterChange
+@dataclass(slots=True)
+class Annotation:
+    """Words at the staff, with ABC's sign for their place (^ above, _ below, < > @, or none) first."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class TempoChange:
+    """A tempo inside the tune: the value of a Q: field, such as `1/4=90` or `"Allegro"`."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class Direction:
+    """A decoration by name without its exclamation marks, which canonical text does not hold: `D.C.`, `crescendo(`."""
+
+    name: str
+
+
+@dataclass(slots=True)
+class PartMark:
+    """The beginning of the part `name`, a P: field inside the tune."""
+
+    name: str
+
+
+WrittenOnly = Annotation | TempoChange | Direction | PartMark  # not in canonical text
+Event = Note | Rest | Bar | Grace | Tuplet | Slur | ChordSymbol | KeyChange | MeterChange | WrittenOnly
 
 
 @dataclass(slots=True)
 class Voice:
-    """One voice in written order; `name` is '' for a tune with a single unnamed voice."""
+    """One voice in written order; `name` is its canonical one, '' for a tune with a single unnamed voice.
+
+    `title` and `short_title` are its names for people, in any script. `clef` is treble, bass, alto, tenor, perc or '',
+    with -8 or +8. `transposition` is sounding minus written pitch in semitones, an instrument's and the clef's octave
+    together; it has been applied. `program` is General MIDI's, from 0; `drums` is True for channel 10. `part_order` is
+    the order in which its parts are played, one name a playing; () where they are played as written.
+    """
 
     name: str = ""
     clef: str = ""
     events: list[Event] = field(default_factory=list)
+    title: str = ""
+    short_title: str = ""
+    transposition: int = 0
+    program: int | None = None
+    drums: bool = False
+    part_order: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Score:
-    """A parsed tune. `fields` keeps every header field by letter, in order (T, R, C, Q, Z, ...)."""
+    """A parsed tune. `fields` keeps every header field by letter, in order (T, R, C, Q, Z, W, ...).
+
+    `losses` counts what was read and could not be
+    kept, by a sentence for people without its number: `line of text after the tune`.
+    """
 
     fields: dict[str, list[str]]
     meter: Meter
     key: Key
     voices: list[Voice]
+    losses: Counter[str] = field(default_factory=Counter)
 
     @property
     def title(self) -> str:
@@ -136,16 +208,6 @@ class WrittenBar:
     def is_full(self) -> bool:
         """True when the length equals the metre (always, in free metre)."""
         return self.meter_ticks in (0, self.ticks)
-
-
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """One sounding note of a performance; ties are merged."""
-
-    voice: int
-    onset_ticks: int
-    ticks: int
-    midi: int
 
 
 def bars(voice: Voice, meter: Meter) -> list[WrittenBar]:
@@ -186,131 +248,6 @@ def melody(score: Score, voice: int = 0) -> list[tuple[int, int]]:
         elif isinstance(event, Rest):
             tied = False
     return notes
-
-
-def performance(score: Score, *, repeats: bool = True) -> list[Sound]:
-    """The notes as they sound, by onset: repeats and endings unrolled, ties merged, graces left out.
-
-    Raises NotationError `too_long` past MAX_SOUNDS.
-    """
-    sounds: list[Sound] = []
-    for index, voice in enumerate(score.voices):
-        sounds += _voice_sounds(index, voice, repeats)
-    return sorted(sounds, key=lambda s: (s.onset_ticks, s.voice, s.midi))
-
-
-def signatures(score: Score, *, repeats: bool = True) -> Iterator[tuple[int, Key, Meter]]:
-    """(tick, key, metre) at the start and wherever one of them changes along the first voice, as it is played: a repeat
-    goes back to the signatures of the place it goes back to."""
-    events, key, meter = score.voices[0].events, score.key, score.meter
-    in_force = []
-    for event in events:
-        key = event.key if isinstance(event, KeyChange) else key
-        meter = event.meter if isinstance(event, MeterChange) else meter
-        in_force.append((key, meter))
-    tick, last = 0, (score.key, score.meter)
-    yield tick, *last
-    for place in _played(events) if repeats else range(len(events)):
-        event = events[place]
-        if in_force[place] != last:
-            last = in_force[place]
-            yield tick, *last
-        tick += event.ticks if isinstance(event, (Note, Rest)) else 0
-
-
-def unroll(voice: Voice) -> Iterator[Event]:
-    """The events of a voice in playing order.
-
-    A repeat goes back to the last |:, else to the end of the last repeat, else to the beginning. In pass n only the
-    endings that name n are played.
-    """
-    yield from (voice.events[place] for place in _played(voice.events))
-
-
-def _played(events: list[Event]) -> Iterator[int]:
-    """Places of the events in playing order."""
-    start = position = played = 0
-    pass_number = 1
-    passes = _last_passes(events)
-    last_pass = passes[0]
-    while position < len(events):
-        event = events[position]
-        played += 1
-        if played > MAX_SOUNDS:
-            raise NotationError("too_long", f"the tune unrolls to more than {MAX_SOUNDS:,} events.")
-        yield position
-        position += 1
-        if not isinstance(event, Bar):
-            continue
-        if event.ends_repeat and pass_number < last_pass:
-            position, pass_number = start, pass_number + 1
-            continue
-        if event.starts_repeat or event.ends_repeat:
-            start, pass_number, last_pass = position, 1, passes[position]
-            if event.ending:  # `:|2` after the last pass belongs to the section that just ended
-                continue
-        if event.ending and pass_number not in _ending_numbers(event.ending):
-            position = _skip_ending(events, position, pass_number)
-
-
-def _last_passes(events: list[Event]) -> list[int]:
-    """How often the section that starts at each place is played: 2, or the highest ending number in it."""
-    passes = [2] * (len(events) + 1)
-    for place in range(len(events) - 1, -1, -1):
-        event, last = events[place], passes[place + 1]
-        if isinstance(event, Bar):
-            numbers = _ending_numbers(event.ending)
-            ends_here = event.starts_repeat or (event.ends_repeat and not numbers)
-            last = max([2 if ends_here else last, *numbers])
-        passes[place] = last
-    return passes
-
-
-def _ending_numbers(ending: str) -> list[int]:
-    numbers: list[int] = []
-    for part in ending.split(","):
-        low, _, high = part.partition("-")
-        if low.isdigit():
-            first, last = (min(int(n), MOST_PASSES) for n in (low, high if high.isdigit() else low))
-            numbers += range(first, last + 1)
-    return numbers
-
-
-def _skip_ending(events: list[Event], position: int, pass_number: int) -> int:
-    """Where to go on when an ending is not for this pass: inside the next ending that is, or at the section's end."""
-    for index in range(position, len(events)):
-        event = events[index]
-        if isinstance(event, Bar) and event.ending:
-            if pass_number in _ending_numbers(event.ending):
-                return index + 1
-        elif isinstance(event, Bar) and (event.starts_repeat or event.ends_repeat):
-            return index
-    return len(events)
-
-
-def _voice_sounds(index: int, voice: Voice, repeats: bool) -> list[Sound]:
-    sounds: list[Sound] = []
-    held: dict[int, int] = {}  # MIDI pitch -> index in sounds of a note whose tie is open
-    onset = 0
-    for event in unroll(voice) if repeats else voice.events:
-        if isinstance(event, Note):
-            still_held: dict[int, int] = {}
-            for midi in {p.midi for p in event.pitches}:
-                place = held.get(midi)
-                if place is None:
-                    place = len(sounds)
-                    sounds.append(Sound(index, onset, event.ticks, midi))
-                else:
-                    first = sounds[place]
-                    sounds[place] = Sound(index, first.onset_ticks, onset + event.ticks - first.onset_ticks, midi)
-                if event.tie:
-                    still_held[midi] = place
-            held = still_held
-            onset += event.ticks
-        elif isinstance(event, Rest):
-            held = {}
-            onset += event.ticks
-    return sounds
 
 
 def _combined(first: Bar | None, second: Bar | None) -> Bar | None:

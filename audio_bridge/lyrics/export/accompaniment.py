@@ -12,7 +12,8 @@ from audio_bridge.lyrics.setting.sung_melody import strength
 from audio_bridge.lyrics.setting.word_setting import Setting
 from audio_bridge.lyrics.writing.song_forms import genre_key
 from symbolic.notation.abc_parser import canonical, parse
-from symbolic.notation.score import Bar, ChordSymbol, Event, Note, Rest, Score, Sound, Voice, performance
+from symbolic.notation.performance import Sound, performance
+from symbolic.notation.score import Bar, ChordSymbol, Event, Note, Rest, Score, Voice
 from symbolic.notation.theory import SEMITONES, UNIT_TICKS, Pitch
 
 if TYPE_CHECKING:

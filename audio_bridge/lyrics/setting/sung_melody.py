@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from symbolic.notation.abc_parser import canonical, parse
-from symbolic.notation.score import Bar, Event, KeyChange, MeterChange, Note, Rest, Score, Slur, Voice, unroll
+from symbolic.notation.performance import unroll
+from symbolic.notation.score import Bar, Event, KeyChange, MeterChange, Note, Rest, Score, Slur, Voice
 from symbolic.notation.theory import SEMITONES, TICKS_PER_WHOLE, Meter, Pitch
 
 IDEAL_NOTES = 8  # of a phrase: a line of verse has six to ten syllables

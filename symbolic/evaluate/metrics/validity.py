@@ -30,7 +30,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from symbolic.notation.abc_parser import Bar, Meter, NotationError, Note, Rest, Score, Voice, bars, parse
-from symbolic.notation.score import WrittenBar, unroll
+from symbolic.notation.performance import unroll
+from symbolic.notation.score import WrittenBar
 
 MIN_BARS = 3  # a four-bar strain with a pick-up has three inner bars; with fewer nothing is shown
 

@@ -22,7 +22,7 @@ from symbolic.errors import UserError
 from symbolic.evaluate.report.charts import Curve, charts, family_class
 from symbolic.evaluate.report.palette import FAMILIES, Ink, ink
 from symbolic.evaluate.report.tables import Table, cell_text, is_number
-from symbolic.notation.score import Sound
+from symbolic.notation.performance import Sound
 from symbolic.notation.theory import TICKS_PER_WHOLE
 
 __all__ = ["Badge", "Curve", "Table", "TuneCard", "write_report"]
