@@ -24,12 +24,6 @@ def music(body: str, header: str = "X:1\nM:4/4\nL:1/8\nK:C\n") -> str:
     return canonical(parse(header + body)).splitlines()[-1]
 
 
-def names(body: str, **options: bool) -> str:
-    """The pitches that a body in C major plays, as letters (all inside one octave)."""
-    letters = dict(zip((60, 62, 64, 65, 67, 69, 71), "CDEFGAB"))
-    return "".join(letters[s.midi] for s in performance(parse(f"X:1\nM:none\nL:1/8\nK:C\n{body}"), **options))
-
-
 @pytest.mark.parametrize(
     ("written", "spelled"),
     [
@@ -123,29 +117,6 @@ def test_tuplets_take_their_time() -> None:
     assert [m.ticks for m in bars(simple.voices[0], simple.meter)] == [4 * EIGHTH]
 
 
-@pytest.mark.parametrize(
-    ("body", "played"),
-    [
-        ("CD:|EF:|", "CDCDEFEF"),
-        ("C|:D:|E", "CDDE"),
-        ("|:C|1D:|2E|]", "CDCE"),
-        ("|:C|1D:|2E:|3F|]", "CDCECF"),
-        ("|:C|1,2D:|3E|]", "CDCDCE"),
-        ("C::D::E:|", "CCDDEE"),
-        ("|:C|1D:|2E||F:|", "CDCEF"),  # the last pass is over, and no |: opens another
-        ("|:C|1D:|2E|:F:|", "CDCEFF"),
-        ("|:C|1D:|E:|", "CDCEE"),
-        ("C|1D|2E", "CD"),
-    ],
-)
-def test_repeats(body: str, played: str) -> None:
-    assert names(body) == played
-
-
-def test_repeats_can_be_left_out() -> None:
-    assert names("CD:|EF:|", repeats=False) == "CDEF"
-
-
 def test_ties_merge_and_voices_start_together() -> None:
     score = parse("X:1\nM:2/4\nL:1/8\nK:C\nV:1 clef=treble\nV:2 clef=bass\nV:1\nC2-C2|\nV:2\nC,2E,2|\n")
     sounds = [(s.voice, s.onset_ticks // EIGHTH, s.ticks // EIGHTH, s.midi) for s in performance(score)]
@@ -154,21 +125,6 @@ def test_ties_merge_and_voices_start_together() -> None:
     assert text == "M:2/4\nL:1/8\nK:C\nV:1 clef=treble\nV:2 clef=bass\nV:1\nC2-C2|\nV:2\nC,2E,2|\n"
     assert canonical(parse(text)) == text
     assert canonical(parse(pretty(text))) == text
-
-
-@pytest.mark.parametrize(
-    ("metre", "music"),
-    [
-        ("6/8", "FG| BAF G2A| BAF G2:|"),  # only the pick-up is counted from its end
-        ("6/8", "BAF G2:|"),
-        ("2/4", "|: e| ge ec| ge e2||"),
-        ("4/4", "| GA| BA GA Bc d2| BA GA B2||\ncd| ed cB A2|1 GA B2:|2 GA B4|]"),
-        ("6/8", "A| BAF G2:: FG| BAF G2|]"),
-    ],
-)
-def test_beams_of_short_bars(metre: str, music: str) -> None:
-    laid = pretty(canonical(parse(f"M:{metre}\nL:1/8\nK:G\n{music}\n")))
-    assert laid.split("K:G\n")[1] == music + "\n"
 
 
 def test_file_headers_are_inherited_and_lines_are_counted() -> None:
@@ -237,10 +193,6 @@ class TestBundledCollections:
 def test_a_metre_change_inside_a_bar_is_for_the_next_one() -> None:
     score = parse("X:1\nM:2/4\nL:1/8\nK:C\nC4|D4[M:3/4]|E6|\n")
     assert all(measure.is_full for measure in bars(score.voices[0], score.meter))
-
-
-def test_absurd_endings_do_not_multiply() -> None:
-    assert len(performance(parse("X:1\nM:none\nL:1/8\nK:C\n|:C|1-999999999D:|\n"))) == 32
 
 
 def test_a_tuplet_before_a_repeat_sign_is_not_read_as_a_ratio() -> None:
