@@ -32,25 +32,36 @@ def generate_tunes(
     automaton: "Automaton | Voices | None" = None,
     beginning: str = "",
     on_token: Callable[[int, int], bool | None] | None = None,
+    on_tune: "Callable[[Generated], None] | None" = None,
+    show_progress: bool = True,
 ) -> tuple[list["Generated"], int]:
-    """n tunes that begin with the prompt, and how many tokens were drawn for them, header lines included; with an
-    automaton, tunes that it accepts. A `beginning` is a text that is gone on with, in place of a prompt.
-    `on_token(index, token)` sees each token of a tune as it is drawn, the last of a tune left out."""
+    """Draw n tunes that begin with the prompt; return them and the number of tokens drawn, header lines included.
+
+    automaton: rules that every tune keeps. beginning: a text to continue in place of a prompt. on_tune(tune) is called
+    as each tune ends, in any order; on_token(index, token) after each token of a tune but its end, and stops that tune
+    by returning True. show_progress: write a status line on standard error.
+    """
     from symbolic.decode.constraint import line_mask, token_mask
     from symbolic.decode.engine import engine
 
     mask = _mask(source, automaton) if automaton else None
-    progress = GenerationProgress(n)
+    progress = GenerationProgress(n, is_shown=show_progress)
     settings = _Settings(source, mask, progress, {"sampling": rules, "seed": seed, "batch_size": batch_size})
     steered = replace(prompt, steered=source.codes or source.infill)
     beginnings = [beginning] * n if beginning else prompts.prefixes(steered, n, settings.draw_line)
     single = mask if isinstance(mask, token_mask.Constraint) else None  # of one voice
     if single is not None:
         single.limit(max_tokens, engine.context_limit(source.model))
+
+    def end_tune(tune: "Generated") -> None:
+        progress.add_tune()
+        if on_tune is not None:
+            on_tune(tune)
+
     tunes = settings.draw(
         beginnings,
         max_new_tokens=max_tokens,
-        on_tune=lambda _: progress.add_tune(),
+        on_tune=end_tune,
         on_token=on_token,
         mask=line_mask.GoesOn(source.tokenizer, source.model.config.vocab_size, single) if beginning else mask,
     )
@@ -102,7 +113,7 @@ class _Settings:
             mask = line_mask.Lines(tokenizer, fitting, self.source.model.config.vocab_size)
         drawn = self.draw(
             beginnings,
-            max_new_tokens=prompts.MOST_LINE_TOKENS,
+            max_new_tokens=prompts.MAX_LINE_TOKENS,
             stream=number,
             on_token=lambda _, token: token in self.line_ends,
             mask=mask,
@@ -113,8 +124,9 @@ class _Settings:
 class GenerationProgress:
     """A status line on standard error: rewritten in place on a terminal, one line every ten seconds elsewhere."""
 
-    def __init__(self, n_tunes: int) -> None:
+    def __init__(self, n_tunes: int, *, is_shown: bool = True) -> None:
         self.n_tunes = n_tunes
+        self.is_shown = is_shown
         self.n_done = 0
         self.n_tokens = 0
         self.started = self.shown = time.monotonic()
@@ -132,7 +144,7 @@ class GenerationProgress:
     def show(self) -> None:
         """Print the line when it is time to."""
         now = time.monotonic()
-        if now - self.shown >= (PROGRESS_SECONDS if self.live else 20 * PROGRESS_SECONDS):
+        if self.is_shown and now - self.shown >= (PROGRESS_SECONDS if self.live else 20 * PROGRESS_SECONDS):
             self.shown = now
             print(self.line(now - self.started), end="" if self.live else "\n", file=sys.stderr, flush=True)
 
@@ -145,5 +157,5 @@ class GenerationProgress:
 
     def close(self) -> None:
         """Wipe the line."""
-        if self.live:
+        if self.live and self.is_shown:
             print("\r" + " " * 78 + "\r", end="", file=sys.stderr, flush=True)

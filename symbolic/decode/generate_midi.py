@@ -5,80 +5,103 @@
 A piece that holds no note is counted and not written. Prompts and rules of ABC do not apply.
 """
 
-import argparse
-import json
-import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symbolic import files
-from symbolic.errors import UsageError
+from symbolic.decode.engine.sampling_rules import Sampling
+from symbolic.decode.loaded_model import LoadedModel
+from symbolic.decode.tune_writer import GenerationRequest
 from symbolic.formats import midi_text
 
 if TYPE_CHECKING:
-    from symbolic.decode.engine.sampling import Sampling
-    from symbolic.decode.loaded_model import LoadedModel
-
-ABC_ONLY = ("prompt", "metre", "key", "first_bars", "constrain", "midi", "musicxml")
+    from symbolic.decode.engine.engine import Generated
 
 
-def write(args: argparse.Namespace, source: "LoadedModel", rules: "Sampling") -> int:
-    """Generate, write, report; returns the exit status."""
-    _check(args)
+@dataclass(frozen=True)
+class GeneratedPieces:
+    """Pieces as MIDI text (symbolic.formats.midi_text), how each ended, and what they took."""
+
+    model: LoadedModel
+    seed: int
+    texts: list[str]
+    finished: list[str]
+    n_tokens: int
+    seconds: float
+
+
+def generate_pieces(model: LoadedModel, request: GenerationRequest) -> GeneratedPieces:
+    """Draw request.n pieces with a model of MIDI."""
     started = time.monotonic()
-    found = draw(source, rules, n=args.n, seed=args.seed, max_tokens=args.max_tokens, batch_size=args.batch_size)
-    seconds = time.monotonic() - started
-    texts = [source.tokenizer.decode(tokens) for tokens, _ in found]
-    written = _write_files(args.output, texts)
-    record = {
-        "model": source.name,
-        "seed": args.seed,
-        "pieces": len(texts),
-        "unfinished": sum(ending != "eos" for _, ending in found),
-        "empty": texts.count(""),
-        "tokens": sum(len(tokens) + (ending == "eos") for tokens, ending in found),
-        "seconds": round(seconds, 3),
-        "seconds_of_music": round(sum(midi_text.parse(text).seconds for text in texts if text), 1),
-        "files": [str(path) for path in written],
-    }
-    print(_told(record, source), file=sys.stderr if args.json else sys.stdout)
-    if args.json:
-        print(json.dumps(record))
-    return 0
+    drawn = _generate(
+        model, request.sampling, request.n, request.seed, max_tokens=request.max_tokens, batch_size=request.batch_size
+    )
+    return GeneratedPieces(
+        model,
+        request.seed,
+        [model.tokenizer.decode(piece.tokens) for piece in drawn],
+        [piece.finished for piece in drawn],
+        sum(len(piece.tokens) + (piece.finished == "eos") for piece in drawn),
+        time.monotonic() - started,
+    )
 
 
 def draw(
-    source: "LoadedModel", rules: "Sampling", *, n: int, seed: int = 0, max_tokens: int = 1024, batch_size: int = 32
+    source: LoadedModel, rules: Sampling, *, n: int, seed: int = 0, max_tokens: int = 1024, batch_size: int = 32
 ) -> list[tuple[list[int], str]]:
-    """(tokens, how it ended) of n pieces."""
+    """Return (tokens, how it ended) of n pieces."""
+    drawn = _generate(source, rules, n, seed, max_tokens=max_tokens, batch_size=batch_size)
+    return [(piece.tokens, piece.finished) for piece in drawn]
+
+
+def write_pieces(made: GeneratedPieces, target: Path) -> dict[str, Any]:
+    """Write one MIDI file for each piece that holds notes; return a record of what was made."""
+    return {
+        "model": made.model.name,
+        "seed": made.seed,
+        "pieces": len(made.texts),
+        "unfinished": sum(ending != "eos" for ending in made.finished),
+        "empty": made.texts.count(""),
+        "tokens": made.n_tokens,
+        "seconds": round(made.seconds, 3),
+        "seconds_of_music": round(sum(midi_text.parse(text).seconds for text in made.texts if text), 1),
+        "files": [str(path) for path in _write_files(target, made.texts)],
+    }
+
+
+def summary(record: dict[str, Any]) -> str:
+    """Return one line on the record of `write_pieces`."""
+    rate = record["tokens"] / record["seconds"] if record["seconds"] else 0.0
+    where = f"; {record['files'][0]} ..." if record["files"] else ""
+    return (
+        f"{record['pieces']} pieces by {record['model']}: {record['unfinished']} unfinished, {record['empty']} empty; "
+        f"{record['seconds_of_music']:,.0f} s of music, {record['tokens']:,} tokens in {record['seconds']:.1f} s, "
+        f"{rate:,.0f} tokens/s{where}"
+    )
+
+
+def _generate(
+    model: LoadedModel, sampling: Sampling, n: int, seed: int, *, max_tokens: int, batch_size: int
+) -> list["Generated"]:
     from symbolic.decode.engine import engine
 
-    tokenizer = source.tokenizer
-    drawn = engine.generate(
-        source.model,
+    tokenizer = model.tokenizer
+    return engine.generate(
+        model.model,
         [[tokenizer.bos]] * n,
         max_new_tokens=max_tokens,
         n_tokens=tokenizer.n_tokens,
         eos=tokenizer.eos,
-        sampling=rules,
+        sampling=sampling,
         seed=seed,
         batch_size=batch_size,
     )
-    return [(one.tokens, one.finished) for one in drawn]
-
-
-def _check(args: argparse.Namespace) -> None:
-    given = [name for name in ABC_ONLY if getattr(args, name, None)]
-    if given:
-        option = f"--{given[0].replace('_', '-')}"
-        raise UsageError(f"{option}: {args.model} writes MIDI, and this option is of models of ABC. Leave it out.")
-    if args.output is None or args.output.suffix.lower() not in (".mid", ".midi"):
-        raise UsageError(f"{args.model} writes MIDI: name the file with -o, for example -o pieces.mid.")
 
 
 def _write_files(target: Path, texts: list[str]) -> list[Path]:
-    """One file a piece, numbered where there are several."""
+    """Write one file for each piece that holds notes, numbered where there are several."""
     written = []
     for number, text in enumerate(texts, start=1):
         if text:
@@ -86,13 +109,3 @@ def _write_files(target: Path, texts: list[str]) -> list[Path]:
             files.write_whole(path, midi_text.to_midi(midi_text.parse(text)))
             written.append(path)
     return written
-
-
-def _told(record: dict[str, Any], source: "LoadedModel") -> str:
-    rate = record["tokens"] / record["seconds"] if record["seconds"] else 0.0
-    where = f"; {record['files'][0]} ..." if record["files"] else ""
-    return (
-        f"{record['pieces']} pieces by {source.name}: {record['unfinished']} unfinished, {record['empty']} empty; "
-        f"{record['seconds_of_music']:,.0f} s of music, {record['tokens']:,} tokens in {record['seconds']:.1f} s, "
-        f"{rate:,.0f} tokens/s{where}"
-    )

@@ -1,4 +1,4 @@
-"""The model that writes tunes: found by name, loaded with the step that decodes, and what it learnt from."""
+"""A model loaded for decoding, with its tokenizer, its name and the terms of its training data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """The model that writes: where it is, what it is called, what it learnt from."""
+    """A model that writes tunes: its folder and name, the terms of its training data, the model and tokenizer."""
 
     folder: Path
     name: str
@@ -21,6 +21,7 @@ class LoadedModel:
     model: Any
     tokenizer: "Tokenizer"
     step: str = "torch float32"  # what decodes
+    dtype: str = "float32"  # number type of the weights, as asked for
     codes: bool = False  # trained with control codes
     infill: bool = False  # trained on tunes with bars taken out
 
@@ -31,8 +32,11 @@ NO_MODEL = LoadedModel(Path(), "no model", ["the tune that was given"], None, No
 def load_source(
     target: str, device: str = "auto", dtype: str = "float32", threads: int = 0, *, step: str = "torch"
 ) -> LoadedModel:
-    """The model, with the step that is to decode, and the tokenizer that `target` names. UserError when a file is
-    absent, cut or changed."""
+    """Load the model and tokenizer that `target` names, a run, checkpoint or folder, with the step that decodes.
+
+    device: auto, cpu, cuda. dtype: float32, bfloat16, int8, auto. threads: of the CPU, 0 for PyTorch's choice.
+    step: native, torch, graph, auto. Raises UserError when a file is absent, cut or changed.
+    """
     import torch
 
     from symbolic import machine, models, tokens
@@ -62,6 +66,7 @@ def load_source(
         decoder,
         tokenizer,
         engine.path(decoder),
+        dtype,
         codes=trained.get("data", {}).get("control") == "codes",
         infill=trained.get("data", {}).get("infill", 0) > 0,
     )

@@ -35,8 +35,8 @@ ALLOWED = (
     "Allowed are M: (metre, as M:6/8), K: (key, as K:Dmix), L: (unit length of the bars given) and then the first bars."
 )
 UNIT = "L:1/8\n"
-MOST_LINE_TOKENS = 32  # a header line that the model has not ended by then is cut off
-MOST_VOICES = 6  # that can be asked for with --voices
+MAX_LINE_TOKENS = 32  # a header line that the model has not ended by then is cut off
+MAX_VOICES = 6  # that can be asked for with --voices
 _FIELD = re.compile(
     r"([A-Za-z]):(?![|:])[ \t]*(\S*(?:[ \t]+(?:m|maj|min|ion|dor|phr|lyd|mix|aeo|loc)[A-Za-z]*(?=\s|$))?)\s*",
     re.IGNORECASE,

@@ -6,7 +6,7 @@ it may be there: full, a pick-up, the last; then that bar of each other voice ha
 ends when it is filled, and takes the first one's bar line. So voices agree on repeats and endings too. Ties and slurs
 are each voice's own.
 
-    M:4/4  L:1/8  K:G              one line each, then a line for each of 2 to MOST_VOICES voices:
+    M:4/4  L:1/8  K:G              one line each, then a line for each of 2 to MAX_VOICES voices:
     V:1 clef=treble                (the clef may be missing)
     V:1                            and for each bar, for each voice, its name and the bar
     G2A2B2c2|
@@ -27,7 +27,7 @@ from torch import Tensor
 from symbolic.decode.constraint.automaton import Automaton, LexerState, Owed, Place
 from symbolic.decode.constraint.bar_state import FormState
 from symbolic.decode.constraint.token_mask import remember
-from symbolic.decode.prompt import MOST_VOICES
+from symbolic.decode.prompt import MAX_VOICES
 from symbolic.errors import UserError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Voices:
 
     def __init__(self, automaton: Automaton | None = None, n_voices: int | None = None) -> None:
         self.automaton = automaton or Automaton()
-        self.fewest, self.most = (n_voices, n_voices) if n_voices else (2, MOST_VOICES)
+        self.fewest, self.most = (n_voices, n_voices) if n_voices else (2, MAX_VOICES)
         self.first = Parts(header=self.automaton.first)
         self.step = lru_cache(MOST_REMEMBERED)(self._step)
 

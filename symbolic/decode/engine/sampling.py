@@ -18,40 +18,16 @@ logits and its own number and of nothing else in the batch. The distribution is 
 # B rows, V vocabulary entries
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from symbolic.errors import UsageError
+from symbolic.decode.engine.sampling_rules import Sampling
+
+__all__ = ["Sampling", "choose", "restrict", "sample", "sample_and_rest"]
 
 PROBABILITY_STEPS = 2.0**32  # a float32 probability times this is exact; V of them still fit int64
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """The rules and their settings; the defaults leave the model's own distribution untouched."""
-
-    temperature: float = 1.0  # 0 is greedy
-    top_k: int = 0  # 0 is off
-    top_p: float = 1.0  # 1 is off
-    min_p: float = 0.0  # 0 is off
-
-    def __post_init__(self) -> None:
-        _require(0 <= self.temperature < float("inf"), "temperature", self.temperature, "0 (greedy) or more")
-        _require(self.top_k >= 0, "top-k", self.top_k, "0 (off) or more")
-        _require(0 < self.top_p <= 1, "top-p", self.top_p, "above 0 and at most 1 (off)")
-        _require(0 <= self.min_p < 1, "min-p", self.min_p, "at least 0 (off) and below 1")
-
-    @property
-    def greedy(self) -> bool:
-        return self.temperature == 0
-
-    @property
-    def truncates(self) -> bool:
-        """Whether tokens are left out for their rank or probability."""
-        return not self.greedy and (self.top_k > 0 or self.top_p < 1 or self.min_p > 0)
 
 
 def choose(logits: Tensor, uniforms: Tensor, rules: Sampling) -> Tensor:
@@ -132,8 +108,3 @@ def _descending(values: Tensor) -> Tensor:
 
 def _keep(logits: Tensor, kept: Tensor) -> Tensor:
     return logits.masked_fill(~kept, float("-inf"))
-
-
-def _require(holds: bool, name: str, value: float, allowed: str) -> None:
-    if not holds:
-        raise UsageError(f"{name} is {value}; it must be {allowed}.")

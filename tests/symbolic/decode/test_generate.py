@@ -2,7 +2,6 @@
 
 import json
 import re
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,11 @@ from symbolic import models, tokens
 from symbolic.__main__ import VERBS
 from symbolic.command_line import main
 from symbolic.config import GPT2Config, Mamba2Config, ModelConfig
-from symbolic.decode import continuation, generate
-from symbolic.decode import output as tunebook
+from symbolic.decode import continuation, output
+from symbolic.decode.engine.sampling_rules import Sampling
+from symbolic.decode.loaded_model import NO_MODEL, LoadedModel
+from symbolic.decode.prompt import Prompt
+from symbolic.decode.tune_writer import Generation, GenerationRequest
 from symbolic.evaluate.metrics.voice_alignment import bars_that_differ
 from symbolic.formats import midi
 from symbolic.notation import abc_parser
@@ -190,7 +192,7 @@ def test_text_that_does_not_parse_is_kept_and_counted(
     ],
 )
 def test_raw_text_cannot_break_the_file(text: str, written: str) -> None:
-    assert tunebook._raw(text) == written
+    assert output._raw(text) == written
     assert len(abc_parser.split_tunes(f"X:1\n{written}\nX:2\nK:C\n")) == 2
 
 
@@ -286,7 +288,7 @@ def test_a_library_directory_without_our_record_is_read(knowing: Path, tmp_path:
 
 
 def test_the_printed_speed_is_tokens_over_seconds() -> None:
-    assert generate.Summary(tunes=2, unfinished=0, unparseable=0, tokens=300, seconds=1.5).tokens_per_second == 200
+    assert Generation(NO_MODEL, GenerationRequest(), [], n_tokens=300, seconds=1.5).tokens_per_second == 200
 
 
 def test_progress_tells_the_time_left() -> None:
@@ -300,20 +302,8 @@ def test_progress_tells_the_time_left() -> None:
 
 
 def test_settings_stand_in_the_file() -> None:
-    args = Namespace(
-        temperature=0.9,
-        top_k=5,
-        top_p=0.95,
-        min_p=0.1,
-        max_tokens=99,
-        dtype="bfloat16",
-        seed=4,
-        constrain=False,
-        voices=None,
-    )
-    source = generate.LoadedModel(Path("a"), "m", [], None, TOKENIZER)
-    text = tunebook.abc_file([], source, generate.prompts.Prompt("6/8"), args)
+    request = GenerationRequest(seed=4, sampling=Sampling(0.9, 5, 0.95, 0.1), max_tokens=99, prompt=Prompt("6/8"))
+    model = LoadedModel(Path("a"), "m", [], None, TOKENIZER, dtype="bfloat16")
     assert (
         "% seed 4, temperature 0.9, top-k 5, top-p 0.95, min-p 0.1, at most 99 tokens, bfloat16\n% prompt M:6/8\n"
-        in text
-    )
+    ) in output.abc_file(Generation(model, request, [], 0, 0.0))

@@ -1,7 +1,6 @@
 """Work on a tune that is brought: its other bars come back byte for byte, whoever writes the new ones."""
 
 import re
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -187,7 +186,7 @@ def test_fill_by_the_verb(model: Path, tune: Path, tmp_path: Path) -> None:
 def test_vary_chooses_a_share_of_bars(model: Path, tune: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.abc"
     assert call(model, "--tune", tune, "--number", 7, "--vary", "0.25", "--constrain", "-n", 4, "-o", out) == 0
-    changes = [edit.changed(JIG, text) for text in written(out)]
+    changes = [edit.changed_bars(JIG, text) for text in written(out)]
     assert all(len(places) <= 2 for places in changes) and len({tuple(places) for places in changes}) > 1
     assert all(other_bars(text, list(at)) == other_bars(JIG, list(at)) for text, at in zip(written(out), changes))
 
@@ -197,7 +196,7 @@ def test_continue_keeps_what_stands(model: Path, tune: Path, tmp_path: Path, n_b
     out = tmp_path / "out.abc"
     arguments = ["--number", 7, "--continue", *n_bars, "--constrain", "-n", 2, "-o", out, "--max-tokens", 200]
     assert call(model, "--tune", tune, *arguments) == 0
-    kept = edit.kept_text(edit.read(tune, 7), n_bars[0] if n_bars else 8)
+    kept = edit.kept_text(edit.read_tune(tune, 7), n_bars[0] if n_bars else 8)
     for text in written(out):
         assert text.startswith(kept) and len(text) > len(kept) + 1 and validity.check(text).is_right
 
@@ -224,7 +223,7 @@ def test_what_the_rules_do_not_read_is_named(
 
 
 def test_a_slur_that_is_cut_off_is_closed() -> None:
-    kept = edit.kept_text(edit.Given(HARD, "hard"), 3)
+    kept = edit.kept_text(edit.GivenTune(HARD, "hard"), 3)
     assert kept.endswith("K:G\nD|GAB(d2B|c2)A(AFD|")
     assert infilling.gone_on(kept, "G3G3|]\n").text == kept + "G3)G3|]\n"
     assert infilling.gone_on(kept, "G3G3)|]\n").text == kept + "G3G3)|]\n"
@@ -285,9 +284,8 @@ def test_nothing_asked_is_told_from_zero(tune: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("vary", "n", "told"), [("1.0", 8, "8 of 8"), ("0.0001", 1, "1 of 8"), ("1", 1, "bars 1")])
 def test_shares_tell_how_many_bars_they_vary(tune: Path, vary: str, n: int, told: str) -> None:
-    asked = {"tune": tune, "number": 7, "go_on": None, "fill": None, "transpose": None, "harmonise": None}
-    task = edit.task(Namespace(**asked, vary=vary))
-    assert task is not None and task.told.startswith(told) and len(task.chosen(0, 0)) == n
+    varied = edit.vary_edit(edit.read_tune(tune, 7), vary)
+    assert varied.description.startswith(told) and len(varied.bars_to_write(0, 0)) == n
 
 
 def test_models_without_codes_say_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -296,10 +294,9 @@ def test_models_without_codes_say_so(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_bars_are_counted_from_the_first_full_one(tune: Path) -> None:
-    given = edit.Given(HARD, "hard")
+    given = edit.GivenTune(HARD, "hard")
     assert given.has_pickup and edit.parse_bars("0,2-3", given) == (0, 2, 3)
-    plain = edit.Given(JIG, "jig")
+    plain = edit.GivenTune(JIG, "jig")
     assert edit.parse_bars("1,8", plain) == (0, 7) and plain.n_bars == 8
-    asked = {"tune": tune, "number": 7, "go_on": None, "fill": None, "transpose": None, "harmonise": None}
-    task = edit.task(Namespace(**asked, vary="0.5"))
-    assert task is not None and len(task.chosen(0, 0)) == 4 and task.chosen(0, 0) != task.chosen(0, 1)
+    varied = edit.vary_edit(edit.read_tune(tune, 7), "0.5")
+    assert len(varied.bars_to_write(0, 0)) == 4 and varied.bars_to_write(0, 0) != varied.bars_to_write(0, 1)

@@ -1,0 +1,372 @@
+"""Write tunes with a model: the function behind the verb `generate`, the studio and `symbolic.generate`.
+
+    from symbolic.decode.tune_writer import generate
+
+    made = generate("gpt2-6m", n=4, seed=17, prompt="M:6/8 K:Dmix", constrain=True)
+    made.tunes[0].score, made.tunes[0].text, made.tokens_per_second
+
+    given = edit.read_tune(Path("mine.abc"))
+    generate(run, n=3, edit=edit.fill_edit(given, "5-8"))
+    generate(edit=TuneEdit(given), transpose=2, harmonise="bar")                     # needs no model
+
+A model is loaded once and may be used for many calls: `load_source` returns it. The same model, seed and request give
+the same tunes, whatever the batch size. Nothing is printed and no file is written here; symbolic.decode.output does.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from symbolic import runs
+from symbolic.decode import prompt as prompts
+from symbolic.decode.continuation import MAX_TOKENS, generate_tunes
+from symbolic.decode.editing.edit import Harmonise, TuneEdit, kept_text, transpose_and_harmonise
+from symbolic.decode.engine.sampling_rules import Sampling
+from symbolic.decode.loaded_model import NO_MODEL, LoadedModel, load_source
+from symbolic.decode.prompt import Prompt
+from symbolic.errors import UsageError, UserError
+from symbolic.notation import abc_parser, control_codes
+from symbolic.notation.abc_parser import NotationError
+from symbolic.notation.control_codes import Asked
+from symbolic.notation.score import Score
+
+if TYPE_CHECKING:
+    from symbolic.decode.constraint.automaton import Automaton
+    from symbolic.decode.constraint.voice_mask import Voices
+    from symbolic.decode.engine.engine import Generated
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """What to write: how many tunes, from which seed, beginning how, under which rules.
+
+    prompt: fixed beginning and control codes. edit: a given tune and what to do with it, in place of a prompt.
+    constrain: only tunes that parse and fill their bars; voices: of that many voices, 2 to MAX_VOICES.
+    max_tokens: limit of new tokens of a tune. batch_size: tunes drawn at a time.
+    transpose: semitones; harmonise: chord symbols for each "bar" or "beat", or ''. Both are applied to every tune.
+    """
+
+    n: int = 10
+    seed: int = 0
+    sampling: Sampling = Sampling()  # noqa: RUF009 (frozen)
+    prompt: Prompt = Prompt()  # noqa: RUF009 (frozen)
+    edit: TuneEdit | None = None
+    constrain: bool = False
+    voices: int | None = None
+    max_tokens: int = MAX_TOKENS
+    batch_size: int = 32
+    transpose: int = 0
+    harmonise: Harmonise = ""
+
+    def __post_init__(self) -> None:
+        for name, value in (("-n", self.n), ("--max-tokens", self.max_tokens), ("--batch-size", self.batch_size)):
+            if value < 1:
+                raise UsageError(f"{name} is {value}; it must be 1 or more.")
+        if not 0 <= self.seed < 2**64:
+            raise UsageError(f"--seed is {self.seed}; it must be 0 or more and below 2**64.")
+        if self.voices is not None and not (self.constrain and 2 <= self.voices <= prompts.MAX_VOICES):
+            raise UsageError(f"--voices is {self.voices}; it takes 2 to {prompts.MAX_VOICES} voices, and --constrain.")
+        if self.voices is not None and (self.edit or self.prompt.asked.lines or self.prompt.bars):
+            raise UsageError("--voices takes no more than --metre and --key beside it: leave out the others.")
+        if self.edit is not None and (self.prompt.text or self.prompt.asked.lines):
+            raise UsageError("--tune brings its own beginning: leave out --prompt, --metre, --key and what is asked.")
+
+    @property
+    def needs_model(self) -> bool:
+        """False for a given tune that is only transposed or harmonised."""
+        return self.edit is None or bool(self.edit.kind)
+
+
+@dataclass(frozen=True)
+class DrawnTune:
+    """One tune: its text as drawn, its score or the reason why there is none, and how it ended.
+
+    finished: "eos" or why it stopped early (symbolic.decode.engine.engine.Generated). fields: header fields of a given
+    tune by letter. remark: a comment for people.
+    """
+
+    number: int
+    title: str
+    text: str
+    score: Score | None
+    fault: str
+    finished: str
+    fields: dict[str, str] = field(default_factory=dict)
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The tunes of one request, in order, and what they took: tokens drawn (ends of tunes included) and seconds."""
+
+    model: LoadedModel
+    request: GenerationRequest
+    tunes: list[DrawnTune]
+    n_tokens: int
+    seconds: float
+
+    @property
+    def n_unfinished(self) -> int:
+        """Number of tunes that were cut before they ended."""
+        return sum(tune.finished != "eos" for tune in self.tunes)
+
+    @property
+    def n_unparseable(self) -> int:
+        """Number of tunes whose text does not parse."""
+        return sum(tune.score is None for tune in self.tunes)
+
+    @property
+    def tokens_per_second(self) -> float:
+        return self.n_tokens / max(self.seconds, 1e-9)
+
+
+def generate(
+    model: str | Path | LoadedModel | None = None,
+    n: int = 10,
+    *,
+    seed: int = 0,
+    sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
+    prompt: str | Prompt = "",
+    asked: Asked = control_codes.NOTHING_ASKED,
+    edit: TuneEdit | None = None,
+    constrain: bool = False,
+    voices: int | None = None,
+    max_tokens: int = MAX_TOKENS,
+    batch_size: int = 32,
+    transpose: int = 0,
+    harmonise: Harmonise = "",
+    on_tune: Callable[[DrawnTune], None] | None = None,
+    on_token: Callable[[int, int], bool | None] | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    step: str = "auto",
+    threads: int = 1,
+) -> Generation:
+    """Write n tunes with a model, or edit a given tune; return them with what they took.
+
+    model: a name, a folder, or a loaded model; device, dtype, step and threads serve to load it (`load_source`). None
+    for an edit without a model. prompt: ABC as `M:6/8 K:Dmix |:AFD|`, or a Prompt. asked: control codes
+    (symbolic.notation.control_codes.ask). on_tune(tune) is called as each tune ends, in any order; on_token(index,
+    token) after each token of a new or continued tune, which it stops by returning True. GenerationRequest says the
+    rest. Raises UsageError for settings that contradict one another, UserError for what a model cannot do.
+    """
+    start = prompt if isinstance(prompt, Prompt) else (prompts.read_prompt(prompt) if prompt else Prompt())
+    request = GenerationRequest(
+        n, seed, sampling, replace(start, asked=asked) if asked.lines else start, edit,
+        constrain, voices, max_tokens, batch_size, transpose, harmonise,
+    )  # fmt: skip
+    if not request.needs_model:
+        return perform(NO_MODEL, request)
+    if model is None:
+        raise UsageError("name the model that is to write: a run, a checkpoint, or gpt2-6m or mamba2-6m.")
+    loaded = model if isinstance(model, LoadedModel) else load_source(str(model), device, dtype, threads, step=step)
+    return perform(loaded, request, on_tune, on_token)
+
+
+def perform(
+    model: LoadedModel,
+    request: GenerationRequest,
+    on_tune: Callable[[DrawnTune], None] | None = None,
+    on_token: Callable[[int, int], bool | None] | None = None,
+    *,
+    show_progress: bool = False,
+) -> Generation:
+    """Do what is requested with a loaded model (NO_MODEL where none is needed)."""
+    check_trained(model, request)
+    started = time.monotonic()
+    writer = _Writer(model, request, on_tune, on_token, show_progress)
+    tunes = writer.new_tunes() if request.edit is None else writer.edited_tunes(request.edit)
+    return Generation(model, request, tunes, writer.n_tokens, time.monotonic() - started)
+
+
+def check_trained(model: LoadedModel, request: GenerationRequest) -> None:
+    """Refuse to ask a model for what it never learnt, by a UserError or UsageError."""
+    if not request.needs_model:
+        return
+    if model.tokenizer.notation == "midi":
+        raise UserError(f"{model.name} writes MIDI: use symbolic.decode.generate_midi for it, or a model of ABC.")
+    if request.voices and model.folder in runs.ready_made():
+        raise UsageError(f"{model.name} learnt tunes of one voice: --voices takes a model of several (README, MIDI).")
+    if request.prompt.asked.lines and not model.codes and not is_counted(request):
+        raise UserError(
+            f"{model.name} was not trained with control codes, and would take no notice of "
+            f"{request.prompt.asked.text}. Train a model with data.control: codes "
+            "(configs/mamba2-1m-control.yaml), or ask for --metre and --key, and with --constrain for --sections and "
+            "--bars, which it counts."
+        )
+
+
+def is_counted(request: GenerationRequest) -> bool:
+    """True where the mask itself sees to all that is asked: sections and their bars."""
+    asked = request.prompt.asked
+    return request.constrain and not (asked.similarity or asked.rhythm or asked.lowest or asked.highest)
+
+
+class _Writer:
+    """Writes the tunes of one request; `n_tokens` counts what was drawn."""
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        request: GenerationRequest,
+        on_tune: Callable[[DrawnTune], None] | None,
+        on_token: Callable[[int, int], bool | None] | None,
+        show_progress: bool,
+    ) -> None:
+        self.model, self.request, self.show_progress = model, request, show_progress
+        self.on_tune, self.on_token = on_tune, on_token
+        self.n_tokens = 0
+
+    def new_tunes(self) -> list[DrawnTune]:
+        """Draw tunes that begin with the prompt."""
+        request = self.request
+        rules = _rules(request) if request.constrain else None
+        return self._draw(self._new_tune, prompt=request.prompt, automaton=rules)
+
+    def edited_tunes(self, edit: TuneEdit) -> list[DrawnTune]:
+        """Return the given tune changed as asked, once or n times."""
+        if edit.kind == "continue":
+            return self._continued(edit)
+        if edit.kind == "fill":
+            return self._filled(edit)
+        return [self._edited_tune(edit, 1, edit.given.title, edit.given.text)]
+
+    def _draw(
+        self, make: Callable[["Generated"], DrawnTune], *, prompt: Prompt, automaton: Any, beginning: str = ""
+    ) -> list[DrawnTune]:
+        request, made = self.request, dict[int, DrawnTune]()
+
+        def end_tune(generated: "Generated") -> None:
+            tune = made[generated.index] = make(generated)
+            if self.on_tune is not None:
+                self.on_tune(tune)
+
+        _, n_tokens = generate_tunes(
+            *(self.model, prompt, request.sampling),
+            **self._settings(),
+            max_tokens=request.max_tokens,
+            automaton=automaton,
+            beginning=beginning,
+            on_tune=end_tune,
+            on_token=self.on_token,
+            show_progress=self.show_progress,
+        )
+        self.n_tokens += n_tokens
+        return [made[index] for index in sorted(made)]
+
+    def _settings(self) -> dict[str, Any]:
+        return {"n": self.request.n, "seed": self.request.seed, "batch_size": self.request.batch_size}
+
+    def _new_tune(self, generated: "Generated") -> DrawnTune:
+        from symbolic.decode.constraint import voice_mask
+
+        number = generated.index + 1
+        text = control_codes.split(self.model.tokenizer.decode(generated.prompt + generated.tokens))[1]
+        if self.request.voices and generated.finished != "eos":
+            text = voice_mask.whole(text)
+        tune = self._tune(number, f"{self.model.name} {self.request.seed} / {number}", text, generated.finished)
+        is_asked = tune.score is not None and self.request.prompt.asked.lines
+        return replace(tune, remark=form_line(tune.score)) if is_asked and tune.score else tune
+
+    def _continued(self, edit: TuneEdit) -> list[DrawnTune]:
+        from symbolic.decode.editing import infilling, kept_bars
+
+        beginning = kept_text(edit.given, len(edit.bars))
+
+        def make(generated: "Generated") -> DrawnTune:
+            new = infilling.gone_on(beginning, self.model.tokenizer.decode(generated.tokens))
+            return self._edited_tune(
+                edit, generated.index + 1, self._numbered(edit, generated.index + 1), new.text, new.fault,
+                finished=generated.finished,
+            )  # fmt: skip
+
+        rules = kept_bars.automaton_after(beginning) if self.request.constrain else None
+        return self._draw(make, prompt=Prompt(), automaton=rules, beginning=beginning)
+
+    def _filled(self, edit: TuneEdit) -> list[DrawnTune]:
+        """Write bars anew; tunes with other bars chosen go one by one."""
+        request = self.request
+        if not edit.share:
+            return self._filled_at(edit, edit.bars, 0)
+        tunes: list[DrawnTune] = []
+        for index in range(request.n):
+            tunes += self._filled_at(edit, edit.bars_to_write(request.seed, index), index)
+        return tunes
+
+    def _filled_at(self, edit: TuneEdit, places: tuple[int, ...], index: int) -> list[DrawnTune]:
+        """Write the bars at these places anew: n times, or once, as tune `index`, where a share was asked for."""
+        from symbolic.decode.editing import infilling
+
+        request, tokenizer = self.request, self.model.tokenizer
+        made, n_tokens = infilling.fill(
+            *(self.model, edit.given.text, places),
+            **(self._settings() | ({"n": 1} if edit.share else {})),
+            stream=1000 * index,
+            constrain=request.constrain,
+            sampling=request.sampling,
+            eos=tokenizer.eos,
+            n_tokens=tokenizer.n_tokens,
+        )
+        self.n_tokens += n_tokens
+        shift = 0 if edit.given.has_pickup else 1
+        tunes = []
+        for number, filled in enumerate(made, start=index + 1):
+            bars = ", ".join(f"{place + shift}: {body}" for place, body in zip(places, filled.bodies, strict=True))
+            title = self._numbered(edit, number)
+            tunes.append(self._edited_tune(edit, number, title, filled.text, filled.fault, f"new bars {bars}"))
+            if self.on_tune is not None:
+                self.on_tune(tunes[-1])
+        return tunes
+
+    def _numbered(self, edit: TuneEdit, number: int) -> str:
+        return f"{edit.given.title} / {number}" if self.request.n > 1 else edit.given.title
+
+    def _edited_tune(
+        self,
+        edit: TuneEdit,
+        number: int,
+        title: str,
+        text: str,
+        fault: str = "",
+        remark: str = "",
+        *,
+        finished: str = "eos",
+    ) -> DrawnTune:
+        tune = self._tune(number, title, text, finished)
+        if tune.score is not None:
+            tune.score.fields |= {letter: [value] for letter, value in edit.given.fields.items()}
+        score = None if fault else tune.score
+        return replace(tune, fields=edit.given.fields, remark=remark, fault=fault or tune.fault, score=score)
+
+    def _tune(self, number: int, title: str, text: str, finished: str) -> DrawnTune:
+        """Parse one text, transposed and harmonised as asked."""
+        try:
+            score = abc_parser.parse(text)
+        except NotationError as error:
+            return DrawnTune(number, title, text, None, f"{error.reason}: {error}", finished)
+        transpose, harmonise = self.request.transpose, self.request.harmonise
+        if transpose or harmonise:
+            score = abc_parser.parse(transpose_and_harmonise(abc_parser.canonical(score), transpose, harmonise))
+        score.fields["T"] = [title]
+        return DrawnTune(number, title, text, score, "", finished)
+
+
+def form_line(score: Score) -> str:
+    """Return a one-line summary of a tune's form, in the spelling of the control codes that can ask for it."""
+    found = control_codes.codes(score)
+    text = control_codes.encode(found).replace("\n", " ") if found.in_range else f"S:{found.sections} "
+    return "form " + text + control_codes.range_lines(abc_parser.canonical(score)).replace("\n", " ").strip()
+
+
+def _rules(request: GenerationRequest) -> "Automaton | Voices":
+    """Return the rules of --constrain for tunes that begin with the prompt; UserError where no right tune does."""
+    from symbolic.decode.constraint import line_mask
+    from symbolic.decode.constraint.token_mask import prompted
+    from symbolic.decode.constraint.voice_mask import Voices
+
+    automaton = prompted(request.prompt)
+    if request.voices:
+        return Voices(automaton, request.voices)
+    return line_mask.steered(automaton) if request.prompt.asked.lines else automaton
