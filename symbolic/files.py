@@ -132,6 +132,34 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def locked(path: Path | str, doing: str) -> Iterator[None]:
+    """Hold the file or folder `path` for this process; UserError where another one is `doing` the same to it.
+
+    The lock is the hidden file .NAME.lock beside it, which is removed at the end. A file system without locks holds
+    nothing.
+    """
+    import filelock
+
+    path = Path(path)
+    lock = path.absolute().with_name(f".{path.name}.lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held = filelock.FileLock(lock, timeout=0)
+        held.acquire()
+    except filelock.Timeout as error:
+        message = f"another process is {doing} {path}: wait until it has ended, or choose another folder."
+        raise UserError(message) from error
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}. Choose another folder.") from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows keeps a file that is open
+            lock.unlink()
+        held.release()
+
+
 def names_in(folder: Path) -> list[str]:
     """Names of what a folder holds; none where there is no folder."""
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

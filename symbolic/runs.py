@@ -20,15 +20,11 @@
 ready-made model's name) into the folder to load a model from.
 """
 
-import contextlib
 import difflib
-import os
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-from symbolic.errors import UsageError, UserError
+from symbolic.errors import UsageError
 
 ROOT = Path("runs")
 READY = Path(__file__).parent / "ready"  # models that come with the package, each with its card
@@ -63,41 +59,6 @@ def checkpoint_folder(folder: Path, step: int) -> Path:
 def best_folder(folder: Path) -> Path:
     """The model with the lowest validation bits per byte so far."""
     return Path(folder) / "best"
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a run directory for this process, where the system has such locks; UserError where another one has it."""
-    is_new = not folder.exists()
-    if folder.is_file() or sys.platform == "win32":
-        yield
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror or error}. Choose another folder.") from error
-    try:
-        _lock(handle, folder)
-        yield
-    finally:
-        os.close(handle)
-        if is_new:
-            with contextlib.suppress(OSError):  # it holds a run
-                folder.rmdir()
-
-
-def _lock(handle: int, folder: Path) -> None:
-    import fcntl
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UserError(
-            f"another process is training {folder}: wait until it has ended, or choose another folder."
-        ) from error
-    except OSError:  # a file system without locks
-        pass
 
 
 def checkpoints(folder: Path) -> list[tuple[int, Path]]:

@@ -33,7 +33,6 @@ COLUMN = "abc notation"
 CONTROL_COLUMN = "control code"
 HUB = "hf:"
 BUNDLED = "music21:"
-DEFAULT_SOURCES = ("aird", "oneill", "ryan")
 _HEAD_BYTES = 2**16  # of a file that tell whether it holds tunes
 _PEEK = 16  # members of an archive whose names tell what it holds
 SCORES = ("midi", "musicxml")  # kinds of files that are handed on as bytes

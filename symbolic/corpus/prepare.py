@@ -167,8 +167,6 @@ def run(args: argparse.Namespace) -> int:
 
 def prepare(sources: Sequence[str], folder: Path | str, options: PrepareOptions = PrepareOptions()) -> dict[str, Any]:
     """Read, clean, deduplicate and split `sources` into `folder`; the summary, as in summary.json."""
-    from symbolic.corpus.staging import Spool
-
     options.check()
     folder = Path(folder)
     sources = list(dict.fromkeys(sources))
@@ -179,9 +177,19 @@ def prepare(sources: Sequence[str], folder: Path | str, options: PrepareOptions 
         kinds = kinds if options.notation == "midi" else ("musicxml",)
     records = corpora.distinctly_named(corpora.resolve(source, options.opt_in) for source in sources)
     measured = [corpora.measured(record, kinds) for record in records]
-    spool = Spool(folder, _identity(measured, options))
+    with files.locked(folder, "preparing"):
+        return _with_staging(sources, measured, folder, options, kinds)
+
+
+def _with_staging(
+    sources: Sequence[str], records: list[Corpus], folder: Path, options: PrepareOptions, kinds: Sequence[str]
+) -> dict[str, Any]:
+    """Prepare with cleaned tunes waiting on the disk, which only an interrupted run leaves there."""
+    from symbolic.corpus.staging import Spool
+
+    spool = Spool(folder, _identity(records, options))
     try:
-        return _prepared(sources, measured, folder, options, kinds, spool)
+        return _prepared(sources, records, folder, options, kinds, spool)
     except KeyboardInterrupt:
         if spool.has(1):
             print("the tunes read so far are kept: give the same command again to go on.", file=sys.stderr)
@@ -252,11 +260,12 @@ def _sources_and_folder(given: Sequence[str], output: str | None) -> tuple[list[
         from symbolic import config
 
         data = config.load(configs[0]).data
-        named = getattr(data, "sources", corpora.DEFAULT_SOURCES)
-        sources = sources or (named.split() if isinstance(named, str) else list(named))
+        sources = sources or data.sources.split()
+        if not sources:
+            raise UsageError(f"{configs[0]} names no data.sources: add `sources: aird oneill ryan`, or name them here.")
         output = output or data.folder
     if not output:
-        raise UsageError("say where to write: -o FOLDER, for example -o data/mine.")
+        raise UsageError("missing -o FOLDER, for example -o data/mine.")
     return sources, output
 
 
@@ -285,7 +294,7 @@ def _check_folder(folder: Path, sources: Sequence[str]) -> None:
         raise UsageError(f"{folder} exists and was not written by `prepare`: choose another folder, or empty it.")
     parent = next(one for one in folder.absolute().parents if one.exists())  # the folder is made beside and renamed
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise UserError(f"cannot write {folder}: {parent} is no folder that can be written. Choose another with -o.")
+        raise UserError(f"cannot write {folder}: {parent} is not a writable folder. Choose another with -o.")
 
 
 def _is_ours(folder: Path) -> bool:

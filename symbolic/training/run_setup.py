@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from symbolic.training.distributed import Group
 
 # Keys that a resumed run may change: they alter no loss.
-FREE_KEYS = {"name", "device", "compile", "threads", "sharding", "data.folder"} | {
+FREE_KEYS = {"name", "device", "compile", "threads", "sharding", "data.folder", "data.sources"} | {
     f"train.{key}" for key in ("evaluate_every", "evaluate_tunes", "checkpoint_every", "keep_checkpoints")
 }
 

@@ -93,7 +93,7 @@ def train(
     folder = runs.run_folder(config.name) if folder is None else Path(folder)
     with (
         distributed.joined(machine.pick_device(config.device)) as group,
-        runs.locked(folder) if group.leads else contextlib.nullcontext(),
+        files.locked(folder, "training") if group.leads else contextlib.nullcontext(),
     ):
         if group.leads:
             check_folder(folder, config, resume, option)

@@ -199,3 +199,15 @@ def test_reading_a_configuration_needs_no_torch() -> None:
     code = f"import sys; from symbolic import config; config.load({path!r}); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=CONFIGS.parent, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_every_key_has_a_line_of_help() -> None:
+    lines = config.described_keys()
+    assert [key for key, text in lines.items() if not text or text.startswith("(")] == []
+    assert lines["train.steps"] == "optimiser updates of the run (at least 1)"
+    assert lines["model.d_state"] == "numbers of state in each channel (at least 1; default 16; default 64)"
+    assert lines["compile"].endswith("(true, false; default false)")
+
+
+def test_shipped_files_name_their_sources() -> None:
+    assert all(config.load(path).data.sources for path in CONFIGS.glob("*.yaml"))

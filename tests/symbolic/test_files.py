@@ -42,3 +42,27 @@ def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
     with pytest.raises(UserError, match="file is not a folder that you may write to"):
         files.check_writable(tmp_path / "file" / "deep" / "out.abc")
+
+
+def test_a_folder_is_held_by_one_process(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    with (
+        files.locked(folder, "training"),
+        pytest.raises(UserError, match=r"another process is training .*new: wait"),
+        files.locked(folder, "training"),
+    ):
+        pass
+    with files.locked(folder, "preparing"):
+        pass
+
+
+def test_a_lock_is_not_left(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), files.locked(tmp_path / "new", "training"):
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_locked_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write"), files.locked(tmp_path / "file" / "run", "training"):
+        pass

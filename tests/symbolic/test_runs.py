@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from symbolic import runs
-from symbolic.errors import UsageError, UserError
+from symbolic.errors import UsageError
 
 
 def make_model(folder: Path) -> Path:
@@ -79,20 +79,3 @@ def test_a_folder_of_runs_names_those_in_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"Runs in .*: quickstart/gpt2, quickstart/mamba2; ready-made"):
         runs.resolve("x", root=tmp_path)
     assert runs.resolve("quickstart/gpt2", root=tmp_path).name == "step-00000005"
-
-
-def test_a_run_is_held_by_one_process(tmp_path: Path) -> None:
-    folder = tmp_path / "new"
-    with runs.locked(folder):
-        with pytest.raises(UserError, match="another process is training"), runs.locked(folder):
-            pass
-        (folder / "config.yaml").touch()
-    with runs.locked(folder):
-        pass
-    assert folder.is_dir()
-
-
-def test_a_folder_in_which_nothing_was_begun_is_not_left(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), runs.locked(tmp_path / "new"):
-        raise ZeroDivisionError
-    assert not list(tmp_path.iterdir())

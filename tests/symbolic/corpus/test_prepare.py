@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from symbolic import config
+from symbolic import config, files
 from symbolic.command_line import main
 from symbolic.corpus import corpora
 from symbolic.corpus import prepare as verb
@@ -177,6 +177,24 @@ def test_a_configuration_names_sources_and_folder(repository: Path) -> None:
         verb._sources_and_folder(["aird"], None)
 
 
+def test_a_configuration_without_sources_is_refused(repository: Path, tmp_path: Path) -> None:
+    text = (repository / "configs" / "gpt2-debug.yaml").read_text()
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace("  sources: aird oneill ryan\n", ""))
+    with pytest.raises(UsageError, match=r"names no data\.sources: add"):
+        verb._sources_and_folder([str(path)], None)
+    assert verb._sources_and_folder([str(path), "ryan"], "x") == (["ryan"], "x")
+    scores = str(repository / "configs" / "mamba2-6m-scores.yaml")
+    assert verb._sources_and_folder([scores], None)[0] == ["chorales", "haydn", "mozart"]
+
+
+def test_a_folder_is_prepared_by_one_process(tunes: Path, tmp_path: Path) -> None:
+    with files.locked(tmp_path / "out", "preparing"), pytest.raises(UserError, match="another process is preparing"):
+        prepare([str(tunes)], tmp_path / "out")
+    prepare([str(tunes)], tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
 def empty(folder: Path) -> None:
     pass
 
@@ -252,7 +270,7 @@ def test_folders_of_others_are_not_replaced(tunes: Path, tmp_path: Path) -> None
         prepare([str(tunes)], tmp_path)
     with pytest.raises(UserError, match="is a file"):
         prepare([str(tunes)], mine / "thesis.tex")
-    with pytest.raises(UserError, match="no folder that can be written"):
+    with pytest.raises(UserError, match="is not a writable folder"):
         prepare(["aird"], mine / "thesis.tex" / "out")
     assert (mine / "thesis.tex").read_text() == "years of work"
     (tmp_path / "empty").mkdir()
