@@ -5,7 +5,7 @@ Results go to stdout, messages to stderr; exit status 0 done, 1 failed, 2 usage,
 
 import sys
 
-from symbolic.command_line import leave, main
+from symbolic import interrupts
 
 VERBS = {
     "render": ("audio_bridge.render.render", "ABC tunes or a MIDI file to audio, with a SoundFont"),
@@ -17,5 +17,14 @@ VERBS = {
     "song": ("audio_bridge.song.song", "words, melody, chords, sound, score and karaoke from a title"),
 }
 
-if __name__ == "__main__":
+
+def run() -> None:
+    """Run the verb that the command line names, and end the process; the console script `audio-bridge`."""
+    interrupts.end_in_one_line()
+    from symbolic.command_line import leave, main
+
     leave(main("audio_bridge", VERBS, sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    run()

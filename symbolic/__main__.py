@@ -5,7 +5,7 @@ Results go to stdout, messages to stderr; exit status 0 done, 1 failed, 2 usage,
 
 import sys
 
-from symbolic.command_line import leave, main
+from symbolic import interrupts
 
 VERBS = {
     "prepare": ("symbolic.corpus.prepare", "clean tunes, remove duplicates, split by family"),
@@ -17,5 +17,14 @@ VERBS = {
     "sizes": ("symbolic.models.sizes", "parameters of every configuration"),
 }
 
-if __name__ == "__main__":
+
+def run() -> None:
+    """Run the verb that the command line names, and end the process; the console script `symbolic`."""
+    interrupts.end_in_one_line()
+    from symbolic.command_line import leave, main
+
     leave(main("symbolic", VERBS, sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,38 +1,53 @@
-"""The command line: one dispatcher for both packages, which imports a verb's module only when that verb is asked for.
+"""The command line: one dispatcher for all packages, which imports a verb's module only when that verb is asked for.
 
-A verb module has `add_arguments(parser)` and `run(args) -> int`; its docstring is its help.
+A verb module has `add_arguments(parser)` and `run(args) -> int`; its docstring is its help. Results go to stdout,
+messages to stderr; exit status 0 done, 1 failed, 2 usage, 130 interrupted. An interrupt while modules are still being
+imported ends in one line, too (`symbolic.interrupts`), and a console that is not UTF-8 gets plain characters for those
+it lacks.
 """
 
 import argparse
+import codecs
 import difflib
 import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import NoReturn
 
-from symbolic.errors import UserError
+from symbolic.errors import UsageError, UserError
 
+DISTRIBUTION = "abc-symbolic"  # the name of the package for pip; its import name is `symbolic`
 INTERRUPTED = 128 + signal.SIGINT
+_PLAIN = "plain-characters"  # the error handler's name
+_LOOKALIKES = str.maketrans(dict(zip("─━│┃–—−×“”‘’♯♭→▁", "--||---x\"\"''#b>_", strict=True)) | {"…": "..."})
 
 
-def main(program: str, verbs: dict[str, tuple[str, str]], arguments: list[str]) -> int:
+def main(program: str, verbs: dict[str, tuple[str, str]], arguments: Sequence[str]) -> int:
     """Run one verb and return its exit status; `verbs` maps a name to (module, one line of help)."""
+    use_plain_characters()
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview(program, verbs), file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else 2
-    name = arguments[0]
-    if name not in verbs:
-        print(f"error: '{name}' is not a verb of {program}.\n\n{_overview(program, verbs)}", file=sys.stderr)
+    if arguments[0] == "--version":
+        print(f"{DISTRIBUTION} {_version()}")
+        return 0
+    if arguments[0] not in verbs:
+        print(_unknown_verb(program, verbs, arguments[0]), file=sys.stderr)
         return 2
-    module = importlib.import_module(verbs[name][0])
-    parser = _parser(f"python -m {program} {name}", module)
+    return guarded(lambda: _run_verb(program, verbs, arguments))
+
+
+def _run_verb(program: str, verbs: dict[str, tuple[str, str]], arguments: Sequence[str]) -> int:
+    module = importlib.import_module(verbs[arguments[0]][0])
+    parser = _parser(f"{started_as(program)} {arguments[0]}", module)
     args, unknown = parser.parse_known_args(arguments[1:])
     if unknown:
         parser.error(parser.unknown(unknown[0]))
-    return guarded(lambda: module.run(args))
+    return int(module.run(args))
 
 
 def guarded(action: Callable[[], int]) -> int:
@@ -50,6 +65,51 @@ def guarded(action: Callable[[], int]) -> int:
         return 0
 
 
+def use_plain_characters() -> None:
+    """Have stdout and stderr write a look-alike, or ?, for each character that their encoding lacks."""
+    codecs.register_error(_PLAIN, _plain_character)
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure and not (stream.encoding or "").lower().startswith("utf"):
+            reconfigure(errors=_PLAIN)
+
+
+def _plain_character(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end].translate(_LOOKALIKES)
+    return unicodedata.normalize("NFKD", text).encode("ascii", "replace").decode("ascii"), error.end
+
+
+def started_as(program: str) -> str:
+    """How this process was started, for messages: `symbolic` by the console script, else `python -m symbolic`."""
+    return program if os.path.basename(sys.argv[0]).startswith(program) else f"python -m {program}"
+
+
+def choose_tune(numbers: Sequence[int | None], wanted: int, file: object) -> int:
+    """The place, counted from 0, of the tune that `--tune N` means, and a word on stderr which it is.
+
+    `numbers` are the X: numbers of the file's tunes, None where a tune has none. N is the number of the only tune with
+    X:N; else the N-th tune is meant. Raises UsageError where the file has neither.
+    """
+    matches = [place for place, number in enumerate(numbers) if number == wanted]
+    if len(matches) == 1:
+        place, how = matches[0], f"the tune X:{wanted}, the {ordinal(matches[0] + 1)} of {len(numbers)}"
+    elif 1 <= wanted <= len(numbers):
+        why = f"{len(matches)} tunes have that number" if matches else f"no tune has the number X:{wanted}"
+        place, how = wanted - 1, f"the {ordinal(wanted)} tune of {len(numbers)}, for {why}"
+    else:
+        raise UsageError(f"--tune {wanted}: {file} holds {len(numbers)} tunes, none of them X:{wanted}.")
+    if len(numbers) > 1:
+        print(f"note: --tune {wanted} is {how} in {file}.", file=sys.stderr)
+    return place
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{ending}"
+
+
 def leave(status: int) -> NoReturn:
     """End the process. One of several, of torchrun, ends without the interpreter's own shutdown: a thread of gloo may
     still hold a tensor of the last exchange, and to give it back to an interpreter that is gone aborts the process
@@ -63,10 +123,22 @@ def leave(status: int) -> NoReturn:
 
 
 def _overview(program: str, verbs: dict[str, tuple[str, str]]) -> str:
-    width = max(map(len, verbs))
-    lines = [f"usage: python -m {program} VERB ...", ""]
+    width, start = max(map(len, verbs)), started_as(program)
+    lines = [f"usage: {start} VERB ...", ""]
     lines += [f"  {name:{width}}  {text}" for name, (_, text) in verbs.items()]
-    return "\n".join([*lines, "", f"python -m {program} VERB --help tells a verb's options."])
+    return "\n".join([*lines, "", f"{start} VERB --help shows a verb's options; --version the version."])
+
+
+def _unknown_verb(program: str, verbs: dict[str, tuple[str, str]], name: str) -> str:
+    near = difflib.get_close_matches(name, verbs, n=1)
+    hint = f": did you mean {near[0]}?" if near else "."
+    return f"error: '{name}' is not a verb of {program}{hint}\n\n{_overview(program, verbs)}"
+
+
+def _version() -> str:
+    from symbolic import __version__
+
+    return __version__
 
 
 class _Parser(argparse.ArgumentParser):
@@ -74,7 +146,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         end = "" if message.endswith((".", "?")) else "."
-        self.exit(2, f"error: {message}{end} {self.prog} --help tells the options.\n")
+        self.exit(2, f"error: {message}{end} See {self.prog} --help.\n")
 
     def unknown(self, argument: str) -> str:
         """The message for an argument that no option takes, with the nearest option."""

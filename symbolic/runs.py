@@ -17,11 +17,13 @@
       best/                      a checkpoint without training.safetensors: the lowest validation bits per byte so far
 
 `resolve` turns what a person types (a run's name, a run directory, a checkpoint, any Hugging Face directory, a
-ready-made model's name) into the folder to load a model from.
+ready-made model's name) into the folder to load a model from; `configuration` into the YAML file to train by.
 """
 
 import difflib
 import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from symbolic.errors import UsageError
@@ -84,20 +86,37 @@ def ready_made() -> list[Path]:
 
 
 def resolve(target: Path | str, root: Path | str = ROOT) -> Path:
-    """The model folder meant by a run's name, a run directory, a checkpoint, a Hugging Face directory or, when there is
-    no such run, the name of a ready-made model.
+    """The model folder meant by a run's name, a run directory, a checkpoint, any Hugging Face directory or the name of
+    a ready-made model. Of a run it is `best/`, or the newest checkpoint before the first evaluation.
 
-    Of a run it is `best/`, or the newest checkpoint before the first evaluation.
+    The name of a ready-made model always means that model; a word on stderr says so where a run has the same name.
     """
-    for folder in (Path(target), run_folder(str(target), root)):
+    places = (Path(target), run_folder(str(target), root))
+    for folder in ready_made():
+        if folder.name == str(target):
+            _tell_of_namesake(folder.name, places)
+            return folder
+    for folder in places:
         if is_model(folder):
             return folder
         if is_run(folder):
             return _model_of_run(folder)
-    for folder in ready_made():
-        if folder.name == str(target):
-            return folder
     raise UsageError(_unresolved(Path(target), Path(root)))
+
+
+def _tell_of_namesake(name: str, places: Sequence[Path]) -> None:
+    other = next((folder for folder in places if _is_named(folder)), None)
+    if other is not None:
+        path = other if len(other.parts) > 1 else f"./{other}"
+        print(f"note: {name} is the ready-made model; for your own of that name say {path}.", file=sys.stderr)
+
+
+def configuration(target: Path | str, root: Path | str = ROOT) -> tuple[Path, Path | None]:
+    """The YAML file meant by a path or by a run (its name or directory), and of a run its directory."""
+    for folder in (Path(target), run_folder(str(target), root)):
+        if folder.is_dir() and config_file(folder).is_file():
+            return config_file(folder), folder
+    return Path(target), None
 
 
 def _model_of_run(folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """Train any model of a configuration: one loop for all.
 
     python -m symbolic train configs/gpt2-6m.yaml --train.steps 2000
-    python -m symbolic train configs/gpt2-6m.yaml --train.steps 2000 --resume
+    python -m symbolic train gpt2-6m --resume                    # the run of that name, where it stopped
     torchrun --nproc-per-node 2 -m symbolic train configs/gpt2-60m.yaml --resume     (symbolic.training.distributed)
 
 Every key of the configuration is also an option. The run directory, runs/NAME unless --folder names another, is
@@ -54,18 +54,27 @@ class Interrupted(UserError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The configuration, what to do with its run directory, and every key."""
-    parser.add_argument("config", type=Path, metavar="CONFIG.yaml", help="the run, for example configs/gpt2-6m.yaml")
+    parser.add_argument("config", metavar="CONFIG.yaml|RUN", help="a configuration, or a run that is there by its name")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of the run")
-    parser.add_argument("--folder", type=Path, help="run directory (default: runs/NAME)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        "--folder",
+        dest="folder",
+        type=Path,
+        metavar="FOLDER",
+        help="run directory (default: runs/NAME)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="end with the summary as one line of JSON")
     configuration.add_overrides(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train as asked on the command line."""
-    config = configuration.load(args.config, configuration.overrides_of(args))
+    path, folder = runs.configuration(args.config)
+    config = configuration.load(path, configuration.overrides_of(args))
     try:
-        summary = train(config, args.folder, resume=args.resume)
+        summary = train(config, args.folder or folder, resume=args.resume)
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
         return stopped.status

@@ -79,3 +79,23 @@ def test_a_folder_of_runs_names_those_in_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"Runs in .*: quickstart/gpt2, quickstart/mamba2; ready-made"):
         runs.resolve("x", root=tmp_path)
     assert runs.resolve("quickstart/gpt2", root=tmp_path).name == "step-00000005"
+
+
+def test_a_ready_made_name_is_reserved_and_its_namesake_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ready = runs.ready_made()[0]
+    run = make_run(tmp_path / "runs" / ready.name, 5)
+    assert runs.resolve(ready.name, root=tmp_path / "runs") == ready
+    assert (
+        f"note: {ready.name} is the ready-made model; for your own of that name say {run}." in capsys.readouterr().err
+    )
+    assert runs.resolve(run) == runs.checkpoint_folder(run, 5)
+    assert runs.resolve(ready.name, root=tmp_path / "none") == ready
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_stands_for_its_configuration(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a")
+    assert runs.configuration("a", root=tmp_path) == runs.configuration(run) == (run / "config.yaml", run)
+    assert runs.configuration("configs/gpt2-6m.yaml", root=tmp_path) == (Path("configs/gpt2-6m.yaml"), None)
