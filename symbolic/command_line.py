@@ -98,7 +98,9 @@ def choose_tune(numbers: Sequence[int | None], wanted: int, file: object) -> int
         why = f"{len(matches)} tunes have that number" if matches else f"no tune has the number X:{wanted}"
         place, how = wanted - 1, f"the {ordinal(wanted)} tune of {len(numbers)}, for {why}"
     else:
-        raise UsageError(f"--tune {wanted}: {file} holds {len(numbers)} tunes, none of them X:{wanted}.")
+        raise UsageError(
+            f"--tune {wanted}: {file} holds {len(numbers)} tune{'s' * (len(numbers) > 1)}, none of them X:{wanted}."
+        )
     if len(numbers) > 1:
         print(f"note: --tune {wanted} is {how} in {file}.", file=sys.stderr)
     return place

@@ -113,7 +113,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_score_arguments(parser: argparse.ArgumentParser) -> None:
     """What is played of a score, and how fast: the options that all verbs with a melody share."""
-    parser.add_argument("--tune", type=int, metavar="N", help="the tune X:N of a file of several")
+    parser.add_argument("--tune", type=int, metavar="N", help="the tune X:N of a file of several, else the N-th")
     parser.add_argument("--voice", default="skyline", metavar="N", help="a voice from 1, or skyline (default)")
     parser.add_argument("--tempo", type=float, metavar="QPM", help="quarter notes a minute (default: the tune's)")
     parser.add_argument("--transpose", type=int, default=0, metavar="N", help="semitones up, negative down")

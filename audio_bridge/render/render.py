@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from symbolic.command_line import choose_tune
 from symbolic.errors import UsageError, UserError
 from symbolic.files import sha256, write_json
 
@@ -123,7 +124,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, help=".wav, .flac or .mp3 (default: TUNE with .wav)"
     )
-    parser.add_argument("--tune", type=int, metavar="N", help="only the tune X:N (default: all, each to OUT-N.wav)")
+    parser.add_argument(
+        "--tune", type=int, metavar="N", help="the tune X:N, else the N-th (default: all, to OUT-N.wav)"
+    )
     parser.add_argument(
         "--instrument", metavar="NAME", help="General MIDI name or 0..127 (default: violin; MIDI: its own)"
     )
@@ -200,10 +203,8 @@ def pieces_of(source: Path, target: Path | None, tune: int | None) -> list[Rende
     pieces = _abc_pieces(source, target, _text(source, data))
     if tune is None:
         return pieces
-    chosen = [replace(piece, target=target) for piece in pieces if piece.number == tune]
-    if not chosen:
-        raise UsageError(f"{source} has no tune {tune}; it has {pieces[0].number} to {pieces[-1].number}.")
-    return chosen
+    place = choose_tune([piece.number for piece in pieces], tune, source)
+    return [replace(pieces[place], target=target)]
 
 
 def _abc_pieces(source: Path, target: Path, text: str) -> list[RenderJob]:

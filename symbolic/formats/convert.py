@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from symbolic import files
+from symbolic.command_line import choose_tune
 from symbolic.errors import UsageError, UserError
 from symbolic.formats import engraving, midi_text
 from symbolic.formats.midi import stated_qpm
@@ -57,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     parser.add_argument("source", metavar="FILE", type=Path, help=".abc, .mid, .midi, .musicxml, .xml or .mxl")
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=".abc, .mid or .musicxml")
-    parser.add_argument("--tune", type=int, metavar="N", help="only the N-th tune of an .abc file (default: all)")
+    parser.add_argument(
+        "--tune", type=int, metavar="N", help="of an .abc file the tune X:N, else the N-th (default: all)"
+    )
     parser.add_argument("--interleave", action="store_true", help="ABC of several voices bar by bar")
     parser.add_argument("--no-repeats", action="store_true", help="MIDI as written, repeats not played")
 
@@ -153,10 +156,9 @@ def _read(path: Path, kind: str, tune: int | None) -> Iterator[tuple[int, Score 
         raws = abc_parser.split_tunes(files.decoded(data).replace("\r\n", "\n"))
         if not raws:
             raise UserError(f"{path} holds no tune: a tune starts with an X: field, and a K: field ends its header.")
-        if tune is not None and not 1 <= tune <= len(raws):
-            raise UsageError(f"--tune {tune}: {path} holds {len(raws)} tunes.")
+        wanted = None if tune is None else choose_tune([_number(raw.text) for raw in raws], tune, path) + 1
         for number, raw in enumerate(raws, start=1):
-            if tune in (None, number):
+            if wanted in (None, number):
                 yield number, _parsed(raw.text, raw.line)
         return
     from symbolic.formats.sandbox import Guard
@@ -180,6 +182,12 @@ def _bytes(path: Path) -> bytes:
     if len(data) > MAX_ABC_BYTES:
         raise UserError(f"{path} is larger than {MAX_ABC_BYTES // 2**20} MiB: split it, or use `prepare`.")
     return data
+
+
+def _number(text: str) -> int | None:
+    """The number in a tune's X: field."""
+    match = re.match(r"X:\s*(\d{1,9})", text)
+    return int(match[1]) if match else None
 
 
 def _parsed(text: str, line: int) -> Score | NotationError:
