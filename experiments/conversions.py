@@ -27,9 +27,11 @@ from benchmarks import result_file
 from symbolic import command_line
 from symbolic.corpus import corpora
 from symbolic.errors import UserError
-from symbolic.formats import convert
+from symbolic.formats.midi import to_midi
+from symbolic.formats.musicxml_writing import to_musicxml
 from symbolic.formats.sandbox import Guard
 from symbolic.notation import abc_parser
+from symbolic.notation.canonical import interleaved
 from symbolic.notation.performance import performance
 from symbolic.notation.score import Bar, Score
 from symbolic.notation.theory import NotationError
@@ -73,26 +75,24 @@ def read_scores(source: str, n: int, guard: Guard) -> Iterator[Score]:
     chosen = [found[i * len(found) // n] for i in range(min(n, len(found)))] if n else found
     for one in chosen:
         try:
-            text = guard.read(one.kind, one.data, "abc")["text"] if one.data else one.text
-            yield abc_parser.parse(text)
+            yield guard.score(one.kind, one.data) if one.data else abc_parser.parse(one.text)
         except NotationError:
             continue
 
 
 def through_midi(guard: Guard, score: Score) -> Score:
     """The score as our reader of MIDI gives it back."""
-    return abc_parser.parse(guard.read("midi", convert.to_midi(score), "abc")["text"])
+    return guard.score("midi", to_midi(score))
 
 
 def through_musicxml(guard: Guard, score: Score) -> Score:
-    """The score as music21 gives it back."""
-    data = convert.to_musicxml(abc_parser.canonical(score)).encode()
-    return abc_parser.parse(guard.read("musicxml", data, "abc")["text"])
+    """The score as our reader of MusicXML gives it back."""
+    return guard.score("musicxml", to_musicxml(score).encode())
 
 
 def through_abc(guard: Guard, score: Score) -> Score:
     """The score as our parser gives it back from the text for people, bar by bar where there are several voices."""
-    text = abc_parser.pretty(abc_parser.canonical(score)) if len(score.voices) == 1 else convert.interleaved(score)
+    text = abc_parser.pretty(abc_parser.canonical(score)) if len(score.voices) == 1 else interleaved(score)
     return abc_parser.parse(text)
 
 

@@ -5,7 +5,7 @@ A rejection's reason is that of the parser (NotationError.reason: no_key, bad_me
     binary, unreadable, too_large, no_tune     a file that is no text, is damaged, unpacks to too much, holds no tune
     bad_json, no_column                        a JSON row
     fault, over_time, over_memory              a score whose reader crashed or ran out of what it is allowed
-    not_midi, cut, smpte, patterns, bad_midi, bad_musicxml      a score that is none, or cannot be used
+    not_midi, smpte, patterns, bad_midi, bad_musicxml, voices_apart     a score that is none, or cannot be used
     too_short, too_long                        fewer notes than `min_notes`; more bytes of canonical text than allowed
     duplicate                                  the melody of an earlier tune: equal intervals, equal ratios of lengths
     near_duplicate                             a melody much like that of an earlier tune
@@ -21,14 +21,14 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from symbolic.corpus import families
 from symbolic.corpus.corpora import Found, Rejection
-from symbolic.formats import convert, midi_text
+from symbolic.formats import midi_text, readers
 from symbolic.formats.sandbox import Guard
-from symbolic.notation.abc_parser import NotationError, canonical, melody, parse
-from symbolic.notation.score import Score
+from symbolic.notation.abc_parser import NotationError, melody, parse
+from symbolic.notation.score import Score, bars
 
 RUN_NOTES = 7  # of what near duplicates are compared by
 NEAR_DUPLICATE = 0.8  # similarity from which they are
@@ -99,18 +99,38 @@ Fields = dict[str, list[str]]
 def _read(found: Found, notation: str) -> tuple[str, Fields, Melodies, str, int]:
     """Canonical text, header fields, melodies, their key, and the number of notes. Raises NotationError."""
     if found.data:
-        answer = _guard().read(found.kind, found.data, notation)
-        text, fields = answer["text"], answer["fields"]
-        score = None if notation == "midi" else parse(text)
+        text, fields, score = _read_guarded(found, notation)
     else:
         score = parse(found.text, found.first_line)
-        text, fields = canonical(score) if notation == "abc" else convert.text_of(score, notation), score.fields
+        text, fields = readers.text_of(score, notation), score.fields
     if notation == "midi":
         piece = midi_text.parse(text)
         return text, fields, midi_text.voices(piece), melody_key(midi_text.content(piece)), piece.n_notes
     assert isinstance(score, Score)
     melodies = [melody(score, voice) for voice in range(len(score.voices))]
     return text, fields, melodies, melody_key(melodies), sum(map(len, melodies))
+
+
+def _read_guarded(found: Found, notation: str) -> tuple[str, Fields, Score | None]:
+    """Canonical text, header fields and score (none for a piece of MIDI) of a MIDI or MusicXML file."""
+    if notation == "midi":
+        answer = _guard().read(found.kind, found.data, notation)
+        return answer["text"], answer["fields"], None
+    score = _guard().score(found.kind, found.data)
+    check_together(score)
+    return readers.text_of(score, notation), score.fields, score
+
+
+def check_together(score: Score) -> None:
+    """Refuse a score whose voices do not stay together: the same bars, each as long in all voices.
+
+    Raises NotationError `voices_apart`.
+    """
+    lengths = [[bar.ticks for bar in bars(voice, score.meter)] for voice in score.voices]
+    for number, own in enumerate(lengths[1:], start=2):
+        place = next((n for n, (a, b) in enumerate(zip_longest(lengths[0], own), start=1) if a != b), None)
+        if place is not None:
+            raise NotationError("voices_apart", f"bar {place} is not as long in voice {number} as in voice 1.")
 
 
 @functools.cache

@@ -86,9 +86,9 @@ def _write_folder(output: Path, kind: str, tunes: Iterable[DrawnTune], write: Ca
 
 
 def _write_musicxml(score: Score, path: Path) -> None:
-    from symbolic.formats.convert import to_musicxml
+    from symbolic.formats.musicxml_writing import to_musicxml
 
-    files.write_whole(path, to_musicxml(abc_parser.canonical(score), title=score.title))
+    files.write_whole(path, to_musicxml(score))
 
 
 def _tune_text(tune: DrawnTune) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from symbolic.formats.midi_text import DRUMS, SCORE_TICKS, MidiPart, MidiPiece, PieceNote
-from symbolic.notation.score import Bar, ChordSymbol, Event, KeyChange, MeterChange, Note, Rest, Score, Tuplet, Voice
+from symbolic.notation.score import Bar, Event, Grace, KeyChange, MeterChange, Note, Rest, Score, Tuplet, Voice
 from symbolic.notation.theory import FIFTHS, LETTERS, SEMITONES, TICKS_PER_WHOLE, Key, Meter, NotationError, Pitch
 
 Spelled = tuple[str, int, int]  # letter, octave (4 holds middle C), alteration -2..2
@@ -28,32 +28,69 @@ _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One note, chord or rest (no pitches) of a measure; `tie` leads to the next sign; `symbols` stand above it."""
+    """One note, chord or rest (no pitches) of a measure, with what is written at it.
+
+    `tie` leads to the next sign; `before` are events that stand before its graces (chord symbols, changes of key, slurs
+    that open), `after` those that stand behind it (slurs that close); `marks` are decorations in canonical ABC;
+    `untied` and `syllables` are those of `notation.score.Note`.
+    """
 
     ticks: int
     pitches: tuple[Spelled, ...] = ()
     tie: bool = False
-    symbols: tuple[str, ...] = ()
+    before: tuple[Event, ...] = ()
+    graces: tuple[Spelled, ...] = ()
+    marks: str = ""
+    after: tuple[Event, ...] = ()
+    untied: tuple[int, ...] = ()
+    syllables: tuple[str, ...] = ()
 
 
 def measure_events(signs: Sequence[Sign], key: Key) -> list[Event]:
     """The events of one measure: accidentals where the key or the bar so far say otherwise, tuplets where a length
     needs one."""
+    speller = _BarSpeller(key)
     events: list[Event] = []
-    in_bar: dict[str, int] = {}
     for p, q, group in _tuplet_groups(signs):
-        events += map(ChordSymbol, group[0].symbols)
-        if p != q:
-            events.append(Tuplet(p, q, len(group)))
         for place, sign in enumerate(group):
-            events += map(ChordSymbol, sign.symbols if place else ())
-            written = sign.ticks * p // q
-            if sign.pitches:
-                pitches = tuple(_pitch(one, key, in_bar) for one in dict.fromkeys(sign.pitches))
-                events.append(Note(pitches, sign.ticks, written, sign.tie))
-            else:
-                events.append(Rest(sign.ticks, written))
+            events += sign.before
+            speller.see(sign.before)
+            if sign.graces:
+                events.append(Grace(tuple(map(speller.pitch, sign.graces))))
+            if p != q and not place:
+                events.append(Tuplet(p, q, len(group)))
+            events.append(_timed(sign, sign.ticks * p // q, speller))
+            events += sign.after
     return events
+
+
+def _timed(sign: Sign, written: int, speller: "_BarSpeller") -> Note | Rest:
+    if not sign.pitches:
+        return Rest(sign.ticks, written)
+    pitches = tuple(map(speller.pitch, dict.fromkeys(sign.pitches)))
+    return Note(pitches, sign.ticks, written, sign.tie, sign.marks, sign.untied, sign.syllables)
+
+
+class _BarSpeller:
+    """Accidentals of one measure: those of the key, and those written so far, which hold in all octaves."""
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.in_bar: dict[str, int] = {}
+
+    def see(self, events: Iterable[Event]) -> None:
+        """Take over changes of key."""
+        for event in events:
+            self.key = event.key if isinstance(event, KeyChange) else self.key
+
+    def pitch(self, spelled: Spelled) -> Pitch:
+        """The written pitch, with an accidental where it needs one."""
+        letter, octave, alter = spelled
+        midi = 12 * (octave + 1) + SEMITONES[letter] + alter
+        if self.in_bar.get(letter, self.key.accidentals[letter]) == alter:
+            return Pitch(letter, octave, None, midi)
+        self.in_bar[letter] = alter
+        return Pitch(letter, octave, alter, midi)
 
 
 def score_of(piece: MidiPiece, title: str = "") -> Score:
@@ -139,15 +176,6 @@ def _is_dyadic(ticks: int) -> bool:
 
 
 # --- pitches ---------------------------------------------------------------------------------------------------------
-
-
-def _pitch(one: Spelled, key: Key, in_bar: dict[str, int]) -> Pitch:
-    letter, octave, alter = one
-    midi = 12 * (octave + 1) + SEMITONES[letter] + alter
-    if in_bar.get(letter, key.accidentals[letter]) == alter:
-        return Pitch(letter, octave, None, midi)
-    in_bar[letter] = alter
-    return Pitch(letter, octave, alter, midi)
 
 
 def _correlation(weights: Sequence[float], profile: Sequence[float], tonic: int) -> float:

@@ -20,7 +20,7 @@ import mido
 from symbolic.errors import UserError
 from symbolic.files import write_whole
 from symbolic.notation.performance import Sound, performance, signatures
-from symbolic.notation.score import Score
+from symbolic.notation.score import Score, bars
 from symbolic.notation.theory import TICKS_PER_WHOLE, Key, Meter, NotationError
 
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
@@ -110,6 +110,33 @@ def build(
     for voice, own in sorted(voices.items()):
         midi.tracks.append(_voice_track(_voice_name(score, voice), own, _channel(voice), program, velocity))
     return midi
+
+
+def to_midi(score: Score, *, repeats: bool = True) -> bytes:
+    """A MIDI file's bytes whose bars are the score's: a pick-up has a time signature of its own."""
+    built = build(score, repeats=repeats)
+    measures = bars(score.voices[0], score.meter)
+    if len(measures) > 1 and 0 < measures[0].ticks < score.meter.ticks:
+        _mark_pickup(built, measures[0].ticks)
+    return to_bytes(built)
+
+
+def _mark_pickup(built: mido.MidiFile, ticks: int) -> None:
+    """Give the first bar the meter of its length, and the tune's meter where that bar ends."""
+    track = built.tracks[0]
+    place = next(i for i, message in enumerate(track) if message.type == "time_signature")
+    whole = track[place]
+    for denominator in (4, 8, 16, 32):
+        beats, rest = divmod(ticks * denominator, 4 * TICKS_PER_QUARTER)
+        if not rest:
+            following = track[place + 1]
+            if following.time and following.time < ticks and following.type != "end_of_track":
+                return  # a change inside the pick-up: leave the file as it is
+            short = mido.MetaMessage("time_signature", numerator=beats, denominator=denominator, time=whole.time)
+            track[place : place + 1] = [short, whole.copy(time=ticks)]
+            if following.type != "end_of_track":
+                track[place + 2] = following.copy(time=max(0, following.time - ticks))
+            return
 
 
 def to_bytes(midi: mido.MidiFile) -> bytes:

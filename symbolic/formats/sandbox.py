@@ -3,7 +3,7 @@
     with Guard() as guard:
         text = guard.read("midi", data, "midi")       # canonical text, or NotationError
 
-MIDI is parsed by symusic (compiled) and MusicXML by music21 (large), on bytes from anywhere. A crash, a hang or a full
+MusicXML is parsed by expat (compiled) and MIDI may hold anything, on bytes from anywhere. A crash, a hang or a full
 memory there costs the one file that was being read: it is a NotationError `fault`, `over_time` or `over_memory`, and a
 fresh child goes on with the next file. A child serves many files, since starting it takes longer than reading one.
 
@@ -18,15 +18,17 @@ import signal
 import subprocess
 import sys
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from symbolic import subprocess_limits
+from symbolic.formats import score_json
+from symbolic.notation.score import Score
 from symbolic.notation.theory import NotationError
 
 CPU_SECONDS = 20  # for one file
 WALL_SECONDS = 4.0 * CPU_SECONDS  # on a machine that is busy
 MEMORY_BYTES = 2 * 2**30  # of address space
-MAX_BYTES = {"midi": 8 * 2**20, "musicxml": 16 * 2**20}
+MAX_BYTES = {"abc": 64 * 2**20, "midi": 8 * 2**20, "musicxml": 16 * 2**20}  # of one file; the one table of limits
 _FAULTS = {
     signal.SIGXCPU: ("over_time", f"reading it took over {CPU_SECONDS} seconds."),
     signal.SIGKILL: ("over_memory", "reading it took more memory or time than is allowed."),
@@ -48,8 +50,7 @@ class Guard:
         self.close()
 
     def read(self, kind: str, data: bytes, notation: str) -> dict[str, Any]:
-        """{"text": canonical text in `notation` ("abc" or "midi"), "title": ...} of a file of `kind` "midi" or
-        "musicxml". Raises NotationError."""
+        """What `symbolic.formats.readers.read` answers for a file's bytes. Raises NotationError."""
         if len(data) > MAX_BYTES[kind]:
             limit = MAX_BYTES[kind] // 2**20
             raise NotationError("too_large", f"it has {len(data):,} bytes; {limit} MiB is the most that is read.")
@@ -57,6 +58,10 @@ class Guard:
         if "reason" in answer:
             raise NotationError(answer["reason"], answer["message"])
         return answer
+
+    def score(self, kind: str, data: bytes) -> Score:
+        """The score in a file's bytes, of `kind` "midi" or "musicxml". Raises NotationError."""
+        return cast(Score, score_json.decode(self.read(kind, data, "score")["score"]))
 
     def close(self) -> None:
         """End the child, which is idle or was given up."""
@@ -140,10 +145,10 @@ def main() -> int:
 
 
 def _handled(kind: str, notation: str, data: bytes) -> dict[str, Any]:
-    from symbolic.formats import convert
+    from symbolic.formats import readers
 
     try:
-        return convert.read_document(kind, data, notation)
+        return readers.read(kind, data, notation)
     except NotationError as error:
         return {"reason": error.reason, "message": str(error)}
     except MemoryError:

@@ -66,9 +66,9 @@ def n_notes(line: str) -> int:
 
 def musicxml(setting: Setting) -> str:
     """MusicXML 4.0 with a lyric under each note where a syllable begins."""
-    from symbolic.formats.convert import to_musicxml
+    from symbolic.formats.musicxml_writing import to_musicxml
 
-    text = to_musicxml(setting.text, title=setting.lyrics.title or "untitled")
+    text = to_musicxml(setting.score, title=setting.lyrics.title or "untitled")
     head, _, _ = text.partition("<score-partwise")
     root = ElementTree.fromstring(text)
     notes = [e for e in setting.score.voices[0].events if isinstance(e, Note)]
@@ -92,7 +92,7 @@ def _plain(text: str) -> str:
 
 
 def _grouped(root: ElementTree.Element, notes: list[Note]) -> Iterator[list[ElementTree.Element]]:
-    """The <note> elements of each Note event: music21 writes a length without a note value as several tied ones."""
+    """The <note> elements of each Note event: a length without a note value is written as several tied ones."""
     divisions = int(root.findtext(".//divisions") or 1)
     elements = iter([e for e in root.iter("note") if e.find("grace") is None and e.find("chord") is None])
     for note in notes:

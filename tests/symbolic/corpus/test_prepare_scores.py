@@ -14,7 +14,7 @@ import pytest
 from symbolic import files
 from symbolic.corpus import corpora, prepare
 from symbolic.errors import UserError
-from symbolic.formats import convert, midi_text
+from symbolic.formats import midi, midi_text
 from symbolic.notation import abc_parser
 
 
@@ -28,15 +28,15 @@ def folder(tmp_path: Path, real_tunes: list[str]) -> Path:
     scores = [abc_parser.parse(text) for text in real_tunes[100:110]]
     (tmp_path / "in" / "lmd" / "0").mkdir(parents=True)
     for number, score in enumerate(scores[:6]):
-        (tmp_path / "in" / "lmd" / "0" / f"{number:032x}.mid").write_bytes(convert.to_midi(score))
-    (tmp_path / "in" / "a.midi.gz").write_bytes(gzip.compress(convert.to_midi(scores[6])))
+        (tmp_path / "in" / "lmd" / "0" / f"{number:032x}.mid").write_bytes(midi.to_midi(score))
+    (tmp_path / "in" / "a.midi.gz").write_bytes(gzip.compress(midi.to_midi(scores[6])))
     with zipfile.ZipFile(tmp_path / "in" / "maestro.zip", "w") as archive:
         for number, score in enumerate(scores[7:]):
-            archive.writestr(f"maestro/2004/{number}.midi", convert.to_midi(score))
+            archive.writestr(f"maestro/2004/{number}.midi", midi.to_midi(score))
         archive.writestr("maestro/broken.mid", b"MThd")
     again = abc_parser.parse(abc_parser.transpose(abc_parser.canonical(scores[0]), 2))
-    (tmp_path / "in" / "z-again.mid").write_bytes(convert.to_midi(again))
-    (tmp_path / "in" / "z-cut.mid").write_bytes(convert.to_midi(scores[1])[:-40])
+    (tmp_path / "in" / "z-again.mid").write_bytes(midi.to_midi(again))
+    (tmp_path / "in" / "z-cut.mid").write_bytes(midi.to_midi(scores[1])[:-40])
     return tmp_path / "in"
 
 
@@ -77,7 +77,7 @@ def test_abc_is_not_mixed_with_midi_beside_it(folder: Path, tmp_path: Path, real
 
 
 def test_a_hub_row_of_bytes(real_tunes: list[str]) -> None:
-    data = convert.to_midi(abc_parser.parse(real_tunes[0]))
+    data = midi.to_midi(abc_parser.parse(real_tunes[0]))
     found = list(corpora._read_row("hub", "train", 3, {"midi": {"bytes": data, "path": "a.mid"}, "composer": "?"}))
     assert [(one.kind, one.data) for one in found if isinstance(one, corpora.Found)] == [("midi", data)]
 
@@ -89,7 +89,7 @@ def test_a_folder_of_broken_files_says_so(tmp_path: Path) -> None:
 
 
 def midi_of(text: str) -> bytes:
-    return convert.to_midi(abc_parser.parse(text))
+    return midi.to_midi(abc_parser.parse(text))
 
 
 def test_maestro_beside_its_tables(tmp_path: Path, real_tunes: list[str]) -> None:

@@ -1,157 +1,73 @@
-"""MusicXML: read back by music21, it holds the notes and lengths that our own parser plays and counts."""
+"""The verb convert: every direction, what it keeps, what it says of losses, wrong input."""
 
-import re
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from symbolic.formats import midi
-from symbolic.formats.convert import TICKS_PER_QUARTER, to_musicxml
-from symbolic.formats.musicxml import from_musicxml
-from symbolic.notation import abc_parser
-from symbolic.notation.abc_parser import split_tunes
-from symbolic.notation.harmony import harmonised
-from symbolic.notation.score import ChordSymbol
+from symbolic.__main__ import VERBS
+from symbolic.command_line import main
 
-HARD = (
-    "M:6/8\nL:1/8\nK:Dmix\n"
-    'A|:d2f{g}a2f|(3gab[CEG]2-[CEG]z|1"Am"(d3~d2)A:|2d5/2e/2d2||[K:G][M:2/4]^c=c_cc|g4-|g4|[M:none](3:2:2d2eTHLf8|]\n'
-)
-TWO_VOICES = "M:4/4\nL:1/8\nK:Bb\nV:1 clef=treble\nV:2 clef=bass\nV:1\n|:B4d4:|\nV:2\n|:B,,8:|\n"
+HARD = 'M:6/8\nL:1/8\nK:Dmix\nA|:d2f{g}a2f|(3gab[CEG]2-[CEG]z|1"Am"(d3~d2)A:|2d5/2e/2d2||[K:G][M:2/4]^c=c_cc|g4-|g4|]\n'
 
 
-def read_back(xml: str) -> Any:
-    import music21
-
-    return music21.converter.parse(xml, format="musicxml")
-
-
-def sung(part: Any) -> list[tuple[int, Fraction]]:
-    """(top MIDI pitch, ticks) of the notes and chords of a part, ties merged, graces and chord symbols left out."""
-    import music21
-
-    notes = [n for n in part.stripTies().flatten().notes if not isinstance(n, music21.harmony.ChordSymbol)]
-    return [
-        (max(pitch.midi for pitch in note.pitches), Fraction(note.quarterLength) * TICKS_PER_QUARTER)
-        for note in notes
-        if not note.duration.isGrace
-    ]
+def test_the_verb_goes_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start = tmp_path / "a.abc"
+    start.write_text(f"X:1\nT:One\n{HARD}\nX:2\nT:Two\nM:4/4\nL:1/8\nK:C\nCDEF GABc|]\n")
+    assert main("symbolic", VERBS, ["convert", str(start), "-o", str(tmp_path / "b.mid")]) == 0
+    assert sorted(path.name for path in tmp_path.glob("b*")) == ["b-1.mid", "b-2.mid"]
+    assert main("symbolic", VERBS, ["convert", str(tmp_path / "b-2.mid"), "-o", str(tmp_path / "c.abc")]) == 0
+    assert "CD EF GA Bc" in (tmp_path / "c.abc").read_text() and "T:Two" in (tmp_path / "c.abc").read_text()
+    assert main("symbolic", VERBS, ["convert", str(start), "-o", str(tmp_path / "d.pdf")]) == 2
+    assert main("symbolic", VERBS, ["convert", str(start), "--tune", "9", "-o", str(tmp_path / "d.mid")]) == 2
+    (tmp_path / "bad.mid").write_bytes(b"MThd")
+    assert main("symbolic", VERBS, ["convert", str(tmp_path / "bad.mid"), "-o", str(tmp_path / "d.abc")]) == 1
+    assert "not_midi" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", [HARD, TWO_VOICES])
-def test_hard_tunes_keep_notes_and_lengths(text: str) -> None:
-    score = abc_parser.parse(text)
-    parts = read_back(to_musicxml(text)).parts
-    assert [sung(part) for part in parts] == [abc_parser.melody(score, voice) for voice in range(len(score.voices))]
+BOOK = """X:12
+T:One
+T:also Two
+C:Trad.
+O:Ireland
+Z:me
+Z:and you
+N:slowly
+S:a book
+H:old
+M:4/4
+L:1/8
+K:C
+CDEF GABc|]
+
+X:7
+T:Bad
+M:4/4
+L:1/8
+K:C
+CDE@
+
+X:9
+T:Nine
+M:4/4
+L:1/8
+K:C
+CDEF GABc|]
+"""
 
 
-def test_real_tunes_keep_notes_and_lengths(real_tunes: list[str]) -> None:
-    for text in real_tunes[:: len(real_tunes) // 24]:
-        assert sung(read_back(to_musicxml(text)).parts[0]) == abc_parser.melody(abc_parser.parse(text)), text
+def test_abc_keeps_numbers_and_information(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start, out = tmp_path / "a.abc", tmp_path / "b.abc"
+    start.write_text(BOOK)
+    assert main("symbolic", VERBS, ["convert", str(start), "-o", str(out)]) == 1  # one of three is no tune
+    assert f"2 of 3 converted to {out}" in capsys.readouterr().out
+    before, after = (set(text.split("X:7")[0].splitlines()) for text in (BOOK, out.read_text()))
+    assert before - after == {"CDEF GABc|]"} and "X:9" in out.read_text()
+    assert main("symbolic", VERBS, ["convert", str(start), "-o", str(tmp_path / "c.mid")]) == 1
+    assert f"2 of 3 converted to {tmp_path / 'c-1.mid'}, c-3.mid\n" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "music",
-    [
-        "|:A4|B4:|",
-        "A4|B4:|c4|d4:|",  # the second :| goes back to the first, as in ABC
-        "|:A4|1B4:|2c4||d4|]",
-        "A4::B4:|",
-        "A4||:B4:|c4|]",
-        "|:A4-|A4|[CE]4:|",
-    ],
-)
-def test_repeats_play_the_same(music: str) -> None:
-    text = f"M:2/4\nL:1/8\nK:C\n{music}\n"
-    sounds = abc_parser.performance(abc_parser.parse(text))
-    played = [
-        (pitch.midi, Fraction(note.offset) * TICKS_PER_QUARTER, Fraction(note.quarterLength) * TICKS_PER_QUARTER)
-        for note in read_back(to_musicxml(text)).parts[0].expandRepeats().stripTies().flatten().notes
-        for pitch in sorted(note.pitches)
-    ]
-    assert played == [(s.midi, s.onset_ticks, s.ticks) for s in sounds]
-
-
-def test_signs_beside_the_notes() -> None:
-    xml = to_musicxml(HARD, title="A <hard> tune")
-    for sign in (
-        "<movement-title>A &lt;hard&gt; tune<",
-        "<fifths>1</fifths>",
-        "<mode>mixolydian</mode>",
-        "<beat-type>8</beat-type>",
-        '<ending number="1" type="start"',
-        '<repeat direction="backward"',
-        "<grace",
-        "<slur",
-        "<root-step>A</root-step>",
-        "<trill-mark",
-        "<fermata",
-        "<accent",
-        "<bar-style>light-heavy</bar-style>",
-        'implicit="yes" number="0"',
-    ):
-        assert sign in xml
-    assert "<sign>F</sign>" in to_musicxml(TWO_VOICES)
-
-
-CHORDS = "Am A/E Bb F#m7 G7sus4 Fm/Ab Ebmaj7 A(b5) A- B#dim7 A5 C7#9 Cm(maj7) Cm7b5 Gm"
-
-
-def test_chord_symbols_are_read_back() -> None:
-    """As they were spelled, and by their kinds alone where a file shows no text of its own."""
-    text = "M:4/4\nL:1/8\nK:C\n" + "".join(f'"{name}"c4"C"e4|' for name in CHORDS.split()) + '"F"(3cde"G7"f6|]\n'
-    xml = to_musicxml(text)
-    assert abc_parser.canonical(from_musicxml(xml.encode())) == text
-    bare = abc_parser.canonical(from_musicxml(re.sub(r'(<kind) text="[^"]*"', r"\1", xml).encode()))
-    assert re.findall('"([^"]*)"', bare)[:16:2] == ["Am", "A/E", "Bb", "F#m7", "G7sus", "Fm/Ab", "Ebmaj7", "A"]
-    assert '"B#dim7"' in bare and '"C7#9"' in bare and '"Cm7b5"' in bare
-
-
-def test_bundled_tunes_keep_their_chord_symbols(music21_corpus: Path, real_tunes: list[str]) -> None:
-    raws = split_tunes((music21_corpus / "nottingham-dataset" / "reelsa-c.abc").read_text(encoding="latin-1"))
-    texts = [abc_parser.canonical(abc_parser.parse(raw.text)) for raw in raws]
-    texts += [harmonised(text) for text in real_tunes[:: len(real_tunes) // 6]]
-    for text in texts:
-        assert symbols(from_musicxml(to_musicxml(text).encode())) == symbols(abc_parser.parse(text)) != []
-
-
-def symbols(score: abc_parser.Score) -> list[tuple[int, str]]:
-    """Each chord symbol of the first voice, with the notes before it."""
-    events = score.voices[0].events
-    return [
-        (sum(isinstance(one, abc_parser.Note) for one in events[:place]), event.text)
-        for place, event in enumerate(events)
-        if isinstance(event, ChordSymbol)
-    ]
-
-
-def test_a_chord_symbol_inside_a_note_moves_to_its_beginning() -> None:
-    import music21
-
-    measure = music21.stream.Measure()
-    measure.append(music21.meter.TimeSignature("4/4"))
-    measure.append(music21.note.Note("C5", quarterLength=4))
-    measure.insert(2, music21.harmony.ChordSymbol("G7"))
-    data = music21.musicxml.m21ToXml.GeneralObjectExporter(music21.stream.Part([measure])).parse()
-    assert abc_parser.canonical(from_musicxml(data)).splitlines()[-1] == '"G7"c8|'
-
-
-def test_title_composer_and_tempo_survive() -> None:
-    text = "M:6/8\nL:1/8\nK:G\nGAB cde|d6|]\n"
-    read = from_musicxml(to_musicxml(text, title="A & B", composer="Bach", qpm=150.0).encode())
-    assert (read.fields["T"], read.fields["C"], midi.stated_qpm(read)) == (["A & B"], ["Bach"], 150.0)
-    bare = from_musicxml(to_musicxml(text).encode())
-    assert "C" not in bare.fields
-    assert midi.stated_qpm(bare) is None
-
-
-def test_the_same_text_gives_the_same_bytes() -> None:
-    assert to_musicxml(TWO_VOICES) == to_musicxml(TWO_VOICES)
-    assert "encoding-date" not in to_musicxml(TWO_VOICES)
-
-
-def test_what_is_no_tune_is_refused() -> None:
-    with pytest.raises(abc_parser.NotationError, match="no notes"):
-        to_musicxml("M:4/4\nL:1/8\nK:C\n|\n")
+def test_a_source_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start = tmp_path / "a.abc"
+    start.write_text(BOOK)
+    assert main("symbolic", VERBS, ["convert", str(start), "-o", str(tmp_path / "." / "a.abc")]) == 2
+    assert "is the source" in capsys.readouterr().err and start.read_text() == BOOK

@@ -1,17 +1,16 @@
 """Notes to written music and back: MIDI, MusicXML and interleaved ABC hold the notes of the score."""
 
 import io
-from pathlib import Path
 
 import mido
 import pytest
 
-from symbolic.__main__ import VERBS
-from symbolic.command_line import main
-from symbolic.formats import convert, engraving, midi_text
+from symbolic.formats import engraving, midi, midi_text
 from symbolic.formats.midi_text import PieceNote
-from symbolic.formats.musicxml import from_musicxml
+from symbolic.formats.musicxml_reading import from_musicxml
+from symbolic.formats.musicxml_writing import to_musicxml
 from symbolic.notation import abc_parser
+from symbolic.notation.canonical import interleaved
 from symbolic.notation.theory import Key
 
 HARD = 'M:6/8\nL:1/8\nK:Dmix\nA|:d2f{g}a2f|(3gab[CEG]2-[CEG]z|1"Am"(d3~d2)A:|2d5/2e/2d2||[K:G][M:2/4]^c=c_cc|g4-|g4|]\n'
@@ -28,7 +27,7 @@ def sounds(text: str) -> list[tuple[int, int, int]]:
 @pytest.mark.parametrize("text", [HARD, PARTS])
 def test_musicxml_reads_back(text: str) -> None:
     canonical = abc_parser.canonical(abc_parser.parse(text))
-    read = from_musicxml(convert.to_musicxml(canonical).encode())
+    read = from_musicxml(to_musicxml(abc_parser.parse(canonical)).encode())
     back = abc_parser.canonical(read)
     assert abc_parser.canonical(abc_parser.parse(back)) == back
     assert sounds(back) == sounds(canonical)
@@ -38,7 +37,7 @@ def test_musicxml_reads_back(text: str) -> None:
 def test_midi_reads_back_with_pickup_key_and_bars(real_tunes: list[str]) -> None:
     for text in real_tunes[:: len(real_tunes) // 16]:
         score = abc_parser.parse(text)
-        piece = midi_text.from_midi(convert.to_midi(score))
+        piece = midi_text.from_midi(midi.to_midi(score))
         back = engraving.score_of(piece)
         assert back.key.sharps == score.key.sharps
         written = abc_parser.canonical(back)
@@ -51,7 +50,7 @@ def test_midi_reads_back_with_pickup_key_and_bars(real_tunes: list[str]) -> None
 
 def test_midi_reads_back_title_tempo_and_changes_of_key() -> None:
     text = "X:1\nT:Mï tune\nM:4/4\nQ:1/4=90\nL:1/8\nK:G\nABcd efga|[K:Dm]ABcd efga|[K:Ador]c2^cc =f4|]\n"
-    data = convert.to_midi(abc_parser.parse(text))
+    data = midi.to_midi(abc_parser.parse(text))
     score = engraving.score_of(midi_text.from_midi(data))
     assert score.fields == {"T": ["Mï tune"], "Q": ["1/4=90"]}
     assert abc_parser.canonical(score).splitlines()[2:] == [
@@ -62,12 +61,12 @@ def test_midi_reads_back_title_tempo_and_changes_of_key() -> None:
 
 def test_a_title_is_no_name_of_a_part() -> None:
     for names, title in ((("Piano", "Piano"), ""), (("", "Piano"), ""), (("Sonata\x01\n2", "Piano"), "Sonata 2")):
-        midi = mido.MidiFile(type=1)
+        file = mido.MidiFile(type=1)
         for name in names:
-            midi.tracks.append(mido.MidiTrack([mido.MetaMessage("track_name", name=name)] if name else []))
-        midi.tracks[1] += [mido.Message("note_on", note=60), mido.Message("note_off", note=60, time=480)]
+            file.tracks.append(mido.MidiTrack([mido.MetaMessage("track_name", name=name)] if name else []))
+        file.tracks[1] += [mido.Message("note_on", note=60), mido.Message("note_off", note=60, time=480)]
         buffer = io.BytesIO()
-        midi.save(file=buffer)
+        file.save(file=buffer)
         assert midi_text.from_midi(buffer.getvalue()).title == title
 
 
@@ -95,71 +94,8 @@ def test_spelling_follows_the_key(midi: int, key: str, name: tuple[str, int, int
 
 def test_interleaved_text_reads_back_and_transposes() -> None:
     canonical = abc_parser.canonical(abc_parser.parse(PARTS))
-    together = convert.interleaved(abc_parser.parse(PARTS))
+    together = interleaved(abc_parser.parse(PARTS))
     assert together.index("V:4\nG,") < together.index("[K:D]f8")
     assert abc_parser.canonical(abc_parser.parse(together)) == canonical
     moved = abc_parser.transpose(together, 3)
     assert abc_parser.canonical(abc_parser.parse(moved)) == abc_parser.transpose(canonical, 3)
-
-
-def test_the_verb_goes_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    start = tmp_path / "a.abc"
-    start.write_text(f"X:1\nT:One\n{HARD}\nX:2\nT:Two\nM:4/4\nL:1/8\nK:C\nCDEF GABc|]\n")
-    assert main("symbolic", VERBS, ["convert", str(start), "-o", str(tmp_path / "b.mid")]) == 0
-    assert sorted(path.name for path in tmp_path.glob("b*")) == ["b-1.mid", "b-2.mid"]
-    assert main("symbolic", VERBS, ["convert", str(tmp_path / "b-2.mid"), "-o", str(tmp_path / "c.abc")]) == 0
-    assert "CD EF GA Bc" in (tmp_path / "c.abc").read_text() and "T:Two" in (tmp_path / "c.abc").read_text()
-    assert main("symbolic", VERBS, ["convert", str(start), "-o", str(tmp_path / "d.pdf")]) == 2
-    assert main("symbolic", VERBS, ["convert", str(start), "--tune", "9", "-o", str(tmp_path / "d.mid")]) == 2
-    (tmp_path / "bad.mid").write_bytes(b"MThd")
-    assert main("symbolic", VERBS, ["convert", str(tmp_path / "bad.mid"), "-o", str(tmp_path / "d.abc")]) == 1
-    assert "not_midi" in capsys.readouterr().err
-
-
-BOOK = """X:12
-T:One
-T:also Two
-C:Trad.
-O:Ireland
-Z:me
-Z:and you
-N:slowly
-S:a book
-H:old
-M:4/4
-L:1/8
-K:C
-CDEF GABc|]
-
-X:7
-T:Bad
-M:4/4
-L:1/8
-K:C
-CDE@
-
-X:9
-T:Nine
-M:4/4
-L:1/8
-K:C
-CDEF GABc|]
-"""
-
-
-def test_abc_keeps_numbers_and_information(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    start, out = tmp_path / "a.abc", tmp_path / "b.abc"
-    start.write_text(BOOK)
-    assert main("symbolic", VERBS, ["convert", str(start), "-o", str(out)]) == 1  # one of three is no tune
-    assert f"2 of 3 converted to {out}" in capsys.readouterr().out
-    before, after = (set(text.split("X:7")[0].splitlines()) for text in (BOOK, out.read_text()))
-    assert before - after == {"CDEF GABc|]"} and "X:9" in out.read_text()
-    assert main("symbolic", VERBS, ["convert", str(start), "-o", str(tmp_path / "c.mid")]) == 1
-    assert f"2 of 3 converted to {tmp_path / 'c-1.mid'}, c-3.mid\n" in capsys.readouterr().out
-
-
-def test_a_source_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    start = tmp_path / "a.abc"
-    start.write_text(BOOK)
-    assert main("symbolic", VERBS, ["convert", str(start), "-o", str(tmp_path / "." / "a.abc")]) == 2
-    assert "is the source" in capsys.readouterr().err and start.read_text() == BOOK

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from symbolic.formats import midi_text
-from symbolic.formats.convert import to_midi
+from symbolic.formats.midi import to_midi
 from symbolic.formats.sandbox import Guard, _handled
 from symbolic.notation import abc_parser
 from symbolic.notation.theory import NotationError

@@ -1,0 +1,116 @@
+"""Files that come from outside: their kinds, their limits, their bytes, and the scores in them.
+
+    for tune in read_tunes(Path("book.abc")):
+        tune.score, tune.losses             # or tune.fault, why there is none
+
+Everything that reads a file of somebody else's asks here how large it may be (MAX_BYTES) and what it is (`kind_of`).
+MIDI and MusicXML are read in the guarded process.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from symbolic import files
+from symbolic.command_line import choose_tune
+from symbolic.errors import UsageError, UserError
+from symbolic.formats.sandbox import MAX_BYTES, Guard
+from symbolic.notation import abc_parser
+from symbolic.notation.abc_parser import RawTune
+from symbolic.notation.score import Score
+from symbolic.notation.theory import NotationError
+
+KINDS = {
+    ".abc": "abc",
+    ".mid": "midi",
+    ".midi": "midi",
+    ".kar": "midi",
+    ".rmi": "midi",
+    ".smf": "midi",
+    ".musicxml": "musicxml",
+    ".xml": "musicxml",
+    ".mxl": "musicxml",
+}
+__all__ = ["KINDS", "MAX_BYTES", "ReadTune", "kind_of", "read_bytes", "read_text", "read_tunes"]
+
+
+@dataclass
+class ReadTune:
+    """One tune of a file: its place from 1, its score or why there is none."""
+
+    number: int
+    score: Score | None = None
+    fault: NotationError | None = None
+
+    @property
+    def losses(self) -> Counter[str]:
+        """What of it was read and could not be kept, by kind."""
+        return self.score.losses if self.score is not None else Counter()
+
+
+def kind_of(path: Path) -> str:
+    """The kind of a file by its name's ending, of those in KINDS. Raises UsageError."""
+    kind = KINDS.get(path.suffix.lower())
+    if kind is None:
+        raise UsageError(f"{path}: its name must end in one of {', '.join(KINDS)}.")
+    return kind
+
+
+def read_bytes(path: Path | str, kind: str) -> bytes:
+    """All bytes of a file of a kind. Raises UserError where it cannot be read or is larger than MAX_BYTES says."""
+    limit = MAX_BYTES[kind]
+    try:
+        with open(path, "rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}.") from error
+    if len(data) > limit:
+        raise UserError(f"{path} is larger than {limit // 2**20} MiB, the most that is read of this kind of file.")
+    return data
+
+
+def read_text(path: Path | str) -> str:
+    """The text of an ABC file: UTF-8 or Windows-1252. Raises UserError, also for a binary file."""
+    data = read_bytes(path, "abc")
+    if b"\0" in data[:4096] and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        raise UserError(f"{path} is a binary file and no ABC text.")
+    return files.decoded(data).replace("\r\n", "\n")
+
+
+def read_tunes(path: Path, tune: int | None = None) -> Iterator[ReadTune]:
+    """The tunes of a file of any kind in KINDS; of an .abc file all, or the one that `choose_tune` finds.
+
+    Raises UserError where the file cannot be read or holds none, UsageError for a `tune` that it does not have.
+    """
+    kind = kind_of(path)
+    if kind == "abc":
+        raws = abc_parser.split_tunes(read_text(path))
+        if not raws:
+            raise UserError(f"{path} holds no tune: a tune starts with an X: field, and a K: field ends its header.")
+        wanted = None if tune is None else choose_tune([_x_number(raw.text) for raw in raws], tune, path)
+        yield from _parsed(raws if wanted is None else raws[wanted : wanted + 1])
+        return
+    if tune is not None:
+        choose_tune([None], tune, path)
+    with Guard() as guard:
+        try:
+            score = guard.score(kind, read_bytes(path, kind))
+        except NotationError as error:
+            raise UserError(f"{path}: {error.reason}: {error}") from error
+    yield ReadTune(1, score)
+
+
+def _x_number(text: str) -> int | None:
+    """The number in a tune's X: field."""
+    match = re.search(r"^X:\s*(\d{1,9})", text, re.MULTILINE)
+    return int(match[1]) if match else None
+
+
+def _parsed(raws: Iterable[RawTune]) -> Iterator[ReadTune]:
+    for place, raw in enumerate(raws, start=1):
+        try:
+            yield ReadTune(place, abc_parser.parse(raw.text, raw.line))
+        except NotationError as error:
+            yield ReadTune(place, fault=error)

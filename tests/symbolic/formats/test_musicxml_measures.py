@@ -1,0 +1,98 @@
+"""Measures of a part: positions, exact lengths, sounding pitch, meters, endings."""
+
+from collections import Counter
+from fractions import Fraction
+from xml.etree.ElementTree import fromstring
+
+import pytest
+
+from symbolic.formats.musicxml_measures import PartReader, SheetMeasure, key_of
+from symbolic.notation.theory import MODES, Meter
+from tests.symbolic.formats.musicxml_pages import attributes, note, notes
+
+
+def read(content: str, *more: str) -> list[SheetMeasure]:
+    reader = PartReader({}, Counter())
+    return [reader.read(fromstring(f"<measure>{one}</measure>")) for one in (content, *more)]
+
+
+def placed(measure: SheetMeasure) -> list[tuple[Fraction, Fraction, list[int]]]:
+    return [(chord.onset, chord.length, [one.midi for one in chord.notes]) for chord in measure.chords]
+
+
+def test_backup_forward_and_chords() -> None:
+    back = "<backup><duration>8</duration></backup><forward><duration>2</duration></forward>"
+    chord = note("E4", 2, before="<chord/>")
+    [measure] = read(attributes() + notes("C4") + chord + notes("D4 E4 F4") + back + note("C3", 4))
+    assert placed(measure)[0] == (0, 1, [60, 64])
+    assert placed(measure)[-1] == (1, 2, [48])
+    assert measure.extent == 4
+
+
+def test_rounded_durations_are_made_exact() -> None:
+    """Septuplets at 256 divisions: 37 37 36 37 36 37 36."""
+    ratio = "<actual-notes>7</actual-notes><normal-notes>4</normal-notes>"
+    kind = f"<type>16th</type><time-modification>{ratio}</time-modification>"
+    lengths = (37, 37, 36, 37, 36, 37, 36)
+    [measure] = read(
+        attributes(256) + "".join(note("C4", n, kind) for n in lengths) + notes("D4", 256, "<type>quarter</type>")
+    )
+    assert [chord.onset for chord in measure.chords] == [Fraction(n, 7) for n in range(8)]
+    back = f"<backup><duration>{36 * 2 + 37 * 2}</duration></backup>"
+    [measure] = read(attributes(256) + "".join(note("C4", n, kind) for n in lengths) + back + note("E4", 36, kind))
+    assert measure.chords[-1].onset == Fraction(3, 7)
+
+
+def test_a_rounded_length_is_not_confused_with_another() -> None:
+    [measure] = read(attributes(4) + note("C4", 4, "<type>eighth</type>") + note("D4", 4))
+    assert [chord.onset for chord in measure.chords] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("transpose", "written", "sounding", "fifths"),
+    [
+        ("<diatonic>-1</diatonic><chromatic>-2</chromatic>", "C4", ("B", 3, -1), -2),
+        ("<diatonic>-2</diatonic><chromatic>-3</chromatic>", "C4", ("A", 3, 0), 3),
+        ("<chromatic>-7</chromatic>", "G4", ("C", 4, 0), -1),
+        ("<chromatic>0</chromatic><octave-change>-1</octave-change>", "C4", ("C", 3, 0), 0),
+        ("<diatonic>-1</diatonic><chromatic>-2</chromatic><octave-change>-1</octave-change>", "E4", ("D", 3, 0), -2),
+        ("<diatonic>1</diatonic><chromatic>1</chromatic>", "B4", ("C", 5, 0), -5),
+    ],
+)
+def test_transposing_instruments_sound(
+    transpose: str, written: str, sounding: tuple[str, int, int], fifths: int
+) -> None:
+    [measure] = read(attributes(extra=f"<transpose>{transpose}</transpose>") + note(written))
+    assert measure.chords[0].notes[0].pitch == sounding
+    assert measure.keys[0][1].sharps == fifths
+
+
+@pytest.mark.parametrize(
+    ("time", "meter"),
+    [
+        ("<beats>15</beats><beat-type>8</beat-type>", Meter(15, 8)),
+        ("<beats>3+2</beats><beat-type>8</beat-type>", Meter(5, 8)),
+        ("<beats>3</beats><beat-type>4</beat-type><beats>1</beats><beat-type>8</beat-type>", Meter(7, 8)),
+        ("<senza-misura/>", Meter(0, 1)),
+        ("<beats>x</beats><beat-type>4</beat-type>", Meter(0, 1)),
+    ],
+)
+def test_meters(time: str, meter: Meter) -> None:
+    [measure] = read(f"<attributes><time>{time}</time></attributes>" + notes("C4"))
+    assert measure.meter == meter
+
+
+def test_keys_of_all_modes() -> None:
+    assert {key_of(sharps, mode).sharps - sharps for sharps in range(-7, 8) for mode in MODES} == {0}
+
+
+def test_jumps_tempo_and_endings() -> None:
+    metronome = "<metronome><beat-unit>quarter</beat-unit><beat-unit-dot/><per-minute>40</per-minute></metronome>"
+    direction = f"<direction><direction-type>{metronome}</direction-type></direction>"
+    words = "<direction><direction-type><words>D.C. al Fine</words></direction-type></direction>"
+    barline = '<barline location="left"><ending number="1, 2" type="start"/></barline>'
+    end = '<barline location="right"><repeat direction="backward" times="3"/></barline>'
+    [measure] = read(attributes() + barline + direction + notes("C4 C4 C4 C4") + words + end)
+    assert measure.tempos == [(0, 60.0)]
+    assert measure.jumps == [(4, "dacapo")]
+    assert (measure.bars.ending, measure.bars.ends_repeat, measure.bars.times) == ("1,2", True, 3)

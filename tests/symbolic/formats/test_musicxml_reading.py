@@ -1,0 +1,160 @@
+"""A score from MusicXML: parts stay together, every note sounds where it should, what is lost is counted."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from symbolic.formats.musicxml_reading import TICKS_PER_QUARTER, from_musicxml
+from symbolic.notation import abc_parser
+from symbolic.notation.performance import performance
+from symbolic.notation.score import Direction, Note, Score, TempoChange, bars
+from symbolic.notation.theory import NotationError
+from tests.symbolic.formats.musicxml_pages import attributes, document, note, notes
+
+HIDDEN = '<note print-object="no"><rest/><duration>2</duration></note>'
+
+
+def music(data: bytes) -> str:
+    """The music of the canonical text, which must read back as itself."""
+    text = abc_parser.canonical(from_musicxml(data))
+    assert abc_parser.canonical(abc_parser.parse(text)) == text
+    return text.split("\n", 3)[3]
+
+
+def sounds(score: Score, *, repeats: bool = True) -> list[tuple[Fraction, Fraction, int]]:
+    found = performance(score, repeats=repeats)
+    return [(Fraction(s.onset_ticks, TICKS_PER_QUARTER), Fraction(s.ticks, TICKS_PER_QUARTER), s.midi) for s in found]
+
+
+FOUR = notes("C4 D4 E4 F4")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (notes("C4 D4") + HIDDEN * 2, FOUR, "C2D2z4|"),
+        (notes("C4 D4"), FOUR, "C2D2z4|"),  # a bar that is too short is filled
+        (notes("C4 D4") + "<forward><duration>4</duration></forward>", FOUR, "C2D2z4|"),
+        ("", FOUR, "z8|"),
+        (FOUR + notes("G4"), FOUR, "C2D2E2F2G2|"),  # too long: both are
+    ],
+)
+def test_measures_are_as_long_in_all_parts(first: str, second: str, expected: str) -> None:
+    score = from_musicxml(document([attributes() + FOUR, first, FOUR], [attributes() + FOUR, second, FOUR]))
+    assert [bar.ticks for bar in bars(score.voices[0], score.meter)] == [
+        bar.ticks for bar in bars(score.voices[1], score.meter)
+    ]
+    assert f"|{expected}" in abc_parser.canonical(score)
+
+
+def test_a_pickup_is_as_long_in_all_parts() -> None:
+    pickup = f'<measure number="0" implicit="yes">{attributes()}{{}}</measure>'
+    data = document([pickup.format(notes("G4")), FOUR], [pickup.format(""), FOUR])
+    assert music(data) == "V:1 clef=treble\nV:2 clef=treble\nV:1\nG2|C2D2E2F2|\nV:2\nz2|C2D2E2F2|\n"
+
+
+def test_short_measures_that_are_meant() -> None:
+    halves = [attributes() + FOUR, notes("C4 D4"), notes("E4 F4"), FOUR]  # a bar cut by a repeat that both halves fill
+    assert music(document(halves)) == "C2D2E2F2|C2D2|E2F2|C2D2E2F2|\n"
+    irregular = [attributes() + FOUR, f'<measure number="X1" implicit="yes">{notes("C4")}</measure>', FOUR, notes("E4")]
+    assert music(document(irregular)) == "C2D2E2F2|C2|C2D2E2F2|E2|\n"
+
+
+def test_voices_without_numbers_and_with_one_number_on_two_staves() -> None:
+    back = "<backup><duration>8</duration></backup>"
+    assert music(document([attributes() + FOUR + back + note("C3", 8)])).endswith("V:1\nC2D2E2F2|\nV:2\nC,8|\n")
+    staves = [notes("C4 D4 E4 F4", 2, f"<voice>1</voice><staff>{n}</staff>") for n in (1, 2)]
+    score = from_musicxml(document([attributes() + staves[0] + back + staves[1]]))
+    assert len(score.voices) == 2 and len(performance(score)) == 8
+
+
+def test_a_voice_that_crosses_staves_stays_one() -> None:
+    crossing = "".join(note(p, 2, f"<voice>1</voice><staff>{s}</staff>") for p, s in (("C5", 1), ("C3", 2), ("E3", 2)))
+    assert music(document([attributes() + crossing])) == "c2C,2E,2|\n"  # the last bar may be short
+
+
+def test_ties_of_one_note_of_a_chord_and_across_voices() -> None:
+    start, stop = '<tie type="start"/>', '<tie type="stop"/>'
+    one = note("C4", 8, start) + note("E4", 8, before="<chord/>")
+    two = note("C4", 8, stop) + note("E4", 8, before="<chord/>")
+    score = from_musicxml(document([attributes() + one, two]))
+    [first, second] = [event for event in score.voices[0].events if isinstance(event, Note)]
+    assert first.tie and first.untied == (1,) and not second.tie
+    voices = ["<voice>1</voice>", "<voice>2</voice>"]
+    back = "<backup><duration>8</duration></backup>"
+    across = [
+        attributes() + note("C5", 8, start + voices[0]) + back + note("E4", 8, voices[1]),
+        note("G5", 8, voices[0]) + back + note("C5", 8, stop + voices[1]),
+    ]
+    assert sounds(from_musicxml(document(across))) == [(0, 4, 64), (0, 8, 72), (4, 4, 79)]
+
+
+def test_repeats_of_any_part_hold_for_all() -> None:
+    left = '<barline location="left"><repeat direction="forward"/></barline>'
+    right = '<barline location="right"><repeat direction="backward"/></barline>'
+    data = document([attributes() + left + FOUR + right, FOUR], [attributes() + FOUR, FOUR])
+    assert len(sounds(from_musicxml(data))) == 24
+
+
+def test_timewise_scores_programs_drums_and_names() -> None:
+    listed = (
+        '<score-part id="P1"><part-name>Violin</part-name><midi-instrument id="a"><midi-program>41</midi-program>'
+        '</midi-instrument></score-part><score-part id="P2"><part-name>Drums</part-name><midi-instrument id="b">'
+        "<midi-channel>10</midi-channel><midi-unpitched>43</midi-unpitched></midi-instrument></score-part>"
+    )
+    drum = "<note><unpitched/><duration>8</duration></note>"
+    parts = f'<part id="P1">{attributes()}{FOUR}</part><part id="P2">{attributes()}{drum}</part>'
+    data = f"<score-timewise><part-list>{listed}</part-list><measure>{parts}</measure></score-timewise>"
+    violin, drums = from_musicxml(data.encode()).voices
+    assert (violin.title, violin.program, violin.drums) == ("Violin", 40, False)
+    assert drums.drums and next(e.pitches[0].midi for e in drums.events if isinstance(e, Note)) == 42
+
+
+def test_words_tempos_and_dynamics() -> None:
+    lyric = '<lyric number="1"><syllabic>{}</syllabic><text>{}</text></lyric>'
+    sung = note("C4", 4, lyric.format("begin", "hap")) + note("D4", 4, lyric.format("end", "py"))
+    loud = "<direction><direction-type><dynamics><ff/></dynamics></direction-type></direction>"
+    score = from_musicxml(document([attributes() + sung, loud + '<sound tempo="66"/>' + FOUR]))
+    events = score.voices[0].events
+    assert [e.syllables for e in events if isinstance(e, Note)][:3] == [("hap-",), ("py",), ()]
+    assert TempoChange("1/4=66") in events and Direction("ff") in events
+
+
+def test_losses_are_counted() -> None:
+    tone = "<note><pitch><step>C</step><alter>0.5</alter><octave>4</octave></pitch><duration>2</duration></note>"
+    cue = "<note><cue/><pitch><step>C</step><octave>4</octave></pitch><duration>2</duration></note>"
+    assert len(from_musicxml(document([attributes() + FOUR])).losses) == 0
+    assert sorted(from_musicxml(document([attributes() + FOUR, tone + cue])).losses.values()) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"<html/>", "bad_musicxml"),
+        (b"<score-partwise/>", "no_notes"),
+        (document([attributes() + "<note><rest/><duration>8</duration></note>"]), "no_notes"),
+        (document([attributes() + note("C4", 2).replace("<octave>4", "<octave>12")]), "bad_pitch"),
+    ],
+)
+def test_what_is_no_score(data: bytes, reason: str) -> None:
+    with pytest.raises(NotationError) as caught:
+        from_musicxml(data)
+    assert caught.value.reason == reason
+
+
+def test_chorales_sound_as_music21_reads_them(music21_corpus: Path) -> None:
+    import music21
+
+    for path in sorted((music21_corpus / "bach").glob("*.mxl"))[::60]:
+        data = path.read_bytes()
+        ours = sorted(sounds(from_musicxml(data), repeats=False))
+        sheet = music21.converter.parse(path).toSoundingPitch()
+        notes_ = [n for part in sheet.parts for n in part.stripTies().flatten().notes if not n.duration.isGrace]
+        theirs = sorted(
+            (Fraction(n.offset), Fraction(n.quarterLength), p.midi)
+            for n in notes_
+            if not isinstance(n, music21.harmony.ChordSymbol)
+            for p in n.pitches
+        )
+        assert ours == theirs, path.name

@@ -1,0 +1,158 @@
+"""MusicXML as we write it: music21 reads the notes and lengths that our own parser plays and counts, ours the same."""
+
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from symbolic.formats import midi
+from symbolic.formats.musicxml_reading import from_musicxml
+from symbolic.formats.musicxml_writing import TICKS_PER_QUARTER, to_musicxml
+from symbolic.notation import abc_parser
+from symbolic.notation.abc_parser import split_tunes
+from symbolic.notation.harmony import harmonised
+from symbolic.notation.score import ChordSymbol
+
+HARD = (
+    "M:6/8\nL:1/8\nK:Dmix\n"
+    'A|:d2f{g}a2f|(3gab[CEG]2-[CEG]z|1"Am"(d3~d2)A:|2d5/2e/2d2||[K:G][M:2/4]^c=c_cc|g4-|g4|[M:none](3:2:2d2eTHLf8|]\n'
+)
+TWO_VOICES = "M:4/4\nL:1/8\nK:Bb\nV:1 clef=treble\nV:2 clef=bass\nV:1\n|:B4d4:|\nV:2\n|:B,,8:|\n"
+
+
+def read_back(xml: str) -> Any:
+    import music21
+
+    return music21.converter.parse(xml, format="musicxml")
+
+
+def sung(part: Any) -> list[tuple[int, Fraction]]:
+    """(top MIDI pitch, ticks) of the notes and chords of a part, ties merged, graces and chord symbols left out."""
+    import music21
+
+    notes = [n for n in part.stripTies().flatten().notes if not isinstance(n, music21.harmony.ChordSymbol)]
+    return [
+        (max(pitch.midi for pitch in note.pitches), Fraction(note.quarterLength) * TICKS_PER_QUARTER)
+        for note in notes
+        if not note.duration.isGrace
+    ]
+
+
+@pytest.mark.parametrize("text", [HARD, TWO_VOICES])
+def test_hard_tunes_keep_notes_and_lengths(text: str) -> None:
+    score = abc_parser.parse(text)
+    parts = read_back(to_musicxml(abc_parser.parse(text))).parts
+    assert [sung(part) for part in parts] == [abc_parser.melody(score, voice) for voice in range(len(score.voices))]
+
+
+def test_real_tunes_keep_notes_and_lengths(real_tunes: list[str]) -> None:
+    for text in real_tunes[:: len(real_tunes) // 24]:
+        assert sung(read_back(to_musicxml(abc_parser.parse(text))).parts[0]) == abc_parser.melody(
+            abc_parser.parse(text)
+        ), text
+
+
+@pytest.mark.parametrize(
+    "music",
+    [
+        "|:A4|B4:|",
+        "A4|B4:|c4|d4:|",  # the second :| goes back to the first, as in ABC
+        "|:A4|1B4:|2c4||d4|]",
+        "A4::B4:|",
+        "A4||:B4:|c4|]",
+        "|:A4-|A4|[CE]4:|",
+    ],
+)
+def test_repeats_play_the_same(music: str) -> None:
+    text = f"M:2/4\nL:1/8\nK:C\n{music}\n"
+    sounds = abc_parser.performance(abc_parser.parse(text))
+    played = [
+        (pitch.midi, Fraction(note.offset) * TICKS_PER_QUARTER, Fraction(note.quarterLength) * TICKS_PER_QUARTER)
+        for note in read_back(to_musicxml(abc_parser.parse(text))).parts[0].expandRepeats().stripTies().flatten().notes
+        for pitch in sorted(note.pitches)
+    ]
+    assert played == [(s.midi, s.onset_ticks, s.ticks) for s in sounds]
+
+
+def test_signs_beside_the_notes() -> None:
+    xml = to_musicxml(abc_parser.parse(HARD), title="A <hard> tune")
+    for sign in (
+        "<work-title>A &lt;hard&gt; tune<",
+        "<fifths>1</fifths>",
+        "<mode>mixolydian</mode>",
+        "<beat-type>8</beat-type>",
+        '<ending number="1" type="start"',
+        '<repeat direction="backward"',
+        "<grace",
+        "<slur",
+        "<root-step>A</root-step>",
+        "<trill-mark",
+        "<fermata",
+        "<accent",
+        "<bar-style>light-heavy</bar-style>",
+        '<measure number="0" implicit="yes">',
+    ):
+        assert sign in xml
+    assert "<sign>F</sign>" in to_musicxml(abc_parser.parse(TWO_VOICES))
+
+
+CHORDS = "Am A/E Bb F#m7 G7sus4 Fm/Ab Ebmaj7 A(b5) A- B#dim7 A5 C7#9 Cm(maj7) Cm7b5 Gm"
+
+
+def test_chord_symbols_are_read_back() -> None:
+    """As they were spelled, and by their kinds alone where a file shows no text of its own."""
+    text = "M:4/4\nL:1/8\nK:C\n" + "".join(f'"{name}"c4"C"e4|' for name in CHORDS.split()) + '"F"(3cde"G7"f6|]\n'
+    xml = to_musicxml(abc_parser.parse(text))
+    assert abc_parser.canonical(from_musicxml(xml.encode())) == text
+    bare = abc_parser.canonical(from_musicxml(re.sub(r'(<kind) text="[^"]*"', r"\1", xml).encode()))
+    assert re.findall('"([^"]*)"', bare)[:16:2] == ["Am", "A/E", "Bb", "F#m7", "Gsus4", "Fm/Ab", "Ebmaj7", "Ab5"]
+    assert '"B#dim7"' in bare and '"C7#9"' in bare and '"Cm7b5"' in bare
+
+
+def test_bundled_tunes_keep_their_chord_symbols(music21_corpus: Path, real_tunes: list[str]) -> None:
+    raws = split_tunes((music21_corpus / "nottingham-dataset" / "reelsa-c.abc").read_text(encoding="latin-1"))
+    texts = [abc_parser.canonical(abc_parser.parse(raw.text)) for raw in raws]
+    texts += [harmonised(text) for text in real_tunes[:: len(real_tunes) // 6]]
+    for text in texts:
+        assert (
+            symbols(from_musicxml(to_musicxml(abc_parser.parse(text)).encode()))
+            == symbols(abc_parser.parse(text))
+            != []
+        )
+
+
+def symbols(score: abc_parser.Score) -> list[tuple[int, str]]:
+    """Each chord symbol of the first voice, with the notes before it."""
+    events = score.voices[0].events
+    return [
+        (sum(isinstance(one, abc_parser.Note) for one in events[:place]), event.text)
+        for place, event in enumerate(events)
+        if isinstance(event, ChordSymbol)
+    ]
+
+
+def test_a_chord_symbol_inside_a_note_moves_to_its_beginning() -> None:
+    import music21
+
+    measure = music21.stream.Measure(number=1)
+    measure.append(music21.meter.TimeSignature("4/4"))
+    measure.append(music21.note.Note("C5", quarterLength=4))
+    measure.insert(2, music21.harmony.ChordSymbol("G7"))
+    data = music21.musicxml.m21ToXml.GeneralObjectExporter(music21.stream.Part([measure])).parse()
+    assert abc_parser.canonical(from_musicxml(data)).splitlines()[-1] == '"G7"c8|'
+
+
+def test_title_composer_and_tempo_survive() -> None:
+    text = "M:6/8\nL:1/8\nK:G\nGAB cde|d6|]\n"
+    read = from_musicxml(to_musicxml(abc_parser.parse("Q:1/4=150\n" + text), title="A & B", composer="Bach").encode())
+    assert (read.fields["T"], read.fields["C"], midi.stated_qpm(read)) == (["A & B"], ["Bach"], 150.0)
+    bare = from_musicxml(to_musicxml(abc_parser.parse(text)).encode())
+    assert "C" not in bare.fields
+    assert midi.stated_qpm(bare) is None
+
+
+def test_the_same_text_gives_the_same_bytes() -> None:
+    assert to_musicxml(abc_parser.parse(TWO_VOICES)) == to_musicxml(abc_parser.parse(TWO_VOICES))
+    assert "encoding-date" not in to_musicxml(abc_parser.parse(TWO_VOICES))
