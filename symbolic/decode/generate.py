@@ -45,6 +45,7 @@ from symbolic.decode.tune_writer import Generation, GenerationRequest, check_tra
 from symbolic.errors import UsageError, UserError
 from symbolic.files import names_in
 from symbolic.notation import control_codes
+from symbolic.notation.chord_symbols import parse_progression
 
 MAX_THREADS = 256
 OTHER_SUFFIXES = (".mid", ".midi", ".musicxml", ".mxl", ".xml", ".wav", ".mp3", ".flac")
@@ -104,9 +105,10 @@ def _add_tune_arguments(group: Any) -> None:
     group.add_argument("--vary", metavar="BARS|SHARE", help="the same, or a share of all bars, 0.0 to 1.0")
     group.add_argument("--transpose", type=int, metavar="N", help="semitones; also for tunes of the model")
     group.add_argument(
-        "--harmonise", nargs="?", const="bar", choices=("bar", "beat"),
-        help="chord symbols; also for tunes of the model",
+        "--harmonise", nargs="?", const="beat", choices=("bar", "beat"),
+        help="chord symbols where people change them, or at bars only; also for tunes of the model",
     )  # fmt: skip
+    group.add_argument("--chords", metavar="TEXT", help="chord symbols of your own: '| Am | F | C | G |'")
 
 
 def _add_sampling_arguments(group: Any) -> None:
@@ -206,6 +208,10 @@ def _model_name(args: argparse.Namespace) -> str:
 
 
 def _request(args: argparse.Namespace) -> GenerationRequest:
+    if args.chords is not None:
+        parse_progression(args.chords)
+        if args.harmonise:
+            raise UsageError("--chords and --harmonise: one of them.")
     asked = control_codes.ask(args.sections, args.bars, args.similarity, args.rhythm, args.lowest, args.highest)
     return GenerationRequest(
         n=args.n,
@@ -218,7 +224,7 @@ def _request(args: argparse.Namespace) -> GenerationRequest:
         max_tokens=args.max_tokens,
         batch_size=args.batch_size,
         transpose=args.transpose or 0,
-        harmonise=args.harmonise or "",
+        harmonise=args.chords or args.harmonise or "",
     )
 
 
@@ -242,8 +248,10 @@ def _tune_edit(args: argparse.Namespace) -> edit.TuneEdit | None:
         return None
     if len(asked) > 1:
         raise UsageError(f"{asked[0]} and {asked[1]}: one at a time.")
-    if not asked and args.transpose is None and not args.harmonise:
-        raise UsageError("say what to do with the tune: --continue, --fill, --vary, --transpose or --harmonise.")
+    if not asked and args.transpose is None and not (args.harmonise or args.chords):
+        raise UsageError(
+            "say what to do with the tune: --continue, --fill, --vary, --transpose, --harmonise or --chords."
+        )
     given = edit.read_tune(args.tune, args.number)
     if args.go_on is not None:
         return edit.continue_edit(given, args.go_on)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from symbolic import runs
 from symbolic.decode import prompt as prompts
 from symbolic.decode.continuation import MAX_TOKENS, generate_tunes
-from symbolic.decode.editing.edit import Harmonise, TuneEdit, kept_text, transpose_and_harmonise
+from symbolic.decode.editing.edit import TuneEdit, kept_text, transpose_and_harmonise
 from symbolic.decode.engine.sampling_rules import Sampling
 from symbolic.decode.loaded_model import NO_MODEL, LoadedModel, load_source
 from symbolic.decode.prompt import Prompt
@@ -58,7 +58,7 @@ class GenerationRequest:
     max_tokens: int = MAX_TOKENS
     batch_size: int = 32
     transpose: int = 0
-    harmonise: Harmonise = ""
+    harmonise: str = ""
 
     def __post_init__(self) -> None:
         for name, value in (("-n", self.n), ("--max-tokens", self.max_tokens), ("--batch-size", self.batch_size)):
@@ -136,7 +136,7 @@ def generate(
     max_tokens: int = MAX_TOKENS,
     batch_size: int = 32,
     transpose: int = 0,
-    harmonise: Harmonise = "",
+    harmonise: str = "",
     on_tune: Callable[[DrawnTune], None] | None = None,
     on_token: Callable[[int, int], bool | None] | None = None,
     device: str = "auto",

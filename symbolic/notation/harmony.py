@@ -1,19 +1,19 @@
-"""Chord symbols for a melody: the likeliest path through the chords of its key.
+"""Chord symbols for a melody: the likeliest path through chords, changing where people change them.
 
 A hidden Markov model in the line of Raphael and Stoddard 2004 ("Functional harmonic analysis using probabilistic
-models") and Allan and Williams 2005 ("Harmonising chorales by probabilistic inference"), solved by Viterbi's
-algorithm. Nothing is learnt: the bundled collections carry hardly a chord symbol. The numbers below are a musician's
-priors, set by hand and never tuned on the tunes that experiments/control.py measures them with.
+models"), Simon, Morris and Basu 2008 ("MySong") and Allan and Williams 2005 ("Harmonising chorales by probabilistic
+inference"), solved by Viterbi's algorithm. Its probabilities are counted from chord symbols that people wrote
+(`harmony_model`); how much the notes weigh against the counts, and a bonus for every change, are set so that held-out
+tunes have as many changes a bar as their own symbols have (experiments/harmony.py).
 
-- States: the triads on the seven degrees of the key's mode, and the dominant seventh; in minor also the major dominant
-  and its seventh. A diminished triad is left out: accompanists play the dominant seventh instead.
-- A span is a bar, or a beat group (`every="beat"`): half a bar in 4/4, 2/2, 6/8 and 12/8, a beat elsewhere. A bar
-  before the first full one has no chord.
-- Emission: each note of each voice votes for every chord with log p(its pitch class | chord) times its length in
-  quarter notes times a weight by its place (downbeat, beat, between), and BASS for the lowest of several notes that
-  sound at once. Graces do not vote.
-- Transition: log p of the motion between the roots, in degrees, with a prior of the chord; the first chord and above
-  all the last want to be the tonic.
+- States: the commonest chords of the counts that the key can spell; in a mode without counts of its own (Dorian,
+  Mixolydian, ...) those whose notes are in the scale. The dominant of a minor key may have its raised third.
+- A span is a beat group (`every="beat"`: half a bar in 4/4, 2/2, 6/8 and 12/8, a beat elsewhere) or a bar. A bar before
+  the first full one has no chord.
+- Emission: each note of each voice votes with log p(its interval above the root | chord) times its length in quarter
+  notes times a weight by its place (downbeat, beat, between), and BASS for the lowest of several notes that sound at
+  once. Graces do not vote.
+- Transition: log p(chord | chord before, place in the section).
 
 A symbol is written where the chord changes, and at the beginning. No note, bar line or other sign is touched:
 `without(harmonised(text)) == without(text)`.
@@ -21,46 +21,50 @@ A symbol is written where the chord changes, and at the beginning. No note, bar 
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from math import log
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from symbolic.errors import UserError
+from symbolic.notation import harmony_model
 from symbolic.notation.abc_parser import Bar, Note, Rest, canonical, parse
-from symbolic.notation.score import ChordSymbol, Event, Grace, KeyChange, MeterChange, Slur, Tuplet, Voice
-from symbolic.notation.theory import LETTERS, TICKS_PER_WHOLE, Key, Meter
+from symbolic.notation.chord_symbols import QUALITIES, parse_chord, root_name
+from symbolic.notation.harmony_model import DegreeChord, HarmonyCounts, HarmonyModel, degree_chord, place_of
+from symbolic.notation.score import ChordSymbol, Event, Grace, KeyChange, MeterChange, Score, Slur, Tuplet, Voice
+from symbolic.notation.theory import LETTERS, SEMITONES, TICKS_PER_WHOLE, Key, Meter
 
 Every = Literal["bar", "beat"]
 
-ROOT, THIRD, FIFTH, SEVENTH, SCALE, OTHER = 0.28, 0.24, 0.22, 0.16, 0.045, 0.008  # p(pitch class | chord)
 DOWNBEAT, BEAT, BETWEEN = 1.6, 1.2, 0.8  # weight of a note by the place where it begins
 BASS = 2.0  # times as much for the lowest of the notes that sound when it begins
-PRIOR = {0: 0.34, 1: 0.08, 2: 0.03, 3: 0.17, 4: 0.24, 5: 0.10, 6: 0.04}  # of degrees, tonic first, in major
-MINOR_PRIOR = {0: 0.36, 1: 0.01, 2: 0.09, 3: 0.14, 4: 0.15, 5: 0.08, 6: 0.17}  # with the subtonic of modal tunes
-STAY, BY_FOURTH, BY_FIFTH, BY_STEP, BY_THIRD = 0.30, 0.30, 0.18, 0.12, 0.10  # motion of the root
-SEVENTH_SHARE = 0.25  # of dominants
-TONIC_AT_END, TONIC_AT_START = 3.0, 1.0  # nats
+NOTE_WEIGHT = 1.0  # of the notes against the counts
+CHANGE_BONUS = 0.5  # nats for every change of chord
+_MINOR_MODES = ("m", "dor", "phr", "loc")
+_COUNTED_MODES = ("", "m")
 
 
 @dataclass(frozen=True)
 class Chord:
-    """A chord of a key: its symbol, its degree (0 = tonic), and the pitch classes of root, third, fifth, seventh."""
+    """A chord of a key: its symbol and itself relative to the tonic."""
 
     symbol: str
-    degree: int
-    classes: tuple[int, ...]
+    relative: DegreeChord
 
 
 @dataclass
-class _Span:
-    """A stretch of melody: the event before which its symbol stands, when it begins, the weight of each pitch class."""
+class HarmonySpan:
+    """A stretch of melody that has one chord: the event before which its symbol stands, when it begins, its key, its
+    place in the section, and the weight of each pitch class in it."""
 
     place: int
     onset: int
     key: Key
+    begins_bar: bool
+    section: int
+    bar: int
+    where: str = ""
     weights: dict[int, float] = field(default_factory=dict)
 
 
@@ -73,28 +77,32 @@ class _Heard(NamedTuple):
     weight: float
 
 
-def harmonised(text: str, every: Every = "bar") -> str:
+def harmonised(text: str, every: Every = "beat", *, model: HarmonyModel | None = None) -> str:
     """A canonical text with chord symbols above its (first) voice; those it had are replaced.
 
-    Raises UserError for a tune with nothing to harmonise.
+    `model` replaces the bundled counts. Raises UserError for a tune with nothing to harmonise.
     """
     score = parse(without(text))
-    voice = score.voices[0]
-    spans = _spans(voice, score.meter, score.key, every)
+    spans = spans_of(score, every)
     if not spans:
         raise UserError("the tune has no full bar to harmonise.")
-    _vote(spans, [note for one in score.voices for note in _heard(one, score.meter)])
-    events, last = list(voice.events), ""
-    symbols = [chord.symbol for chord in _path(spans)]
-    chosen: list[tuple[int, str]] = []
-    for span, symbol in zip(spans, symbols, strict=True):
-        if symbol != last:
-            chosen.append((span.place, symbol))
-        last = symbol
-    for place, symbol in reversed(chosen):
-        events.insert(place, ChordSymbol(symbol))
-    voice.events = events
-    return canonical(score)
+    symbols = [chord.symbol for chord in _path(spans, every, model)]
+    return canonical(_with_symbols(score, [(span.place, symbol) for span, symbol in zip(spans, symbols, strict=True)]))
+
+
+def with_progression(text: str, bars: Sequence[Sequence[str]]) -> str:
+    """A canonical text with a given progression (symbols of each bar) above its first voice, begun anew at each section
+    and repeated as often as a section needs. Symbols of one bar share its beat groups."""
+    score = parse(without(text))
+    spans = spans_of(score, "beat")
+    if not spans:
+        raise UserError("the tune has no full bar to harmonise.")
+    groups = [list(own) for _, own in groupby(spans, key=lambda span: (span.section, span.bar))]
+    placed: list[tuple[int, str]] = []
+    for group in groups:
+        symbols = bars[group[0].bar % len(bars)]
+        placed += [(span.place, symbols[i * len(symbols) // len(group)]) for i, span in enumerate(group)]
+    return canonical(_with_symbols(score, placed))
 
 
 def without(text: str) -> str:
@@ -103,24 +111,18 @@ def without(text: str) -> str:
 
 
 def chords(key: Key) -> list[Chord]:
-    """The chords of a key, the tonic first."""
-    start = LETTERS.index(key.tonic[0])
-    letters = [LETTERS[(start + step) % 7] for step in range(7)]
-    classes = [(Key(letter).tonic_pitch_class + key.accidentals[letter]) % 12 for letter in letters]
-    names = [letter + {-1: "b", 0: "", 1: "#"}[key.accidentals[letter]] for letter in letters]
+    """The chords that a key's melody may have, commonest first."""
+    model = harmony_model.bundled(_mode_of(key))
+    scale = _scale(key)
+    dominant = DegreeChord(7, "7" if key.mode in _COUNTED_MODES else "")
     found = []
-    for degree in range(7):
-        triad = tuple(classes[(degree + step) % 7] for step in (0, 2, 4))
-        third, fifth = (triad[1] - triad[0]) % 12, (triad[2] - triad[0]) % 12
-        if fifth == 7:
-            found.append(Chord(names[degree] + ("m" if third == 3 else ""), degree, triad))
-    major = (classes[4] + 4) % 12  # the dominant's third, raised in minor
-    dominant = (classes[4], major, (classes[4] + 7) % 12)
-    if third_of(key) == 3 and names[4] not in [chord.symbol for chord in found]:
-        found.append(Chord(names[4], 4, dominant))
-    if key.mode in ("", "m", "lyd"):
-        found.append(Chord(f"{names[4]}7", 4, (*dominant, (classes[4] + 10) % 12)))
-    return found
+    for relative in model.chords:
+        name = root_name(key, relative.degree)
+        classes = {(key.tonic_pitch_class + relative.degree + interval) % 12 for interval in relative.intervals}
+        fits = key.mode in _COUNTED_MODES or classes <= scale or (relative == dominant and key.mode == "phr")
+        if name is not None and fits:
+            found.append(Chord(name + relative.family, relative))
+    return found + [chord for chord in _scale_chords(key) if chord.symbol not in {one.symbol for one in found}]
 
 
 def third_of(key: Key) -> int:
@@ -129,11 +131,90 @@ def third_of(key: Key) -> int:
     return (Key(letter).tonic_pitch_class + key.accidentals[letter] - key.tonic_pitch_class) % 12
 
 
-def _spans(voice: Voice, meter: Meter, key: Key, every: Every) -> list[_Span]:
-    """The spans that get a chord, yet without weights. A span begins where a symbol can stand: before a note, not
-    inside a tuplet."""
-    spans: list[_Span] = []
-    position = in_tuplet = onset = 0
+def count_harmony(scores: Iterable[Score]) -> dict[str, HarmonyCounts]:
+    """Count the chord changes and notes of tunes with chord symbols, major and minor apart; keys of another mode and
+    tunes without symbols are left out."""
+    counts = {"major": HarmonyCounts(), "minor": HarmonyCounts()}
+    for score in scores:
+        if score.key.mode not in _COUNTED_MODES:
+            continue
+        before, own = harmony_model.START, counts[_mode_of(score.key)]
+        for span, symbol in zip(spans_of(score, "beat"), symbols_of(score, "beat"), strict=True):
+            name = parse_chord(symbol)
+            if name is None:
+                continue
+            chord = degree_chord(name, span.key.tonic_pitch_class)
+            own.add_change(span.where, before, chord.text)
+            own.add_notes(chord.family, {(pitch - name.root) % 12: w for pitch, w in span.weights.items()})
+            before = chord.text
+    return counts
+
+
+def symbols_of(score: Score, every: Every = "beat") -> list[str]:
+    """The chord symbol of a score in force over most of each span; '' before the first."""
+    spans = spans_of(score, every)
+    held: list[dict[str, int]] = [{} for _ in spans]
+    onsets = [span.onset for span in spans]
+    current, onset = "", 0
+    for event in score.voices[0].events:
+        if isinstance(event, ChordSymbol) and parse_chord(event.text):
+            current = event.text
+        elif isinstance(event, (Note, Rest)):
+            place = bisect_right(onsets, onset) - 1
+            if place >= 0:
+                held[place][current] = held[place].get(current, 0) + event.ticks
+            onset += event.ticks
+    return [max(own, key=lambda symbol: own[symbol]) if own else "" for own in held]
+
+
+def spans_of(score: Score, every: Every) -> list[HarmonySpan]:
+    """The spans of a score's first voice with the weights of all voices' notes. A span begins where a symbol can stand:
+    before a note, not inside a tuplet."""
+    spans = _spans(score.voices[0], score.meter, score.key, every)
+    n_bars = {span.section: span.bar + 1 for span in spans}
+    for span in spans:
+        span.where = place_of(span.bar, n_bars[span.section], begins_bar=span.begins_bar,
+                              last_section=span.section == spans[-1].section)  # fmt: skip
+    _vote(spans, [note for voice in score.voices for note in _heard(voice, score.meter)])
+    return spans
+
+
+def _with_symbols(score: Score, placed: Sequence[tuple[int, str]]) -> Score:
+    """The score with a symbol before the events at places of its first voice, where the chord changes."""
+    changes, last = [], ""
+    for place, symbol in placed:
+        if symbol != last:
+            changes.append((place, symbol))
+        last = symbol
+    for place, symbol in reversed(changes):
+        score.voices[0].events.insert(place, ChordSymbol(symbol))
+    return score
+
+
+def _mode_of(key: Key) -> str:
+    return "minor" if key.mode in _MINOR_MODES else "major"
+
+
+def _scale(key: Key) -> set[int]:
+    return {(SEMITONES[letter] + sign) % 12 for letter, sign in key.accidentals.items()}
+
+
+def _scale_chords(key: Key) -> list[Chord]:
+    """The major and minor triads on the degrees of a key's scale."""
+    scale, found = _scale(key), []
+    for degree in range(12):
+        for family in ("", "m"):
+            classes = {(key.tonic_pitch_class + degree + interval) % 12 for interval in QUALITIES[family]}
+            name = root_name(key, degree)
+            if classes <= scale and name is not None:
+                found.append(Chord(name + family, DegreeChord(degree, family)))
+    return found
+
+
+def _spans(voice: Voice, meter: Meter, key: Key, every: Every) -> list[HarmonySpan]:
+    """The spans of a voice, yet without weights."""
+    spans: list[HarmonySpan] = []
+    position = in_tuplet = onset = section = bar = 0
     place: int | None = None
     is_open = _begins_whole(voice, meter)
     for index, event in enumerate(voice.events):
@@ -142,6 +223,11 @@ def _spans(voice: Voice, meter: Meter, key: Key, every: Every) -> list[_Span]:
         elif isinstance(event, MeterChange):
             meter = event.meter
         elif isinstance(event, Bar):
+            if spans and spans[-1].section == section:
+                if event.kind in ("||", "|]", "|:", ":|", "::"):
+                    section, bar = section + 1, 0
+                elif position:
+                    bar = spans[-1].bar + 1
             position, in_tuplet, place, is_open = 0, 0, None, True
         elif isinstance(event, (Grace, Tuplet)) or (isinstance(event, Slur) and event.opens):
             place = index if place is None else place
@@ -151,7 +237,7 @@ def _spans(voice: Voice, meter: Meter, key: Key, every: Every) -> list[_Span]:
                 every == "beat" and position % _group(meter) == 0 and _may_stand(place, in_tuplet, voice.events)
             )
             if is_open and begins:
-                spans.append(_Span(index if place is None else place, onset, key))
+                spans.append(HarmonySpan(index if place is None else place, onset, key, position == 0, section, bar))
             position, in_tuplet, place = position + event.ticks, max(0, in_tuplet - 1), None
             onset += event.ticks
     return spans
@@ -195,7 +281,7 @@ def _heard(voice: Voice, meter: Meter) -> Iterator[_Heard]:
             onset, position = onset + event.ticks, position + event.ticks
 
 
-def _vote(spans: list[_Span], notes: list[_Heard]) -> None:
+def _vote(spans: list[HarmonySpan], notes: list[_Heard]) -> None:
     """Give each note's weight to the span that it begins in; notes before the first span have none."""
     onsets = [span.onset for span in spans]
     sounding: list[_Heard] = []
@@ -211,22 +297,30 @@ def _vote(spans: list[_Span], notes: list[_Heard]) -> None:
             weights[pitch_class] = weights.get(pitch_class, 0.0) + bass * note.weight * quarters
 
 
-def _path(spans: list[_Span]) -> list[Chord]:
+def _path(spans: list[HarmonySpan], every: Every, model: HarmonyModel | None) -> list[Chord]:
     """The likeliest chords (Viterbi)."""
     states = [chords(span.key) for span in spans]
+    models = [model or harmony_model.bundled(_mode_of(span.key)) for span in spans]
     scores = [
-        [_emission(chord, span) + _prior(chord, span.key) for chord in found] for span, found in zip(spans, states)
+        [NOTE_WEIGHT * _emission(own, chord, span) for chord in found]
+        for own, span, found in zip(models, spans, states)
     ]
-    best = [score + TONIC_AT_START * (chord.degree == 0) for score, chord in zip(scores[0], states[0], strict=True)]
-    back: list[list[int]] = []
-    for before, found, here in zip(states, states[1:], scores[1:]):
-        arrivals = [[b + _motion(old, new) for b, old in zip(best, before, strict=True)] for new in found]
-        back.append([arrival.index(max(arrival)) for arrival in arrivals])
-        best = [max(arrival) + score for arrival, score in zip(arrivals, here, strict=True)]
+    start = harmony_model.START
     best = [
-        b + TONIC_AT_END * (chord.degree == 0 and len(chord.classes) == 3)
-        for b, chord in zip(best, states[-1], strict=True)
+        score + models[0].log_change(start, chord.relative.text, spans[0].where)
+        for score, chord in zip(scores[0], states[0], strict=True)
     ]
+    back: list[list[int]] = []
+    for i in range(1, len(spans)):
+        arrivals = [
+            [
+                b + _change(models[i], old, new, spans[i].where, every)
+                for b, old in zip(best, states[i - 1], strict=True)
+            ]
+            for new in states[i]
+        ]
+        back.append([arrival.index(max(arrival)) for arrival in arrivals])
+        best = [max(arrival) + score for arrival, score in zip(arrivals, scores[i], strict=True)]
     state = best.index(max(best))
     path = [states[-1][state]]
     for found, pointers in zip(reversed(states[:-1]), reversed(back), strict=True):
@@ -235,24 +329,11 @@ def _path(spans: list[_Span]) -> list[Chord]:
     return path[::-1]
 
 
-def _emission(chord: Chord, span: _Span) -> float:
-    scale = {(Key(letter).tonic_pitch_class + sign) % 12 for letter, sign in span.key.accidentals.items()}
-    shares = dict(zip(chord.classes, (ROOT, THIRD, FIFTH, SEVENTH)))
-    return sum(
-        weight * log(shares.get(pitch_class, SCALE if pitch_class in scale else OTHER))
-        for pitch_class, weight in span.weights.items()
-    )
+def _emission(model: HarmonyModel, chord: Chord, span: HarmonySpan) -> float:
+    root = span.key.tonic_pitch_class + chord.relative.degree
+    return sum(w * model.log_note(chord.relative.family, pitch - root) for pitch, w in span.weights.items())
 
 
-def _prior(chord: Chord, key: Key) -> float:
-    share = (PRIOR if third_of(key) == 4 else MINOR_PRIOR)[chord.degree]
-    return log(share * (SEVENTH_SHARE if len(chord.classes) == 4 else 1 - SEVENTH_SHARE * (chord.degree == 4)))
-
-
-def _motion(old: Chord, new: Chord) -> float:
-    """log p of the motion of the root, counted in degrees upwards."""
-    return log(
-        {0: STAY, 3: BY_FOURTH, 4: BY_FIFTH, 1: BY_STEP, 6: BY_STEP, 2: BY_THIRD, 5: BY_THIRD}[
-            (new.degree - old.degree) % 7
-        ]
-    )
+def _change(model: HarmonyModel, old: Chord, new: Chord, where: str, every: Every) -> float:
+    bonus = 0.0 if old.relative == new.relative else CHANGE_BONUS
+    return model.log_change(old.relative.text, new.relative.text, where) + bonus

@@ -5,7 +5,8 @@
     vary         the same for bars, or for a share of them: that many bars, and at least one, are chosen by the seed,
                  for each tune anew                                     (--vary 5-8, --vary 0.25)
     transpose    semitones up or down (symbolic.notation.transposition)
-    harmonise    chord symbols, one a bar or one a beat group (symbolic.notation.harmony)
+    harmonise    chord symbols where people change them, at beat groups or bar lines, or a progression of the user's own
+                 (symbolic.notation.harmony)
 
 Bars are counted as written, from 1, by what stands between two bar lines; a short first bar (a pick-up) is bar 0.
 Inside this package places of bars count from 0. All other bars are returned as they are: in the canonical text, byte
@@ -17,7 +18,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -25,11 +25,11 @@ from symbolic.data import augmentation
 from symbolic.errors import UsageError, UserError
 from symbolic.notation import abc_parser, control_codes, harmony
 from symbolic.notation.abc_parser import NotationError
+from symbolic.notation.chord_symbols import parse_progression
 from symbolic.notation.score import bars as measures
 
 KEPT_FIELDS = "RCOSBDZNQ"  # of the header, as they are
 MAX_BYTES = 64 << 20
-Harmonise = Literal["", "bar", "beat"]  # no chord symbols, one a bar, one a beat group
 ALL_BARS = sys.maxsize  # --continue without a number
 
 
@@ -177,13 +177,18 @@ def kept_text(given: GivenTune, n_bars: int) -> str:
     return head + (music[:end] if _ends_barred(music[:end]) else music[:end] + "|")
 
 
-def transpose_and_harmonise(text: str, semitones: int = 0, harmonise: Harmonise = "") -> str:
-    """Return a canonical text transposed, with chord symbols for each "bar" or "beat" where asked."""
+def transpose_and_harmonise(text: str, semitones: int = 0, harmonise: str = "") -> str:
+    """Return a canonical text transposed, with chord symbols where asked.
+
+    `harmonise` is "" (none), "bar" or "beat" (where they may change), or a progression such as `| Am | F | C | G |`.
+    """
     try:
         text = abc_parser.transpose(text, semitones)
     except NotationError as error:
         raise UserError(f"--transpose {semitones}: {error}") from error
-    return harmony.harmonised(text, harmonise) if harmonise else text
+    if harmonise in ("bar", "beat"):
+        return harmony.harmonised(text, "bar" if harmonise == "bar" else "beat")
+    return harmony.with_progression(text, parse_progression(harmonise)) if harmonise else text
 
 
 def _n_kept(given: GivenTune, n_bars: int) -> int:
