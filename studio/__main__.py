@@ -1,0 +1,18 @@
+"""The verbs: `python -m studio serve|work|watch|assistant`; each has its own --help.
+
+Results go to stdout, messages to stderr; exit status 0 done, 1 failed, 2 usage, 130 interrupted.
+"""
+
+import sys
+
+from symbolic.command_line import leave, main
+
+VERBS = {
+    "serve": ("studio.server.serve", "the web page and the REST API, on this machine"),
+    "work": ("studio.jobs.work", "worker processes without a server, for a shared queue"),
+    "watch": ("studio.watch", "a folder: MIDI and ABC files dropped in come back continued or filled"),
+    "assistant": ("studio.assistant", "a tool server for assistants (Model Context Protocol, stdio)"),
+}
+
+if __name__ == "__main__":
+    leave(main("studio", VERBS, sys.argv[1:]))

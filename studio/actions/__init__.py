@@ -1,0 +1,1 @@
+"""What the studio does: requests and the functions that carry them out."""

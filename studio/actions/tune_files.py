@@ -1,0 +1,93 @@
+"""A tune as text, and the files that a take of tunes has: ABC, MIDI and MusicXML of each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from studio.actions import warm_models
+from symbolic import files
+from symbolic.decode.editing.edit import KEPT_FIELDS, Given
+from symbolic.errors import UserError
+from symbolic.notation import abc_parser
+from symbolic.notation.theory import NotationError
+
+KINDS = {"mid": "midi", "midi": "midi", "musicxml": "musicxml", "xml": "musicxml", "mxl": "musicxml", "abc": "abc"}
+MAX_UPLOAD = {"abc": 1 << 20, "midi": 5 << 20, "musicxml": 5 << 20}
+
+
+@dataclass(frozen=True)
+class StudioTune:
+    """A tune of a take: text for people, canonical text, and why it cannot be read where it cannot."""
+
+    abc: str
+    canonical: str
+    title: str
+    fault: str = ""
+
+    def as_json(self, **extra: Any) -> dict[str, Any]:
+        """For events, take.json and answers."""
+        return {"abc": self.abc, "title": self.title, "fault": self.fault, **extra}
+
+
+def given_of(text: str) -> Given:
+    """The first tune of an ABC text, as the editing functions take it. UserError names the line."""
+    tunes = abc_parser.split_tunes(text)
+    if not tunes:
+        raise UserError("there is no tune: a tune begins with a line X:1 and has a K: line, as K:G.")
+    score = abc_parser.parse(tunes[0].text, tunes[0].line)
+    fields = {letter: values[0] for letter, values in score.fields.items() if letter in KEPT_FIELDS and values[0]}
+    return Given(abc_parser.canonical(score), score.title or "untitled", fields)
+
+
+def one_voice(given: Given) -> Given:
+    """The same tune; UserError where it has several voices, which cannot be edited by bars."""
+    if "\nV:" in given.text:
+        raise UserError("this works on tunes of one voice, and this one has several.")
+    return given
+
+
+def made(given: Given, text: str, fault: str = "") -> StudioTune:
+    """A tune with title and fields of a given one and another canonical text."""
+    if fault:
+        return StudioTune(text, text, given.title, fault)
+    try:
+        return StudioTune(
+            abc_parser.pretty(text, title=given.title, fields=dict(given.fields)),
+            abc_parser.canonical(abc_parser.parse(text)),
+            given.title,
+        )
+    except NotationError as error:
+        return StudioTune(text, text, given.title, f"{error.reason}: {error}")
+
+
+def read_upload(kind: str, data: bytes) -> str:
+    """ABC for people from a file's bytes. Raises NotationError or UserError."""
+    if kind == "abc":
+        if b"\0" in data:
+            raise UserError("it is a binary file, not ABC text.")
+        return files.decoded(data).replace("\r\n", "\n")
+    answer = warm_models.read_guarded(kind, data)
+    title = (answer.get("fields", {}).get("T") or ["untitled"])[0]
+    fields = {letter: values for letter, values in answer.get("fields", {}).items() if letter in KEPT_FIELDS}
+    return abc_parser.pretty(answer["text"], title=title, fields=fields)
+
+
+def write_tunes(folder: Path, tunes: list[StudioTune]) -> list[str]:
+    """Write each readable tune in every notation; returns notes on what could not be written."""
+    from symbolic.formats.convert import to_midi, to_musicxml
+    from symbolic.formats.midi import stated_qpm
+
+    notes = []
+    for number, tune in enumerate(tunes, start=1):
+        stem = "tune" if number == 1 else f"tune-{number}"
+        files.write_whole(folder / f"{stem}.abc", tune.abc)
+        if tune.fault:
+            continue
+        score = abc_parser.parse(tune.abc)
+        try:
+            files.write_whole(folder / f"{stem}.mid", to_midi(score))
+            xml = to_musicxml(tune.canonical, title=tune.title, qpm=stated_qpm(score))
+            files.write_whole(folder / f"{stem}.musicxml", xml)
+        except NotationError as error:
+            notes.append(f"tune {number}: {error}")
+    return notes

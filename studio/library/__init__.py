@@ -1,0 +1,1 @@
+"""Takes: folders with files and their provenance."""

@@ -1,0 +1,1 @@
+"""HTML pages; they work without JavaScript."""

@@ -1,0 +1,197 @@
+"""The studio behind the routes: takes requests on, finds jobs and takes, keeps the disk in bounds."""
+
+import hashlib
+import json
+import time
+from typing import Any
+
+from studio.actions import models, requests, song_actions
+from studio.actions.action_table import ACTIONS
+from studio.actions.requests import StudioRequest
+from studio.jobs.job_queue import Job, new_id
+from studio.jobs.open_queue import open_queue
+from studio.library import take_files
+from studio.library.take_store import Take, TakeStore
+from studio.server.problems import ProblemError, not_found
+from studio.settings import Settings
+from symbolic import files
+
+WAIT_SECONDS = 0.03  # between two looks at a job that somebody waits for
+N_WORKERS = {"short": 2, "long": 1}  # that serve a lane, for the time left
+
+
+class Studio:
+    """What the routes call. Safe to use from several threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        settings.make_folders()
+        self.settings = settings
+        self.queue = open_queue(settings)
+        self.takes = TakeStore(settings.data, settings.database)
+        self.models = models.catalogue(settings.models)
+        self.is_ending = False
+
+    def submit(
+        self, verb: str, request: StudioRequest, client: str, *, key: str = "", parent: str | None = None
+    ) -> Job:
+        """Queue a request. Raises ProblemError, QueueFull, KeyReused or UserError."""
+        options = request.options()
+        digest = hashlib.sha256(json.dumps([verb, options, parent], sort_keys=True).encode()).hexdigest()
+        if "seed" not in request.model_fields_set:  # a repeated request draws another seed and is still the same
+            fixed = {name: value for name, value in options.items() if name != "seed"}
+            digest = hashlib.sha256(json.dumps([verb, fixed, parent], sort_keys=True).encode()).hexdigest()
+        return self.queue_job(verb, options, client, key=key, digest=digest, parent=parent)
+
+    def queue_job(
+        self, verb: str, options: dict[str, Any], client: str, *, key: str = "", digest: str = "",
+        parent: str | None = None,
+    ) -> Job:  # fmt: skip
+        """Queue options that were checked before; the take has a row from now on."""
+        self._check_disk()
+        before = self.take(parent) if parent else None
+        verb = options["until"] if verb == "song" else verb
+        action, id = ACTIONS[verb], new_id()
+        options = self._with_model(verb, options)
+        options |= {"_work": before.work if before else id, "_parent": before.id if before else ""}
+        job = Job(new_id(), id, verb, action.lane, client, options, action.limit_seconds)
+        job = self.queue.submit(job, key, digest)
+        self.takes.add(job.take, before, verb, _title(options), job.id, client)
+        return job
+
+    def redo(self, id: str, request: requests.RedoRequest, client: str, key: str = "") -> Job:
+        """Another take of a song."""
+        record = self.record(id)
+        if record["verb"] not in ("words", "score", "song"):
+            raise ProblemError(422, "Only songs have words and a melody to do otherwise. Vary the tune instead.")
+        options = song_actions.next_options(record, request.redo, request.until, request.lyrics, request.seed)
+        digest = hashlib.sha256(json.dumps([id, options], sort_keys=True).encode()).hexdigest() if key else ""
+        return self.queue_job("song", options, client, key=key, digest=digest, parent=id)
+
+    def again(self, record: Any, client: str, key: str = "") -> Job:
+        """The take that somebody's take.json describes, made once more."""
+        if not isinstance(record, dict) or not isinstance(record.get("options"), dict):
+            raise ProblemError(422, "This is not a take.json: it has no options.")
+        verb = {"words": "song", "score": "song"}.get(str(record.get("verb")), str(record.get("verb")))
+        if verb not in requests.VERBS:
+            raise ProblemError(422, "This take.json is of something that cannot be made again here.")
+        known = requests.VERBS[verb].model_fields
+        options = {name: value for name, value in record["options"].items() if name in known and value is not None}
+        return self.submit(verb, requests.VERBS[verb].model_validate(options), client, key=key)
+
+    def job(self, id: str) -> Job:
+        """The job, or 404."""
+        found = self.queue.get(id)
+        if found is None:
+            raise not_found("job")
+        return found
+
+    def take(self, id: str) -> Take:
+        """The take, or 404."""
+        found = self.takes.get(id)
+        if found is None:
+            raise not_found("take")
+        return found
+
+    def record(self, id: str) -> dict[str, Any]:
+        """take.json of a take; 409 while it is made."""
+        take = self.take(id)
+        record = self.takes.record(id)
+        if record is None:
+            raise ProblemError(409, self._unready(take), {"Retry-After": "1"})
+        return record
+
+    def wait(self, id: str, seconds: float) -> Job:
+        """The job once it has ended, or as it is after so many seconds."""
+        until = time.monotonic() + seconds
+        job = self.job(id)
+        while not job.has_ended and time.monotonic() < until and not self.is_ending:
+            time.sleep(WAIT_SECONDS)
+            job = self.job(id)
+        return job
+
+    def seconds_left(self, job: Job) -> float | None:
+        """An estimate for a waiting or running job, from what its kind has cost; None once it has ended."""
+        if job.has_ended:
+            return None
+        cost = self.queue.seconds_of(job.verb) or ACTIONS[job.verb].seconds
+        if job.state == "running":
+            return round(max(0.2, cost - (time.time() - job.started)), 1)
+        return round(cost * (1 + self.queue.before(job) / N_WORKERS[job.lane]), 1)
+
+    def job_json(self, job: Job) -> dict[str, Any]:
+        """A job as the API shows it."""
+        position = self.queue.before(job) + 1 if job.state == "queued" else None
+        return {
+            "id": job.id, "take": job.take, "verb": job.verb, "state": job.state, "error": job.error,
+            "created": job.created, "started": job.started or None, "ended": job.ended or None,
+            "position": position, "seconds_left": self.seconds_left(job), "seed": job.options.get("seed"),
+            "result": job.result if job.state == "done" else None,
+        }  # fmt: skip
+
+    def take_json(self, take: Take) -> dict[str, Any]:
+        """A take as the API shows it: its row, its record where it is whole, its files."""
+        folder = self.takes.folder(take.id)
+        job = self.queue.get(take.job) if take.job else None
+        record = self.takes.record(take.id)
+        state = "done" if record is not None else job.state if job is not None else "lost"
+        return {
+            "id": take.id, "work": take.work, "parent": take.parent or None, "verb": take.verb, "title": take.title,
+            "created": take.created, "starred": take.starred, "trashed": take.trashed, "state": state,
+            "job": take.job or None, "files": take_files.present(folder), "record": record,
+        }  # fmt: skip
+
+    def delete(self, id: str) -> None:
+        """Into the trash, or, from the trash, off the disk."""
+        take = self.take(id)
+        if not take.trashed:
+            if take.job:
+                self.queue.cancel(take.job)
+            self.takes.mark(id, trashed=True)
+            return
+        self.takes.delete(id)
+        self.queue.forget(id)
+
+    def add_upload(self, data: bytes, kind: str) -> dict[str, Any]:
+        """Keep the bytes of a file until a worker reads it; returns options of an import."""
+        self._check_disk()
+        name = new_id()
+        files.write_whole(self.settings.data / "uploads" / name, data)
+        return {"upload": name, "kind": kind, "seed": 0, "abc": ""}
+
+    def close(self) -> None:
+        """Give back connections."""
+        self.queue.close()
+        self.takes.database.close()
+
+    def _with_model(self, verb: str, options: dict[str, Any]) -> dict[str, Any]:
+        options = dict(options)
+        if ACTIONS[verb].needs_model:
+            fills = verb in ("fill", "vary") or options.get("do") == "fill"
+            options["model"] = models.choose(self.models, options.get("model"), infill=fills)
+        elif verb == "condition":
+            options["model"] = models.choose(self.models, options.get("model"), notation="audio")
+        elif options.get("melody_model"):
+            models.choose(self.models, options["melody_model"])
+        return options
+
+    def _check_disk(self) -> None:
+        fault = self.settings.disk_fault()
+        used, quota = self.takes.n_bytes(), self.settings.quota_bytes
+        if used > quota:
+            fault = f"The library holds {used / 2**30:.1f} of {quota / 2**30:.1f} GiB: empty its trash (/library)."
+        if fault:
+            raise ProblemError(507, fault)
+
+    def _unready(self, take: Take) -> str:
+        job = self.queue.get(take.job) if take.job else None
+        if job is not None and job.state == "failed":
+            return f"This take could not be made: {job.error}"
+        return "This take was cancelled." if job is not None and job.has_ended else "This take is still being made."
+
+
+def _title(options: dict[str, Any]) -> str:
+    """A title for the library before there is a better one."""
+    for line in str(options.get("abc") or "").splitlines()[:40]:
+        if line.startswith("T:"):
+            return line[2:].strip()[:200]
+    return str(options.get("title") or "")[:200]
