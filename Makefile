@@ -1,6 +1,7 @@
 # make run    set up .venv once, then prepare, train, generate, evaluate, render: ends in runs/quickstart/report.html
 # make test   the test suite: offline, no GPU, under five minutes on two cores (make test-all adds the slow ones)
 # make bench  speed and memory, ours against the peers that are installed: under 20 minutes on two idle cores
+# make studio the web page and the REST API on this machine: http://127.0.0.1:8017/
 # make check  linter and type checker
 # PYTHON=python3.12 chooses the interpreter that .venv is made from.
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP_OPTIONS ?=
 
-.PHONY: run test test-all bench check format clean
+.PHONY: run test test-all bench studio check format clean
 
 run: $(READY)
 	$(BIN)/python -m experiments.quickstart
@@ -27,10 +28,13 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.preparing --repeats 1 --music21-tunes 300
 	$(BIN)/python -m benchmarks.readme
 
+studio: $(READY)
+	$(BIN)/python -m studio serve
+
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy symbolic audio_bridge experiments benchmarks
+	$(BIN)/mypy symbolic audio_bridge studio experiments benchmarks
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -45,7 +45,7 @@ ACTIONS = {
         Action("tune", f"{_TUNES}:write", "short", 0.5, needs_model=True),
         Action("import", f"{_TUNES}:bring", "short", 0.2),
         Action("fill", f"{_TUNES}:fill", "short", 0.4, needs_model=True),
-        Action("vary", f"{_TUNES}:fill", "short", 0.6, needs_model=True),
+        Action("vary", f"{_TUNES}:vary", "short", 0.6, needs_model=True),
         Action("continue", f"{_TUNES}:go_on", "short", 0.5, needs_model=True),
         Action("harmonise", f"{_TUNES}:harmonise", "short", 0.1),
         Action("transpose", f"{_TUNES}:transpose", "short", 0.1),

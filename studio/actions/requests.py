@@ -82,6 +82,13 @@ class RedoRequest(StudioRequest):
     lyrics: Words | None = None
 
 
+class CheckRequest(BaseModel):
+    """A tune to be read and no more."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+    abc: Abc
+
+
 class _Sampled(StudioRequest):
     model: ModelName | None = Field(None, description="one of GET /models; the default is the first that can do it")
     n: Annotated[int, Field(ge=1, le=16)] = 1

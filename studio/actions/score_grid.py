@@ -10,7 +10,7 @@ from typing import Any
 
 from studio.actions import tune_actions
 from studio.actions.context import ActionContext
-from symbolic.decode.editing.edit import Given
+from symbolic.decode.editing.edit import GivenTune
 from symbolic.errors import UserError
 from symbolic.formats.engraving import score_of
 from symbolic.formats.midi_text import GRID
@@ -28,7 +28,7 @@ def edit_grid(context: ActionContext, options: dict[str, Any]) -> dict[str, Any]
     text = abc_parser.canonical(score)
     if options["do"] == "harmonise":
         return {"chords": chords_of(abc_parser.parse(harmony.harmonised(text)), division), "abc": text}
-    given = Given(text, "score")
+    given = GivenTune(text, "score")
     asked = {"abc": f"X:1\nT:score\n{text}", "n": 1, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
     asked |= {"constrain": True, "model": options["model"], "seed": options["seed"], "max_tokens": 256}
     if options["do"] == "continue":
@@ -66,7 +66,7 @@ def score_of_grid(notes: Grid, division: int, metre: str, key: str) -> Score:
     return score
 
 
-def bar_starts(given: Given, division: int) -> list[int]:
+def bar_starts(given: GivenTune, division: int) -> list[int]:
     """Ticks at which the bars begin, and the end of the last."""
     from symbolic.notation.score import bars
 
@@ -77,7 +77,7 @@ def bar_starts(given: Given, division: int) -> list[int]:
     return [_from_score(tick, division) for tick in starts]
 
 
-def bars_between(given: Given, start: int, end: int, division: int) -> tuple[int, int]:
+def bars_between(given: GivenTune, start: int, end: int, division: int) -> tuple[int, int]:
     """First and last bar, from 0, that lie between two ticks; all bars where `end` is 0."""
     starts = bar_starts(given, division)
     n = len(starts) - 1

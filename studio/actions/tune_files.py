@@ -6,7 +6,7 @@ from typing import Any
 
 from studio.actions import warm_models
 from symbolic import files
-from symbolic.decode.editing.edit import KEPT_FIELDS, Given
+from symbolic.decode.editing.edit import KEPT_FIELDS, GivenTune, pick_tune
 from symbolic.errors import UserError
 from symbolic.notation import abc_parser
 from symbolic.notation.theory import NotationError
@@ -29,24 +29,12 @@ class StudioTune:
         return {"abc": self.abc, "title": self.title, "fault": self.fault, **extra}
 
 
-def given_of(text: str) -> Given:
+def given_of(text: str) -> GivenTune:
     """The first tune of an ABC text, as the editing functions take it. UserError names the line."""
-    tunes = abc_parser.split_tunes(text)
-    if not tunes:
-        raise UserError("there is no tune: a tune begins with a line X:1 and has a K: line, as K:G.")
-    score = abc_parser.parse(tunes[0].text, tunes[0].line)
-    fields = {letter: values[0] for letter, values in score.fields.items() if letter in KEPT_FIELDS and values[0]}
-    return Given(abc_parser.canonical(score), score.title or "untitled", fields)
+    return pick_tune(text, where="the tune")
 
 
-def one_voice(given: Given) -> Given:
-    """The same tune; UserError where it has several voices, which cannot be edited by bars."""
-    if "\nV:" in given.text:
-        raise UserError("this works on tunes of one voice, and this one has several.")
-    return given
-
-
-def made(given: Given, text: str, fault: str = "") -> StudioTune:
+def made(given: GivenTune, text: str, fault: str = "") -> StudioTune:
     """A tune with title and fields of a given one and another canonical text."""
     if fault:
         return StudioTune(text, text, given.title, fault)

@@ -25,7 +25,7 @@ ENDED = ("done", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
-class Job:
+class StudioJob:
     """One job. Times are seconds since 1970; `take` is the folder that it fills; `limit_seconds` is its time-out."""
 
     id: str
@@ -68,10 +68,10 @@ class KeyReused(UserError):
 class JobQueue(Protocol):
     """What every queue can do. All methods are safe to call from several threads and processes."""
 
-    def submit(self, job: Job, idempotency_key: str = "", digest: str = "") -> Job:
+    def submit(self, job: StudioJob, idempotency_key: str = "", digest: str = "") -> StudioJob:
         """Add a job, or return the one that the same client made with this key. Raises QueueFull or KeyReused."""
 
-    def claim(self, worker: str, lanes: tuple[str, ...]) -> Job | None:
+    def claim(self, worker: str, lanes: tuple[str, ...]) -> StudioJob | None:
         """The next job of the first lane that has one, now running under a lease of `worker`."""
 
     def beat(self, id: str, worker: str) -> bool | None:
@@ -86,13 +86,13 @@ class JobQueue(Protocol):
     def cancel(self, id: str) -> None:
         """End a queued job; ask for the end of a running one."""
 
-    def get(self, id: str) -> Job | None:
+    def get(self, id: str) -> StudioJob | None:
         """The job, or None."""
 
     def waiting(self) -> dict[str, int]:
         """Number of queued jobs of each lane."""
 
-    def before(self, job: Job) -> int:
+    def before(self, job: StudioJob) -> int:
         """How many jobs of its lane are to be claimed before a queued one."""
 
     def seconds_of(self, verb: str) -> float | None:

@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from studio.jobs.job_queue import ENDED, LEASE_SECONDS, MAX_TRIES, Job, KeyReused, full, now
+from studio.jobs.job_queue import ENDED, LEASE_SECONDS, MAX_TRIES, KeyReused, StudioJob, full, now
 
 BUSY_SECONDS = 10.0
 VERSION = 1
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS event (job TEXT, n INTEGER, body TEXT, PRIMARY KEY (j
 CREATE TABLE IF NOT EXISTS idempotency (client TEXT, key TEXT, digest TEXT, job TEXT, PRIMARY KEY (client, key))
   WITHOUT ROWID;
 """
-_COLUMNS = ", ".join(field.name for field in fields(Job))
+_COLUMNS = ", ".join(field.name for field in fields(StudioJob))
 _LOST = "the worker died {tries} times on it."
 
 
@@ -82,7 +82,7 @@ class SqliteQueue:
         self.database = Database(path, _SCHEMA)
         self.max_queued, self.max_of_client = max_queued, max_of_client
 
-    def submit(self, job: Job, idempotency_key: str = "", digest: str = "") -> Job:
+    def submit(self, job: StudioJob, idempotency_key: str = "", digest: str = "") -> StudioJob:
         """See `JobQueue`."""
         with self.database.change() as connection:
             known = self._earlier(connection, job.client, idempotency_key, digest)
@@ -96,7 +96,7 @@ class SqliteQueue:
                 connection.execute("INSERT INTO idempotency VALUES (?, ?, ?, ?)", row)
         return job
 
-    def claim(self, worker: str, lanes: tuple[str, ...]) -> Job | None:
+    def claim(self, worker: str, lanes: tuple[str, ...]) -> StudioJob | None:
         """See `JobQueue`."""
         if not self._has_work(lanes):
             return None
@@ -153,7 +153,7 @@ class SqliteQueue:
                 _append(connection, id, {"kind": "end", "state": "cancelled", "error": ""})
             connection.execute("UPDATE job SET cancel = 1 WHERE id = ? AND state = 'running'", (id,))
 
-    def get(self, id: str) -> Job | None:
+    def get(self, id: str) -> StudioJob | None:
         """See `JobQueue`."""
         rows = self.database.rows("SELECT * FROM job WHERE id = ?", id)
         return _job(rows[0]) if rows else None
@@ -163,7 +163,7 @@ class SqliteQueue:
         found = self.database.rows("SELECT lane, COUNT(*) AS n FROM job WHERE state = 'queued' GROUP BY lane")
         return dict.fromkeys(self.max_queued, 0) | {row["lane"]: row["n"] for row in found}
 
-    def before(self, job: Job) -> int:
+    def before(self, job: StudioJob) -> int:
         """See `JobQueue`."""
         query = "SELECT COUNT(*) FROM job WHERE state = 'queued' AND lane = ? AND (turn, created) < (?, ?)"
         return int(self.database.rows(query, job.lane, job.turn, job.created)[0][0])
@@ -199,7 +199,7 @@ class SqliteQueue:
         """See `JobQueue`."""
         self.database.close()
 
-    def _earlier(self, connection: sqlite3.Connection, client: str, key: str, digest: str) -> Job | None:
+    def _earlier(self, connection: sqlite3.Connection, client: str, key: str, digest: str) -> StudioJob | None:
         if not key:
             return None
         query = "SELECT digest, job FROM idempotency WHERE client = ? AND key = ?"
@@ -210,7 +210,7 @@ class SqliteQueue:
             raise KeyReused("this Idempotency-Key was used for another request: send a new one.")
         return _job(connection.execute("SELECT * FROM job WHERE id = ?", (row["job"],)).fetchone())
 
-    def _check_room(self, connection: sqlite3.Connection, job: Job) -> int:
+    def _check_room(self, connection: sqlite3.Connection, job: StudioJob) -> int:
         """The number of this client's jobs that are not ended. Raises QueueFull."""
         query = "SELECT client = ? AS own, state, COUNT(*) AS n FROM job WHERE lane = ? AND state IN ('queued',"
         counts = connection.execute(query + " 'running') GROUP BY own, state", (job.client, job.lane)).fetchall()
@@ -240,8 +240,8 @@ class SqliteQueue:
             _append(connection, row["id"], {"kind": "end", "state": state, "error": error})
 
 
-def _insert(connection: sqlite3.Connection, job: Job) -> None:
-    values = [getattr(job, field.name) for field in fields(Job)]
+def _insert(connection: sqlite3.Connection, job: StudioJob) -> None:
+    values = [getattr(job, field.name) for field in fields(StudioJob)]
     packed = [json.dumps(value) if isinstance(value, dict) else value for value in values]
     connection.execute(f"INSERT INTO job ({_COLUMNS}) VALUES ({', '.join('?' * len(packed))})", packed)
 
@@ -251,8 +251,8 @@ def _append(connection: sqlite3.Connection, id: str, body: dict[str, Any]) -> No
     connection.execute(query, (id, json.dumps(body), id))
 
 
-def _job(row: sqlite3.Row) -> Job:
+def _job(row: sqlite3.Row) -> StudioJob:
     values = dict(row)
     for name in ("options", "result"):
         values[name] = json.loads(values[name])
-    return Job(**{**values, "cancel": bool(values["cancel"])})
+    return StudioJob(**{**values, "cancel": bool(values["cancel"])})

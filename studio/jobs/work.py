@@ -1,4 +1,4 @@
-"""Worker processes for a queue, started and watched by one supervisor.
+"""JobWorker processes for a queue, started and watched by one supervisor.
 
     python -m studio work --data DATA                                    # beside `serve --workers 0`
     python -m studio work --data SHARED --queue redis://queue:6379/0     # on every further machine
@@ -118,13 +118,13 @@ def _work(settings: Settings, place: int, n_workers: int) -> None:
     """A child's whole life."""
     from studio.actions import warm_models
     from studio.jobs.open_queue import open_queue
-    from studio.jobs.worker import Worker
+    from studio.jobs.worker import JobWorker
 
     status = 1
     try:
         lanes = ("short",) if place == 0 and n_workers > 1 else ("long", "short")
         queue = open_queue(settings)
-        worker = Worker(queue, settings.data, f"{os.uname().nodename}-{os.getpid()}-{time.time_ns()}", lanes)
+        worker = JobWorker(queue, settings.data, f"{os.uname().nodename}-{os.getpid()}-{time.time_ns()}", lanes)
         signal.signal(signal.SIGTERM, lambda *_: worker.stop.set())
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the supervisor decides
         _be_quiet()

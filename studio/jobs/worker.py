@@ -15,7 +15,7 @@ from typing import Any
 
 from studio.actions.action_table import ACTIONS
 from studio.actions.context import ActionContext, CancelledError
-from studio.jobs.job_queue import BEAT_SECONDS, Job, JobQueue
+from studio.jobs.job_queue import BEAT_SECONDS, JobQueue, StudioJob
 from studio.library import provenance, take_files
 from symbolic import files
 from symbolic.errors import UserError
@@ -25,7 +25,7 @@ GRACE_SECONDS = 0.8
 WATCH_SECONDS = 0.2
 
 
-class Worker:
+class JobWorker:
     """Works until `stop` is set. `name` is unique among all workers of the queue."""
 
     def __init__(self, queue: JobQueue, data: Path, name: str, lanes: tuple[str, ...]) -> None:
@@ -43,7 +43,7 @@ class Worker:
             else:
                 self.carry_out(job)
 
-    def carry_out(self, job: Job) -> None:
+    def carry_out(self, job: StudioJob) -> None:
         """Do one job; however it goes, it is ended or given back."""
         lease = _Lease(self.queue, job, self.name)
         try:
@@ -66,7 +66,7 @@ class Worker:
             lease.close()
             self.queue.finish(job.id, self.name, "done", result)
 
-    def _do(self, job: Job, lease: "_Lease") -> dict[str, Any]:
+    def _do(self, job: StudioJob, lease: "_Lease") -> dict[str, Any]:
         folder = self.data / "takes" / job.take
         if (folder / take_files.RECORD).is_file():  # a worker died between the last file and the end of the job
             earlier: dict[str, Any] = files.read_json(folder / take_files.RECORD)["result"]
@@ -100,7 +100,7 @@ class Worker:
 class _Lease:
     """The lease of one job, renewed by a thread until closed."""
 
-    def __init__(self, queue: JobQueue, job: Job, worker: str) -> None:
+    def __init__(self, queue: JobQueue, job: StudioJob, worker: str) -> None:
         self.queue, self.job, self.worker = queue, job, worker
         self.is_cancelled = self.is_lost = False
         self._closed = threading.Event()
@@ -139,7 +139,7 @@ class _Lease:
         os._exit(3)
 
 
-def _about(job: Job, result: dict[str, Any]) -> dict[str, Any]:
+def _about(job: StudioJob, result: dict[str, Any]) -> dict[str, Any]:
     about = {name: job.options.get(f"_{name}", "") for name in ("work", "parent")}
     tunes = result.get("tunes") or [{}]
     title = job.options.get("title") or tunes[0].get("title") or "untitled"
@@ -151,7 +151,7 @@ def _kept(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if not name.startswith("_") and name != "upload"}
 
 
-def _note_fault(job: Job, error: Exception) -> None:
+def _note_fault(job: StudioJob, error: Exception) -> None:
     """Where a fault of ours happened, on standard error: files and lines, no texts of people."""
     places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-4:]]
     with contextlib.suppress(OSError):

@@ -126,7 +126,7 @@ class Guards:
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-store")
-                is_page = headers.get("content-type", "").startswith("text/html")
+                is_page = message["status"] < 400 and headers.get("content-type", "").startswith("text/html")
                 if is_page and CLIENT_COOKIE not in cookies:
                     value = f"{CLIENT_COOKIE}={secrets.token_urlsafe(16)}; Path=/; HttpOnly; SameSite=Strict"
                     headers.append("Set-Cookie", f"{value}; Max-Age=31536000")

@@ -8,11 +8,11 @@ from starlette.responses import JSONResponse, StreamingResponse
 
 from studio.actions import requests, tune_files
 from studio.actions.requests import StudioRequest
-from studio.jobs.job_queue import Job
+from studio.jobs.job_queue import StudioJob
 from studio.server import event_stream
 from studio.server.problems import RESPONSES, ProblemError
 from studio.server.service import Studio
-from symbolic import files
+from symbolic.errors import UserError
 
 router = APIRouter(prefix="/api/v1", responses=RESPONSES)
 SCORE_SECONDS = 10.0  # that a plug-in waits for an answer
@@ -43,7 +43,7 @@ Service = Annotated[Studio, Depends(studio_of)]
 Client = Annotated[str, Depends(client_of)]
 
 
-def accepted(studio: Studio, job: Job) -> JSONResponse:
+def accepted(studio: Studio, job: StudioJob) -> JSONResponse:
     """202 with the job's address."""
     return JSONResponse(studio.job_json(job), 202, {"Location": f"/api/v1/jobs/{job.id}"})
 
@@ -120,6 +120,19 @@ def make_again(studio: Service, client: Client, record: Annotated[dict[str, Any]
         raise ProblemError(422, f"options.{'.'.join(map(str, fault['loc']))}: {fault['msg']}.") from error
 
 
+@router.post("/score/check")
+def check_score(body: requests.CheckRequest) -> dict[str, Any]:
+    """Read an ABC tune: its canonical text, or what is wrong and in which line."""
+    try:
+        given = tune_files.given_of(body.abc)
+    except UserError as error:
+        return {"ok": False, "line": getattr(error.__cause__, "line", None), "message": str(error)}
+    return {
+        "ok": True, "abc": tune_files.made(given, given.text).abc, "bars": given.n_bars, "pickup": given.has_pickup,
+        "voices": given.text.count("\nV:") or 1,
+    }  # fmt: skip
+
+
 @router.post("/score/{verb}", response_model=None)
 def edit_score(
     studio: Service,
@@ -157,21 +170,3 @@ async def follow_job(studio: Service, id: Id, last: Number = 0) -> StreamingResp
     studio.job(id)
     headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
     return StreamingResponse(event_stream.stream(studio, id, last), media_type="text/event-stream", headers=headers)
-
-
-@router.post("/score/check")
-def check_score(body: Annotated[dict[str, str], Body(examples=[{"abc": "X:1\nK:G\nGABc|"}])]) -> dict[str, Any]:
-    """Read an ABC tune: its canonical text, or what is wrong and in which line."""
-    from symbolic.notation.theory import NotationError
-
-    text = body.get("abc", "")
-    if len(text) > requests.MAX_ABC:
-        raise ProblemError(413, f"a tune of at most {requests.MAX_ABC:,} characters is read.")
-    try:
-        given = tune_files.given_of(files.decoded(text.encode("utf-8", "replace")))
-    except NotationError as error:
-        return {"ok": False, "line": error.line, "message": str(error)}
-    return {
-        "ok": True, "abc": tune_files.made(given, given.text).abc, "bars": given.n_bars, "pickup": given.has_pickup,
-        "voices": given.text.count("\nV:") or 1,
-    }  # fmt: skip

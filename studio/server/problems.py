@@ -95,6 +95,6 @@ def _validation_text(error: RequestValidationError) -> str:
     """The first faults, each with its place; never the value."""
     parts = []
     for fault in error.errors()[:4]:
-        place = ".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path", "header"))
+        place = ".".join(str(part) for part in fault["loc"][1:])
         parts.append(f"{place or 'the body'}: {fault['msg']}")
     return "; ".join(parts) + "."

@@ -8,7 +8,7 @@ from typing import Any
 from studio.actions import models, requests, song_actions
 from studio.actions.action_table import ACTIONS
 from studio.actions.requests import StudioRequest
-from studio.jobs.job_queue import Job, new_id
+from studio.jobs.job_queue import StudioJob, new_id
 from studio.jobs.open_queue import open_queue
 from studio.library import take_files
 from studio.library.take_store import Take, TakeStore
@@ -33,7 +33,7 @@ class Studio:
 
     def submit(
         self, verb: str, request: StudioRequest, client: str, *, key: str = "", parent: str | None = None
-    ) -> Job:
+    ) -> StudioJob:
         """Queue a request. Raises ProblemError, QueueFull, KeyReused or UserError."""
         options = request.options()
         digest = hashlib.sha256(json.dumps([verb, options, parent], sort_keys=True).encode()).hexdigest()
@@ -45,7 +45,7 @@ class Studio:
     def queue_job(
         self, verb: str, options: dict[str, Any], client: str, *, key: str = "", digest: str = "",
         parent: str | None = None,
-    ) -> Job:  # fmt: skip
+    ) -> StudioJob:  # fmt: skip
         """Queue options that were checked before; the take has a row from now on."""
         self._check_disk()
         before = self.take(parent) if parent else None
@@ -53,12 +53,12 @@ class Studio:
         action, id = ACTIONS[verb], new_id()
         options = self._with_model(verb, options)
         options |= {"_work": before.work if before else id, "_parent": before.id if before else ""}
-        job = Job(new_id(), id, verb, action.lane, client, options, action.limit_seconds)
+        job = StudioJob(new_id(), id, verb, action.lane, client, options, action.limit_seconds)
         job = self.queue.submit(job, key, digest)
         self.takes.add(job.take, before, verb, _title(options), job.id, client)
         return job
 
-    def redo(self, id: str, request: requests.RedoRequest, client: str, key: str = "") -> Job:
+    def redo(self, id: str, request: requests.RedoRequest, client: str, key: str = "") -> StudioJob:
         """Another take of a song."""
         record = self.record(id)
         if record["verb"] not in ("words", "score", "song"):
@@ -67,7 +67,7 @@ class Studio:
         digest = hashlib.sha256(json.dumps([id, options], sort_keys=True).encode()).hexdigest() if key else ""
         return self.queue_job("song", options, client, key=key, digest=digest, parent=id)
 
-    def again(self, record: Any, client: str, key: str = "") -> Job:
+    def again(self, record: Any, client: str, key: str = "") -> StudioJob:
         """The take that somebody's take.json describes, made once more."""
         if not isinstance(record, dict) or not isinstance(record.get("options"), dict):
             raise ProblemError(422, "This is not a take.json: it has no options.")
@@ -78,7 +78,7 @@ class Studio:
         options = {name: value for name, value in record["options"].items() if name in known and value is not None}
         return self.submit(verb, requests.VERBS[verb].model_validate(options), client, key=key)
 
-    def job(self, id: str) -> Job:
+    def job(self, id: str) -> StudioJob:
         """The job, or 404."""
         found = self.queue.get(id)
         if found is None:
@@ -100,7 +100,7 @@ class Studio:
             raise ProblemError(409, self._unready(take), {"Retry-After": "1"})
         return record
 
-    def wait(self, id: str, seconds: float) -> Job:
+    def wait(self, id: str, seconds: float) -> StudioJob:
         """The job once it has ended, or as it is after so many seconds."""
         until = time.monotonic() + seconds
         job = self.job(id)
@@ -109,7 +109,7 @@ class Studio:
             job = self.job(id)
         return job
 
-    def seconds_left(self, job: Job) -> float | None:
+    def seconds_left(self, job: StudioJob) -> float | None:
         """An estimate for a waiting or running job, from what its kind has cost; None once it has ended."""
         if job.has_ended:
             return None
@@ -118,7 +118,7 @@ class Studio:
             return round(max(0.2, cost - (time.time() - job.started)), 1)
         return round(cost * (1 + self.queue.before(job) / N_WORKERS[job.lane]), 1)
 
-    def job_json(self, job: Job) -> dict[str, Any]:
+    def job_json(self, job: StudioJob) -> dict[str, Any]:
         """A job as the API shows it."""
         position = self.queue.before(job) + 1 if job.state == "queued" else None
         return {
