@@ -127,9 +127,9 @@ def figures(texts: list[str], reference: TuneReference, args: argparse.Namespace
         if isinstance(values.get(key), int | float)
     }
     if args.likelihood:
-        from symbolic.evaluate import evaluate
+        from symbolic.evaluate import evaluation
 
-        score = evaluate.scorer(args.likelihood, reference, "cpu")
+        score = evaluation.scorer(args.likelihood, reference, "cpu")
         likelihood = score([sets.canonical_text(text) for text in texts[: args.scored]])
         found |= comparison.likelihood_figures(likelihood)
     return found

@@ -19,7 +19,7 @@ import audio_bridge.__main__ as sound
 import symbolic.__main__ as symbolic_program
 from symbolic import command_line, config, files, machine, runs
 from symbolic.corpus.families import PHRASE_NOTES
-from symbolic.evaluate import comparison, evaluate, sets
+from symbolic.evaluate import comparison, evaluation, sets
 from symbolic.evaluate.report import page, tables, tune_cards
 
 DATA = Path("data/folk")
@@ -102,7 +102,7 @@ def _evaluate(everyone: list[Writer]) -> None:
         print(f"measuring {writer.tunes}", file=sys.stderr)
         tunes = sets.read_tunes(writer.tunes)
         result = comparison.evaluate_tunes([tune.text for tune in tunes], reference)
-        held_out = evaluate.held_out_bits_per_byte(writer.model, reference)
+        held_out = evaluation.held_out_bits_per_byte(writer.model, reference)
         columns[writer.name] = {**result["measures"], "bits_per_byte": held_out}
         shown += _cards(writer, tunes, result["tunes"], reference)
     columns |= comparison.comparison(reference, seed=SEED)

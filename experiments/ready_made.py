@@ -87,7 +87,7 @@ def _export(run: Path, target: Path, is_mean: bool) -> list[int]:
 
 def _measure(target: Path, settings: config.Config, args: argparse.Namespace) -> dict[str, Any]:
     from symbolic.__main__ import VERBS
-    from symbolic.evaluate import comparison, evaluate, sets
+    from symbolic.evaluate import comparison, evaluation, sets
 
     reference = comparison.load_reference(settings.data.folder)
     with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +99,7 @@ def _measure(target: Path, settings: config.Config, args: argparse.Namespace) ->
     result = comparison.evaluate_tunes([tune.text for tune in found], reference)
     leakage = files.read_json(Path(settings.data.folder) / "summary.json")["leakage"]
     return {
-        "bits_per_byte": evaluate.held_out_bits_per_byte(str(target), reference),
+        "bits_per_byte": evaluation.held_out_bits_per_byte(str(target), reference),
         "measures": result["measures"],
         "comparison": comparison.comparison(reference),
         "leakage": leakage,

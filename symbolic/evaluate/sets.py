@@ -43,8 +43,13 @@ class Human:
 
 
 def read_tunes(source: Path | str) -> list[SetTune]:
-    """The tunes of a file, folder or bundled collection; UserError when there is none."""
+    """Read the tunes of a file, folder or bundled collection, of a folder written by `prepare` its test tunes.
+
+    Raises UserError when there is none.
+    """
     path = Path(source)
+    if (path / "tunes" / "test.jsonl").is_file():
+        return list(read_human(path).test)
     found: list[corpora.Found | corpora.Rejection] = []
     if path.suffix == ".jsonl" and path.is_file() and _has_text(path):
         tunes = list(_rows(path))

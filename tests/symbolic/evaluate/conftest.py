@@ -1,0 +1,33 @@
+"""A prepared folder of real tunes that the tests of measures share."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from symbolic.evaluate import comparison
+from symbolic.evaluate.comparison import TuneReference
+from symbolic.files import write_jsonl
+
+
+@pytest.fixture(scope="session")
+def broken() -> str:
+    """A tune that does not parse."""
+    return "% unparseable\nX:9\nT:bad\nM:4/4\nL:1/8\nK:G\nAB[[c??|@@\n"
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory, real_tunes: list[str]) -> Path:
+    """A folder as `prepare` writes it: 120 training and 30 test tunes."""
+    folder = tmp_path_factory.mktemp("data")
+    texts = random.Random(0).sample([text for text in real_tunes if len(text) > 150], 150)
+    rows = [{"id": f"t{i}", "title": f"Tune {i}", "text": text} for i, text in enumerate(texts)]
+    write_jsonl(folder / "tunes" / "train.jsonl", rows[:120])
+    write_jsonl(folder / "tunes" / "test.jsonl", rows[120:])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reference(data: Path) -> TuneReference:
+    """The same, read and indexed."""
+    return comparison.load_reference(data)
