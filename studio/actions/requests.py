@@ -182,6 +182,7 @@ class GridRequest(StudioRequest):
     metre: Annotated[str, StringConstraints(max_length=8, pattern=r"^[0-9]{1,2}/[0-9]{1,2}$")] = "4/4"
     key: KeyName = "C"
     notes: Annotated[list[GridNote], Field(min_length=1, max_length=2000)]
+    n_bars: Annotated[int, Field(ge=1, le=32, description="new bars of continue")] = 4
     start: Annotated[int, Field(ge=0, le=10_000_000, alias="from")] = 0
     to: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     model: ModelName | None = None

@@ -33,7 +33,8 @@ def edit_grid(context: ActionContext, options: dict[str, Any]) -> dict[str, Any]
     asked |= {"constrain": True, "model": options["model"], "seed": options["seed"], "max_tokens": 256}
     if options["do"] == "continue":
         result = tune_actions.go_on(context, {**asked, "keep_bars": None})
-        start, end = _end_of(options["notes"], division), None
+        start = bar_starts(given, division)[-1]
+        end = start + options["n_bars"] * _from_score(score.meter.ticks, division)
     else:
         first, last = bars_between(given, options["start"], options["to"], division)
         shift = 0 if given.has_pickup else 1
@@ -88,7 +89,7 @@ def bars_between(given: GivenTune, start: int, end: int, division: int) -> tuple
     return touched[0], touched[-1]
 
 
-def grid_of(score: Score, division: int, start: int, end: int | None) -> Grid:
+def grid_of(score: Score, division: int, start: int, end: int) -> Grid:
     """The notes and rests from one tick to another, lengths as fractions of a whole note, in written order."""
     grid: Grid = []
     tick = 0
@@ -96,7 +97,7 @@ def grid_of(score: Score, division: int, start: int, end: int | None) -> Grid:
         if not isinstance(event, (Note, Rest)):
             continue
         place = _from_score(tick, division)
-        if place >= start and (end is None or place < end):
+        if start <= place < end:
             pitch = max(one.midi for one in event.pitches) if isinstance(event, Note) else None
             grid.append([place, _length(event.ticks), pitch])
         tick += event.ticks
@@ -113,11 +114,6 @@ def chords_of(score: Score, division: int) -> list[list[Any]]:
         elif isinstance(event, (Note, Rest)):
             tick += event.ticks
     return found
-
-
-def _end_of(notes: Grid, division: int) -> int:
-    """The tick after the last note or rest, rounded up by nothing: bars are the tune's."""
-    return max(tick + round(Fraction(length) * 4 * division) for tick, length, _ in notes)
 
 
 def _to_grid(ticks: int, division: int) -> int:

@@ -62,8 +62,8 @@ def read_upload(kind: str, data: bytes) -> str:
 
 def write_tunes(folder: Path, tunes: list[StudioTune]) -> list[str]:
     """Write each readable tune in every notation; returns notes on what could not be written."""
-    from symbolic.formats.convert import to_midi, to_musicxml
-    from symbolic.formats.midi import stated_qpm
+    from symbolic.formats.midi import to_midi
+    from symbolic.formats.musicxml_writing import to_musicxml
 
     notes = []
     for number, tune in enumerate(tunes, start=1):
@@ -74,8 +74,7 @@ def write_tunes(folder: Path, tunes: list[StudioTune]) -> list[str]:
         score = abc_parser.parse(tune.abc)
         try:
             files.write_whole(folder / f"{stem}.mid", to_midi(score))
-            xml = to_musicxml(tune.canonical, title=tune.title, qpm=stated_qpm(score))
-            files.write_whole(folder / f"{stem}.musicxml", xml)
+            files.write_whole(folder / f"{stem}.musicxml", to_musicxml(score, title=tune.title))
         except NotationError as error:
             notes.append(f"tune {number}: {error}")
     return notes

@@ -26,7 +26,7 @@ ENDED = ("done", "failed", "cancelled")
 
 @dataclass(frozen=True)
 class StudioJob:
-    """One job. Times are seconds since 1970; `take` is the folder that it fills; `limit_seconds` is its time-out."""
+    """One job. Times are seconds since 1970; `take` is the folder that it fills; `limit_seconds` is processor time."""
 
     id: str
     take: str

@@ -23,6 +23,7 @@ from symbolic.errors import UserError
 IDLE_SECONDS = 0.04  # between two looks at an empty queue
 GRACE_SECONDS = 0.8
 WATCH_SECONDS = 0.2
+PATIENCE = 20  # wall time allowed is so many times the processor's, for machines that are busy
 
 
 class JobWorker:
@@ -104,7 +105,7 @@ class _Lease:
         self.queue, self.job, self.worker = queue, job, worker
         self.is_cancelled = self.is_lost = False
         self._closed = threading.Event()
-        self._started = time.monotonic()
+        self._started, self._cpu = time.monotonic(), _cpu_seconds()
         self._thread = threading.Thread(target=self._renew, daemon=True)
         self._thread.start()
 
@@ -118,8 +119,8 @@ class _Lease:
         noticed: float | None = None
         while not self._closed.wait(WATCH_SECONDS):
             elapsed = time.monotonic() - self._started
-            if elapsed > self.job.limit_seconds:
-                self._abort("failed", f"it took longer than {self.job.limit_seconds:.0f} s and was stopped.")
+            if _cpu_seconds() - self._cpu > self.job.limit_seconds or elapsed > PATIENCE * self.job.limit_seconds:
+                self._abort("failed", f"it took more than {self.job.limit_seconds:.0f} s of work and was stopped.")
             if elapsed - last_beat >= min(BEAT_SECONDS, 0.4):
                 last_beat = elapsed
                 state = self.queue.beat(self.job.id, self.worker)
@@ -137,6 +138,11 @@ class _Lease:
         if not self.is_lost:
             self.queue.finish(self.job.id, self.worker, state, {}, error)
         os._exit(3)
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process and of the children that it has waited for."""
+    return sum(os.times()[:4])
 
 
 def _about(job: StudioJob, result: dict[str, Any]) -> dict[str, Any]:

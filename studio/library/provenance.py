@@ -71,10 +71,8 @@ def versions() -> dict[str, str]:
 
 def command(verb: str, options: dict[str, Any]) -> str:
     """The command line that makes the take again, run in the folder of its zip."""
-    if verb == "song":
-        until = {"words": "words", "score": "score"}.get(options.get("until", ""), "")
-        note = f"   # the studio stopped after its {until}" if until else ""
-        return f"python -m audio_bridge song --from song.json -o again{note}"
+    if verb in ("words", "score", "song"):
+        return "python -m audio_bridge song --from song.json -o again"
     if verb == "condition":
         words = ["condition", "given.abc", "--text", options["text"], "--model", options["model"]]
         return _joined("audio_bridge", [*words, "--seed", options["seed"], "-o", "conditioned.wav"])

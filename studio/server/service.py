@@ -170,8 +170,8 @@ class Studio:
             options["model"] = models.choose(self.models, options.get("model"), infill=fills)
         elif verb == "condition":
             options["model"] = models.choose(self.models, options.get("model"), notation="audio")
-        elif options.get("melody_model"):
-            models.choose(self.models, options["melody_model"])
+        elif verb in ("score", "song"):
+            options["melody_model"] = models.choose(self.models, options.get("melody_model"))
         return options
 
     def _check_disk(self) -> None:
