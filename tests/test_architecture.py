@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 TOP = ("symbolic", "audio_bridge", "studio", "benchmarks", "experiments")
 # A module imports only what stands before it. A package's name stands for all its modules.
 ARROW = (
-    *("symbolic.interrupts", "symbolic.errors", "symbolic.command_line", "symbolic.files"),
+    *("symbolic.interrupts", "symbolic.callable_package", "symbolic.errors", "symbolic.command_line"),
+    "symbolic.files",
     *("symbolic.subprocess_limits", "symbolic.machine"),
     *(
         "symbolic.strict_yaml",

@@ -138,18 +138,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 def condition(
-    sources: Sequence[Path], target: Path, options: ConditionOptions = ConditionOptions(), *, plan_only: bool = False
+    sources: Path | str | Sequence[Path | str],
+    target: Path | str,
+    options: ConditionOptions = ConditionOptions(),
+    *,
+    plan_only: bool = False,
 ) -> list[dict[str, Any]]:
     """Make a sound for every melody of `sources` with every text, and return the record of each.
 
-    One sound is written to `target`, several to numbered names beside it; each with its record as .json. With
-    `plan_only` the cost is told and nothing made. Raises UsageError for options that mean nothing, UserError for files
-    and models that cannot be read.
+    sources: files of ABC, MIDI or audio, or a single one. One sound is written to `target`, several to numbered names
+    beside it; each with its record as .json. With `plan_only` the cost is told and nothing made. Raises UsageError for
+    options that mean nothing, UserError for files and models that cannot be read.
     """
     from audio_bridge.musicgen import musicgen_model
     from symbolic import machine
 
-    jobs = _jobs(sources, target, options)
+    named = [sources] if isinstance(sources, Path | str) else sources
+    jobs = _jobs([Path(source) for source in named], Path(target), options)
     if options.model is None:
         options = replace(options, model=musicgen_model.default())
         if options.model == musicgen_model.SMALL:

@@ -147,8 +147,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def adherence(
-    audio: Path,
-    score: Path,
+    audio: Path | str,
+    score: Path | str,
     choice: MelodyChoice = MelodyChoice(),
     *,
     instrument: str | None = DEFAULT_INSTRUMENT,
@@ -162,6 +162,7 @@ def adherence(
     """
     from audio_bridge.sound import recordings
 
+    audio, score = Path(audio), Path(score)
     melody, line = score_of(score, choice)
     sound = recordings.mono(recordings.read(audio).audio).samples[0]
     ceiling = None if instrument is None else rendered_score(melody, instrument)

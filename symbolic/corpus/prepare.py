@@ -166,7 +166,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def prepare(sources: Sequence[str], folder: Path | str, options: PrepareOptions = PrepareOptions()) -> dict[str, Any]:
-    """Read, clean, deduplicate and split `sources` into `folder`; the summary, as in summary.json."""
+    """Read, clean, deduplicate and split tunes into a folder to train on; return the summary, as in summary.json.
+
+    sources: names of collections (symbolic.corpus.corpora), files, folders, archives or hub data sets. folder: new,
+    or one that this function wrote. Raises UserError where nothing is left, UsageError for what is not a source.
+    """
     options.check()
     folder = Path(folder)
     sources = list(dict.fromkeys(sources))

@@ -25,6 +25,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from symbolic import files
@@ -57,28 +58,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, convert, write; what cannot be converted is named, and the status is then 1."""
-    if args.output.suffix.lower() not in WRITTEN:
-        raise UsageError(f"-o {args.output}: its name must end in one of {', '.join(WRITTEN)}.")
-    kind_of(args.source)
-    _check_output(args.source, args.output)
-    tunes = list(read_tunes(args.source, args.tune))
-    _tell(args.source, tunes)
-    read = [tune for tune in tunes if tune.score is not None]
-    written = list(_write(read, args.output, args.interleave, not args.no_repeats)) if read else []
-    if not written:
-        raise UserError(f"nothing of {args.source} could be converted.")
-    n_done = len(read) if args.output.suffix.lower() == ".abc" else len(written)
+    done = convert(args.source, args.output, tune=args.tune, interleave=args.interleave, repeats=not args.no_repeats)
     if args.json:
-        print(json.dumps(_summary(tunes, written, n_done)))
+        print(json.dumps(_summary(done)))
     else:
-        print(f"{n_done} of {len(tunes)} converted to {_shown(written)}")
-    return int(n_done < len(tunes))
+        print(f"{done.n_converted} of {len(done.tunes)} converted to {_shown(done.files)}")
+    return int(done.n_converted < len(done.tunes))
 
 
-def _summary(tunes: list[ReadTune], written: list[Path], n_done: int) -> dict[str, object]:
+@dataclass(frozen=True)
+class Conversion:
+    """The tunes that were read, the files that were written, and how many of the tunes are in them."""
+
+    tunes: list[ReadTune]
+    files: list[Path]
+    n_converted: int
+
+
+def convert(
+    source: Path | str, target: Path | str, *, tune: int | None = None, interleave: bool = False, repeats: bool = True
+) -> Conversion:
+    """Convert a file of ABC, MIDI or MusicXML into one .abc file, or a .mid or .musicxml file for each tune.
+
+    tune: of an .abc file the tune X:N, else the N-th (None: all). interleave: ABC of several voices bar by bar.
+    repeats: play them out in MIDI. What cannot be read or kept is told on stderr. Raises UsageError for names of other
+    kinds, UserError where nothing can be converted.
+    """
+    source, target = Path(source), Path(target)
+    if target.suffix.lower() not in WRITTEN:
+        raise UsageError(f"-o {target}: its name must end in one of {', '.join(WRITTEN)}.")
+    kind_of(source)
+    _check_output(source, target)
+    tunes = list(read_tunes(source, tune))
+    _tell(source, tunes)
+    read = [tune for tune in tunes if tune.score is not None]
+    written = list(_write(read, target, interleave, repeats)) if read else []
+    if not written:
+        raise UserError(f"nothing of {source} could be converted.")
+    return Conversion(tunes, written, len(read) if target.suffix.lower() == ".abc" else len(written))
+
+
+def _summary(done: Conversion) -> dict[str, object]:
     """The answer of --json."""
-    losses = sum((Counter(tune.losses) for tune in tunes), Counter[str]())
-    return {"tunes": len(tunes), "converted": n_done, "files": list(map(str, written)), "losses": losses}
+    losses = sum((Counter(tune.losses) for tune in done.tunes), Counter[str]())
+    files_written = list(map(str, done.files))
+    return {"tunes": len(done.tunes), "converted": done.n_converted, "files": files_written, "losses": losses}
 
 
 def _check_output(source: Path, output: Path) -> None:
@@ -101,7 +125,7 @@ def _write(tunes: list[ReadTune], target: Path, interleave: bool, repeats: bool)
     """One .abc file, or one file a tune, numbered where there are several."""
     scores = [(tune.number, tune.score) for tune in tunes if tune.score is not None]
     if target.suffix.lower() == ".abc":
-        files.write_whole(target, "\n".join(_tune_text(number, score, interleave) for number, score in scores))
+        files.write_whole(target, "\n".join(to_abc(score, number, interleave=interleave) for number, score in scores))
         yield target
         return
     for number, score in scores:
@@ -115,8 +139,11 @@ def _write(tunes: list[ReadTune], target: Path, interleave: bool, repeats: bool)
         yield path
 
 
-def _tune_text(number: int, score: Score, interleave: bool) -> str:
-    """ABC for people, with the number and the information fields that the source has."""
+def to_abc(score: Score, number: int = 1, *, interleave: bool = False) -> str:
+    """Write a score as ABC for people, with the X: number (else `number`) and the fields that its source has.
+
+    interleave: write several voices bar by bar.
+    """
     own = re.match(r"\s*(\d{1,9})", score.fields.get("X", [""])[0])
     number = int(own[1]) if own else number
     fields = {"T": score.fields.get("T", [])[1:]} | {letter: score.fields.get(letter, []) for letter in KEPT_FIELDS}

@@ -33,7 +33,7 @@ KINDS = {
     ".xml": "musicxml",
     ".mxl": "musicxml",
 }
-__all__ = ["KINDS", "MAX_BYTES", "ReadTune", "kind_of", "read_bytes", "read_text", "read_tunes"]
+__all__ = ["KINDS", "MAX_BYTES", "ReadTune", "kind_of", "read_bytes", "read_scores", "read_text", "read_tunes"]
 
 
 @dataclass
@@ -100,6 +100,19 @@ def read_tunes(path: Path, tune: int | None = None) -> Iterator[ReadTune]:
         except NotationError as error:
             raise UserError(f"{path}: {error.reason}: {error}") from error
     yield ReadTune(1, score)
+
+
+def read_scores(path: Path | str, tune: int | None = None) -> list[Score]:
+    """Read the scores of a file of ABC, MIDI or MusicXML; of an .abc file all, or the tune X:N, else the N-th.
+
+    Raises UserError where the file cannot be read, holds none, or one of them does not parse.
+    """
+    scores = []
+    for found in read_tunes(Path(path), tune):
+        if found.score is None:
+            raise UserError(f"{path}, tune {found.number}: {found.fault}") from found.fault
+        scores.append(found.score)
+    return scores
 
 
 def _x_number(text: str) -> int | None:

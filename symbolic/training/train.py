@@ -87,16 +87,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def train(
-    config: Config, folder: Path | str | None = None, resume: bool = False, on_status: Reporter | None = None
+    config: Config | Path | str,
+    folder: Path | str | None = None,
+    resume: bool = False,
+    on_status: Reporter | None = None,
 ) -> dict[str, Any]:
-    """Train as `config` says in the run directory `folder` (default: runs/NAME) and return the summary of run.json;
-    of several processes the first does.
+    """Train as `config`, or the YAML file that it names, says and return the summary of run.json.
 
-    `on_status` hears of progress instead of the status line on stderr.
+    folder: run directory (default: runs/NAME). resume: go on from its newest checkpoint. on_status: hears of progress
+    instead of the status line on stderr. Of several processes the first writes.
     """
     from symbolic import machine
     from symbolic.training import distributed
 
+    if not isinstance(config, Config):
+        config = configuration.load(config)
     configuration.check(config)
     option = "--name" if folder is None else "--folder"
     folder = runs.run_folder(config.name) if folder is None else Path(folder)

@@ -97,7 +97,7 @@ def test_the_melody_reaches_the_model(tune: Path, monkeypatch: pytest.MonkeyPatc
         (["--bars", "9"], 2, "has 3 bars"),
         (["--seconds", "0.1"], 2, "give 1 or more"),
         (["--voice", "7"], 2, "no voice 7"),
-        (["--tune", "3"], 2, "no tune 3"),
+        (["--tune", "3"], 2, "--tune 3: tune.abc holds 1 tune, none of them X:3"),
         (["--guidance", "0.5"], 2, "--guidance 0.5"),
         (["--dtype", "float16", "--device", "cpu"], 2, "overflows on a CPU"),
         (["--model", "no-such-folder"], 2, "name a folder, or one of ocarina, debug"),
