@@ -5,7 +5,7 @@ Results go to stdout, messages to stderr; exit status 0 done, 1 failed, 2 usage,
 
 import sys
 
-from symbolic.command_line import leave, main
+from symbolic import interrupts
 
 VERBS = {
     "serve": ("studio.server.serve", "the web page and the REST API, on this machine"),
@@ -14,5 +14,14 @@ VERBS = {
     "assistant": ("studio.assistant", "a tool server for assistants (Model Context Protocol, stdio)"),
 }
 
-if __name__ == "__main__":
+
+def run() -> None:
+    """Run the verb that the command line names, and end the process; the console script `symbolic-studio`."""
+    interrupts.end_in_one_line()
+    from symbolic.command_line import leave, main
+
     leave(main("studio", VERBS, sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    run()

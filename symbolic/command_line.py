@@ -15,12 +15,14 @@ import signal
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
 from symbolic.errors import UsageError, UserError
 
 DISTRIBUTION = "abc-symbolic"  # the name of the package for pip; its import name is `symbolic`
+SCRIPTS = {"audio_bridge": "audio-bridge", "studio": "symbolic-studio"}  # console scripts of another name
 INTERRUPTED = 128 + signal.SIGINT
 _PLAIN = "plain-characters"  # the error handler's name
 _LOOKALIKES = str.maketrans(dict(zip("─━│┃–—−×“”‘’♯♭→▁", "--||---x\"\"''#b>_", strict=True)) | {"…": "..."})
@@ -82,7 +84,8 @@ def _plain_character(error: UnicodeError) -> tuple[str, int]:
 
 def started_as(program: str) -> str:
     """How this process was started, for messages: `symbolic` by the console script, else `python -m symbolic`."""
-    return program if os.path.basename(sys.argv[0]).startswith(program) else f"python -m {program}"
+    script = SCRIPTS.get(program, program)
+    return script if Path(sys.argv[0]).stem == script else f"python -m {program}"
 
 
 def choose_tune(numbers: Sequence[int | None], wanted: int, file: object) -> int:

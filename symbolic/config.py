@@ -210,7 +210,25 @@ def load_as(kind: Any, path: Path | str, overrides: Sequence[Override] = ()) -> 
     return _parse_as(kind, _text(Path(path)), overrides, str(path))
 
 
+def bundled() -> Path:
+    """The folder of the configurations that come with the project: in a wheel inside the package, else beside it."""
+    package = Path(__file__).resolve().parent
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+def find(path: Path | str) -> Path:
+    """The file at `path`; where there is none, the bundled one of that name: configs/gpt2-6m.yaml or gpt2-6m.yaml."""
+    path = Path(path)
+    if path.exists() or path.is_absolute() or ".." in path.parts:
+        return path
+    name = path.relative_to("configs") if path.parts[:1] == ("configs",) else path
+    found = bundled() / name
+    return found if name.suffix and found.is_file() else path
+
+
 def _text(path: Path) -> str:
+    path = find(path)
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -233,8 +251,10 @@ def _parse_as(kind: Any, text: str, overrides: Sequence[Override], source: str) 
 
 def _other_configs(path: Path) -> str:
     """Name the nearest YAML beside an absent one."""
-    folder = path.parent if path.parent.is_dir() else Path(".")
+    folder = path.parent if path.parent.is_dir() and any(path.parent.glob("*.yaml")) else bundled()
     near = difflib.get_close_matches(path.name, [p.name for p in folder.glob("*.yaml") if p != path], n=1)
+    if folder == bundled() and near:
+        return f" Did you mean {near[0]}?"
     return f" Did you mean {folder / near[0]}?" if near else ""
 
 

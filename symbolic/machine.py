@@ -17,6 +17,8 @@ from symbolic.errors import UsageError
 if TYPE_CHECKING:
     import torch
 
+STAMP = "commit.txt"  # in the package, written when a wheel is built (hatch_build.py)
+
 # Processor flags (Linux /proc/cpuinfo) that make bfloat16 products faster than float32 ones.
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
 
@@ -167,15 +169,23 @@ def version(package: str) -> str | None:
 
 
 def commit() -> str | None:
-    """The commit of the source tree, with `+` when files differ from it; None outside a checkout."""
-    head = _git("rev-parse", "HEAD")
+    """The commit of the code that runs: of this project's checkout, with `+` when tracked files differ from it, or of
+    the stamp in an installed wheel; None where there is neither. Another repository around the package is not asked.
+    """
+    package = Path(__file__).resolve().parent
+    stamp = package / STAMP
+    if stamp.is_file():
+        return stamp.read_text(encoding="ascii").strip() or None
+    checkout = package.parent
+    if not (checkout / ".git").exists():  # a folder, or a file in a work tree of git
+        return None
+    head = _git(checkout, "rev-parse", "HEAD")
     if not head:
         return None
-    return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    return head + ("+" if _git(checkout, "status", "--porcelain", "--untracked-files=no") else "")
 
 
-def _git(*arguments: str) -> str:
-    folder = Path(__file__).resolve().parent
+def _git(folder: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):

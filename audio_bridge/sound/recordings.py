@@ -154,7 +154,7 @@ def _by_ffmpeg(source: str, target: str, most_seconds: float) -> str:
     """WAV made by ffmpeg, under the same limits; a little more than allowed, so that what is too long is seen."""
     if shutil.which("ffmpeg") is None:
         raise SystemExit(
-            "M4A and AAC need PyAV (pip install -e '.[m4a]') or ffmpeg (apt install ffmpeg, brew install "
+            "M4A and AAC need PyAV (pip install 'abc-symbolic[m4a]') or ffmpeg (apt install ffmpeg, brew install "
             "ffmpeg), and neither is installed"
         )
     command = ["ffmpeg", "-v", "error", "-nostdin", "-i", f"file:{source}", "-t", f"{most_seconds + 1}", "-f", "wav"]

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         import uvicorn
     except ImportError as error:
-        raise UserError("the studio is not installed: pip install -e .[studio]") from error
+        raise UserError("the studio is not installed: pip install 'abc-symbolic[studio]'") from error
     from studio.server import application
 
     settings = _settings(args)

@@ -553,7 +553,7 @@ def _read_hub(record: Corpus) -> Iterator[Found | Rejection]:
     try:
         import datasets
     except ImportError as error:
-        raise UserError(f"reading {record.origin} needs `datasets`: pip install -e '.[hub]'.") from error
+        raise UserError(f"reading {record.origin} needs `datasets`: pip install 'abc-symbolic[hub]'.") from error
     try:
         for split, rows in sorted(datasets.load_dataset(name, streaming=True).items()):
             for number, row in enumerate(rows, start=1):

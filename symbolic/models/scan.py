@@ -46,7 +46,9 @@ def scan_path(name: str, family: str, device: torch.device | str, dtype: torch.d
     if name == "auto":
         return _best(family, cuda, dtype)
     if name == "mamba_ssm" and not (cuda and has_mamba_ssm()):
-        raise UserError("scan='mamba_ssm' needs a CUDA device and `pip install -e '.[cuda]'`; or use scan='auto'.")
+        raise UserError(
+            "scan='mamba_ssm' needs a CUDA device and `pip install 'abc-symbolic[cuda]'`; or use scan='auto'."
+        )
     if name == "native" and (cuda or not _suits_native(family, dtype)):
         raise UserError("scan='native' computes in float32 on a CPU only: use scan='auto' here.")
     if name == "native" and (why := _no_native(family)):

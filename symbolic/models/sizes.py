@@ -1,7 +1,7 @@
 """Print the parameters of every configuration: `python -m symbolic sizes [--json] [CONFIG...]`.
 
 `parameters` counts by formula, without building the model; a test holds it to the instantiated modules. Embeddings
-are tied, so they count once. Without arguments the table covers configs/*.yaml.
+are tied, so they count once. Without arguments the table covers the configurations that come with the project.
 """
 
 import argparse
@@ -11,16 +11,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig, load
-from symbolic.errors import UsageError
+from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig, bundled, load
 
-CONFIGS = Path("configs")
 NOMINAL = {"6m": 6_000_000, "60m": 60_000_000}  # by the suffix of a configuration's name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
-    parser.add_argument("configs", nargs="*", type=Path, help="YAML files (default: configs/*.yaml)")
+    parser.add_argument("configs", nargs="*", type=Path, help="YAML files (default: those that come with the project)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
 
 
@@ -94,10 +92,7 @@ def _mamba2(c: Mamba2Config) -> int:
 
 
 def _all_configs() -> list[Path]:
-    found = sorted(CONFIGS.glob("*.yaml"))
-    if not found:
-        raise UsageError(f"no YAML file in {CONFIGS.resolve()}: run this in the repository's root or name the files.")
-    return found
+    return sorted(bundled().glob("*.yaml"))
 
 
 if __name__ == "__main__":

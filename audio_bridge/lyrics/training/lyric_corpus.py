@@ -217,7 +217,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise UserError(f"reading {path} needs pyarrow: pip install -e '.[hub]'.") from error
+        raise UserError(f"reading {path} needs pyarrow: pip install 'abc-symbolic[hub]'.") from error
     try:
         number = 0
         for batch in pyarrow.parquet.ParquetFile(path).iter_batches(_BATCH_ROWS):
@@ -246,7 +246,7 @@ def _hub(source: str) -> Iterator[Song | LyricRejection]:
     try:
         import datasets
     except ImportError as error:
-        raise UserError(f"reading {source} needs `datasets`: pip install -e '.[hub]'.") from error
+        raise UserError(f"reading {source} needs `datasets`: pip install 'abc-symbolic[hub]'.") from error
     name = source.removeprefix(HUB)
     try:
         for split, rows in sorted(datasets.load_dataset(name, streaming=True).items()):

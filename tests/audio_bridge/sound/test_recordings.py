@@ -59,7 +59,7 @@ def test_m4a_longer_than_allowed_is_refused(tmp_path: Path, monkeypatch: pytest.
 
 def test_without_a_reader_both_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(SystemExit, match=r"need PyAV \(pip install -e '\.\[m4a\]'\) or ffmpeg"):
+    with pytest.raises(SystemExit, match=r"need PyAV \(pip install 'abc-symbolic\[m4a\]'\) or ffmpeg"):
         recordings._by_ffmpeg("a.m4a", "out.wav", 10.0)
 
 

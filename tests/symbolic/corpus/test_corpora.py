@@ -241,7 +241,7 @@ def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
 
 def test_the_hub_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(UserError, match=r"pip install -e '\.\[hub\]'"):
+    with pytest.raises(UserError, match=r"pip install 'abc-symbolic\[hub\]'"):
         everything("hf:someone/tunes")
 
 
