@@ -1,0 +1,1 @@
+"""Music for stories: plan, candidates of our models, joined sections, round trip."""

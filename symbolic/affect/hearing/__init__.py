@@ -1,0 +1,1 @@
+"""The valence and arousal of a score: notes in seconds, features, models."""

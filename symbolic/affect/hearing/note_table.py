@@ -1,0 +1,294 @@
+"""A score as it sounds: notes in seconds with velocity, bar lines, tempo; from ABC, MIDI and MusicXML files.
+
+    table = read(Path("tune.abc"))          # the first tune; repeats are played
+
+ABC keeps what a player would use: `Q:` fields inside the tune and dynamics such as !p! or !f!. MIDI is read by
+mido (pure Python), MusicXML in the guarded process of `symbolic.formats.sandbox`. Percussion is counted and left out: it has no pitch.
+"""
+
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import mido
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic import files
+from symbolic.errors import UsageError, UserError
+from symbolic.formats import midi
+from symbolic.notation import abc_parser
+from symbolic.notation.score import Bar, Event, Note, Rest, Score, unroll
+from symbolic.notation.theory import TICKS_PER_WHOLE, Meter, NotationError
+
+SUFFIXES = {".abc": "abc", ".mid": "midi", ".midi": "midi", ".musicxml": "musicxml", ".xml": "musicxml", ".mxl": "musicxml"}
+MAX_BYTES = 16 * 2**20
+TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
+DEFAULT_VELOCITY = 80
+DYNAMICS = {"pppp": 10, "ppp": 22, "pp": 36, "p": 50, "mp": 64, "mf": 80, "f": 96, "ff": 110, "fff": 120, "ffff": 127}
+_MARK = re.compile(r"!(p{1,4}|f{1,4}|mp|mf)!")
+_INLINE_TEMPO = re.compile(r"\[Q:([^\]]*)\]|^Q:(.*)$", re.MULTILINE)
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NoteTable:
+    """Notes by onset: `onset` and `duration` in seconds, MIDI `pitch`, `velocity` 1..127, (n,) each. `bar_starts` are
+    seconds, the end of the last bar included; `qpm` is the tempo at each bar start."""
+
+    onset: Floats
+    duration: Floats
+    pitch: NDArray[np.int64]
+    velocity: NDArray[np.int64]
+    bar_starts: Floats
+    qpm: Floats
+    title: str = ""
+    n_drums: int = 0
+    remarks: tuple[str, ...] = field(default=())
+
+    @property
+    def seconds(self) -> float:
+        """The end of the last note."""
+        return float((self.onset + self.duration).max(initial=0.0))
+
+    @property
+    def n_bars(self) -> int:
+        """Bars, a pick-up included."""
+        return len(self.bar_starts) - 1
+
+    @property
+    def is_melody(self) -> bool:
+        """True where hardly ever more than one note sounds at once."""
+        ends = self.onset + self.duration
+        overlapping = np.minimum(ends[:-1], ends[1:]) - self.onset[1:] > 0.05 if len(ends) > 1 else np.zeros(1)
+        return float(np.mean(overlapping)) < 0.1
+
+
+class TimedNote(NamedTuple):
+    """A note in ticks of `TICKS_PER_QUARTER`."""
+
+    onset: int
+    ticks: int
+    pitch: int
+    velocity: int
+
+
+def read(path: Path, tune: int = 1) -> NoteTable:
+    """The notes of a file; of an ABC file the `tune`-th. UserError where there is nothing to hear in it."""
+    kind = SUFFIXES.get(path.suffix.lower())
+    if kind is None:
+        raise UsageError(f"{path}: a score ends in one of {', '.join(SUFFIXES)}.")
+    try:
+        if kind == "midi":
+            return of_midi(midi.read_midi(path), path.stem)
+        data = _bytes(path)
+        if kind == "abc":
+            return of_abc(_tune_text(path, data, tune))
+        return _of_musicxml(data)
+    except NotationError as error:
+        raise UserError(f"{path}: {error.reason}: {error}") from error
+
+
+def of_abc(text: str) -> NoteTable:
+    """The notes of one ABC tune, with its tempo changes and dynamics. Raises NotationError."""
+    score = abc_parser.parse(text)
+    return of_score(score, _tempo_changes(text, score))
+
+
+def of_score(score: Score, tempo_changes: Sequence[tuple[int, float]] = ()) -> NoteTable:
+    """The notes of a score as played; `tempo_changes` are (place of an event of the first voice, quarters a minute)."""
+    opening = tempo_changes[0][1] if tempo_changes and not tempo_changes[0][0] else midi.score_qpm(score)
+    notes: list[TimedNote] = []
+    for voice in score.voices:
+        notes += _voice_notes(list(unroll(voice)))
+    played, tempos = list(unroll(score.voices[0])), [(0, opening)]
+    places = {id(event): place for place, event in enumerate(score.voices[0].events)}
+    bar_ticks, tick = [0], 0
+    for event in played:
+        qpm = _tempo_at(tempo_changes, places[id(event)], opening)
+        if qpm != tempos[-1][1]:
+            tempos.append((tick, qpm))
+        tick += event.ticks if isinstance(event, (Note, Rest)) else 0
+        if isinstance(event, Bar) and tick > bar_ticks[-1]:
+            bar_ticks.append(tick)
+    if tick > bar_ticks[-1]:
+        bar_ticks.append(tick)
+    if len(bar_ticks) < 3 and score.meter.is_free:
+        bar_ticks = list(range(0, tick, 4 * TICKS_PER_QUARTER)) + [tick]
+    return _table(notes, tempos, bar_ticks, score.title)
+
+
+def of_midi(file: mido.MidiFile, title: str = "") -> NoteTable:
+    """The notes of a MIDI file; bars follow its time signatures, 4/4 until the first. Raises NotationError."""
+    scale = Fraction(TICKS_PER_QUARTER, file.ticks_per_beat)
+    notes: list[TimedNote] = []
+    n_drums, tempos, metres = 0, {0: 120.0}, {0: Meter(4, 4)}
+    for track in file.tracks:
+        for kind, tick, value in _track_events(track):
+            at = round(tick * scale)
+            if kind == "note":
+                channel, pitch, velocity, end = value
+                n_drums += channel == midi.DRUM_CHANNEL
+                length = max(1, round(end * scale) - at)
+                notes += [] if channel == midi.DRUM_CHANNEL else [TimedNote(at, length, pitch, velocity)]
+            elif kind == "tempo":
+                tempos[at] = 60e6 / value
+            else:
+                metres[at] = value
+    if not notes:
+        only = "percussion only, which has no pitch to judge valence by" if n_drums else "no note"
+        raise NotationError("no_notes", f"it holds {only}.")
+    bar_ticks = _metre_bars(sorted(metres.items()), max(note.onset + note.ticks for note in notes))
+    return _table(notes, sorted(tempos.items()), bar_ticks, title, n_drums)
+
+
+def _track_events(track: mido.MidiTrack) -> Iterator[tuple[str, int, Any]]:
+    """(kind, tick, value): notes as (channel, pitch, velocity, end), tempos, time signatures. A release ends the oldest
+    open note of its pitch; a note that is never released ends with its track."""
+    tick = 0
+    sounding: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
+    for message in track:
+        tick += message.time
+        if message.type == "set_tempo":
+            yield "tempo", tick, message.tempo
+        elif message.type == "time_signature":
+            yield "metre", tick, Meter(message.numerator, message.denominator)
+        elif message.type == "note_on" and message.velocity:
+            sounding[message.channel, message.note].append((tick, message.velocity))
+        elif message.type in ("note_on", "note_off") and sounding[message.channel, message.note]:
+            start, velocity = sounding[message.channel, message.note].pop(0)
+            yield "note", start, (message.channel, message.note, velocity, tick)
+    for (channel, pitch), starts in sounding.items():
+        for start, velocity in starts:
+            yield "note", start, (channel, pitch, velocity, tick)
+
+
+def _table(
+    notes: list[TimedNote], tempos: Sequence[tuple[int, float]], bar_ticks: list[int], title: str, n_drums: int = 0
+) -> NoteTable:
+    notes = sorted(notes)
+    seconds = _clock(tempos)
+    onset = seconds(np.array([n.onset for n in notes]))
+    ends = seconds(np.array([n.onset + n.ticks for n in notes]))
+    bar_array = np.array(bar_ticks)
+    ticks = [tick for tick, _ in tempos]
+    qpm = np.array([tempos[max(0, bisect_right(ticks, tick) - 1)][1] for tick in bar_ticks[:-1]])
+    return NoteTable(
+        onset,
+        ends - onset,
+        np.array([n.pitch for n in notes]),
+        np.array([n.velocity for n in notes]),
+        seconds(bar_array),
+        qpm,
+        title,
+        n_drums,
+    )
+
+
+def _clock(tempos: Sequence[tuple[int, float]]) -> Callable[[NDArray], Floats]:
+    """From ticks to seconds, by a piecewise linear map."""
+    ticks = [tick for tick, _ in tempos]
+    rates = [60.0 / qpm / TICKS_PER_QUARTER for _, qpm in tempos]
+    spans = [(later - tick) * rate for tick, later, rate in zip(ticks, ticks[1:], rates)]
+    starts = np.array([0.0, *accumulate(spans)])
+
+    def seconds(at: NDArray) -> Floats:
+        index = np.maximum(np.searchsorted(ticks, at, side="right") - 1, 0)
+        return starts[index] + (at - np.array(ticks)[index]) * np.array(rates)[index]
+
+    return seconds
+
+
+def _voice_notes(events: Sequence[Event]) -> Iterator[TimedNote]:
+    """The notes of a voice in playing order: ties merged, dynamics held until the next mark, graces left out."""
+    held: dict[int, TimedNote] = {}
+    onset, velocity = 0, DEFAULT_VELOCITY
+    for event in events:
+        if isinstance(event, Rest):
+            yield from held.values()
+            held, onset = {}, onset + event.ticks
+        elif isinstance(event, Note):
+            velocity = DYNAMICS[found[1]] if (found := _MARK.search(event.marks)) else velocity
+            sounding = {}
+            for pitch in sorted({p.midi for p in event.pitches}):
+                first = held.pop(pitch, None)
+                start = first.onset if first else onset
+                sounding[pitch] = TimedNote(start, onset + event.ticks - start, pitch, first.velocity if first else velocity)
+            yield from held.values()
+            held = sounding if event.tie else {}
+            yield from () if event.tie else sounding.values()
+            onset += event.ticks
+    yield from held.values()
+
+
+def _tempo_changes(text: str, score: Score) -> list[tuple[int, float]]:
+    """(place of an event of the first voice, quarters a minute) of each readable Q: field, the header's at 0."""
+    changes = []
+    for match in _INLINE_TEMPO.finditer(text):
+        fields = {"Q": [(match[1] if match[1] is not None else match[2]).strip()]}
+        qpm = midi.stated_qpm(Score(fields, score.meter, score.key, score.voices))
+        if qpm is not None:
+            changes.append((_events_before(text[: match.start()], score.voices[0].name), qpm))
+    return changes
+
+
+def _events_before(text: str, voice: str) -> int:
+    """How many events of a voice a tune's beginning holds."""
+    try:
+        begun = abc_parser.parse(text)
+    except NotationError:  # the header, or no note yet
+        return 0
+    own = [one for one in begun.voices if one.name == voice] or begun.voices[:1]
+    return len(own[0].events)
+
+
+def _tempo_at(changes: Sequence[tuple[int, float]], place: int, opening: float) -> float:
+    index = bisect_right([change[0] for change in changes], place) - 1
+    return changes[index][1] if index >= 0 else opening
+
+
+def _metre_bars(metres: Sequence[tuple[int, Meter]], end: int) -> list[int]:
+    """Ticks at which bars begin, the end of the last included."""
+    starts: list[int] = []
+    for (tick, metre), following in zip(metres, [*(tick for tick, _ in metres[1:]), end]):
+        if tick < end:
+            starts += range(tick, max(min(following, end), tick + 1), max(1, metre.ticks))
+    return [*starts, max(end, starts[-1] + 1)]
+
+
+def _of_musicxml(data: bytes) -> NoteTable:
+    from symbolic.formats.sandbox import Guard
+
+    with Guard() as guard:
+        answer = guard.read("musicxml", data, "abc")
+    score = abc_parser.parse(answer["text"])
+    score.fields = {**answer["fields"], **score.fields}
+    return of_score(score)
+
+
+def _tune_text(path: Path, data: bytes, tune: int) -> str:
+    tunes = abc_parser.split_tunes(files.decoded(data).replace("\r\n", "\n"))
+    if not tunes:
+        raise UserError(f"{path} holds no tune: a tune starts with an X: field, and a K: field ends its header.")
+    if not 1 <= tune <= len(tunes):
+        raise UsageError(f"--tune {tune}: {path} holds {len(tunes)} tunes.")
+    return tunes[tune - 1].text
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}.") from error
+    if not data:
+        raise UserError(f"{path} is empty.")
+    if len(data) > MAX_BYTES:
+        raise UserError(f"{path} is larger than {MAX_BYTES // 2**20} MiB.")
+    return data

@@ -1,0 +1,1 @@
+"""Ridge regression, grouped folds, training and evaluation on rated data."""

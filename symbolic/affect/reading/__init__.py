@@ -1,0 +1,1 @@
+"""The valence and arousal of a text: sentences, n-grams, word norms, encoders."""

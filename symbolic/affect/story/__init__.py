@@ -1,0 +1,1 @@
+"""Stories for music: plan, phrases, writers, choice, page."""
