@@ -14,6 +14,7 @@ VERBS = {
     "evaluate": ("symbolic.evaluate.evaluate", "measure tunes beside human ones and controls"),
     "judge": ("symbolic.judge.judge", "ask a language model, and whether to believe it"),
     "affect": ("symbolic.affect.affect_verb", "valence and arousal of a score or a text"),
+    "compose": ("symbolic.affect.compose_verb", "music for a story, from its mood"),
     "convert": ("symbolic.formats.convert", "ABC, MIDI and MusicXML into one another"),
     "sizes": ("symbolic.models.sizes", "parameters of every configuration"),
 }

@@ -5,13 +5,13 @@
     python -m symbolic affect evaluate --data vgmidi:FOLDER emobank:FOLDER
     python -m symbolic affect train --data vgmidi:FOLDER -o my-weights
 
-A score is ABC, MIDI or MusicXML; a text is English, plain or HTML (`-` reads standard input). Valence says how pleasant,
-arousal how excited; intervals hold nine times in ten for music and texts like those that were rated, and the output
-says when the input is unlike them. --json ends with one line of JSON: unit, at, valence, arousal, low, high, domain.
+A score is ABC, MIDI or MusicXML; a text is English, plain or HTML (`-` reads standard input). Valence says how
+pleasant, arousal how excited; intervals hold nine times in ten for music and texts like those that were rated, and the
+output says when the input is unlike them. --json ends with one line of JSON: unit, at, valence, arousal, low, high,
+domain.
 
 `evaluate` measures the models on rated sets, `train` makes new ones; sets are NAME:FOLDER or NAME:SCALE:FOLDER with
 emobank, sentences (a CSV of one's own), vgmidi, emopia, and for recordings `python -m audio_bridge affect`.
-`poll` makes a blind questionnaire from pairs of stories and music: see --pairs.
 """
 
 import argparse
@@ -25,7 +25,6 @@ from symbolic.errors import UsageError, UserError
 if TYPE_CHECKING:
     from symbolic.affect.plane import Arc
 
-ACTIONS = ("train", "evaluate", "poll")
 SCORE_SUFFIXES = (".abc", ".mid", ".midi", ".musicxml", ".xml", ".mxl")
 TEXT_SUFFIXES = (".txt", ".md", ".html", ".htm", ".text", "")
 SOUND_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aac", ".aif", ".aiff")
@@ -34,7 +33,7 @@ MOST_ROWS = 40  # of an arc that is printed
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
-    parser.add_argument("source", metavar="FILE|train|evaluate|poll", help="a score, a text, - or one of the words")
+    parser.add_argument("source", metavar="FILE|train|evaluate", help="a score, a text, - or one of the words")
     parser.add_argument("--tune", type=int, default=1, metavar="N", help="the N-th tune of an .abc file (default 1)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     text = parser.add_argument_group("texts")
@@ -44,25 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     learning = parser.add_argument_group("train and evaluate")
     learning.add_argument("--data", nargs="+", default=[], metavar="NAME:PATH", help="rated sets")
     learning.add_argument("--model", type=Path, metavar="FOLDER", help="weights made by `train` (default: bundled)")
-    learning.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder of the weights, or page of the poll")
+    learning.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder of the weights")
     learning.add_argument("--with-norms", action="store_true", help="also train the reader that uses word norms")
     learning.add_argument("--with-encoder", action="store_true", help="also train on the sentence encoder")
-    poll = parser.add_argument_group("poll")
-    poll.add_argument("--pairs", nargs="+", type=Path, default=[], metavar="FOLDER", help="folders of story.json and music")
-    poll.add_argument("--answers", nargs="+", type=Path, default=[], metavar="CSV", help="analyse answers to a poll")
-    poll.add_argument("--seed", type=int, default=0, help="order of the pairs (default 0)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Judge a file, train, evaluate, or make a poll."""
+    """Judge a file, train, or evaluate."""
     if args.source == "train":
         return _train(args)
     if args.source == "evaluate":
         return _evaluate(args)
-    if args.source == "poll":
-        from symbolic.affect.story import poll
-
-        return poll.run(args.pairs, args.answers, args.output, args.seed)
     if args.data:
         raise UsageError("--data belongs to `affect train` and `affect evaluate`.")
     found = arc_of(args)
@@ -83,7 +74,9 @@ def arc_of(args: argparse.Namespace) -> "Arc":
         model = score_affect.load(args.model / "score-va.safetensors") if args.model else None
         return score_affect.score_arc(note_table.read(path, args.tune), model)
     if suffix not in TEXT_SUFFIXES:
-        raise UsageError(f"{path}: name a score ({', '.join(SCORE_SUFFIXES)}) or a text ({', '.join(TEXT_SUFFIXES[:4])}).")
+        raise UsageError(
+            f"{path}: name a score ({', '.join(SCORE_SUFFIXES)}) or a text ({', '.join(TEXT_SUFFIXES[:4])})."
+        )
     return _text_arc(args)
 
 
@@ -131,7 +124,9 @@ def _train(args: argparse.Namespace) -> int:
         raise UsageError("affect train takes --data NAME:PATH ... and -o FOLDER.")
     for path in affect_training.train(args.data, args.output, args.norms, args.with_encoder, args.with_norms):
         print(f"{path}  {path.stat().st_size:,} bytes")
-        print(path.with_suffix(".md").read_text(encoding="utf-8").partition("## Measured")[2].partition("##")[0].strip())
+        print(
+            path.with_suffix(".md").read_text(encoding="utf-8").partition("## Measured")[2].partition("##")[0].strip()
+        )
     return 0
 
 
@@ -154,7 +149,9 @@ def _table(found: "Arc") -> list[str]:
     """The arc for people: level, remarks, at most MOST_ROWS points."""
     record: dict[str, Any] = found.record
     valence, arousal = found.mean
-    lines = [f"valence {valence:+.2f}  arousal {arousal:+.2f}  (-1 to 1; {record['model']}, {len(found.at)} {found.unit})"]
+    lines = [
+        f"valence {valence:+.2f}  arousal {arousal:+.2f}  (-1 to 1; {record['model']}, {len(found.at)} {found.unit})"
+    ]
     lines += [f"  note: {remark}" for remark in record.get("remarks", [])]
     step = -(-len(found.at) // MOST_ROWS)
     texts = record.get("sentences") or [""] * len(found.at)

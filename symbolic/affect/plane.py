@@ -38,7 +38,7 @@ class Scale:
         known = array[np.isfinite(array)]
         if known.size and (known.min() < self.low - 1e-6 or known.max() > self.high + 1e-6):
             raise UserError(self._misfit(source, float(known.min()), float(known.max())))
-        return (array - self.low) / (self.high - self.low) * 2 - 1
+        return np.round((array - self.low) / (self.high - self.low) * 2 - 1, 12)
 
     def _misfit(self, source: str, low: float, high: float) -> str:
         fitting = [s for s in SCALES.values() if s.low - 1e-6 <= low and high <= s.high + 1e-6]
@@ -85,6 +85,8 @@ DOMAINS = {
     "score": Domain("score", (0.163, 0.052), (0.139, 0.210)),
     "sound": Domain("sound", (0.163, 0.052), (0.130, 0.190)),
     "text": Domain("text", (-0.010, 0.020), (0.119, 0.070)),
+    "passages": Domain("passages", (-0.010, 0.030), (0.075, 0.040)),  # means of the text reader over a section
+    "sections": Domain("sections", (0.147, 0.058), (0.222, 0.236)),  # rated pieces: what music is asked for
     "words": Domain("words", (0.0, 0.0), (0.48, 0.42)),
 }
 
@@ -121,9 +123,7 @@ class Arc:
 
     def moved(self, points: Values) -> "Arc":
         """The same times with other points (n, 2), without intervals."""
-        return replace(
-            self, valence=_rounded(points[:, 0]), arousal=_rounded(points[:, 1]), low=(), high=()
-        )
+        return replace(self, valence=_rounded(points[:, 0]), arousal=_rounded(points[:, 1]), low=(), high=())
 
     def as_json(self) -> dict[str, Any]:
         """What `affect --json` prints."""

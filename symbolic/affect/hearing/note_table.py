@@ -3,7 +3,8 @@
     table = read(Path("tune.abc"))          # the first tune; repeats are played
 
 ABC keeps what a player would use: `Q:` fields inside the tune and dynamics such as !p! or !f!. MIDI is read by
-mido (pure Python), MusicXML in the guarded process of `symbolic.formats.sandbox`. Percussion is counted and left out: it has no pitch.
+mido (pure Python), MusicXML in the guarded process of `symbolic.formats.sandbox`. Percussion is counted
+and left out: it has no pitch.
 """
 
 import re
@@ -24,10 +25,18 @@ from symbolic import files
 from symbolic.errors import UsageError, UserError
 from symbolic.formats import midi
 from symbolic.notation import abc_parser
-from symbolic.notation.score import Bar, Event, Note, Rest, Score, unroll
+from symbolic.notation.performance import unroll
+from symbolic.notation.score import Bar, Event, Note, Rest, Score
 from symbolic.notation.theory import TICKS_PER_WHOLE, Meter, NotationError
 
-SUFFIXES = {".abc": "abc", ".mid": "midi", ".midi": "midi", ".musicxml": "musicxml", ".xml": "musicxml", ".mxl": "musicxml"}
+SUFFIXES = {
+    ".abc": "abc",
+    ".mid": "midi",
+    ".midi": "midi",
+    ".musicxml": "musicxml",
+    ".xml": "musicxml",
+    ".mxl": "musicxml",
+}
 MAX_BYTES = 16 * 2**20
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 DEFAULT_VELOCITY = 80
@@ -87,41 +96,60 @@ def read(path: Path, tune: int = 1) -> NoteTable:
     try:
         if kind == "midi":
             return of_midi(midi.read_midi(path), path.stem)
-        data = _bytes(path)
-        if kind == "abc":
-            return of_abc(_tune_text(path, data, tune))
-        return _of_musicxml(data)
+        return of_abc(_tune_text(path, tune)) if kind == "abc" else _of_musicxml(_bytes(path))
     except NotationError as error:
         raise UserError(f"{path}: {error.reason}: {error}") from error
 
 
+class Played(NamedTuple):
+    """A score as played: the notes of each pitched voice, tempos (tick, quarters a minute), ticks of bar lines."""
+
+    voices: list[list[TimedNote]]
+    tempos: list[tuple[int, float]]
+    bar_ticks: list[int]
+    score: Score
+
+
 def of_abc(text: str) -> NoteTable:
     """The notes of one ABC tune, with its tempo changes and dynamics. Raises NotationError."""
+    return _of_played(played_abc(text))
+
+
+def of_score(score: Score) -> NoteTable:
+    """The notes of a score as played, at one tempo. Raises NotationError."""
+    return _of_played(played(score))
+
+
+def played_abc(text: str) -> Played:
+    """One ABC tune as played. Raises NotationError."""
     score = abc_parser.parse(text)
-    return of_score(score, _tempo_changes(text, score))
+    return played(score, _tempo_changes(text, score))
 
 
-def of_score(score: Score, tempo_changes: Sequence[tuple[int, float]] = ()) -> NoteTable:
-    """The notes of a score as played; `tempo_changes` are (place of an event of the first voice, quarters a minute)."""
+def played(score: Score, tempo_changes: Sequence[tuple[int, float]] = ()) -> Played:
+    """A score as played; `tempo_changes` are (place of an event of the first voice, quarters a minute)."""
     opening = tempo_changes[0][1] if tempo_changes and not tempo_changes[0][0] else midi.score_qpm(score)
-    notes: list[TimedNote] = []
-    for voice in score.voices:
-        notes += _voice_notes(list(unroll(voice)))
-    played, tempos = list(unroll(score.voices[0])), [(0, opening)]
     places = {id(event): place for place, event in enumerate(score.voices[0].events)}
-    bar_ticks, tick = [0], 0
-    for event in played:
+    tempos, bar_ticks, tick = [(0, opening)], [0], 0
+    for event in unroll(score.voices[0]):
         qpm = _tempo_at(tempo_changes, places[id(event)], opening)
         if qpm != tempos[-1][1]:
             tempos.append((tick, qpm))
         tick += event.ticks if isinstance(event, (Note, Rest)) else 0
         if isinstance(event, Bar) and tick > bar_ticks[-1]:
             bar_ticks.append(tick)
-    if tick > bar_ticks[-1]:
-        bar_ticks.append(tick)
+    bar_ticks += [tick] if tick > bar_ticks[-1] else []
     if len(bar_ticks) < 3 and score.meter.is_free:
-        bar_ticks = list(range(0, tick, 4 * TICKS_PER_QUARTER)) + [tick]
-    return _table(notes, tempos, bar_ticks, score.title)
+        bar_ticks = [*range(0, tick, 4 * TICKS_PER_QUARTER), tick]
+    voices = [list(_voice_notes(list(unroll(voice)))) for voice in score.voices if not voice.drums]
+    return Played(voices, tempos, bar_ticks, score)
+
+
+def _of_played(music: Played) -> NoteTable:
+    notes = [note for voice in music.voices for note in voice]
+    if not notes:
+        raise NotationError("no_notes", "it holds percussion only, which has no pitch to judge valence by.")
+    return table_of(notes, music.tempos, music.bar_ticks, music.score.title)
 
 
 def of_midi(file: mido.MidiFile, title: str = "") -> NoteTable:
@@ -145,7 +173,7 @@ def of_midi(file: mido.MidiFile, title: str = "") -> NoteTable:
         only = "percussion only, which has no pitch to judge valence by" if n_drums else "no note"
         raise NotationError("no_notes", f"it holds {only}.")
     bar_ticks = _metre_bars(sorted(metres.items()), max(note.onset + note.ticks for note in notes))
-    return _table(notes, sorted(tempos.items()), bar_ticks, title, n_drums)
+    return table_of(notes, sorted(tempos.items()), bar_ticks, title, n_drums)
 
 
 def _track_events(track: mido.MidiTrack) -> Iterator[tuple[str, int, Any]]:
@@ -169,9 +197,10 @@ def _track_events(track: mido.MidiTrack) -> Iterator[tuple[str, int, Any]]:
             yield "note", start, (channel, pitch, velocity, tick)
 
 
-def _table(
-    notes: list[TimedNote], tempos: Sequence[tuple[int, float]], bar_ticks: list[int], title: str, n_drums: int = 0
+def table_of(
+    notes: Sequence[TimedNote], tempos: Sequence[tuple[int, float]], bar_ticks: list[int], title: str, n_drums: int = 0
 ) -> NoteTable:
+    """A table of notes in ticks, tempos (tick, quarters a minute) from tick 0 on, and ticks of bar lines."""
     notes = sorted(notes)
     seconds = _clock(tempos)
     onset = seconds(np.array([n.onset for n in notes]))
@@ -206,7 +235,8 @@ def _clock(tempos: Sequence[tuple[int, float]]) -> Callable[[NDArray], Floats]:
 
 
 def _voice_notes(events: Sequence[Event]) -> Iterator[TimedNote]:
-    """The notes of a voice in playing order: ties merged, dynamics held until the next mark, graces left out."""
+    """The notes of a voice in playing order: ties merged, dynamics held until the next mark, staccato notes halved,
+    graces left out."""
     held: dict[int, TimedNote] = {}
     onset, velocity = 0, DEFAULT_VELOCITY
     for event in events:
@@ -219,7 +249,8 @@ def _voice_notes(events: Sequence[Event]) -> Iterator[TimedNote]:
             for pitch in sorted({p.midi for p in event.pitches}):
                 first = held.pop(pitch, None)
                 start = first.onset if first else onset
-                sounding[pitch] = TimedNote(start, onset + event.ticks - start, pitch, first.velocity if first else velocity)
+                ticks = (onset + event.ticks - start) // (2 if "." in event.marks else 1)
+                sounding[pitch] = TimedNote(start, ticks, pitch, first.velocity if first else velocity)
             yield from held.values()
             held = sounding if event.tie else {}
             yield from () if event.tie else sounding.values()
@@ -272,13 +303,19 @@ def _of_musicxml(data: bytes) -> NoteTable:
     return of_score(score)
 
 
-def _tune_text(path: Path, data: bytes, tune: int) -> str:
-    tunes = abc_parser.split_tunes(files.decoded(data).replace("\r\n", "\n"))
+def abc_texts(path: Path) -> list[str]:
+    """The text of each tune of an ABC file. UserError where there is none."""
+    tunes = abc_parser.split_tunes(files.decoded(_bytes(path)).replace("\r\n", "\n"))
     if not tunes:
         raise UserError(f"{path} holds no tune: a tune starts with an X: field, and a K: field ends its header.")
-    if not 1 <= tune <= len(tunes):
-        raise UsageError(f"--tune {tune}: {path} holds {len(tunes)} tunes.")
-    return tunes[tune - 1].text
+    return [tune.text for tune in tunes]
+
+
+def _tune_text(path: Path, tune: int) -> str:
+    texts = abc_texts(path)
+    if not 1 <= tune <= len(texts):
+        raise UsageError(f"--tune {tune}: {path} holds {len(texts)} tunes.")
+    return texts[tune - 1]
 
 
 def _bytes(path: Path) -> bytes:

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from symbolic.affect import ridge
 from symbolic.affect.hearing import score_features
 from symbolic.affect.hearing.note_table import NoteTable
-from symbolic.affect.learning import ridge
-from symbolic.affect.learning.ridge import Ridge
 from symbolic.affect.plane import Arc, arc, integrated
+from symbolic.affect.ridge import Ridge
 from symbolic.errors import UserError
 
 Floats = NDArray[np.float64]

@@ -64,7 +64,7 @@ def _features(table: NoteTable, start: float, end: float, qpm: float) -> Floats:
     gap = float(np.median(np.diff(times))) if len(times) > 1 else typical
     low, lowest, high = np.percentile(pitch, [5, 10, 95])
     return np.array([
-        *_mode(pitch.astype(np.int64), heard),
+        *key_correlations(np.bincount(pitch.astype(np.int64) % 12, weights=heard, minlength=12)),
         pitch.mean() / 12,
         pitch.std() / 12,
         (high - low) / 12,
@@ -82,9 +82,8 @@ def _features(table: NoteTable, start: float, end: float, qpm: float) -> Floats:
     ])  # fmt: skip
 
 
-def _mode(pitch: NDArray[np.int64], weight: Floats) -> tuple[float, float, float]:
-    """Highest correlation of the pitch-class histogram with the major and the minor profiles, and its entropy (bits)."""
-    histogram = np.bincount(pitch % 12, weights=weight, minlength=12)
+def key_correlations(histogram: Floats) -> tuple[float, float, float]:
+    """Highest correlation of pitch-class weights (12,) with the major and the minor profiles, and their entropy."""
     if histogram.sum() <= 0:
         return 0.0, 0.0, 0.0
     share = histogram / histogram.sum()

@@ -54,7 +54,9 @@ class RatedSet:
 
     def of_split(self, *names: str) -> "RatedSet":
         """The items of some splits."""
-        return RatedSet(self.name, tuple(i for i in self.items if i.split in names), self.terms, self.unit, self.remarks)
+        return RatedSet(
+            self.name, tuple(i for i in self.items if i.split in names), self.terms, self.unit, self.remarks
+        )
 
 
 class LabelTable:

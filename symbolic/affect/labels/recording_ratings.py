@@ -3,7 +3,8 @@
 DEAM (Aljanaki, Yang, Soleymani 2017, PLoS ONE 12(3)): dynamic valence and arousal on -1..1 every 0.5 s from 15.0 s on
 (the first 15 s are not rated but heard), one column a sample; the two files do not have the same number of columns, so
 samples are joined by name, and blanks end a song. Static ratings are 1..9 in two files with blanks before the names.
-PMEmo (Zhang and others 2018): 0..1; emoMusic (Soleymani and others 2013): 1..9; MERGE (Louro and others 2024): quadrants.
+PMEmo (Zhang and others 2018): 0..1; emoMusic (Soleymani and others 2013): 1..9; MERGE (Louro and others 2024): a
+quadrant for each song.
 """
 
 import math
@@ -59,7 +60,10 @@ def emomusic(folder: Path, scale: Scale | None = None) -> RatedSet:
     """emoMusic's songs with their static ratings."""
     path = file_in(folder, "annotations/static_annotations.csv", "static_annotations.csv")
     table = LabelTable(path)
-    names = [table.column("mean_valence", "valence_mean", "valence"), table.column("mean_arousal", "arousal_mean", "arousal")]
+    names = [
+        table.column("mean_valence", "valence_mean", "valence"),
+        table.column("mean_arousal", "arousal_mean", "arousal"),
+    ]
     return _static("emomusic", folder, [(table, names)], scale or scale_named("sam9"), "research (emoMusic)")
 
 
@@ -83,7 +87,9 @@ def merge(folder: Path, scale: Scale | None = None) -> RatedSet:
 
 def _deam_dynamic(folder: Path, scale: Scale) -> RatedSet:
     tables = [LabelTable(folder / _DYNAMIC / f"{name}.csv") for name in ("valence", "arousal")]
-    samples = [{_milliseconds(name): name for name in table.names if _milliseconds(name) is not None} for table in tables]
+    samples = [
+        {_milliseconds(name): name for name in table.names if _milliseconds(name) is not None} for table in tables
+    ]
     shared = sorted(key for key in samples[0] if key in samples[1] and key is not None)
     if not shared:
         raise UserError(f"{folder / _DYNAMIC}: valence.csv and arousal.csv share no column sample_...ms.")
@@ -96,9 +102,7 @@ def _deam_dynamic(folder: Path, scale: Scale) -> RatedSet:
         if other is None:
             tables[0].count("without arousal")
             continue
-        pairs = [
-            (tables[0].number(row, samples[0][ms]), tables[1].number(other, samples[1][ms])) for ms in shared
-        ]
+        pairs = [(tables[0].number(row, samples[0][ms]), tables[1].number(other, samples[1][ms])) for ms in shared]
         kept = [(ms / 1000, *pair) for ms, pair in zip(shared, pairs) if all(map(math.isfinite, pair))]
         if kept:
             array = np.array(kept)
@@ -108,17 +112,19 @@ def _deam_dynamic(folder: Path, scale: Scale) -> RatedSet:
 
 def _deam_static(folder: Path, scale: Scale) -> RatedSet:
     pattern = f"{_AVERAGED}/song_level/static_annotations_averaged_songs_*.csv"
-    tables = [LabelTable(path) for path in sorted(folder.glob(pattern)) or sorted(folder.glob("static_annotations*.csv"))]
+    tables = [
+        LabelTable(path) for path in sorted(folder.glob(pattern)) or sorted(folder.glob("static_annotations*.csv"))
+    ]
     if not tables:
         raise UserError(f"{folder} holds no {pattern}: name the folder that DEAM was unpacked to.")
     named = [(table, [table.column("valence_mean"), table.column("arousal_mean")]) for table in tables]
     return _static("deam", folder, named, scale, "research (DEAM)")
 
 
-def _static(
-    name: str, folder: Path, tables: list[tuple[LabelTable, list[str]]], scale: Scale, terms: str
-) -> RatedSet:
-    items, audio, remarks = [], _audio_files(folder), []
+def _static(name: str, folder: Path, tables: list[tuple[LabelTable, list[str]]], scale: Scale, terms: str) -> RatedSet:
+    audio = _audio_files(folder)
+    items: list[RatedItem] = []
+    remarks: list[str] = []
     for table, columns in tables:
         rows = list(table.complete(columns, table.column("song_id", "musicId", "id")))
         targets = signed_pairs((numbers for _, _, numbers in rows), scale, str(table.path))

@@ -21,7 +21,7 @@ from symbolic.files import read_json
 
 
 def vgmidi(folder: Path, scale: Scale | None = None) -> RatedSet:
-    """The pieces of VGMIDI with the mean of their raters bar by bar; `path` is None where the MIDI file is not there."""
+    """The pieces of VGMIDI with the mean of their raters bar by bar; `path` is None without a MIDI file."""
     root = folder / "labelled" if (folder / "labelled").is_dir() else folder
     sources = sorted((root / "annotations").glob("vgmidi_raw_*.json"))
     if not sources:
@@ -33,7 +33,9 @@ def vgmidi(folder: Path, scale: Scale | None = None) -> RatedSet:
         raters = _raters(document)
         for piece, record in document["pieces"].items():
             item, n_short = _rated_piece(root, source, piece, record, raters[piece], scale or scale_named("signed"))
-            remarks += [f"{source.name}, {piece}: {n_short} raters with lists of other length left out"] if n_short else []
+            remarks += (
+                [f"{source.name}, {piece}: {n_short} raters with lists of other length left out"] if n_short else []
+            )
             if item is None:
                 remarks.append(f"{source.name}, {piece}: no rater, left out")
                 continue
@@ -97,7 +99,7 @@ def _rated_piece(
 
 
 def _emopia_splits(folder: Path) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for split in ("train", "val", "test"):
         path = folder / "split" / f"{split}.csv"
         if path.is_file():

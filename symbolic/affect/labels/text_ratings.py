@@ -40,10 +40,14 @@ def own_sentences(path: Path, scale: Scale | None = None) -> RatedSet:
     targets = signed_pairs((numbers for _, _, numbers in rows), scale or scale_named("signed"), str(path))
     text = table.column("text", "sentence")
     items = tuple(
-        RatedItem(key, row.get("group") or row.get("document") or key, (float(v), float(a)), split=row.get("split", ""), text=row[text])
+        RatedItem(key, _group(row, key), (float(v), float(a)), split=row.get("split", ""), text=row[text])
         for (key, row, _), (v, a) in zip(rows, targets)
-    )  # fmt: skip
+    )
     return RatedSet(path.stem, items, "given by the user", "sentences", table.remarks)
+
+
+def _group(row: dict[str, str], key: str) -> str:
+    return row.get("group") or row.get("document") or key
 
 
 def document_of(sentence_id: str) -> str:

@@ -70,7 +70,8 @@ def norms(path: Path | None = None, scale: Scale | None = None) -> WordNorms:
     rated = chosen.signed(list(values.values()), str(path))
     full = np.zeros((len(rated), 3))
     full[:, : rated.shape[1]] = rated
-    return WordNorms(path.name, dict(zip(values, map(tuple, full.tolist()))), path)
+    triples = ((float(v), float(a), float(d)) for v, a, d in full)
+    return WordNorms(path.name, dict(zip(values, triples)), path)
 
 
 def _columns(names: list[str]) -> tuple[int, list[int], str] | None:

@@ -1,4 +1,4 @@
-"""Model cards of valence and arousal weights: data, terms, hashes, figures with their floors; written by `affect train`."""
+"""Cards of valence and arousal weights: data, terms, hashes, figures with their floors; `affect train` writes them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,11 +10,15 @@ from symbolic.files import digest, sha256, write_whole
 
 def source_record(rated: RatedSet) -> dict[str, Any]:
     """What a model learnt from: name, terms, number of items and a SHA-256 over ids, ratings and texts."""
-    lines = (f"{item.id}\t{item.target[0]:.6f}\t{item.target[1]:.6f}\t{item.quadrant}\t{item.text}" for item in rated.items)
+    lines = (
+        f"{item.id}\t{item.target[0]:.6f}\t{item.target[1]:.6f}\t{item.quadrant}\t{item.text}" for item in rated.items
+    )
     return {"name": rated.name, "terms": rated.terms, "items": len(rated.items), "sha256": digest("\n".join(lines))}
 
 
-def write_card(path: Path, title: str, weights: Path, sources: Sequence[Mapping[str, Any]], notes: Sequence[str], table: str) -> None:
+def write_card(
+    path: Path, title: str, weights: Path, sources: Sequence[Mapping[str, Any]], notes: Sequence[str], table: str
+) -> None:
     """A card as Markdown beside the weights."""
     rows = [f"| {s['name']} | {s['items']:,} | {s['terms']} | `{s['sha256'][:16]}` |" for s in sources]
     parts = [

@@ -1,4 +1,4 @@
-"""`affect train` and `affect evaluate`: models of scores and of texts from rated sets, each figure beside its floors."""
+"""`affect train` and `affect evaluate`: models of scores and texts from rated sets, each figure beside its floors."""
 
 import sys
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _SCORE_NOTES = (
-    "The rated pieces are piano arrangements of game music: other textures are judged outside what was rated, and said so.",
+    "The rated pieces are piano arrangements of game music; music unlike them is judged with a note that says so.",
     "Features and penalty were looked at on the folds reported: optimistic by a little.",
     "A predicted arc is flatter than a rated one: compare shapes (r) or matched values, never amplitudes.",
     "Research use: VGMIDI states no licence. `affect train --data` replaces these weights by your own.",
@@ -52,7 +52,9 @@ def evaluate(data: Sequence[str], folder: Path | None) -> list[Row]:
     rows: list[Row] = []
     for kind, rated in _of_kinds(data):
         if kind == "text":
-            rows += _text_rows(rated, text_affect.load(folder / "text-va.safetensors") if folder else text_affect.bundled())
+            rows += _text_rows(
+                rated, text_affect.load(folder / "text-va.safetensors") if folder else text_affect.bundled()
+            )
         else:
             model = score_affect.load(folder / "score-va.safetensors") if folder else score_affect.bundled()
             rows += _score_rows(rated, model)
@@ -76,7 +78,8 @@ def _row(model: str, of: str, predicted: Any, targets: Any) -> Row:
     found = arc_measures.agreement(predicted, targets)
     valence, arousal = found["valence"], found["arousal"]
     return {
-        "model": model, "of": of, "r V": valence["r"], "r A": arousal["r"], "MAE V": valence["mae"], "MAE A": arousal["mae"]
+        "model": model, "of": of, "r V": valence["r"], "r A": arousal["r"],
+        "MAE V": valence["mae"], "MAE A": arousal["mae"],
     }  # fmt: skip
 
 
@@ -92,7 +95,10 @@ def _of_kinds(data: Sequence[str]) -> list[tuple[str, RatedSet]]:
 
 def _train_scores(rated: RatedSet, output: Path) -> Path:
     scores = score_training.heard_scores(rated, _progress)
-    record = {"sources": [affect_cards.source_record(rated)], "groups": sorted({s.item.group for s in scores})}
+    record: dict[str, Any] = {
+        "sources": [affect_cards.source_record(rated)],
+        "groups": sorted({s.item.group for s in scores}),
+    }
     path = output / "score-va.safetensors"
     score_affect.save(score_training.train(scores, record), path)
     rows = grouped_rows(scores)
@@ -112,7 +118,9 @@ def _train_text(rated: RatedSet, output: Path, norms_path: Path | None, with_enc
     text_affect.save(text_training.train(rated, norms, embedded, record), path)
     rows = _text_rows(rated, text_affect.load(path), norms, embedded)
     table = affect_cards.markdown_table(rows)
-    affect_cards.write_card(output / "text-va.md", "Valence and arousal of sentences", path, record["sources"], _TEXT_NOTES, table)
+    affect_cards.write_card(
+        output / "text-va.md", "Valence and arousal of sentences", path, record["sources"], _TEXT_NOTES, table
+    )
     return path
 
 
@@ -139,7 +147,9 @@ def _score_rows(rated: RatedSet, model: score_affect.ScoreModel) -> list[Row]:
     if all(score.item.quadrant for score in scores):
         kinds = ["untimed"] * len(scores)
         found = score_training.transfer(model, scores, kinds)
-        return [{"model": "untimed", "of": f"{len(scores)} clips", "AUC V": found["valence"], "AUC A": found["arousal"]}]
+        return [
+            {"model": "untimed", "of": f"{len(scores)} clips", "AUC V": found["valence"], "AUC A": found["arousal"]}
+        ]
     targets = np.array([score.item.target for score in scores])
     level = np.vstack([model.level(score.features, "full") for score in scores])
     mean = np.repeat(targets.mean(axis=0, keepdims=True), len(scores), axis=0)

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.affect import arc_measures
+from symbolic.affect import arc_measures, ridge
 from symbolic.affect.hearing import note_table, score_features
 from symbolic.affect.hearing.note_table import NoteTable
 from symbolic.affect.hearing.score_affect import LEVELS, OUTPUTS, TIME_CONSTANT, ScoreModel, top_line
 from symbolic.affect.labels.rated_items import QUADRANTS, RatedItem, RatedSet
-from symbolic.affect.learning import ridge
-from symbolic.affect.learning.ridge import Ridge
 from symbolic.affect.plane import integrated, resampled_points
+from symbolic.affect.ridge import Ridge
 from symbolic.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -64,8 +63,7 @@ def level_features(scores: Sequence[HeardScore], kind: str) -> Floats:
 
 def train(scores: Sequence[HeardScore], record: dict[str, Any]) -> ScoreModel:
     """Level models and deviation model; intervals and domains from grouped out-of-fold predictions."""
-    targets, groups = _targets(scores), [score.item.group for score in scores]
-    levels = {}
+    targets, levels = _targets(scores), {}
     for kind in LEVELS:
         features, predicted = level_features(scores, kind), level_out_of_fold(scores, kind)
         pair = []
@@ -74,7 +72,7 @@ def train(scores: Sequence[HeardScore], record: dict[str, Any]) -> ScoreModel:
             columns = features[:, score_features.columns(names)]
             model = ridge.fit(columns, targets[:, [output]], names, LEVEL_PENALTY)
             residuals = _bar_residuals(scores, predicted, output)
-            pair.append(ridge.with_domain(model, columns, residuals[:, None], groups))
+            pair.append(ridge.with_domain(model, columns, residuals[:, None]))
         levels[kind] = (pair[0], pair[1])
     return ScoreModel(levels, deviation_model(scores), record)
 

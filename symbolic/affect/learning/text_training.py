@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.affect import arc_measures
+from symbolic.affect import arc_measures, ridge
 from symbolic.affect.labels.rated_items import RatedItem, RatedSet
-from symbolic.affect.learning import ridge
 from symbolic.affect.plane import smoothed
 from symbolic.affect.reading import ngrams
 from symbolic.affect.reading.text_affect import LinearReader, TextModel, dense_features, known_words
@@ -40,9 +39,7 @@ def train_reader(
     frequency = np.bincount(sparse.indices, minlength=sparse.shape[1])
     rarity = np.maximum(np.log(len(texts) / (1 + frequency)), 0)
     chosen = settings or (SETTINGS if norms is None else NORM_SETTINGS)
-    columns = [
-        _solved(sparse, (dense - mean) / sd, rarity, targets[:, output], chosen[output]) for output in range(2)
-    ]
+    columns = [_solved(sparse, (dense - mean) / sd, rarity, targets[:, output], chosen[output]) for output in range(2)]
     grams = np.stack([gram for gram, _ in columns], axis=1).astype(np.float32)
     weights = np.stack([weight for _, weight in columns], axis=1) / sd[:, None]
     return LinearReader(grams, weights, targets.mean(axis=0) - mean @ weights, np.zeros(2))

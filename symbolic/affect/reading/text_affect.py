@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.affect.learning import ridge
+from symbolic.affect import ridge
 from symbolic.affect.plane import Arc, arc, smoothed
 from symbolic.affect.reading import ngrams, surface_features
 from symbolic.affect.reading.sentences import MAX_BYTES, sentences, words
@@ -56,7 +56,11 @@ class LinearReader:
 
     def predict(self, texts: Sequence[str], norms: "WordNorms | None" = None) -> Floats:
         """(n, 2) of sentences; `norms` where the reader learnt with them."""
-        return np.asarray(ngrams.rows(texts, self.bits) @ self.grams) + dense_features(texts, norms) @ self.dense + self.bias
+        return (
+            np.asarray(ngrams.rows(texts, self.bits) @ self.grams)
+            + dense_features(texts, norms) @ self.dense
+            + self.bias
+        )
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,11 @@ class TextModel:
     record: dict[str, Any]
 
     def predict(
-        self, texts: Sequence[str], reader: str = "ngrams", norms: "WordNorms | None" = None, encoder: "Encoder | None" = None
+        self,
+        texts: Sequence[str],
+        reader: str = "ngrams",
+        norms: "WordNorms | None" = None,
+        encoder: "Encoder | None" = None,
     ) -> Floats:
         """(n, 2) valence and arousal of sentences."""
         if reader != "encoder":
@@ -109,9 +117,13 @@ def text_arc(
         "remarks": _remarks(lines, share),
         "sha256": model.record.get("sha256", ""),
     }
-    found = arc("sentences", [float(i + 1) for i in range(len(lines))], points, len(lines) + 1, domain="text", record=record)
+    found = arc(
+        "sentences", [float(i + 1) for i in range(len(lines))], points, len(lines) + 1, domain="text", record=record
+    )
     low, high = np.clip(points - half, -1, 1).round(4), np.clip(points + half, -1, 1).round(4)
-    return replace(found, low=tuple((float(v), float(a)) for v, a in low), high=tuple((float(v), float(a)) for v, a in high))
+    return replace(
+        found, low=tuple((float(v), float(a)) for v, a in low), high=tuple((float(v), float(a)) for v, a in high)
+    )
 
 
 def readable(text: str, model: TextModel | None = None) -> list[str]:
@@ -128,8 +140,8 @@ def readable(text: str, model: TextModel | None = None) -> list[str]:
     share = model.known_share(" ".join(lines))
     if share < LEAST_KNOWN:
         raise UserError(
-            f"only {share:.0%} of the text's words are known to the reader, which learnt from English sentences: give an "
-            "English text, or train on your own language with `affect train --data sentences:FILE.csv`."
+            f"only {share:.0%} of the text's words are known to the reader, which learnt from English sentences: give "
+            "an English text, or train on your own language with `affect train --data sentences:FILE.csv`."
         )
     return lines
 
@@ -170,7 +182,9 @@ def load(path: Path) -> TextModel:
     for name in READERS[:2]:
         if f"{name}.grams" in tensors:
             grams = tensors[f"{name}.grams"].astype(np.float32) * tensors[f"{name}.scale"]
-            parts = [np.asarray(tensors[f"{name}.{part}"], dtype=np.float64) for part in ("dense", "bias", "half_width")]
+            parts = [
+                np.asarray(tensors[f"{name}.{part}"], dtype=np.float64) for part in ("dense", "bias", "half_width")
+            ]
             readers[name] = LinearReader(grams, *parts)
     if "ngrams" not in readers or "known" not in tensors:
         raise UserError(f"{path} holds no text model.")

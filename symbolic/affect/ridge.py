@@ -9,7 +9,7 @@ training data.
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,21 +61,20 @@ def fit(features: Floats, targets: Floats, names: Sequence[str], penalty: float,
     rows = rows / rows.mean()
     mean = np.average(features, axis=0, weights=rows)
     sd = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=rows))
-    sd = np.where(sd < 1e-9, 1.0, sd)
+    sd = np.where(sd < 1e-6, 1.0, sd)
     z, bias = (features - mean) / sd, np.average(targets, axis=0, weights=rows)
     gram = (z * rows[:, None]).T @ z
     right = (z * rows[:, None]).T @ (targets - bias)
     return Ridge(tuple(names), mean, sd, np.linalg.solve(gram + penalty * np.eye(len(gram)), right), bias)
 
 
-def with_domain(model: Ridge, features: Floats, residuals: Floats, groups: Sequence[str] = ()) -> Ridge:
+def with_domain(model: Ridge, features: Floats, residuals: Floats) -> Ridge:
     """The model with 90 % intervals from out-of-fold residuals (n, outputs), and the distance that 99 % of the
     training features keep within."""
     z = (features - model.mean) / model.sd
-    precision = np.linalg.inv(np.cov(z.T) + 0.05 * np.eye(z.shape[1]))
-    known = Ridge(model.names, model.mean, model.sd, model.weights, model.bias, conformal(residuals), precision)
-    farthest = float(np.percentile(known.distance(features), 99))
-    return Ridge(*(getattr(known, n) for n in ("names", "mean", "sd", "weights", "bias", "half_width")), precision, farthest)
+    precision = np.linalg.inv(np.cov(z.T) + 0.05 * np.eye(z.shape[1])).astype(np.float64)
+    known = replace(model, half_width=conformal(residuals), precision=precision)
+    return replace(known, farthest=float(np.percentile(known.distance(features), 99)))
 
 
 def conformal(residuals: Floats, coverage: float = 0.9) -> Floats:
@@ -89,7 +88,9 @@ def folds(groups: Sequence[str], n_folds: int | None = None) -> Iterator[tuple[N
     """(train, test) indices; every group is whole in one fold. Without `n_folds` each group is a fold of its own."""
     names, sizes = np.unique(np.array(groups), return_counts=True)
     if len(names) < 2:
-        raise UserError("folds that keep groups apart need two groups or more: give the items a song, series or document.")
+        raise UserError(
+            "folds that keep groups apart need two groups or more: give the items a song, series or document."
+        )
     count = min(n_folds or len(names), len(names))
     place, filled = {}, [0] * count
     for index in np.argsort(-sizes, kind="stable"):  # the largest group first, into the emptiest fold
@@ -129,7 +130,9 @@ def out_of_fold(
 def load(tensors: dict[str, Any], prefix: str, names: Sequence[str]) -> Ridge:
     """The model stored under `prefix`. UserError where an array is missing or has another shape."""
     try:
-        arrays = {key: np.asarray(tensors[f"{prefix}.{key}"], dtype=np.float64) for key in ("mean", "sd", "weights", "bias")}
+        arrays = {
+            key: np.asarray(tensors[f"{prefix}.{key}"], dtype=np.float64) for key in ("mean", "sd", "weights", "bias")
+        }
     except KeyError as error:
         raise UserError(f"the weights hold no {error}: they are of another version; train them again.") from error
     if arrays["mean"].shape != (len(names),) or arrays["weights"].shape[0] != len(names):

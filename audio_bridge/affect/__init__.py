@@ -1,0 +1,1 @@
+"""The valence and arousal of recordings, and music with sound for stories."""

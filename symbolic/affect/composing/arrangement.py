@@ -1,0 +1,187 @@
+"""A melody dressed for a mood: mode, tempo, register, dynamics, articulation and an accompaniment, as notes in ticks.
+
+A `MelodyLine` is a section of full bars in a major key. The parallel minor lowers its 3rd, 6th and 7th degrees
+(Livingstone and others 2010: only rules on the score move valence, and the mode rule writes the parallel mode). Chords
+come from `symbolic.notation.harmony`, one a bar. Accompaniments are written around a register of their own.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+
+from symbolic.affect.hearing.note_table import NoteTable, TimedNote, table_of
+from symbolic.notation import abc_parser, harmony
+from symbolic.notation.score import Bar, ChordSymbol, Note, Rest
+from symbolic.notation.theory import TICKS_PER_WHOLE, NotationError, parse_key
+
+TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
+PATTERNS = ("none", "drone", "block", "broken", "pulse", "march", "dark")
+DYNAMICS = {"pp": 36, "p": 50, "mp": 64, "mf": 80, "f": 96, "ff": 110}
+QPM = (40, 48, 56, 66, 78, 92, 108, 126, 144, 164, 184)
+SOFTER = 14  # velocity of the accompaniment below the melody's
+STACCATO, LEGATO = 0.5, 0.98  # share of a note that sounds
+CHORD_BASE, BASS_BASE = 52, 36  # lowest MIDI pitches of chords and basses
+DARK_BASE = 40
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What is asked of one section."""
+
+    mode: str = "major"
+    qpm: int = 92
+    octave: int = 0
+    dynamics: str = "mf"
+    staccato: bool = False
+    pattern: str = "block"
+
+
+# The order in which single controls are tried, each with its choices.
+CHOICES: dict[str, Sequence[object]] = {
+    "mode": ("major", "minor"),
+    "qpm": QPM,
+    "pattern": PATTERNS,
+    "dynamics": tuple(DYNAMICS),
+    "octave": (-1, 0, 1),
+    "staccato": (False, True),
+}
+
+
+@dataclass(frozen=True)
+class MelodyLine:
+    """A section of full bars: its canonical text in a major key, and where it comes from."""
+
+    text: str
+    source: str = ""
+    key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", abc_parser.parse(self.text).key.text)
+
+    def in_mode(self, mode: str) -> str:
+        """The text in its key or in the parallel minor; accidentals that are written stay."""
+        if mode == "major":
+            return self.text
+        return self.text.replace(f"K:{self.key}\n", f"K:{self.key}m\n", 1)
+
+
+@dataclass(frozen=True)
+class SectionBar:
+    """One bar: melody notes and rests (pitch 0) with ticks, the chord's pitch classes from the root up."""
+
+    melody: tuple[tuple[int, int], ...]
+    chord: tuple[int, ...]
+    ticks: int
+
+
+def melody_line(text: str, source: str = "") -> MelodyLine | None:
+    """A drawn tune as a melody of plain full bars in a major key; None where it is something else."""
+    try:
+        score = abc_parser.parse(text)
+    except NotationError:
+        return None
+    measures = abc_parser.bars(score.voices[0], score.meter)
+    if score.key.mode or len(score.voices) > 1 or score.meter.is_free or not all(m.is_full for m in measures):
+        return None
+    if any(isinstance(event, Bar) and event.ending for event in score.voices[0].events):
+        return None
+    score.voices[0].events = [
+        Bar("|") if isinstance(event, Bar) else event
+        for event in score.voices[0].events
+        if not isinstance(event, ChordSymbol)
+    ]
+    try:
+        key = parse_key(score.key.text + "m")
+    except NotationError:
+        return None
+    return MelodyLine(abc_parser.canonical(score), source) if abs(key.sharps) <= 7 else None
+
+
+@lru_cache(maxsize=512)
+def section_bars(text: str) -> tuple[SectionBar, ...]:
+    """The bars of a section's canonical text with a chord each."""
+    score = abc_parser.parse(harmony.harmonised(text))
+    classes = {chord.symbol: chord.classes for chord in harmony.chords(score.key)}
+    found, melody, chord = [], [], classes[next(iter(classes))]
+    for event in [*score.voices[0].events, Bar("|")]:
+        if isinstance(event, ChordSymbol):
+            chord = classes.get(event.text, chord)
+        elif isinstance(event, Note):
+            melody.append((max(pitch.midi for pitch in event.pitches), event.ticks))
+        elif isinstance(event, Rest):
+            melody.append((0, event.ticks))
+        elif isinstance(event, Bar) and melody:
+            found.append(SectionBar(tuple(melody), tuple(chord), sum(ticks for _, ticks in melody)))
+            melody = []
+    return tuple(found)
+
+
+def arranged(line: MelodyLine, controls: Controls) -> tuple[list[TimedNote], list[TimedNote], list[int]]:
+    """Melody notes, accompaniment notes, and the ticks at which bars begin, the end included."""
+    melody, accompaniment, starts = [], [], [0]
+    velocity = DYNAMICS[controls.dynamics]
+    share = STACCATO if controls.staccato else LEGATO
+    for bar in section_bars(line.in_mode(controls.mode)):
+        tick = starts[-1]
+        for pitch, ticks in bar.melody:
+            if pitch:
+                melody.append(TimedNote(tick, max(1, round(ticks * share)), pitch + 12 * controls.octave, velocity))
+            tick += ticks
+        for onset, ticks, pitches in accompaniment_of(bar, controls):
+            accompaniment += [
+                TimedNote(starts[-1] + onset, max(1, round(ticks * share)), pitch, max(20, velocity - SOFTER))
+                for pitch in pitches
+            ]
+        starts.append(starts[-1] + bar.ticks)
+    return melody, accompaniment, starts
+
+
+def accompaniment_of(bar: SectionBar, controls: Controls) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+    """(onset, ticks, pitches) of one bar, without gaps: no pitches is a rest."""
+    shift = 12 * min(controls.octave, 0)
+    chord, bass = _close(bar.chord, CHORD_BASE + shift), BASS_BASE + (bar.chord[0] - BASS_BASE) % 12
+    beat = _beat(bar.ticks)
+    if controls.pattern == "none":
+        yield 0, bar.ticks, ()
+    elif controls.pattern == "drone":
+        yield 0, bar.ticks, (bass, bass + 7)
+    elif controls.pattern == "block":
+        yield 0, bar.ticks, (bass, *chord[:3])
+    elif controls.pattern == "dark":
+        low = _close(bar.chord, DARK_BASE)
+        yield 0, bar.ticks, (bass - 12 if bass >= 40 else bass, *low[:3])
+    elif controls.pattern == "broken":
+        figure = (bass, chord[0], chord[1], chord[2], chord[1], chord[0], chord[2], chord[1])
+        for i, onset in enumerate(range(0, bar.ticks, beat // 2)):
+            yield onset, min(beat // 2, bar.ticks - onset), (figure[i % 8],)
+    elif controls.pattern == "pulse":
+        for i, onset in enumerate(range(0, bar.ticks, beat // 2)):
+            yield onset, min(beat // 2, bar.ticks - onset), (bass + 12 * (i % 2), *chord[:3])
+    else:  # march: bass and chord in turn
+        for i, onset in enumerate(range(0, bar.ticks, beat)):
+            yield onset, min(beat, bar.ticks - onset), (bass,) if i % 2 == 0 else chord[:3]
+
+
+def section_table(line: MelodyLine, controls: Controls) -> NoteTable:
+    """The section as it would sound, for judging."""
+    melody, accompaniment, starts = arranged(line, controls)
+    return table_of([*melody, *accompaniment], [(0, float(controls.qpm))], starts, "")
+
+
+def neighbours(controls: Controls, name: str) -> list[Controls]:
+    """The controls with each other choice of one of them."""
+    choices = [value for value in CHOICES[name] if value != getattr(controls, name)]
+    return [replace(controls, **{name: value}) for value in choices]  # type: ignore[arg-type]
+
+
+def _close(classes: Sequence[int], base: int) -> tuple[int, ...]:
+    """Pitches of a chord in close position from the lowest tone at or above `base` on."""
+    pitches = sorted(base + (one - base) % 12 for one in classes)
+    return tuple(int(p) for p in np.unique(pitches))
+
+
+def _beat(bar_ticks: int) -> int:
+    """A quarter note, or a third of the bar's half in 6/8, 9/8 and 12/8, so that a bar holds whole beats."""
+    return TICKS_PER_QUARTER if bar_ticks % TICKS_PER_QUARTER == 0 else TICKS_PER_QUARTER // 2
