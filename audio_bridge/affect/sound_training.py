@@ -1,4 +1,4 @@
-"""Training and grouped evaluation of the sound model, on rated recordings or on rated scores that our synthesiser plays."""
+"""Training and grouped evaluation of the sound model, on rated recordings or on rated scores that are played."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -81,7 +81,7 @@ def played_scores(
 def play(
     path: Path, soundfont: Path | None = None, program: int | None = None, seconds: float = PLAYED_SECONDS
 ) -> SAMPLES:
-    """Mono samples at 16 kHz of the first `seconds` of a MIDI file; all on one General MIDI program where it is given."""
+    """Mono samples at 16 kHz of the first `seconds` of a MIDI file; all on General MIDI `program` where it is given."""
     from audio_bridge.render import soundfonts, synthesis
     from symbolic.formats import midi
 

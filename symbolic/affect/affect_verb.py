@@ -25,7 +25,6 @@ from symbolic.errors import UsageError, UserError
 if TYPE_CHECKING:
     from symbolic.affect.plane import Arc
 
-SCORE_SUFFIXES = (".abc", ".mid", ".midi", ".musicxml", ".xml", ".mxl")
 TEXT_SUFFIXES = (".txt", ".md", ".html", ".htm", ".text", "")
 SOUND_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aac", ".aif", ".aiff")
 MOST_ROWS = 40  # of an arc that is printed
@@ -34,7 +33,7 @@ MOST_ROWS = 40  # of an arc that is printed
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument("source", metavar="FILE|train|evaluate", help="a score, a text, - or one of the words")
-    parser.add_argument("--tune", type=int, default=1, metavar="N", help="the N-th tune of an .abc file (default 1)")
+    parser.add_argument("--tune", type=int, metavar="N", help="the tune X:N of an .abc file, else the N-th")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     text = parser.add_argument_group("texts")
     text.add_argument("--reader", choices=("ngrams", "norms", "encoder"), default="ngrams", help="default: %(default)s")
@@ -65,17 +64,19 @@ def run(args: argparse.Namespace) -> int:
 
 def arc_of(args: argparse.Namespace) -> "Arc":
     """The arc of the file that the options name."""
+    from symbolic.formats import documents
+
     path, suffix = Path(args.source), Path(args.source).suffix.lower()
     if suffix in SOUND_SUFFIXES:
         raise UsageError(f"{path} is a recording: use `python -m audio_bridge affect {path}`.")
-    if suffix in SCORE_SUFFIXES:
+    if suffix in documents.KINDS:
         from symbolic.affect.hearing import note_table, score_affect
 
         model = score_affect.load(args.model / "score-va.safetensors") if args.model else None
         return score_affect.score_arc(note_table.read(path, args.tune), model)
     if suffix not in TEXT_SUFFIXES:
         raise UsageError(
-            f"{path}: name a score ({', '.join(SCORE_SUFFIXES)}) or a text ({', '.join(TEXT_SUFFIXES[:4])})."
+            f"{path}: name a score ({', '.join(documents.KINDS)}) or a text ({', '.join(TEXT_SUFFIXES[:4])})."
         )
     return _text_arc(args)
 
@@ -104,7 +105,7 @@ def read_text(source: str) -> str:
 def _text_arc(args: argparse.Namespace) -> "Arc":
     from symbolic.affect.labels import word_ratings
     from symbolic.affect.reading import text_affect
-    from symbolic.affect.reading.encoder import Encoder
+    from symbolic.affect.reading.encoder import SentenceEncoder
 
     text = read_text(args.source)
     model = text_affect.load(args.model / "text-va.safetensors") if args.model else text_affect.bundled()
@@ -113,7 +114,7 @@ def _text_arc(args: argparse.Namespace) -> "Arc":
     if args.reader == "norms" or args.norms or (args.reader == "encoder" and word_ratings.installed()):
         norms = word_ratings.norms(args.norms)
     if args.reader == "encoder":
-        encoder = Encoder(args.encoder)
+        encoder = SentenceEncoder(args.encoder)
     return text_affect.text_arc(text, model, args.reader, norms, encoder)
 
 

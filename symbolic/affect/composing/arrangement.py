@@ -1,6 +1,6 @@
 """A melody dressed for a mood: mode, tempo, register, dynamics, articulation and an accompaniment, as notes in ticks.
 
-A `MelodyLine` is a section of full bars in a major key. The parallel minor lowers its 3rd, 6th and 7th degrees
+A `SectionMelody` is a section of full bars in a major key. The parallel minor lowers its 3rd, 6th and 7th degrees
 (Livingstone and others 2010: only rules on the score move valence, and the mode rule writes the parallel mode). Chords
 come from `symbolic.notation.harmony`, one a bar. Accompaniments are written around a register of their own.
 """
@@ -11,8 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from symbolic.affect.hearing.note_table import NoteTable, TimedNote, table_of
+from symbolic.affect.hearing.note_table import NoteTable, PlayedNote, table_of
 from symbolic.notation import abc_parser, harmony
+from symbolic.notation.chord_symbols import parse_chord
 from symbolic.notation.score import Bar, ChordSymbol, Note, Rest
 from symbolic.notation.theory import TICKS_PER_WHOLE, NotationError, parse_key
 
@@ -50,7 +51,7 @@ CHOICES: dict[str, Sequence[object]] = {
 
 
 @dataclass(frozen=True)
-class MelodyLine:
+class SectionMelody:
     """A section of full bars: its canonical text in a major key, and where it comes from."""
 
     text: str
@@ -76,7 +77,7 @@ class SectionBar:
     ticks: int
 
 
-def melody_line(text: str, source: str = "") -> MelodyLine | None:
+def melody_line(text: str, source: str = "") -> SectionMelody | None:
     """A drawn tune as a melody of plain full bars in a major key; None where it is something else."""
     try:
         score = abc_parser.parse(text)
@@ -96,29 +97,32 @@ def melody_line(text: str, source: str = "") -> MelodyLine | None:
         key = parse_key(score.key.text + "m")
     except NotationError:
         return None
-    return MelodyLine(abc_parser.canonical(score), source) if abs(key.sharps) <= 7 else None
+    return SectionMelody(abc_parser.canonical(score), source) if abs(key.sharps) <= 7 else None
 
 
 @lru_cache(maxsize=512)
 def section_bars(text: str) -> tuple[SectionBar, ...]:
     """The bars of a section's canonical text with a chord each."""
-    score = abc_parser.parse(harmony.harmonised(text))
-    classes = {chord.symbol: chord.classes for chord in harmony.chords(score.key)}
-    found, melody, chord = [], [], classes[next(iter(classes))]
+    score = abc_parser.parse(harmony.harmonised(text, "bar"))
+    home = score.key.tonic_pitch_class
+    chord: tuple[int, ...] = (home, (home + harmony.third_of(score.key)) % 12, (home + 7) % 12)
+    found: list[SectionBar] = []
+    melody: list[tuple[int, int]] = []
     for event in [*score.voices[0].events, Bar("|")]:
         if isinstance(event, ChordSymbol):
-            chord = classes.get(event.text, chord)
+            name = parse_chord(event.text)
+            chord = name.classes if name is not None and len(name.classes) > 2 else chord
         elif isinstance(event, Note):
             melody.append((max(pitch.midi for pitch in event.pitches), event.ticks))
         elif isinstance(event, Rest):
             melody.append((0, event.ticks))
         elif isinstance(event, Bar) and melody:
-            found.append(SectionBar(tuple(melody), tuple(chord), sum(ticks for _, ticks in melody)))
+            found.append(SectionBar(tuple(melody), chord, sum(ticks for _, ticks in melody)))
             melody = []
     return tuple(found)
 
 
-def arranged(line: MelodyLine, controls: Controls) -> tuple[list[TimedNote], list[TimedNote], list[int]]:
+def arranged(line: SectionMelody, controls: Controls) -> tuple[list[PlayedNote], list[PlayedNote], list[int]]:
     """Melody notes, accompaniment notes, and the ticks at which bars begin, the end included."""
     melody, accompaniment, starts = [], [], [0]
     velocity = DYNAMICS[controls.dynamics]
@@ -127,11 +131,11 @@ def arranged(line: MelodyLine, controls: Controls) -> tuple[list[TimedNote], lis
         tick = starts[-1]
         for pitch, ticks in bar.melody:
             if pitch:
-                melody.append(TimedNote(tick, max(1, round(ticks * share)), pitch + 12 * controls.octave, velocity))
+                melody.append(PlayedNote(tick, max(1, round(ticks * share)), pitch + 12 * controls.octave, velocity))
             tick += ticks
         for onset, ticks, pitches in accompaniment_of(bar, controls):
             accompaniment += [
-                TimedNote(starts[-1] + onset, max(1, round(ticks * share)), pitch, max(20, velocity - SOFTER))
+                PlayedNote(starts[-1] + onset, max(1, round(ticks * share)), pitch, max(20, velocity - SOFTER))
                 for pitch in pitches
             ]
         starts.append(starts[-1] + bar.ticks)
@@ -148,23 +152,23 @@ def accompaniment_of(bar: SectionBar, controls: Controls) -> Iterator[tuple[int,
     elif controls.pattern == "drone":
         yield 0, bar.ticks, (bass, bass + 7)
     elif controls.pattern == "block":
-        yield 0, bar.ticks, (bass, *chord[:3])
+        yield 0, bar.ticks, _together(bass, *chord[:3])
     elif controls.pattern == "dark":
         low = _close(bar.chord, DARK_BASE)
-        yield 0, bar.ticks, (bass - 12 if bass >= 40 else bass, *low[:3])
+        yield 0, bar.ticks, _together(bass - 12 if bass >= 40 else bass, *low[:3])
     elif controls.pattern == "broken":
         figure = (bass, chord[0], chord[1], chord[2], chord[1], chord[0], chord[2], chord[1])
         for i, onset in enumerate(range(0, bar.ticks, beat // 2)):
             yield onset, min(beat // 2, bar.ticks - onset), (figure[i % 8],)
     elif controls.pattern == "pulse":
         for i, onset in enumerate(range(0, bar.ticks, beat // 2)):
-            yield onset, min(beat // 2, bar.ticks - onset), (bass + 12 * (i % 2), *chord[:3])
+            yield onset, min(beat // 2, bar.ticks - onset), _together(bass + 12 * (i % 2), *chord[:3])
     else:  # march: bass and chord in turn
         for i, onset in enumerate(range(0, bar.ticks, beat)):
             yield onset, min(beat, bar.ticks - onset), (bass,) if i % 2 == 0 else chord[:3]
 
 
-def section_table(line: MelodyLine, controls: Controls) -> NoteTable:
+def section_table(line: SectionMelody, controls: Controls) -> NoteTable:
     """The section as it would sound, for judging."""
     melody, accompaniment, starts = arranged(line, controls)
     return table_of([*melody, *accompaniment], [(0, float(controls.qpm))], starts, "")
@@ -174,6 +178,11 @@ def neighbours(controls: Controls, name: str) -> list[Controls]:
     """The controls with each other choice of one of them."""
     choices = [value for value in CHOICES[name] if value != getattr(controls, name)]
     return [replace(controls, **{name: value}) for value in choices]  # type: ignore[arg-type]
+
+
+def _together(*pitches: int) -> tuple[int, ...]:
+    """Pitches from the lowest up, each once."""
+    return tuple(sorted(set(pitches)))
 
 
 def _close(classes: Sequence[int], base: int) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from symbolic.affect.composing import melody_pool, score_plan, section_writer
 from symbolic.affect.composing.arrangement import SectionBar, section_bars, section_table
-from symbolic.affect.composing.score_plan import SectionPlan
+from symbolic.affect.composing.score_plan import MoodPlan
 from symbolic.affect.composing.story_targets import StorySection, story_sections
 from symbolic.affect.hearing import note_table, quadrant_model
 
@@ -26,7 +26,7 @@ class Composition:
 
     text: str
     sections: tuple[StorySection, ...]
-    plans: tuple[SectionPlan, ...]
+    plans: tuple[MoodPlan, ...]
     measured: tuple[tuple[float, float], ...]
 
     @property
@@ -99,12 +99,12 @@ def for_sections(
     return Composition(text, tuple(sections), tuple(plans), tuple(measured))
 
 
-def plan_bars(plan: SectionPlan) -> Sequence[SectionBar]:
+def plan_bars(plan: MoodPlan) -> Sequence[SectionBar]:
     """The bars of a planned section."""
     return section_bars(plan.line.in_mode(plan.controls.mode))
 
 
-def _table(plan: SectionPlan) -> note_table.NoteTable:
+def _table(plan: MoodPlan) -> note_table.NoteTable:
     return section_table(plan.line, plan.controls)
 
 

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from symbolic.affect.composing.arrangement import MelodyLine, melody_line
+from symbolic.affect.composing.arrangement import SectionMelody, melody_line
 from symbolic.errors import UserError
+from symbolic.formats import documents
 from symbolic.notation import abc_parser
+from symbolic.notation.score import Event
 
 if TYPE_CHECKING:
     from symbolic.decode.loaded_model import LoadedModel
@@ -27,7 +29,7 @@ def chosen(
     meter: str = "4/4",
     key: str = "D",
     seed: int = 0,
-) -> list[MelodyLine]:
+) -> list[SectionMelody]:
     """n melodies at most, from given tunes where there are any, else from the model."""
     if not tunes:
         return drawn(model, n, bars=bars, meter=meter, key=key, seed=seed)
@@ -39,13 +41,13 @@ def chosen(
 
 def drawn(
     model: "str | LoadedModel", n: int, *, bars: int = 8, meter: str = "4/4", key: str = "D", seed: int = 0
-) -> list[MelodyLine]:
+) -> list[SectionMelody]:
     """n melodies of `bars` full bars. UserError where the model writes none in MOST_ROUNDS rounds."""
     from symbolic.decode import tune_writer
     from symbolic.decode.engine.sampling_rules import Sampling
     from symbolic.notation import control_codes
 
-    found: dict[str, MelodyLine] = {}
+    found: dict[str, SectionMelody] = {}
     for number in range(MOST_ROUNDS):
         made = tune_writer.generate(
             model,
@@ -75,7 +77,7 @@ def drawn(
     return list(found.values())[:n]
 
 
-def of_tunes(texts: Sequence[str], *, bars: int = 8, meter: str = "4/4", seed: int = 0) -> list[MelodyLine]:
+def of_tunes(texts: Sequence[str], *, bars: int = 8, meter: str = "4/4", seed: int = 0) -> list[SectionMelody]:
     """Melodies cut from given tunes: their first `bars` full bars where they are in a major key and in `meter`."""
     found = []
     for number, text in enumerate(texts, start=1):
@@ -94,7 +96,8 @@ def first_bars(text: str, bars: int) -> str | None:
     except abc_parser.NotationError:
         return None
     voice = score.voices[0]
-    begun, kept, events = 0, 0, []
+    begun, kept = 0, 0
+    events: list[Event] = []
     for measure in abc_parser.bars(voice, score.meter):
         n_events = _events_of_bar(voice.events[begun:])
         if measure.is_full:
@@ -111,9 +114,7 @@ def first_bars(text: str, bars: int) -> str | None:
 
 def read_texts(path: Path) -> list[str]:
     """The texts of an ABC file's tunes."""
-    from symbolic.affect.hearing.note_table import abc_texts
-
-    return abc_texts(path)
+    return [raw.text for raw in abc_parser.split_tunes(documents.read_text(path))]
 
 
 def _events_of_bar(events: Sequence[object]) -> int:
@@ -126,6 +127,6 @@ def _events_of_bar(events: Sequence[object]) -> int:
     return len(events)
 
 
-def _bars(line: MelodyLine) -> list[abc_parser.WrittenBar]:
+def _bars(line: SectionMelody) -> list[abc_parser.WrittenBar]:
     score = abc_parser.parse(line.text)
     return abc_parser.bars(score.voices[0], score.meter)

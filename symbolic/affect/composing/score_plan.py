@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.affect.composing.arrangement import CHOICES, Controls, MelodyLine, neighbours, section_table
+from symbolic.affect.composing.arrangement import CHOICES, Controls, SectionMelody, neighbours, section_table
 from symbolic.affect.hearing import score_affect, score_features
 from symbolic.affect.hearing.note_table import NoteTable
 from symbolic.affect.hearing.score_affect import ScoreModel
@@ -31,11 +31,11 @@ CENTRE = (0.15, 0.05)  # mean rating of the scores that the model learnt from
 
 
 @dataclass(frozen=True)
-class SectionPlan:
+class MoodPlan:
     """One section: its target, the melody and controls chosen, and what the planning model predicts of them."""
 
     target: tuple[float, float]
-    line: MelodyLine
+    line: SectionMelody
     controls: Controls
     predicted: tuple[float, float]
 
@@ -58,13 +58,13 @@ class SectionPlan:
 
 def planned(
     targets: Sequence[Sequence[float]],
-    pool: Sequence[MelodyLine],
+    pool: Sequence[SectionMelody],
     model: ScoreModel | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
-) -> list[SectionPlan]:
+) -> list[MoodPlan]:
     """A plan for each target (valence, arousal); a pool of one melody makes variations on it."""
     model = model or score_affect.bundled()
-    plans: list[SectionPlan] = []
+    plans: list[MoodPlan] = []
     for number, target in enumerate(targets):
         last = plans[-1].line if plans else None
         made = [nearest(line, (float(target[0]), float(target[1])), model) for line in pool]
@@ -73,14 +73,14 @@ def planned(
     return plans
 
 
-def nearest(line: MelodyLine, target: tuple[float, float], model: ScoreModel) -> SectionPlan:
+def nearest(line: SectionMelody, target: tuple[float, float], model: ScoreModel) -> MoodPlan:
     """The controls that bring one melody nearest a target."""
     seen: dict[Controls, tuple[float, float]] = {}
 
-    def plan(controls: Controls) -> SectionPlan:
+    def plan(controls: Controls) -> MoodPlan:
         if controls not in seen:
             seen[controls] = predicted(section_table(line, controls), model)
-        return SectionPlan(target, line, controls, seen[controls])
+        return MoodPlan(target, line, controls, seen[controls])
 
     best = plan(STARTS[target[0] >= CENTRE[0], target[1] >= CENTRE[1]])
     for _ in range(PASSES):

@@ -13,7 +13,7 @@ from itertools import groupby
 import mido
 
 from symbolic.affect.composing.arrangement import Controls, SectionBar, accompaniment_of, section_bars
-from symbolic.affect.composing.score_plan import SectionPlan
+from symbolic.affect.composing.score_plan import MoodPlan
 from symbolic.affect.hearing.note_table import TICKS_PER_QUARTER, Played, played_abc
 from symbolic.formats.engraving import spelled
 from symbolic.notation import abc_parser
@@ -25,7 +25,7 @@ PROGRAMS = (0, 0)  # General MIDI: piano for both voices
 _SIGNS = {-2: "__", -1: "_", 0: "=", 1: "^", 2: "^^"}
 
 
-def piece_text(plans: Sequence[SectionPlan], title: str, words: Sequence[str] = ()) -> str:
+def piece_text(plans: Sequence[MoodPlan], title: str, words: Sequence[str] = ()) -> str:
     """The ABC of all sections; `words` are short notes written above the sections."""
     first = abc_parser.parse(plans[0].line.in_mode(plans[0].controls.mode))
     head = [
@@ -64,7 +64,7 @@ def piece_midi(text: str, programs: Sequence[int] = PROGRAMS) -> bytes:
     return buffer.getvalue()
 
 
-def _section_lines(plan: SectionPlan, *, is_first: bool, is_last: bool, note: str) -> list[str]:
+def _section_lines(plan: MoodPlan, *, is_first: bool, is_last: bool, note: str) -> list[str]:
     text = plan.line.in_mode(plan.controls.mode)
     score = abc_parser.parse(text)
     bars = section_bars(text)

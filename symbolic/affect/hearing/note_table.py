@@ -2,16 +2,15 @@
 
     table = read(Path("tune.abc"))          # the first tune; repeats are played
 
-ABC keeps what a player would use: `Q:` fields inside the tune and dynamics such as !p! or !f!. MIDI is read by
-mido (pure Python), MusicXML in the guarded process of `symbolic.formats.sandbox`. Percussion is counted
-and left out: it has no pitch.
+ABC and MusicXML keep what a player would use: tempo changes inside the tune and dynamics such as !p! or !f!. MIDI is
+taken as it was played, with its velocities, by mido (pure Python). Percussion is counted and left out: it has no pitch.
 """
 
 import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -21,28 +20,19 @@ import mido
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic import files
-from symbolic.errors import UsageError, UserError
-from symbolic.formats import midi
+from symbolic.command_line import choose_tune
+from symbolic.errors import UserError
+from symbolic.formats import documents, midi
 from symbolic.notation import abc_parser
 from symbolic.notation.performance import unroll
-from symbolic.notation.score import Bar, Event, Note, Rest, Score
+from symbolic.notation.score import Bar, Event, Note, Rest, Score, TempoChange
 from symbolic.notation.theory import TICKS_PER_WHOLE, Meter, NotationError
 
-SUFFIXES = {
-    ".abc": "abc",
-    ".mid": "midi",
-    ".midi": "midi",
-    ".musicxml": "musicxml",
-    ".xml": "musicxml",
-    ".mxl": "musicxml",
-}
-MAX_BYTES = 16 * 2**20
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 DEFAULT_VELOCITY = 80
 DYNAMICS = {"pppp": 10, "ppp": 22, "pp": 36, "p": 50, "mp": 64, "mf": 80, "f": 96, "ff": 110, "fff": 120, "ffff": 127}
+_INLINE_TEMPO = re.compile(r"\[Q:([^\]\n]*)\]|^Q:(.*)$", re.MULTILINE)
 _MARK = re.compile(r"!(p{1,4}|f{1,4}|mp|mf)!")
-_INLINE_TEMPO = re.compile(r"\[Q:([^\]]*)\]|^Q:(.*)$", re.MULTILINE)
 Floats = NDArray[np.float64]
 
 
@@ -79,7 +69,7 @@ class NoteTable:
         return float(np.mean(overlapping)) < 0.1
 
 
-class TimedNote(NamedTuple):
+class PlayedNote(NamedTuple):
     """A note in ticks of `TICKS_PER_QUARTER`."""
 
     onset: int
@@ -88,23 +78,36 @@ class TimedNote(NamedTuple):
     velocity: int
 
 
-def read(path: Path, tune: int = 1) -> NoteTable:
-    """The notes of a file; of an ABC file the `tune`-th. UserError where there is nothing to hear in it."""
-    kind = SUFFIXES.get(path.suffix.lower())
-    if kind is None:
-        raise UsageError(f"{path}: a score ends in one of {', '.join(SUFFIXES)}.")
+def read(path: Path, tune: int | None = None) -> NoteTable:
+    """The notes of a file; of an ABC file the first tune, or the one that `tune` names. Raises UserError where there is
+    nothing to hear in it, UsageError for a file of another kind."""
+    kind = documents.kind_of(path)
     try:
         if kind == "midi":
             return of_midi(midi.read_midi(path), path.stem)
-        return of_abc(_tune_text(path, tune)) if kind == "abc" else _of_musicxml(_bytes(path))
+        if kind == "abc":
+            return of_abc(tune_text(path, tune))
+        found = next(documents.read_tunes(path))
+        assert found.score is not None
+        return of_score(found.score)
     except NotationError as error:
         raise UserError(f"{path}: {error.reason}: {error}") from error
+
+
+def tune_text(path: Path, tune: int | None = None) -> str:
+    """The text of one tune of an ABC file, as `documents.read_tunes` chooses it. UserError where there is none."""
+    raws = abc_parser.split_tunes(documents.read_text(path))
+    if not raws:
+        raise UserError(f"{path} holds no tune: a tune starts with an X: field, and a K: field ends its header.")
+    numbers = [re.search(r"^X:\s*(\d{1,9})", raw.text, re.MULTILINE) for raw in raws]
+    place = 0 if tune is None else choose_tune([int(found[1]) if found else None for found in numbers], tune, path)
+    return raws[place].text
 
 
 class Played(NamedTuple):
     """A score as played: the notes of each pitched voice, tempos (tick, quarters a minute), ticks of bar lines."""
 
-    voices: list[list[TimedNote]]
+    voices: list[list[PlayedNote]]
     tempos: list[tuple[int, float]]
     bar_ticks: list[int]
     score: Score
@@ -116,28 +119,29 @@ def of_abc(text: str) -> NoteTable:
 
 
 def of_score(score: Score) -> NoteTable:
-    """The notes of a score as played, at one tempo. Raises NotationError."""
+    """The notes of a score as played. Raises NotationError."""
     return _of_played(played(score))
 
 
 def played_abc(text: str) -> Played:
-    """One ABC tune as played. Raises NotationError."""
+    """One ABC tune as played, with the Q: fields inside it. Raises NotationError."""
     score = abc_parser.parse(text)
-    return played(score, _tempo_changes(text, score))
+    has_changes = any(isinstance(event, TempoChange) for event in score.voices[0].events)
+    return played(score if has_changes else _with_tempo_changes(text, score))
 
 
-def played(score: Score, tempo_changes: Sequence[tuple[int, float]] = ()) -> Played:
-    """A score as played; `tempo_changes` are (place of an event of the first voice, quarters a minute)."""
-    opening = tempo_changes[0][1] if tempo_changes and not tempo_changes[0][0] else midi.score_qpm(score)
-    places = {id(event): place for place, event in enumerate(score.voices[0].events)}
+def played(score: Score) -> Played:
+    """A score as played; tempo changes are those of the first voice, each in force for what is written after it."""
+    opening = midi.score_qpm(score)
+    tempo_of = _tempos_in_force(score, opening)
     tempos, bar_ticks, tick = [(0, opening)], [0], 0
     for event in unroll(score.voices[0]):
-        qpm = _tempo_at(tempo_changes, places[id(event)], opening)
-        if qpm != tempos[-1][1]:
-            tempos.append((tick, qpm))
-        tick += event.ticks if isinstance(event, (Note, Rest)) else 0
-        if isinstance(event, Bar) and tick > bar_ticks[-1]:
-            bar_ticks.append(tick)
+        if isinstance(event, Bar):
+            bar_ticks += [tick] if tick > bar_ticks[-1] else []
+        elif isinstance(event, (Note, Rest)):
+            if tempo_of[id(event)] != tempos[-1][1]:
+                tempos = [one for one in tempos if one[0] < tick] + [(tick, tempo_of[id(event)])]
+            tick += event.ticks
     bar_ticks += [tick] if tick > bar_ticks[-1] else []
     if len(bar_ticks) < 3 and score.meter.is_free:
         bar_ticks = [*range(0, tick, 4 * TICKS_PER_QUARTER), tick]
@@ -155,7 +159,7 @@ def _of_played(music: Played) -> NoteTable:
 def of_midi(file: mido.MidiFile, title: str = "") -> NoteTable:
     """The notes of a MIDI file; bars follow its time signatures, 4/4 until the first. Raises NotationError."""
     scale = Fraction(TICKS_PER_QUARTER, file.ticks_per_beat)
-    notes: list[TimedNote] = []
+    notes: list[PlayedNote] = []
     n_drums, tempos, metres = 0, {0: 120.0}, {0: Meter(4, 4)}
     for track in file.tracks:
         for kind, tick, value in _track_events(track):
@@ -164,7 +168,7 @@ def of_midi(file: mido.MidiFile, title: str = "") -> NoteTable:
                 channel, pitch, velocity, end = value
                 n_drums += channel == midi.DRUM_CHANNEL
                 length = max(1, round(end * scale) - at)
-                notes += [] if channel == midi.DRUM_CHANNEL else [TimedNote(at, length, pitch, velocity)]
+                notes += [] if channel == midi.DRUM_CHANNEL else [PlayedNote(at, length, pitch, velocity)]
             elif kind == "tempo":
                 tempos[at] = 60e6 / value
             else:
@@ -198,7 +202,7 @@ def _track_events(track: mido.MidiTrack) -> Iterator[tuple[str, int, Any]]:
 
 
 def table_of(
-    notes: Sequence[TimedNote], tempos: Sequence[tuple[int, float]], bar_ticks: list[int], title: str, n_drums: int = 0
+    notes: Sequence[PlayedNote], tempos: Sequence[tuple[int, float]], bar_ticks: list[int], title: str, n_drums: int = 0
 ) -> NoteTable:
     """A table of notes in ticks, tempos (tick, quarters a minute) from tick 0 on, and ticks of bar lines."""
     notes = sorted(notes)
@@ -234,10 +238,10 @@ def _clock(tempos: Sequence[tuple[int, float]]) -> Callable[[NDArray], Floats]:
     return seconds
 
 
-def _voice_notes(events: Sequence[Event]) -> Iterator[TimedNote]:
+def _voice_notes(events: Sequence[Event]) -> Iterator[PlayedNote]:
     """The notes of a voice in playing order: ties merged, dynamics held until the next mark, staccato notes halved,
     graces left out."""
-    held: dict[int, TimedNote] = {}
+    held: dict[int, PlayedNote] = {}
     onset, velocity = 0, DEFAULT_VELOCITY
     for event in events:
         if isinstance(event, Rest):
@@ -250,7 +254,7 @@ def _voice_notes(events: Sequence[Event]) -> Iterator[TimedNote]:
                 first = held.pop(pitch, None)
                 start = first.onset if first else onset
                 ticks = (onset + event.ticks - start) // (2 if "." in event.marks else 1)
-                sounding[pitch] = TimedNote(start, ticks, pitch, first.velocity if first else velocity)
+                sounding[pitch] = PlayedNote(start, ticks, pitch, first.velocity if first else velocity)
             yield from held.values()
             held = sounding if event.tie else {}
             yield from () if event.tie else sounding.values()
@@ -258,30 +262,39 @@ def _voice_notes(events: Sequence[Event]) -> Iterator[TimedNote]:
     yield from held.values()
 
 
-def _tempo_changes(text: str, score: Score) -> list[tuple[int, float]]:
-    """(place of an event of the first voice, quarters a minute) of each readable Q: field, the header's at 0."""
-    changes = []
-    for match in _INLINE_TEMPO.finditer(text):
-        fields = {"Q": [(match[1] if match[1] is not None else match[2]).strip()]}
-        qpm = midi.stated_qpm(Score(fields, score.meter, score.key, score.voices))
-        if qpm is not None:
-            changes.append((_events_before(text[: match.start()], score.voices[0].name), qpm))
-    return changes
+def _tempos_in_force(score: Score, opening: float) -> dict[int, float]:
+    """Quarter notes a minute at each event of the first voice, by the event's identity. Raises NotationError."""
+    found, qpm = {}, opening
+    for event in score.voices[0].events:
+        qpm = _qpm(event.text, score) or qpm if isinstance(event, TempoChange) else qpm
+        found[id(event)] = qpm
+    return found
+
+
+def _qpm(text: str, score: Score) -> float | None:
+    return midi.stated_qpm(Score({"Q": [text]}, score.meter, score.key, []))
+
+
+def _with_tempo_changes(text: str, score: Score) -> Score:
+    """The score with a TempoChange in its first voice for each Q: field inside the tune."""
+    fields = [(match.start(), match[1] or match[2]) for match in _INLINE_TEMPO.finditer(text)]
+    places = [(_events_before(text[:start], score.voices[0].name), value.strip()) for start, value in fields if value]
+    voice = score.voices[0]
+    events = list(voice.events)
+    for place, value in reversed(places):
+        if place:
+            events.insert(place, TempoChange(value))
+    return replace(score, voices=[replace(voice, events=events), *score.voices[1:]])
 
 
 def _events_before(text: str, voice: str) -> int:
-    """How many events of a voice a tune's beginning holds."""
+    """How many events of a voice a tune's beginning holds; 0 in the header."""
     try:
         begun = abc_parser.parse(text)
     except NotationError:  # the header, or no note yet
         return 0
     own = [one for one in begun.voices if one.name == voice] or begun.voices[:1]
     return len(own[0].events)
-
-
-def _tempo_at(changes: Sequence[tuple[int, float]], place: int, opening: float) -> float:
-    index = bisect_right([change[0] for change in changes], place) - 1
-    return changes[index][1] if index >= 0 else opening
 
 
 def _metre_bars(metres: Sequence[tuple[int, Meter]], end: int) -> list[int]:
@@ -291,41 +304,3 @@ def _metre_bars(metres: Sequence[tuple[int, Meter]], end: int) -> list[int]:
         if tick < end:
             starts += range(tick, max(min(following, end), tick + 1), max(1, metre.ticks))
     return [*starts, max(end, starts[-1] + 1)]
-
-
-def _of_musicxml(data: bytes) -> NoteTable:
-    from symbolic.formats.sandbox import Guard
-
-    with Guard() as guard:
-        answer = guard.read("musicxml", data, "abc")
-    score = abc_parser.parse(answer["text"])
-    score.fields = {**answer["fields"], **score.fields}
-    return of_score(score)
-
-
-def abc_texts(path: Path) -> list[str]:
-    """The text of each tune of an ABC file. UserError where there is none."""
-    tunes = abc_parser.split_tunes(files.decoded(_bytes(path)).replace("\r\n", "\n"))
-    if not tunes:
-        raise UserError(f"{path} holds no tune: a tune starts with an X: field, and a K: field ends its header.")
-    return [tune.text for tune in tunes]
-
-
-def _tune_text(path: Path, tune: int) -> str:
-    texts = abc_texts(path)
-    if not 1 <= tune <= len(texts):
-        raise UsageError(f"--tune {tune}: {path} holds {len(texts)} tunes.")
-    return texts[tune - 1]
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}.") from error
-    if not data:
-        raise UserError(f"{path} is empty.")
-    if len(data) > MAX_BYTES:
-        raise UserError(f"{path} is larger than {MAX_BYTES // 2**20} MiB.")
-    return data

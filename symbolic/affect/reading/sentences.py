@@ -110,7 +110,7 @@ _ENDING = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|\n\s*\n")
 _WORD = re.compile(r"[a-z]+(?:['’][a-z]+)*|[.,;:!?…—–\"“”()-]|\d+|[^\W\d_]+|[^\s\w]")
 
 
-class Token(NamedTuple):
+class WordToken(NamedTuple):
     """A word in small letters or a sign; `is_negated` inside the scope of a negation."""
 
     text: str
@@ -143,7 +143,7 @@ def sentences(text: str) -> list[str]:
     return found
 
 
-def tokens(sentence: str) -> list[Token]:
+def tokens(sentence: str) -> list[WordToken]:
     """Words and signs in order, with the scope of negation."""
     found, reach = [], 0
     for match in _WORD.finditer(sentence.lower()):
@@ -151,7 +151,7 @@ def tokens(sentence: str) -> list[Token]:
         bare = text.replace("'", "")
         if re.fullmatch(r"[.,;:!?…—–()]", text) or text in CONTRASTS:
             reach = 0
-        found.append(Token(text, reach > 0 and bare not in NEGATIONS))
+        found.append(WordToken(text, reach > 0 and bare not in NEGATIONS))
         reach = max(0, reach - (text[0].isalpha() and bare not in NEGATIONS))
         if bare in NEGATIONS or text.endswith("n't"):
             reach = NEGATION_REACH

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.affect.labels.word_ratings import WordNorms
-from symbolic.affect.reading.sentences import Token, tokens
+from symbolic.affect.reading.sentences import WordToken, tokens
 
 Floats = NDArray[np.float64]
 SURFACE = ("log_words", "exclaims", "asks", "quotes", "capitals", "all_capitals", "digits", "brevity")
@@ -65,7 +65,7 @@ def _surface(sentence: str) -> list[float]:
     ]
 
 
-def _norm_row(parsed: Sequence[Token], norms: WordNorms, centre: Floats) -> list[float]:
+def _norm_row(parsed: Sequence[WordToken], norms: WordNorms, centre: Floats) -> list[float]:
     words = [token for token in parsed if token.text[0].isalpha()]
     found = [(token, value) for token in words if (value := rated(token.text, norms)) is not None]
     if not found:

@@ -28,7 +28,7 @@ from symbolic.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from symbolic.affect.labels.word_ratings import WordNorms
-    from symbolic.affect.reading.encoder import Encoder
+    from symbolic.affect.reading.encoder import SentenceEncoder
 
 Floats = NDArray[np.float64]
 WEIGHTS = Path(__file__).parents[1] / "ready" / "text-va.safetensors"
@@ -77,7 +77,7 @@ class TextModel:
         texts: Sequence[str],
         reader: str = "ngrams",
         norms: "WordNorms | None" = None,
-        encoder: "Encoder | None" = None,
+        encoder: "SentenceEncoder | None" = None,
     ) -> Floats:
         """(n, 2) valence and arousal of sentences."""
         if reader != "encoder":
@@ -98,7 +98,7 @@ def text_arc(
     model: TextModel | None = None,
     reader: str = "ngrams",
     norms: "WordNorms | None" = None,
-    encoder: "Encoder | None" = None,
+    encoder: "SentenceEncoder | None" = None,
 ) -> Arc:
     """Valence and arousal sentence by sentence, with 90 % intervals. UserError for a text that cannot be judged."""
     model = model or bundled()

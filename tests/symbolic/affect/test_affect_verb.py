@@ -36,7 +36,7 @@ def test_a_text_is_told_sentence_by_sentence(tmp_path: Path, capsys: pytest.Capt
         ("a.txt", b"\0\1\2binary", "no text file"),
         ("a.wav", b"RIFF", "audio_bridge affect"),
         ("a.jpg", b"x", "name a score"),
-        ("a.abc", b"", "is empty"),
+        ("a.abc", b"", "holds no tune"),
     ],
 )
 def test_wrong_files(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, data: bytes, message: str) -> None:

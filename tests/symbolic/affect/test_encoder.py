@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from symbolic.affect.reading.encoder import Encoder
+from symbolic.affect.reading.encoder import SentenceEncoder
 from symbolic.errors import UserError
 
 
@@ -23,7 +23,7 @@ def tiny(tmp_path: Path) -> str:
 
 
 def test_padding_does_not_change_a_sentence(tiny: str) -> None:
-    encoder = Encoder(tiny, "cpu")
+    encoder = SentenceEncoder(tiny, "cpu")
     alone = encoder.embed(["the war"])
     together = encoder.embed(["the war is over the war is over", "the war"])
     assert together.shape == (2, 16)
@@ -33,4 +33,4 @@ def test_padding_does_not_change_a_sentence(tiny: str) -> None:
 
 def test_an_unknown_name_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be loaded"):
-        Encoder(str(tmp_path / "none"), "cpu")
+        SentenceEncoder(str(tmp_path / "none"), "cpu")

@@ -56,11 +56,11 @@ def test_percussion_is_counted_and_alone_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("a.abc", b"", "is empty"),
+        ("a.abc", b"", "holds no tune"),
         ("a.abc", b"hello", "holds no tune"),
         ("a.abc", b"X:1\nM:4/4\nK:C\nz4|\n", "no_notes"),
         ("a.mid", b"MThd\0\0", "cut or damaged"),
-        ("a.png", b"x", "a score ends in"),
+        ("a.png", b"x", "must end in"),
     ],
 )
 def test_bad_files_are_named(tmp_path: Path, name: str, data: bytes, message: str) -> None:
