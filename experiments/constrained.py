@@ -45,7 +45,7 @@ from benchmarks import result_file
 from symbolic import command_line, files, runs
 
 if TYPE_CHECKING:
-    from symbolic.decode.constraint.token_mask import Constraint
+    from symbolic.decode.constraint.token_mask import TokenMask
     from symbolic.decode.engine.engine import Generated
     from symbolic.tokens import Tokenizer
 
@@ -189,17 +189,17 @@ def _subjects(args: argparse.Namespace, human: Tunes) -> Iterator[Subject]:
         yield Subject(f"untrained, {kind}", models.build(shape).eval(), tokens.build(kind, texts=human.train))
 
 
-def _mask(subject: Subject, max_tokens: int) -> "Constraint":
-    from symbolic.decode.constraint.token_mask import Constraint
+def _mask(subject: Subject, max_tokens: int) -> "TokenMask":
+    from symbolic.decode.constraint.token_mask import TokenMask
     from symbolic.decode.engine.engine import context_limit
 
-    mask = Constraint(subject.tokenizer, vocab_size=subject.model.config.vocab_size)
+    mask = TokenMask(subject.tokenizer, vocab_size=subject.model.config.vocab_size)
     mask.limit(max_tokens, context_limit(subject.model))
     return mask
 
 
 def _generate(
-    subject: Subject, n: int, seed: int, max_tokens: int, mask: "Constraint | None", lengths: Sequence[int] = ()
+    subject: Subject, n: int, seed: int, max_tokens: int, mask: "TokenMask | None", lengths: Sequence[int] = ()
 ) -> list["Generated"]:
     """n tunes; with `lengths` each is run to its own."""
     from symbolic.decode.engine import engine
@@ -291,7 +291,7 @@ def _speed(recorder: result_file.Recorder, subject: Subject, args: argparse.Name
     repeats the first one's tunes, so that nothing is new to it."""
     from symbolic.decode.engine import engine
 
-    def timed(seed: int, mask: "Constraint | None" = None, lengths: Sequence[int] = ()) -> tuple[float, list[int]]:
+    def timed(seed: int, mask: "TokenMask | None" = None, lengths: Sequence[int] = ()) -> tuple[float, list[int]]:
         began = time.process_time()
         tunes = _generate(subject, args.speed_tunes, seed, args.max_tokens, mask, lengths)
         seconds = time.process_time() - began
@@ -309,7 +309,7 @@ def _speed(recorder: result_file.Recorder, subject: Subject, args: argparse.Name
         name = (
             "cold" if number == 0 else ("warm" if number == args.rounds else f"after {number * args.speed_tunes} tunes")
         )
-        keys = {"model": subject.name, "kind": "speed", "round": name, "step": engine.path(subject.prepared)}
+        keys = {"model": subject.name, "kind": "speed", "round": name, "step": engine.step_name(subject.prepared)}
         for masked, rate in rates.items():
             recorder.measured([rate], "tokens/s", masked=masked, measure="tokens_per_cpu_second", **keys)
         cost = 1 - alike_seconds / seconds
@@ -420,7 +420,7 @@ def _scores(subject: Subject, ids: Sequence[int]) -> Any:
         return scores
 
 
-def _allowed(mask: "Constraint", ids: Sequence[int]) -> Any:
+def _allowed(mask: "TokenMask", ids: Sequence[int]) -> Any:
     """(T, V) the masks along a tune."""
     import torch
 

@@ -276,15 +276,15 @@ def _counted(
     that form."""
     from symbolic.decode.constraint import line_mask
     from symbolic.decode.constraint.automaton import Automaton
-    from symbolic.decode.constraint.token_mask import Constraint
+    from symbolic.decode.constraint.token_mask import TokenMask
     from symbolic.decode.engine import engine
     from symbolic.errors import UserError
 
     tokenizer, texts = source.tokenizer, []
     for index, (beginning, text) in enumerate(zip(beginnings, human, strict=True)):
         try:
-            automaton = line_mask.steered(Automaton(plan=control_codes.codes_of(text).bars))
-            mask = Constraint(tokenizer, automaton, vocab_size=source.model.config.vocab_size)
+            automaton = line_mask.with_codes(Automaton(plan=control_codes.codes_of(text).bars))
+            mask = TokenMask(tokenizer, automaton, vocab_size=source.model.config.vocab_size)
             mask.limit(args.max_tokens, engine.context_limit(source.model))
             drawn = engine.generate(
                 source.model, [[tokenizer.bos, *tokenizer.encode(beginning)]], max_new_tokens=args.max_tokens,

@@ -216,10 +216,10 @@ def mask_stage() -> Callable[[str], str]:
     from symbolic import tokens
     from symbolic.decode import prompt as prompts
     from symbolic.decode.constraint.automaton import Automaton
-    from symbolic.decode.constraint.token_mask import Constraint, prompted
+    from symbolic.decode.constraint.token_mask import TokenMask, prompted
 
     tokenizer = tokens.build("grammar")
-    mask = Constraint(tokenizer, Automaton(), vocab_size=tokenizer.vocab_size)
+    mask = TokenMask(tokenizer, Automaton(), vocab_size=tokenizer.vocab_size)
     mask.limit(200)
 
     def through(text: str) -> str:

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 def written(run_name: str, n: int, max_tokens: int, seed: int, is_masked: bool) -> list[str]:
     """n pieces of the trained model."""
-    from symbolic.decode.constraint.voice_mask import VoiceMask, whole
+    from symbolic.decode.constraint.voice_mask import VoiceMask, drop_partial_bar
     from symbolic.decode.engine import engine
     from symbolic.decode.loaded_model import load_source
 
@@ -78,7 +78,7 @@ def written(run_name: str, n: int, max_tokens: int, seed: int, is_masked: bool) 
         eos=tokenizer.eos, seed=seed, batch_size=n, mask=mask,
     )  # fmt: skip
     texts = [(tokenizer.decode(one.tokens), one.finished) for one in drawn]
-    return [text if finished == "eos" else whole(text) for text, finished in texts]
+    return [text if finished == "eos" else drop_partial_bar(text) for text, finished in texts]
 
 
 def _config(args: argparse.Namespace) -> configuration.Config:

@@ -27,7 +27,7 @@ class OurDecoder:
                 self.model = native_step.NativeModel(loaded, weights=precision, threads=threads)
             except UserError as error:
                 raise Absent(str(error)) from error
-            self.about = {"path": self.model.path}
+            self.about = {"path": self.model.step_name}
 
     def generate(self, prompts: list[list[int]], n: int) -> list[list[int]]:
         """n new tokens after each prompt, greedily, end of tune or not."""

@@ -11,7 +11,7 @@ from symbolic.decode.loaded_model import LoadedModel
 
 if TYPE_CHECKING:
     from symbolic.decode.constraint.automaton import Automaton
-    from symbolic.decode.constraint.token_mask import Constraint
+    from symbolic.decode.constraint.token_mask import TokenMask
     from symbolic.decode.constraint.voice_mask import VoiceMask, Voices
     from symbolic.decode.engine.engine import Generated
     from symbolic.decode.engine.sampling import Sampling
@@ -49,9 +49,12 @@ def generate_tunes(
     settings = _Settings(source, mask, progress, {"sampling": rules, "seed": seed, "batch_size": batch_size})
     steered = replace(prompt, steered=source.codes or source.infill)
     beginnings = [beginning] * n if beginning else prompts.prefixes(steered, n, settings.draw_line)
-    single = mask if isinstance(mask, token_mask.Constraint) else None  # of one voice
+    single = mask if isinstance(mask, token_mask.TokenMask) else None  # of one voice
     if single is not None:
         single.limit(max_tokens, engine.context_limit(source.model))
+
+    vocab_size = source.model.config.vocab_size
+    continuation_mask = line_mask.ContinuationMask(source.tokenizer, vocab_size, single)
 
     def end_tune(tune: "Generated") -> None:
         progress.add_tune()
@@ -63,20 +66,20 @@ def generate_tunes(
         max_new_tokens=max_tokens,
         on_tune=end_tune,
         on_token=on_token,
-        mask=line_mask.GoesOn(source.tokenizer, source.model.config.vocab_size, single) if beginning else mask,
+        mask=continuation_mask if beginning else mask,
     )
     progress.close()
     return tunes, progress.n_tokens
 
 
-def _mask(source: LoadedModel, automaton: "Automaton | Voices") -> "Constraint | VoiceMask":
-    from symbolic.decode.constraint.token_mask import Constraint
+def _mask(source: LoadedModel, automaton: "Automaton | Voices") -> "TokenMask | VoiceMask":
+    from symbolic.decode.constraint.token_mask import TokenMask
     from symbolic.decode.constraint.voice_mask import VoiceMask, Voices
 
     vocab_size = source.model.config.vocab_size
     if isinstance(automaton, Voices):
         return VoiceMask(source.tokenizer, automaton, vocab_size)
-    return Constraint(source.tokenizer, automaton, vocab_size=vocab_size)
+    return TokenMask(source.tokenizer, automaton, vocab_size=vocab_size)
 
 
 class _Settings:
@@ -85,7 +88,7 @@ class _Settings:
     def __init__(
         self,
         source: LoadedModel,
-        mask: "Constraint | VoiceMask | None",
+        mask: "TokenMask | VoiceMask | None",
         progress: "GenerationProgress",
         fixed: dict[str, Any],
     ) -> None:
@@ -110,7 +113,7 @@ class _Settings:
         mask: Any = self.mask
         if lines:
             fitting = line_mask.fitting(lines, None if mask is None else mask.automaton)
-            mask = line_mask.Lines(tokenizer, fitting, self.source.model.config.vocab_size)
+            mask = line_mask.LineMask(tokenizer, fitting, self.source.model.config.vocab_size)
         drawn = self.draw(
             beginnings,
             max_new_tokens=prompts.MAX_LINE_TOKENS,

@@ -65,7 +65,7 @@ def load_source(
         [_term(term) for term in record.get("terms", [])],
         decoder,
         tokenizer,
-        engine.path(decoder),
+        engine.step_name(decoder),
         dtype,
         codes=trained.get("data", {}).get("control") == "codes",
         infill=trained.get("data", {}).get("infill", 0) > 0,

@@ -68,7 +68,7 @@ class Prompt:
         if not self.steered:
             return self._header
         header = self._header or (None,)
-        metres = tuple(f"M:{metre}\n" for metre in [*lexicon.metres(), "none"])
+        metres = tuple(f"M:{metre}\n" for metre in [*lexicon.meters(), "none"])
         return _joined(*self.asked.lines, *(metres if piece is None else piece for piece in header))
 
     @property

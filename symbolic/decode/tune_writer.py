@@ -265,7 +265,7 @@ class _Writer:
         number = generated.index + 1
         text = control_codes.split(self.model.tokenizer.decode(generated.prompt + generated.tokens))[1]
         if self.request.voices and generated.finished != "eos":
-            text = voice_mask.whole(text)
+            text = voice_mask.drop_partial_bar(text)
         tune = self._tune(number, f"{self.model.name} {self.request.seed} / {number}", text, generated.finished)
         is_asked = tune.score is not None and self.request.prompt.asked.lines
         return replace(tune, remark=form_line(tune.score)) if is_asked and tune.score else tune
@@ -369,4 +369,4 @@ def _rules(request: GenerationRequest) -> "Automaton | Voices":
     automaton = prompted(request.prompt)
     if request.voices:
         return Voices(automaton, request.voices)
-    return line_mask.steered(automaton) if request.prompt.asked.lines else automaton
+    return line_mask.with_codes(automaton) if request.prompt.asked.lines else automaton

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from audio_bridge.lyrics.prosody.stress import line_language, line_syllables
 from audio_bridge.lyrics.setting.sung_melody import strength
+from symbolic.decode.engine.mask import Mask
 from symbolic.errors import UsageError, UserError
 from symbolic.notation.theory import SEMITONES, UNIT_TICKS, Key, Meter, length_text, parse_key, parse_meter, pitch_name
 
@@ -114,7 +115,7 @@ def compose(
     return _parted(mask, best.tokens, plans, header)
 
 
-class RhythmMask:
+class RhythmMask(Mask):
     """Forces the literals of a plan, restricts its pitches; the engine's Mask."""
 
     def __init__(self, source: "LoadedModel", slots: Sequence[Slot], key: Key, meter: Meter) -> None:

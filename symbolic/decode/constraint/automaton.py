@@ -1,28 +1,27 @@
-"""What may be written next in canonical ABC whose bars are full, character by character.
+"""An automaton over the characters of canonical ABC that accepts valid tunes whose bars are full.
 
 `Automaton.step(state, character)` reads one character of a tune in canonical spelling (symbolic.notation.abc_parser)
-and returns the state after it, or None where no right tune continues so. From every state that it returns a tune can be
-ended: no note is begun that has no room, no length that cannot be completed, no tuplet that would not come out even
-(symbolic.decode.constraint.shortest_ending says how).
+and returns the next state, or None if no valid tune continues so. Every state it returns can be completed to a valid
+tune: no note begins that does not fit the bar, no length or tuplet that could not come out even
+(symbolic.decode.constraint.shortest_ending writes that completion).
 
-A state is its `place` in the syntax, the unfinished symbol there, the room left in the bar, what the section holds so
-far (symbolic.decode.constraint.bar_state) and what is still owed (slurs to close, a note after a tie). States compare
-by value. Of the room left a step asks only whether it is at least some number of ticks; the largest of these against
-what was there is left in `shortfall`, so that what is found in a roomy bar can be used in all
-(symbolic.decode.constraint.token_mask).
+A `LexerState` holds its place in the syntax, the unfinished symbol there, the ticks left in the bar, the form of the
+section so far (symbolic.decode.constraint.bar_state) and what is owed: slurs to close, a note after a tie. States
+compare by value. A step depends on the ticks left only by comparing them with minimum lengths; the largest amount by
+which they fell short is recorded in `shortfall`, so that a reading in an unbounded bar tells how many ticks it needs in
+any bar (symbolic.decode.constraint.token_mask).
 
-Of what the parser reads, this is left out: several voices; free metre; a metre of more than four whole notes; a note
-shorter than a 128th or outside the octaves C,,, to b'''; a tuplet across a bar line or inside another, of more than
-nine notes; the same letter and octave twice in a chord; more than MOST_MARKS decorations on a note or MOST_SLURS open
-slurs; a slur over nothing but grace notes; decorations and chord symbols that are not in
+The parser reads more than the automaton writes. Left out: several voices; free meter; a meter of more than four whole
+notes; notes shorter than a 128th or outside the octaves C,,, to b'''; tuplets across a bar line, inside another, or of
+more than nine notes; the same letter and octave twice in a chord; more than MAX_MARKS decorations on a note or
+MAX_SLURS open slurs; a slur over grace notes alone; decorations and chord symbols that are not in
 symbolic.decode.constraint.lexicon; [M:] and bar lines where the checker would not count
 (symbolic.decode.constraint.bar_state).
 
-And so that abc2midi finds no error either (symbolic.evaluate.checkers.abc2midi): a tie to another note than the same
-letter in the same octave without accidental, or to or from a chord; a tie after a staccato, trilled or rolled note,
-before a roll, over `::` or into an ending, over a grace note or [K:]; grace notes that no note follows in their bar
-before other grace notes; rolls and trills on chords, rolls in tuplets and after grace notes; a !name! after a
-decoration of one sign.
+Also left out is what abc2midi reports as an error (symbolic.evaluate.checkers.abc2midi): a tie to any note but the same
+letter and octave without accidental, or to or from a chord; a tie after a staccato, trilled or rolled note, before a
+roll, over `::` or into an ending, over a grace note or [K:]; grace notes with no note after them in their bar; rolls
+and trills on chords, rolls in tuplets and after grace notes; a !name! after a decoration of one sign.
 """
 
 import re
@@ -37,18 +36,18 @@ from symbolic.errors import UserError
 from symbolic.notation.canonical import DECORATIONS
 from symbolic.notation.theory import Meter
 
-MOST_MARKS = 3
-MOST_SLURS = 2
-MOST_CHORD_NOTES = 7
+MAX_MARKS = 3
+MAX_SLURS = 2
+MAX_CHORD_NOTES = 7
 LOW_OCTAVE, HIGH_OCTAVE = 1, 8  # C,,, is MIDI 24; b''' with a double sharp is 121
 LETTERS = "CDEFGABcdefgab"
 ACCIDENTALS = ("^", "^^", "_", "__", "=")
 
 
 class Place(IntEnum):
-    """Where in the syntax a state is."""
+    """Place of a state in the syntax of a tune."""
 
-    METRE, UNIT, KEY = 1, 2, 3  # in the line M:; in L: and up to K:; in the rest of K:
+    METER, UNIT, KEY = 1, 2, 3  # in the line M:; in L: and up to K:; in the rest of K:
     START = 4  # at the beginning of a piece; `text` holds the letters of the fields since the bar line
     OPEN = 5  # between symbols; `text` is the one before: note, sound (rest, tie, slur's end), grace, quote...
     ACCIDENTAL, NOTE, LENGTH = 6, 7, 8  # after an accidental; after a letter; before or in a length
@@ -61,19 +60,22 @@ class Place(IntEnum):
 
 
 class Owed(IntEnum):
-    """Which note must still come."""
+    """The note that must still come before the tune may end: none, any, or the second note of a tie."""
 
     NOTHING, ANY_NOTE, TIED_NOTE = 0, 1, 2
 
 
 class LexerState(NamedTuple):
-    """See the module. `pitches` are those of an open chord, as positions on the staff (none in grace notes, None
-    elsewhere); `marks` the decorations of a note to come; "z" in a rest, "[" in a chord, "." in a note that no tie may
-    follow, "|" in a bar line that stands at the beginning of a piece."""
+    """State of the automaton, as the module describes it.
+
+    pitches: those of an open chord, as positions on the staff; empty in grace notes, None elsewhere.
+    marks: decorations of the note to come; or "z" in a rest, "[" in a chord, "." in a note that no tie may follow,
+    "|" in a bar line at the beginning of a piece.
+    """
 
     place: Place
     text: str = ""  # the unfinished symbol
-    left: int = 0  # ticks that the piece still has room for
+    ticks_left: int = 0  # in the bar, or in the part of it up to the next bar line
     form: FormState = FormState(Meter(4, 4))
     tuplet: OpenTuplet | None = None
     n_slurs: int = 0
@@ -85,47 +87,49 @@ class LexerState(NamedTuple):
 
     @property
     def ticks(self) -> int:
-        """Length of the piece so far."""
-        return self.form.room - self.left
+        """Ticks of the piece so far; a piece is what stands between two bar lines."""
+        return self.form.max_ticks - self.ticks_left
 
     @property
     def owes_nothing(self) -> bool:
-        """Whether the tune may end, as far as slurs and ties go."""
+        """True if no slur is open and no note is owed."""
         return not self.n_slurs and self.owed == Owed.NOTHING
 
     @property
     def follows_bar(self) -> bool:
-        """Whether we are at the beginning of a piece, perhaps in an inline field or another bar line."""
+        """True at the beginning of a piece, also inside an inline field or a second bar line there."""
         if self.place in (Place.BRACKET, Place.FIELD):
             return not self.text.startswith(("open", "mark"))
         return self.place == Place.START or (self.place == Place.BAR and self.marks == "|")
 
 
 class Automaton:
-    """The rules, with the metres that the M: line may name (all, unless given), and where a form is asked for the bars
-    of its sections, 0 for any number (symbolic.decode.constraint.bar_state). UserError where no right tune has that
-    form."""
+    """The rules.
 
-    def __init__(self, header_metres: Collection[str] | None = None, plan: tuple[int, ...] | None = None) -> None:
+    header_meters: meters that the M: line may name; all by default. plan: bars of each section of a requested form, 0
+    for any number (symbolic.decode.constraint.bar_state). Raises UserError if no valid tune has that form.
+    """
+
+    def __init__(self, header_meters: Collection[str] | None = None, plan: tuple[int, ...] | None = None) -> None:
         self.plan = plan
         if plan is not None and not can_be_kept(FormState(Meter(4, 4), plan=plan)):
             raise UserError(
                 f"--constrain: no right tune has sections of {' '.join(str(n or '?') for n in plan)} bars; it needs "
                 f"{MIN_BARS} bars that can be counted. Ask for more bars, or leave out --constrain."
             )
-        self.metres = lexicon.metres()
-        chosen = self.metres if header_metres is None else header_metres
-        self.metre_lines = _spellings({f"M:{text}\n": self.metres[text] for text in chosen})
+        self.meters = lexicon.meters()
+        chosen = self.meters if header_meters is None else header_meters
+        self.meter_lines = _spellings({f"M:{text}\n": self.meters[text] for text in chosen})
         self.unit_line = _spellings({"L:1/8\nK:": None})
         self.key_lines = _spellings(dict.fromkeys(f"{key}\n" for key in lexicon.key_names()))
         self.key_fields = _spellings(dict.fromkeys(f"[K:{key}]" for key in lexicon.key_names()))
-        self.metre_fields = _spellings({f"[M:{text}]": meter for text, meter in self.metres.items()})
+        self.meter_fields = _spellings({f"[M:{text}]": meter for text, meter in self.meters.items()})
         self.names = _spellings(dict.fromkeys(f"!{name}!" for name in lexicon.MARKS))
         self.symbols = _spellings(dict.fromkeys(f'"{text}"' for text in lexicon.chord_symbols()))
-        self.first = LexerState(Place.METRE)
+        self.first = LexerState(Place.METER)
         self.shortfall = 0
         self._readers = {
-            Place.METRE: self._metre,
+            Place.METER: self._meter,
             Place.UNIT: self._unit,
             Place.KEY: self._key,
             Place.START: self._start,
@@ -145,15 +149,15 @@ class Automaton:
             Place.BAR: self._bar,
         }
         self._completions = {
-            Place.NOTE: self._pitched,
-            Place.LENGTH: self._timed,
-            Place.PAREN: self._slurred,
-            Place.TUPLET: self._begun,
-            Place.BAR: self._barred,
+            Place.NOTE: self._complete_pitch,
+            Place.LENGTH: self._complete_length,
+            Place.PAREN: self._as_slur,
+            Place.TUPLET: self._complete_tuplet,
+            Place.BAR: self._complete_bar_line,
         }
 
     def step(self, state: LexerState, character: str) -> LexerState | None:
-        """The state after one more character, or None where it may not come."""
+        """Return the state after one more character, or None if it is not allowed."""
         while character not in CONTINUES.get(state.place, character):
             completed = self.completed(state)
             if completed is None:
@@ -163,12 +167,12 @@ class Automaton:
         return None if reader is None else reader(state, character)
 
     def completed(self, state: LexerState) -> LexerState | None:
-        """The state in which the unfinished symbol is taken as whole; None where it is not, or always is."""
+        """Return the state with the unfinished symbol taken as complete; None if it is incomplete or there is none."""
         complete = self._completions.get(state.place)
         return None if complete is None else complete(state)
 
     def read(self, text: str, state: LexerState | None = None) -> tuple[LexerState, int]:
-        """Read as much of the text as may be: the state there, and the number of characters read."""
+        """Read the longest valid beginning of a text; return the state there and the number of characters read."""
         state = state or self.first
         for place, character in enumerate(text):
             after = self.step(state, character)
@@ -178,29 +182,29 @@ class Automaton:
         return state, len(text)
 
     def accepts(self, text: str) -> bool:
-        """Whether the text is a whole right tune."""
+        """True if `text` is a complete, valid tune."""
         state, n_read = self.read(text)
         return n_read == len(text) and state.place == Place.END
 
     def fits(self, spelling: Spelling | None, state: LexerState) -> bool:
-        """Whether there is such a word and room for it."""
+        """True if the spelling exists and the bar has the ticks it needs; records how many it lacks in `shortfall`."""
         if spelling is None:
             return False
-        short = spelling.need - state.left
+        short = spelling.min_ticks - state.ticks_left
         if short > self.shortfall:
             self.shortfall = short
         return short <= 0
 
     # --- header
 
-    def _metre(self, state: LexerState, character: str) -> LexerState | None:
+    def _meter(self, state: LexerState, character: str) -> LexerState | None:
         text = state.text + character
-        whole = self.metre_lines.whole.get(text)
+        whole = self.meter_lines.whole.get(text)
         if whole is not None:
             assert isinstance(whole.value, Meter)
             form = FormState(whole.value, in_threes=whole.value.numerator % 3 == 0, plan=self.plan)
-            return LexerState(Place.UNIT, left=form.room, form=form)
-        return state._replace(text=text) if text in self.metre_lines.begun else None
+            return LexerState(Place.UNIT, ticks_left=form.max_ticks, form=form)
+        return state._replace(text=text) if text in self.meter_lines.begun else None
 
     def _unit(self, state: LexerState, character: str) -> LexerState | None:
         text = state.text + character
@@ -231,7 +235,7 @@ class Automaton:
         before = state.text
         if character == "-":
             tied = state._replace(text="sound", owed=Owed.TIED_NOTE) if before == "note" else None
-            is_stuck = tied and state.form.plan is not None and not state.left and not self.lines(tied)
+            is_stuck = tied and state.form.plan is not None and not state.ticks_left and not self.lines(tied)
             return None if is_stuck else tied  # the tune's last bar by plan: the other note would have no place
         if character == ")":
             closes = state.n_slurs and before in ("note", "sound", "grace")
@@ -240,41 +244,41 @@ class Automaton:
             return LexerState(Place.END, form=state.form) if "\n" in self.lines(state) else None
         if character in "|:":
             return self._bar_line(state, character)
-        if self.plan is not None and not self._goes_on(state):
+        if self.plan is not None and not self._has_ticks_left(state):
             return None  # behind a chord symbol no slur ends, and in the last bar by plan it must
         return self._symbol(state, character)
 
-    def _goes_on(self, state: LexerState) -> bool:
-        """Whether there is any room left in the bar."""
-        short = 1 - state.left
+    def _has_ticks_left(self, state: LexerState) -> bool:
+        """True if any ticks are left in the bar."""
+        short = 1 - state.ticks_left
         self.shortfall = max(self.shortfall, short)
         return short <= 0
 
     def _symbol(self, state: LexerState, character: str) -> LexerState | None:
-        """A symbol begins."""
+        """Read the first character of a symbol."""
         if character == '"':
             return state._replace(place=Place.QUOTE, text='"')
         if character == "{":
-            begins = not state.is_graced and state.owed != Owed.TIED_NOTE and self.has_room(state)
+            begins = not state.is_graced and state.owed != Owed.TIED_NOTE and self.can_begin_note(state)
             return state._replace(place=Place.GRACE, text="", pitches=frozenset()) if begins else None
         if character == "[":
-            return self._bracketed(state)
+            return self._open_bracket(state)
         if character in LETTERS or character in "^_=":
-            return self._pitch(state._replace(text=""), character) if self.has_room(state) else None
+            return self._pitch(state._replace(text=""), character) if self.can_begin_note(state) else None
         if character == "z":
-            rests = state.owed != Owed.TIED_NOTE and self.has_room(state)
+            rests = state.owed != Owed.TIED_NOTE and self.can_begin_note(state)
             return state._replace(place=Place.LENGTH, text="", marks="z") if rests else None
         if character in DECORATIONS:
             return self._mark(state._replace(place=Place.MARK, text="", marks=""), character)
         if character == "!":
-            return state._replace(place=Place.NAME, text="!") if self.has_room(state) else None
+            return state._replace(place=Place.NAME, text="!") if self.can_begin_note(state) else None
         if character == "(":
-            opens = state.n_slurs < MOST_SLURS and self.has_room(state)
+            opens = state.n_slurs < MAX_SLURS and self.can_begin_note(state)
             return state._replace(place=Place.PAREN, text="(") if opens else None
         return None
 
     def lines(self, state: LexerState) -> Mapping[str, FormState]:
-        """The bar lines that may come now, each with the form after it."""
+        """Return the bar lines that may come now, each with the form after it."""
         if state.tuplet or state.ticks <= 0 or state.is_graced or state.text in ("slur_open", "tuplet"):
             return {}
         found = bar_lines(state.form, state.ticks)
@@ -283,21 +287,22 @@ class Automaton:
         never = ("\n", "::", "|1", ":|2") if state.owed == Owed.TIED_NOTE else ("\n",)
         return {text: form for text, form in found.items() if not form.must_end and text not in never}
 
-    def has_room(self, state: LexerState) -> bool:
-        """Whether a note may begin."""
+    def can_begin_note(self, state: LexerState) -> bool:
+        """True if the shortest note fits into the bar or tuplet."""
         return self.fits(self.lengths(state).begun.get(""), state)
 
     def lengths(self, state: LexerState) -> Spellings:
-        """The lengths of a note that begins here."""
-        return lengths(state.tuplet, state.left % GRID_TICKS)
+        """Return the spellings of the lengths that a note beginning here may have."""
+        return lengths(state.tuplet, state.ticks_left % GRID_TICKS)
 
     # --- notes
 
     def _pitch(self, state: LexerState, character: str) -> LexerState | None:
-        """An accidental or a letter, in music, in a chord or in grace notes. Letters of one octave are alike here,
-        but not in a chord."""
+        """Read an accidental or a letter, of a note, a chord or grace notes.
+
+        Letters of one octave become one state, except in a chord, where the same letter must not come twice."""
         is_tied = state.owed == Owed.TIED_NOTE and state.pitches is None
-        if state.pitches is None and not is_tied:  # what waited for a note has it, so its states are fewer
+        if state.pitches is None and not is_tied:  # no longer owed: fewer distinct states
             state = state._replace(owed=Owed.NOTHING, is_graced=False)
         if character in "^_=":
             return None if is_tied else state._replace(place=Place.ACCIDENTAL, text=character)
@@ -325,8 +330,8 @@ class Automaton:
             return state._replace(text=text) if len(text) <= len(state.pitch) else None
         return state._replace(text=text, pitch=state.pitch + character)
 
-    def _pitched(self, state: LexerState) -> LexerState | None:
-        """A pitch is complete: in music its length comes, in a chord or in grace notes the next."""
+    def _complete_pitch(self, state: LexerState) -> LexerState | None:
+        """Complete a pitch: a note's length comes next, in a chord or grace notes the next pitch."""
         if state.pitches is None:
             is_whole = state.owed != Owed.TIED_NOTE or len(state.text) == len(state.pitch)
             found = state._replace(place=Place.LENGTH, text="", owed=Owed.NOTHING, is_graced=False)
@@ -342,7 +347,7 @@ class Automaton:
         if character == "]":
             closed = state._replace(place=Place.LENGTH, text="", pitches=None, marks=".")
             return closed if len(state.pitches) > 1 else None
-        return self._pitch(state, character) if len(state.pitches) < MOST_CHORD_NOTES else None
+        return self._pitch(state, character) if len(state.pitches) < MAX_CHORD_NOTES else None
 
     def _grace(self, state: LexerState, character: str) -> LexerState | None:
         if character == "}":
@@ -353,8 +358,8 @@ class Automaton:
         text = state.text + character
         return state._replace(text=text) if self.fits(self.lengths(state).begun.get(text), state) else None
 
-    def _timed(self, state: LexerState) -> LexerState | None:
-        """A note or rest is complete."""
+    def _complete_length(self, state: LexerState) -> LexerState | None:
+        """Complete the length of a note or rest."""
         length = self.lengths(state).whole.get(state.text)
         if length is None or not self.fits(length, state):
             return None
@@ -366,7 +371,7 @@ class Automaton:
             text="sound" if state.marks else "note",
             marks="",
             is_graced=False,
-            left=state.left - length.value * q // p,
+            ticks_left=state.ticks_left - length.value * q // p,
             tuplet=OpenTuplet(p, q, n_left - 1) if n_left > 1 else None,
             owed=state.owed if is_rest else Owed.NOTHING,
         )
@@ -374,14 +379,15 @@ class Automaton:
     # --- what goes before notes
 
     def _mark(self, state: LexerState, character: str) -> LexerState | None:
-        """Decorations stand right before their note, names before signs, each once: the parser looks for a sign in
-        the text of those before it."""
+        """Read what follows a decoration: another one, or the note.
+
+        Decorations stand right before their note, names before signs, each once."""
         signs = re.sub("!.*?!", "", state.marks)
         if character in DECORATIONS or character == "!":
             n_marks = len(signs) + state.marks.count("!") // 2
             in_doubt = state.tuplet is not None or state.owed == Owed.TIED_NOTE or state.is_graced
             rolls = character == "~" and in_doubt
-            if n_marks >= MOST_MARKS or rolls or not self.has_room(state):
+            if n_marks >= MAX_MARKS or rolls or not self.can_begin_note(state):
                 return None
             if character == "!":
                 return None if signs else state._replace(place=Place.NAME, text="!")
@@ -403,45 +409,46 @@ class Automaton:
         return state._replace(text=text)
 
     def _quote(self, state: LexerState, character: str) -> LexerState | None:
-        """Chords on all letters are spelled alike."""
+        """Read a character of a chord symbol; those on all letters share their states."""
         text = state.text + ("A" if character in "ABCDEFG" else character)
         if text in self.symbols.whole:
             return state._replace(place=Place.OPEN, text="quote")
         return state._replace(text=text) if text in self.symbols.begun else None
 
     def _tuplet(self, state: LexerState, character: str) -> LexerState | None:
-        """In a tuplet no other begins."""
+        """Read a character of a tuplet's numbers; tuplets do not nest."""
         text = state.text + character
         begun = None if state.tuplet else self.tuplets(state).begun.get(text)
         return state._replace(place=Place.TUPLET, text=text) if self.fits(begun, state) else None
 
-    def _begun(self, state: LexerState) -> LexerState | None:
-        """A tuplet's numbers are complete."""
+    def _complete_tuplet(self, state: LexerState) -> LexerState | None:
+        """Complete a tuplet's numbers."""
         whole = self.tuplets(state).whole.get(state.text)
         if whole is None or not self.fits(whole, state):
             return None
         assert isinstance(whole.value, OpenTuplet)
         return state._replace(place=Place.OPEN, text="tuplet", tuplet=whole.value)
 
-    def _slurred(self, state: LexerState) -> LexerState:
-        """The parenthesis was a slur's."""
+    def _as_slur(self, state: LexerState) -> LexerState:
+        """Interpret the pending '(' as a slur, not a tuplet."""
         return state._replace(place=Place.OPEN, text="slur_open", n_slurs=state.n_slurs + 1)
 
     def tuplets(self, state: LexerState) -> Spellings:
-        """The tuplets of the metre."""
+        """Return the tuplets of the meter."""
         return tuplets(state.form.meter.is_compound, state.form.in_threes)
 
     # --- brackets and bar lines
 
-    def _bracketed(self, state: LexerState) -> LexerState | None:
+    def _open_bracket(self, state: LexerState) -> LexerState | None:
         text = state.text if state.place == Place.START else f"open {state.text}"
         after = state._replace(place=Place.BRACKET, text=text)
-        may_follow = self.fields(after) or (state.owed != Owed.TIED_NOTE and self.has_room(state))
+        may_follow = self.fields(after) or (state.owed != Owed.TIED_NOTE and self.can_begin_note(state))
         return after if may_follow else None
 
     def fields(self, state: LexerState) -> str:
-        """The letters of the inline fields that may stand at this bracket. Before anything else in the tune they would
-        be the header's."""
+        """Return the letters of the inline fields allowed at this bracket, of "KM".
+
+        None before the first symbol of the tune, where a field would belong to the header."""
         if state.tuplet or state.text in ("mark", "open field", "open slur_open", "open tuplet"):
             return ""
         if not state.follows_bar and state.owed == Owed.TIED_NOTE:
@@ -456,7 +463,7 @@ class Automaton:
         if character in "KM":
             field = state._replace(place=Place.FIELD, text=f"{state.text}[{character}")
             return field if character in self.fields(state) else None
-        if state.owed == Owed.TIED_NOTE or not self.has_room(state):
+        if state.owed == Owed.TIED_NOTE or not self.can_begin_note(state):
             return None
         begun = state._replace(text="", marks="[", pitches=frozenset(), owed=Owed.NOTHING, is_graced=False)
         return self._pitch(begun, character)
@@ -464,8 +471,8 @@ class Automaton:
     def _field(self, state: LexerState, character: str) -> LexerState | None:
         before, _, field = state.text.partition("[")
         field = f"[{field}{character}"
-        spellings = self.key_fields if field[1] == "K" else self.metre_fields
-        is_present = f"[M:{state.form.meter.text}]".startswith(field)  # a change to the same metre would be left out
+        spellings = self.key_fields if field[1] == "K" else self.meter_fields
+        is_present = f"[M:{state.form.meter.text}]".startswith(field)  # a change to the same meter is not written
         if spellings.n_whole[field] <= is_present:
             return None
         whole = spellings.whole.get(field)
@@ -476,29 +483,33 @@ class Automaton:
         if field[1] == "M":
             assert isinstance(whole.value, Meter)
             form = state.form.with_meter(whole.value)
-            state = state._replace(form=form, left=form.room)
+            state = state._replace(form=form, ticks_left=form.max_ticks)
         return state._replace(place=Place.START, text=before + field[1])
 
     def _bar(self, state: LexerState, character: str) -> LexerState | None:
         return self._bar_line(state, state.text + character)
 
     def _bar_line(self, state: LexerState, text: str) -> LexerState | None:
-        """A bar line is read up to here; it is complete at once where none goes on so."""
+        """Read a bar line up to `text`; complete it at once if no longer one begins so."""
         lines = self.lines_begun(state)
         begun = [line for line in lines if line.startswith(text)]
         read = state._replace(place=Place.BAR, text=text)
-        return (self._barred(read) if begun == [text] else read) if begun else None
+        return (self._complete_bar_line(read) if begun == [text] else read) if begun else None
 
     def lines_begun(self, state: LexerState) -> Mapping[str, FormState]:
-        """The bar lines of which one has begun."""
+        """Return the bar lines that the unfinished one may become, each with the form after it."""
         return bar_lines(state.form, 0) if state.marks == "|" else self.lines(state)
 
-    def _barred(self, state: LexerState) -> LexerState | None:
+    def _complete_bar_line(self, state: LexerState) -> LexerState | None:
         form = self.lines_begun(state).get(state.text)
-        return None if form is None else state._replace(place=Place.START, text="", left=form.room, form=form, marks="")
+        return (
+            None
+            if form is None
+            else state._replace(place=Place.START, text="", ticks_left=form.max_ticks, form=form, marks="")
+        )
 
 
-# Characters that go on with a symbol that may also be complete; at other places every character is read.
+# Characters that continue a symbol that may also be complete; at other places every character is read as such.
 CONTINUES = {
     Place.NOTE: ",'",
     Place.LENGTH: "/0123456789",
@@ -519,9 +530,9 @@ def octave(name: str) -> int:
 
 
 def _is_free(pitches: frozenset[int], text: str) -> bool:
-    """Whether a letter with octave marks can still become a pitch that is not in the chord."""
-    mark, n_most = (",", 4 - LOW_OCTAVE) if text[0].isupper() else ("'", HIGH_OCTAVE - 5)
-    return any(position(text[0] + mark * n) not in pitches for n in range(len(text) - 1, n_most + 1))
+    """True if a letter with octave marks can still become a pitch that is not in the chord."""
+    mark, n_marks = (",", 4 - LOW_OCTAVE) if text[0].isupper() else ("'", HIGH_OCTAVE - 5)
+    return any(position(text[0] + mark * n) not in pitches for n in range(len(text) - 1, n_marks + 1))
 
 
 def _spellings(values: Mapping[str, object]) -> Spellings:

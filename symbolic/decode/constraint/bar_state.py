@@ -1,13 +1,13 @@
-"""Full bars as an incremental rule: which bar line may come after what has been written of a tune, read once.
+"""Full bars as an incremental rule: which bar lines may follow what has been written of a tune.
 
 The rule is that of `symbolic.evaluate.metrics.validity`, which judges a finished tune; here it is kept while a tune
 grows. The words are the same: a *piece* is what stands between two bar lines as written; a plain `|` ends a bar, every
 other bar line may stand inside one; the pieces on its two sides, in playing order, are then parts of one bar.
 
-`Form` is what has to be remembered at a bar line: the metre, the parts of a bar that is not yet full (`Open`), how far
-the section is that a repeat would go back to, and its first pieces, up to the first plain `|` (after which every pass
-is the same). Forms are immutable and compare by value, so rows of a batch share what is computed of them. Lengths are
-ticks, 40,320 to a whole note.
+A `FormState` is what must be known at a bar line: the meter, the parts of a bar that is not yet full (`Open`), the
+state of the section that a repeat would go back to, and its first pieces, up to the first plain `|` (after which every
+pass is the same). It is immutable and compares by value, so that rows of a batch share what is computed from it.
+Lengths are ticks, 40,320 to a whole note.
 
 Programs differ on what a repeat without its sign means; so that abc2midi, too, finds every bar full and no sign
 missing (symbolic.evaluate.checkers.abc2midi), less is read than the checker counts as right:
@@ -18,18 +18,17 @@ missing (symbolic.evaluate.checkers.abc2midi), less is read than the checker cou
 - endings are |1, at the end of a bar, then :|2; nothing divides a first ending, and after the second a section is
   repeated only if |: opens it; a second ending that :| closes must have no pick-up to lead to;
 - between :| and a :| without |: stands no other double bar line;
-- in a section that is repeated the metre changes at its beginning only;
+- in a section that is repeated the meter changes at its beginning only;
 - || and |] stand inside a bar where a pick-up follows: as long as that of the tune, or at most a quarter of a bar, or
   where the tune has none half a bar;
 - a short last bar is closed by a double bar line, or by nothing.
 
-A form that is asked for, sections and bars of each (`Form.plan`), is counted as symbolic.notation.control_codes counts
-it: a section ends at || |] |: :: :|, a second ending belongs to the section before it, and its bars are its pieces,
-pick-up and endings included. A piece then has room only as far as the rest of the plan can follow it, and a bar line
-may come only where it can; that it can is found by trying full bars and those that complete a pick-up. Under a plan the
-metre does not change.
+A requested form, sections and bars of each (`FormState.plan`), is counted as symbolic.notation.control_codes counts it:
+a section ends at || |] |: :: :|, a second ending belongs to the section before it, and its bars are its pieces, pick-up
+and endings included. A piece may then be only so long, and a bar line come only where, the rest of the plan can follow;
+that is found by trying full bars and those that complete a pick-up. Under a plan the meter does not change.
 
-Nor is read: more than MOST_PARTS + 1 parts of a bar, a section whose first MOST_HEAD pieces hold no plain `|`.
+Also left out: more than MAX_PARTS + 1 parts of a bar, a section whose first MAX_HEAD pieces hold no plain `|`.
 """
 
 from enum import IntEnum
@@ -39,9 +38,9 @@ from typing import NamedTuple
 from symbolic.notation.theory import Meter
 
 MIN_BARS = 3  # inner bars a tune must have to be checked: validity.MIN_BARS
-MOST_PARTS = 2  # of an unfinished bar
-MOST_HEAD = 3
-_COUNTED = MIN_BARS + MOST_PARTS + 1  # counting further changes nothing
+MAX_PARTS = 2  # of an unfinished bar
+MAX_HEAD = 3
+_COUNTED = MIN_BARS + MAX_PARTS + 1  # counting further changes nothing
 _NEAR_END = 6  # bars of a section before whose last ones are tried out one by one; those before are full
 _GO_ON = ("|", "|1", ":|2")  # bar lines that end no section
 _LEADING = ("|", "||", "|]")  # with which a tune may begin
@@ -50,8 +49,7 @@ BAR_LINES = ("|", "||", "|]", "|:", ":|", "::", "|1", ":|2", "\n")
 
 
 class BarPiece(NamedTuple):
-    """A finished piece. `divided`: the next may belong to the same bar. `outer`: it need not fit, being the tune's
-    short first piece."""
+    """A finished piece. divided: the next may belong to the same bar. outer: it is the tune's short first piece."""
 
     ticks: int
     bar_ticks: int
@@ -62,8 +60,8 @@ class BarPiece(NamedTuple):
 class Open(NamedTuple):
     """The parts of a bar that is not yet full, in ticks; 0 is none.
 
-    `inner` must still be completed. `outer` counts from the tune's short first piece, which stands alone: a bar that
-    begins after it is in `inner`, and must not come out full when counted from the first piece, as the checker would.
+    inner: ticks of a bar that must still be completed. outer: the same counted from the tune's short first piece, which
+    stands alone; a bar that begins after it must not come out full in that count, which the checker also makes.
     """
 
     outer: int = 0
@@ -76,7 +74,7 @@ NOTHING_OPEN = Open()
 
 
 class Repeat(IntEnum):
-    """Whether :| may end the section."""
+    """Whether a :| may or must end the section."""
 
     FIRST = 0  # it may: the tune begins here
     AFTER = 1  # it may: a :| stands before it
@@ -85,7 +83,7 @@ class Repeat(IntEnum):
 
 
 class FormState(NamedTuple):
-    """A tune at the beginning of a piece."""
+    """State of a tune at the beginning of a piece."""
 
     meter: Meter
     in_threes: bool = False  # the upper number of the header's M: is a multiple of three
@@ -105,42 +103,42 @@ class FormState(NamedTuple):
     n_pieces: int = 0  # of the present section, where there is a plan
 
     @property
-    def room(self) -> int:
-        """Ticks the piece that begins here may have; 0 where the plan cannot be kept."""
-        return self.meter.ticks - self.open.inner if self.plan is None else _planned_room(self)
+    def max_ticks(self) -> int:
+        """Most ticks of the piece that begins here; 0 if the plan cannot be kept."""
+        return self.meter.ticks - self.open.inner if self.plan is None else _planned_max_ticks(self)
 
     @property
     def n_planned(self) -> int:
-        """Pieces that the plan still wants at least."""
+        """Fewest pieces that the plan still needs."""
         return sum(max(n, 1) for n in self.plan) - self.n_pieces if self.plan else 0
 
     @property
     def may_change_meter(self) -> bool:
-        """Parts of a bar are of one metre, and a repeat leads back to the metre that its section began with."""
+        """True if [M:] may stand here: parts of a bar have one meter, and a repeat to its section's first."""
         is_fixed = self.plan is not None or self.open.inner
         return not (is_fixed or self.ending or self.must_end or (self.head and self.repeat == Repeat.OPENED))
 
     @property
     def waits(self) -> bool:
-        """Whether a :| must come."""
+        """True if a :| must come."""
         return self.ending == 1 or self.repeat == Repeat.OPENED
 
     def with_meter(self, meter: Meter) -> "FormState":
-        """After [M:]."""
+        """Return the state after [M:]."""
         repeat = Repeat.NEVER if self.head else self.repeat
         return self._replace(meter=meter, repeat=repeat)
 
 
 @lru_cache(maxsize=1 << 16)
 def bar_lines(form: FormState, ticks: int) -> dict[str, FormState]:
-    """The bar lines that may come after `ticks` of a piece, each with the form after it. Do not change the result."""
+    """Return the bar lines that may end a piece of `ticks`, each with the state after it; shared, not to be changed."""
     found = {text: close(form, ticks, text) for text in BAR_LINES}
     return {text: after for text, after in found.items() if after is not None and can_be_kept(after)}
 
 
 @lru_cache(maxsize=1 << 16)
 def can_be_kept(form: FormState) -> bool:
-    """Whether a right ending is known that keeps the plan from here; without a plan there is one always."""
+    """True if some continuation keeps the plan from here; always true without a plan."""
     if form.plan is None or form.must_end:
         return True
     if not form.plan[0]:  # of as many bars as it takes
@@ -151,12 +149,12 @@ def can_be_kept(form: FormState) -> bool:
         if after is None:
             return False
         form = after
-    return form.room > 0
+    return form.max_ticks > 0
 
 
 @lru_cache(maxsize=1 << 16)
-def _planned_room(form: FormState) -> int:
-    """The longest piece that begins here and after which the plan can be kept; 0 where there is none."""
+def _planned_max_ticks(form: FormState) -> int:
+    """Return the ticks of the longest piece after which the plan can still be kept; 0 if there is none."""
     full = form.meter.ticks - form.open.inner
     lengths = {full} | {way.inner - taken for way in ways_back(form) for taken in (0, form.open.inner)}
     for ticks in sorted(lengths, reverse=True):
@@ -166,14 +164,15 @@ def _planned_room(form: FormState) -> int:
 
 
 def close(form: FormState, ticks: int, text: str) -> FormState | None:
-    """The form after a piece of `ticks` and the bar line `text`, or None where no full bars can come of it, or they
-    would be too many or too few for the plan."""
+    """Return the state after a piece of `ticks` and the bar line `text`.
+
+    None if the bars could not all come out full, or would be too many or too few for the plan."""
     after = _closed(form, ticks, text)
-    return after if after is None or form.plan is None else _counted(form, after, ticks, text)
+    return after if after is None or form.plan is None else _with_plan(form, after, ticks, text)
 
 
-def _counted(form: FormState, after: FormState, ticks: int, text: str) -> FormState | None:
-    """The form after a bar line as the plan has it."""
+def _with_plan(form: FormState, after: FormState, ticks: int, text: str) -> FormState | None:
+    """Return the state after a bar line with the plan counted, or None if it breaks the plan."""
     if ticks == 0 or text == "\n":
         ends_section = form.n_pieces > 0 and text not in (*_GO_ON, "\n")
         return None if ends_section else after
@@ -200,7 +199,7 @@ def _closed(form: FormState, ticks: int, text: str) -> FormState | None:
     if form.is_fresh and is_short and form.opened in _LEADING:
         form = form._replace(repeat=Repeat.NEVER)
     piece = BarPiece(ticks, form.meter.ticks, divided=text not in ("|", "|1"), outer=form.is_fresh and is_short)
-    open_ = added(form.open, piece)
+    open_ = after_piece(form.open, piece)
     after = None if open_ is None else _going_on(form, piece, open_, text)
     must_end = after is None
     if after is None:
@@ -217,7 +216,7 @@ def _closed(form: FormState, ticks: int, text: str) -> FormState | None:
 
 
 def _opening(form: FormState, text: str) -> FormState | None:
-    """A bar line where no piece has begun: at the head of the tune, or after a change of key or metre."""
+    """Return the state after a bar line where no piece has begun: at the tune's head, or after [K:] or [M:]."""
     if form.must_end or form.opened in ("|:", "::") or form.ending == 1:
         return None
     if text == "|:" and form.repeat != Repeat.OPENED:
@@ -227,38 +226,38 @@ def _opening(form: FormState, text: str) -> FormState | None:
 
 
 def _going_on(form: FormState, piece: BarPiece, open_: Open, text: str) -> FormState | None:
-    """The form after the bar line whatever follows, or None."""
+    """Return the state after a bar line that does not end the tune, or None."""
     form = _with_head(form, piece)
     if text == "|:":
         return None if form.waits else _section(form, open_, Repeat.OPENED)
     if text in (":|", "::"):
-        return _repeated(form, open_, text)
+        return _after_repeat(form, open_, text)
     if text == "|1":
         return _first_ending(form, open_)
     if text == ":|2":
-        again = form.ending == 1 and played(open_, form.head) is not None
+        again = form.ending == 1 and after_pieces(open_, form.head) is not None
         return form._replace(open=NOTHING_OPEN, ending=2, repeat=Repeat.NEVER) if again else None
-    return _barred(form, open_, text)
+    return _after_bar_line(form, open_, text)
 
 
-def _barred(form: FormState, open_: Open, text: str) -> FormState | None:
-    """After | or a double bar line."""
+def _after_bar_line(form: FormState, open_: Open, text: str) -> FormState | None:
+    """Return the state after | or a double bar line."""
     if text != "|" and open_.inner and not _leads_on(form, open_):
         return None
     if text == "|" or form.repeat in (Repeat.FIRST, Repeat.OPENED):
-        has_head = form.is_closed or form.ending or form.repeat == Repeat.NEVER or len(form.head) < MOST_HEAD
+        has_head = form.is_closed or form.ending or form.repeat == Repeat.NEVER or len(form.head) < MAX_HEAD
         return form._replace(open=open_) if has_head and (text == "|" or form.ending != 1) else None
     return _section(form, open_, Repeat.NEVER)
 
 
 def _leads_on(form: FormState, open_: Open) -> bool:
-    """Whether the rest of the bar can be the pick-up of a section."""
+    """True if the rest of the bar can be the pick-up of a section."""
     missing = open_.bar_ticks - open_.inner
     return missing == form.pickup or (4 if form.pickup else 2) * missing <= open_.bar_ticks
 
 
 def _with_head(form: FormState, piece: BarPiece) -> FormState:
-    """The tune's pick-up is a part of a bar when it is played again, and then what follows it is not."""
+    """Add a piece to the section's first pieces; a pick-up is part of a bar when it is played again."""
     if form.is_closed or form.ending or form.repeat == Repeat.NEVER:
         return form
     first = piece._replace(divided=piece.divided and not piece.outer, outer=False)
@@ -266,21 +265,21 @@ def _with_head(form: FormState, piece: BarPiece) -> FormState:
 
 
 def _section(form: FormState, open_: Open, repeat: Repeat) -> FormState:
-    """A section begins."""
+    """Return the state at the beginning of a section."""
     return form._replace(open=open_, head=(), is_closed=False, ending=0, repeat=repeat)
 
 
 def _first_ending(form: FormState, open_: Open) -> FormState | None:
-    """It must be able to lead back to the section's beginning."""
+    """Return the state in a first ending, or None if it could not lead back to the section's beginning."""
     if form.ending or form.repeat not in (Repeat.FIRST, Repeat.OPENED) or open_.inner:
         return None
     form = form._replace(open=NOTHING_OPEN, ending=1, had_endings=True)
-    return form if any(played(way, form.head) is not None for way in ways_back(form)) else None
+    return form if any(after_pieces(way, form.head) is not None for way in ways_back(form)) else None
 
 
 def ways_back(form: FormState) -> list[Open]:
-    """What may be open where a repeat leads back to the section's beginning, by length: nothing, or what its first
-    pieces complete. Not all need fit."""
+    """Return what may be open where a repeat leads back to the section's beginning: nothing, or a bar that its first
+    pieces complete; shortest first. Callers check which of them fit."""
     ways, reached, bar_ticks = [NOTHING_OPEN], 0, form.meter.ticks
     for piece in form.head:
         reached += piece.ticks
@@ -289,9 +288,9 @@ def ways_back(form: FormState) -> list[Open]:
     return sorted(ways, key=lambda way: way.inner)
 
 
-def _repeated(form: FormState, open_: Open, text: str) -> FormState | None:
-    """The section is played again: it must fit on what is open now."""
-    again = played(open_, form.head)
+def _after_repeat(form: FormState, open_: Open, text: str) -> FormState | None:
+    """Return the state after a repeat sign, or None if the section does not fit what is open now."""
+    again = after_pieces(open_, form.head)
     if form.ending == 1 and text == ":|":  # the second time the ending is left out
         return None if again is None else _section(form, NOTHING_OPEN, Repeat.NEVER)
     if form.ending == 2 and text == ":|":  # some play the section a third time
@@ -304,29 +303,29 @@ def _repeated(form: FormState, open_: Open, text: str) -> FormState | None:
 
 
 def _may_be_last(form: FormState, piece: BarPiece, open_: Open | None, text: str) -> bool:
-    """Whether the tune may end after this short piece, though nothing but the end could follow it."""
+    """True if the tune may end after this short piece, and only end."""
     if text == ":|" and form.ending == 2:
-        return open_ is not None and played(open_, form.head) is not None and _ends(form.open, piece)
+        return open_ is not None and after_pieces(open_, form.head) is not None and _ends(form.open, piece)
     return text in ("||", "|]") and not form.waits and _ends(form.open, piece)
 
 
 def _ends(open_: Open, piece: BarPiece) -> bool:
-    """The parts at the very end of the playing order may fall short together."""
+    """True if the last parts in playing order fall short of a bar together."""
     return not open_.inner or (open_.bar_ticks == piece.bar_ticks and open_.inner + piece.ticks < piece.bar_ticks)
 
 
-def played(open_: Open, pieces: tuple[BarPiece, ...]) -> Open | None:
-    """What is open after the pieces are played, or None where a bar comes out wrong."""
+def after_pieces(open_: Open, pieces: tuple[BarPiece, ...]) -> Open | None:
+    """Return what is open after the pieces are played, or None if a bar comes out wrong."""
     for piece in pieces:
-        after = added(open_, piece)
+        after = after_piece(open_, piece)
         if after is None:
             return None
         open_ = after
     return open_
 
 
-def added(open_: Open, piece: BarPiece) -> Open | None:
-    """What is open after one more piece, or None where a bar comes out wrong."""
+def after_piece(open_: Open, piece: BarPiece) -> Open | None:
+    """Return what is open after one more piece, or None if a bar comes out wrong."""
     outer, inner, bar_ticks, n_parts = open_
     if bar_ticks and bar_ticks != piece.bar_ticks:
         if inner:
@@ -340,7 +339,7 @@ def added(open_: Open, piece: BarPiece) -> Open | None:
         return NOTHING_OPEN
     if not piece.divided or from_outer > piece.bar_ticks:
         from_outer = 0
-    if from_inner and (not piece.divided or from_inner > piece.bar_ticks or n_parts >= MOST_PARTS):
+    if from_inner and (not piece.divided or from_inner > piece.bar_ticks or n_parts >= MAX_PARTS):
         return None
     if not from_outer and not from_inner:
         return NOTHING_OPEN

@@ -1,7 +1,7 @@
-"""The shortest way home: how a tune is ended from any state of the automaton, when its tokens run out.
+"""Shortest valid completion from any automaton state, used when the token budget runs out.
 
-What is open is closed, the bar filled with one rest (or note, where one is owed), a first ending led back, bars added
-until there are enough to count, and the tune ended.
+It closes what is open, fills the bar with one rest (or a note, where one is owed), leads a first ending back, adds bars
+until there are enough to count, and ends the tune.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from symbolic.notation.theory import length_text
 BAR_CHARACTERS = 9  # of a bar that is filled with one rest: z511/16|
 
 
-def most_characters(state: LexerState, form: FormState) -> int:
-    """An upper bound on the characters of the ending in this form, found without writing it."""
+def max_characters(state: LexerState, form: FormState) -> int:
+    """Return an upper bound on the characters of the completion in this form, without writing it."""
     n_bars = max(0, MIN_BARS + 1 - form.n_bars) + 2 + 2 * form.waits + form.n_planned
     n_tuplet_notes = state.tuplet.n_left + 1 if state.tuplet else (9 if state.place == Place.TUPLET else 0)
     header = 16 if state.place < Place.START else 0
@@ -22,7 +22,7 @@ def most_characters(state: LexerState, form: FormState) -> int:
 
 
 def closing(automaton: Automaton, state: LexerState) -> str:
-    """The next character of the ending; '' at the end."""
+    """Return the next character of the completion; '' at its end."""
     if state.place == Place.START:
         return "\n" if automaton.step(state, "\n") else _filler(state)
     if state.place == Place.OPEN:
@@ -49,7 +49,7 @@ def closing(automaton: Automaton, state: LexerState) -> str:
     if state.place in (Place.CHORD, Place.GRACE, Place.ACCIDENTAL, Place.MARK):
         return next(letter for letter in LETTERS if automaton.step(state, letter))
     if state.place == Place.BRACKET:
-        return "C" if automaton.has_room(state) and state.owed != Owed.TIED_NOTE else automaton.fields(state)[0]
+        return "C" if automaton.can_begin_note(state) and state.owed != Owed.TIED_NOTE else automaton.fields(state)[0]
     return _word(automaton, state)
 
 
@@ -62,21 +62,21 @@ def _filler(state: LexerState) -> str:
 def _between(automaton: Automaton, state: LexerState) -> str:
     if automaton.step(state, ")"):
         return ")"
-    lines = automaton.lines(state) if state.ticks >= _aim(state) else {}
+    lines = automaton.lines(state) if state.ticks >= _target_ticks(state) else {}
     return _line(lines, "")[0] if lines else _filler(state)
 
 
-def _aim(state: LexerState) -> int:
-    """How long the piece should become: as the section's repeat needs it where it waits for one, else full."""
+def _target_ticks(state: LexerState) -> int:
+    """Return the ticks the piece should have: what a repeat that must come needs, else a full bar."""
     form = state.form
     for way in ways_back(form) if form.waits else ():
         if way.inner >= max(state.ticks, 1) and ":|" in bar_lines(form, way.inner):
             return way.inner
-    return form.room
+    return form.max_ticks
 
 
 def _line(lines: Mapping[str, FormState], begun: str) -> str:
-    """The bar line to end with, else the one to go on with."""
+    """Return the bar line that ends the tune soonest."""
     ends, goes_on = ("||", ":|", "|]"), ("::", ":|", "||", "|")  # the later the better
 
     def merit(line: str) -> tuple[bool, int, bool, bool, int]:
@@ -88,9 +88,9 @@ def _line(lines: Mapping[str, FormState], begun: str) -> str:
 
 
 def _length(automaton: Automaton, state: LexerState) -> str:
-    """Fill the bar where the length begun allows; in a tuplet be as short as may be."""
+    """Return the next character of a length: fill the bar where possible, in a tuplet be as short as possible."""
     spellings, text = automaton.lengths(state), state.text
-    missing = _aim(state) - state.ticks
+    missing = _target_ticks(state) - state.ticks
     full = length_text(missing) if missing > 0 and state.tuplet is None else text
     if not full.startswith(text) or full not in spellings.whole or full == text:
         full = text if automaton.completed(state) else spellings.begun[text].text
@@ -102,16 +102,16 @@ def _length(automaton: Automaton, state: LexerState) -> str:
 
 
 def _word(automaton: Automaton, state: LexerState) -> str:
-    """In a header line, a name, a chord symbol, a field: the shortest that begins so."""
+    """Return the next character of a header line, name, chord symbol or field: of the shortest that begins so."""
     text = state.text if state.place != Place.FIELD else "[" + state.text.partition("[")[2]
     if state.place == Place.NAME:
         names = [name for name in automaton.names.whole if name not in state.marks and name.startswith(text)]
         return min(names, key=len)[len(text)]
     if state.place == Place.FIELD and text[1] == "M":
-        metres = [line for line in automaton.metre_fields.whole if line.startswith(text)]
-        return min((line for line in metres if line != f"[M:{state.form.meter.text}]"), key=len)[len(text)]
+        meters = [line for line in automaton.meter_fields.whole if line.startswith(text)]
+        return min((line for line in meters if line != f"[M:{state.form.meter.text}]"), key=len)[len(text)]
     spellings = {
-        Place.METRE: automaton.metre_lines,
+        Place.METER: automaton.meter_lines,
         Place.UNIT: automaton.unit_line,
         Place.KEY: automaton.key_lines,
         Place.QUOTE: automaton.symbols,

@@ -1,4 +1,4 @@
-"""The tokens of a vocabulary as texts, in the groups that the mask of `--constrain` handles together."""
+"""The tokens of a vocabulary as texts: a trie, and the groups that the token mask handles together."""
 
 import re
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ _BAR_LINE = re.compile(r"[|:\]]*\d*|\n")
 
 
 class Vocabulary:
-    """The tokens by text, padded to `size`."""
+    """Texts of all tokens, latin-1 characters for bytes, and groups of token ids; masks have `size` entries."""
 
     def __init__(self, tokenizer: "Tokenizer", size: int) -> None:
         self.eos = tokenizer.eos
@@ -27,7 +27,7 @@ class Vocabulary:
                 self.trie.add(text, id)
         self.bar_lines = {text: id for id, text in enumerate(self.texts) if text and _BAR_LINE.fullmatch(text)}
         self.after_digit = [id for id, text in enumerate(self.texts) if re.match(r"[12].", text)]  # |1 and what follows
-        # Tokens that the room alone does not decide: a bar line behind another symbol, a tied note behind its tie.
+        # Tokens for which more than the ticks left decides: a bar line behind a symbol, a tied note behind its tie.
         self.mixed = [id for id, text in enumerate(self.texts) if _is_mixed(text)]
         self.ties = [id for id, text in enumerate(self.texts) if "-" in text]
         unused = [False] * (size - len(self.texts))
@@ -35,34 +35,34 @@ class Vocabulary:
         digits = torch.tensor([text[:1].isdigit() for text in self.texts] + unused)
         self.begins_tuplet = (tuplets, tuplets | digits)  # anywhere, and after "("
         self._elsewhere: dict[str, np.ndarray] = {}
-        self._going_on: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
+        self._continuing: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
 
     def elsewhere(self, characters: str) -> np.ndarray:
-        """The tokens that begin with none of the characters."""
+        """Return the ids (n,) of tokens that begin with none of the characters."""
         if characters not in self._elsewhere:
             found = [id for id, text in enumerate(self.texts) if text and text[0] not in characters]
             self._elsewhere[characters] = np.array(found)
         return self._elsewhere[characters]
 
-    def going_on(self, begun: str, lines: tuple[str, ...]) -> tuple[int, ...]:
-        """The tokens that go on with one of these bar lines, of which `begun` stands already."""
+    def continuing_bar_line(self, begun: str, lines: tuple[str, ...]) -> tuple[int, ...]:
+        """Return the tokens that continue one of these bar lines, of which `begun` is already written."""
         key = begun, lines
-        found = self._going_on.get(key)
+        found = self._continuing.get(key)
         if found is None:
             tokens = self.bar_lines.items() if lines else ()
             found = tuple(id for text, id in tokens if any(line.startswith(begun + text) for line in lines))
-            self._going_on[key] = found
+            self._continuing[key] = found
         return found
 
     def only(self, character: str) -> Tensor:
-        """(V,) the mask of one token: a single character, or '' for the end of the tune."""
+        """Return the mask (V,) of one character's tokens, or of the end-of-tune token for ''."""
         mask = torch.zeros(self.size, dtype=torch.bool)
         mask[self.trie.children[character].ids if character else self.eos] = True
         return mask
 
 
 class Trie:
-    """Texts by their characters; `ids` are the tokens that end here, `size` counts those below."""
+    """A node of a trie over token texts: `ids` of the tokens that end here, `size` counts those below."""
 
     __slots__ = ("_ends", "children", "ids", "size")
 
@@ -73,7 +73,7 @@ class Trie:
         self._ends: dict[str, bool] = {}
 
     def add(self, text: str, id: int) -> None:
-        """Put one token in."""
+        """Insert one token."""
         node = self
         for character in text:
             node.size += 1
@@ -81,7 +81,7 @@ class Trie:
         node.ids.append(id)
 
     def ends_in(self, character: str) -> bool:
-        """Whether all tokens below end at the first such character. Ask when all are in."""
+        """True if every token below ends at the first such character; ask after all insertions."""
         if character not in self._ends:
             self._ends[character] = all(
                 not child.children if key == character else not child.ids and child.ends_in(character)

@@ -26,7 +26,7 @@ from symbolic.data.augmentation import ANSWER, FILL, HIDDEN
 from symbolic.decode.constraint.automaton import CONTINUES, Automaton, LexerState, Owed, Place
 from symbolic.decode.constraint.bar_state import NOTHING_OPEN, FormState, Open
 from symbolic.decode.constraint.shortest_ending import closing
-from symbolic.decode.constraint.token_mask import NEVER, Constraint
+from symbolic.decode.constraint.token_mask import IMPOSSIBLE, TokenMask
 from symbolic.decode.engine import engine
 from symbolic.errors import UserError
 from symbolic.notation import abc_parser
@@ -254,7 +254,7 @@ def _filled(framed: str, bodies: tuple[str, ...], n: int) -> Filled:
     return Filled(text, bodies, "" if again == text else "not_whole: a new bar runs on into those after it")
 
 
-class BarMask(Constraint):
+class BarMask(TokenMask):
     """What may come in one bar so that it is full where it ends, and nothing is open then.
 
     The rules are those of --constrain (symbolic.decode.constraint.automaton) inside a bar; bar lines, fields, the end
@@ -289,14 +289,14 @@ class BarMask(Constraint):
             is_fresh=False,
             opened="|",
         )
-        state = LexerState(Place.START, left=form.room, form=form, owed=Owed.NOTHING)
+        state = LexerState(Place.START, ticks_left=form.max_ticks, form=form, owed=Owed.NOTHING)
         self.first, n_read = self.automaton.read(hole.opening, state)
         assert n_read == len(hole.opening), hole
 
     def start(self, row: int, prompt: list[int]) -> None:
         """Row begins a bar, whatever stands before it."""
         self.rows[row] = self.row(self.first)
-        self.tokens_left[row] = NEVER
+        self.tokens_left[row] = IMPOSSIBLE
 
     def take(self, row: int, token: int) -> bool:
         """Go on with a token that was drawn; False where it may not come."""
@@ -322,7 +322,7 @@ class BarMask(Constraint):
         if state.place == Place.BRACKET:
             mask &= ~self.after_bracket
         whole = self._whole(state)
-        if whole is not None and whole.left == 0:
+        if whole is not None and whole.ticks_left == 0:
             mask &= self.slur_ends | self.going_on.get(state.place, self.slur_ends)
             if self.may_end(state):
                 mask |= self.ending
@@ -331,7 +331,7 @@ class BarMask(Constraint):
     def may_end(self, state: LexerState) -> bool:
         """Whether a bar is full and nothing is open."""
         whole = self._whole(state)
-        return whole is not None and (whole.place, whole.left, whole.tuplet, whole.n_slurs, whole.owed) == (
+        return whole is not None and (whole.place, whole.ticks_left, whole.tuplet, whole.n_slurs, whole.owed) == (
             *(Place.OPEN, 0, None, 0, Owed.NOTHING),
         ) and whole.text in ("note", "sound")  # fmt: skip
 

@@ -37,7 +37,7 @@ def _fault(text: str, automaton: Automaton) -> str:
 
 def _fault_in_bar(text: str, place: int, state: LexerState) -> str:
     """Describe what is wrong at a place of the tune's music: the length of its bar, or a sign in it."""
-    meter, room = state.form.meter, state.form.room
+    meter, room = state.form.meter, state.form.max_ticks
     music = control_codes.music_of(text)
     spans, score = bars(music), abc_parser.parse(text)
     measures = abc_parser.bars(score.voices[0], score.meter)

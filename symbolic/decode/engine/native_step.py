@@ -1,6 +1,6 @@
 """The decoding step as one native CPU call: weights packed once, all layers, threads and sampling in kernel/.
 
-    path = step_path("auto", model)                        # "native" or "torch"; reason(model) says why not native
+    name = choose_step("auto", model)                      # "native" or "torch"; reason(model) says why not native
     fast = NativeModel(model, weights="bfloat16", threads=2)
     state = fast.new_state(batch, max_tokens)
     scores = fast.prefill(prompts, lengths, state)         # (B, V) float32, as the model's own
@@ -22,7 +22,7 @@ Equality  a row's numbers do not depend, in any bit, on the other rows, on the n
 Threads   0 is PyTorch's number. One call runs at a time; between calls the threads sleep. A call is not interrupted
           by Ctrl-C: draw in blocks where that matters.
 
-Without a compiler `step_path` answers "torch" for "auto" and refuses "native".
+Without a compiler `choose_step` answers "torch" for "auto" and refuses "native".
 """
 
 # B rows, T positions, V vocabulary entries, K tokens drawn in one call
@@ -75,7 +75,7 @@ class NativeModel:
     def __init__(self, model: "Model", *, weights: str = "auto", threads: int = 0) -> None:
         if weights not in ("auto", *WEIGHTS):
             raise UsageError(f"weights={weights!r}: choose one of auto, {', '.join(WEIGHTS)}.")
-        step_path("native", model)
+        choose_step("native", model)
         self.model, self.config = model, model.config
         self.weights = _own_weights(model) if weights == "auto" else weights
         self._memory = Arena(sum(p.numel() for p in model.parameters()) * 8 + (4 << 20) * model.config.n_layer)
@@ -90,7 +90,7 @@ class NativeModel:
         weakref.finalize(self, _library().team_free, self._team)
 
     @property
-    def path(self) -> str:
+    def step_name(self) -> str:
         """What runs, for a run's record: "native bfloat16, 2 threads, avx512 bf16 vnni"."""
         held = " held in 16 bits" * (self._c.scores.kind == EXACT)
         return f"native {self.weights}{held}, {self.threads} thread{'s' * (self.threads > 1)}, {instructions()}"
@@ -289,14 +289,17 @@ class Arena:
         return made.data_ptr()
 
 
-def step_path(name: str, model: Any) -> str:
-    """The step that runs for a requested name, "native", "graph" or "torch"; UserError when that cannot run."""
+def choose_step(name: str, model: Any) -> str:
+    """Return the step that runs for a requested name: native, graph or torch. UserError when that cannot run."""
     if name not in STEPS:
         raise UsageError(f"step={name!r}: choose one of {', '.join(STEPS)}.")
-    if name == "graph" and next(model.parameters()).device.type != "cuda":
+    is_on_cuda = bool(next(model.parameters()).is_cuda)
+    if name == "graph" and not is_on_cuda:
         raise UserError("step='graph' records CUDA graphs, and the model is not on a CUDA device: use step='auto'.")
     if name in ("graph", "torch"):
         return name
+    if name == "auto" and is_on_cuda:
+        return "graph"
     why = reason(model)
     if why and name == "native":
         raise UserError(f"step='native' cannot run: {why} Or use step='torch', which needs no compiler.")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symbolic.decode.constraint.automaton import Automaton, LexerState, Place
-from symbolic.decode.constraint.shortest_ending import closing, most_characters
+from symbolic.decode.constraint.shortest_ending import closing, max_characters
 from symbolic.evaluate.checkers import abc2midi
 from symbolic.evaluate.metrics import validity
 from symbolic.notation.abc_parser import canonical, parse
@@ -18,8 +18,8 @@ CHARACTERS = "".join(map(chr, range(32, 127))) + "\n"
 needs_abc2midi = pytest.mark.skipif(abc2midi.abc2midi_path() is None, reason="abc2midi is not installed")
 
 
-def tune(music: str, metre: str = "4/4") -> str:
-    return f"M:{metre}\nL:1/8\nK:C\n{music}"
+def tune(music: str, meter: str = "4/4") -> str:
+    return f"M:{meter}\nL:1/8\nK:C\n{music}"
 
 
 def stop(text: str) -> str | None:
@@ -43,8 +43,8 @@ RIGHT = {
     "endings that complete the pick-up": "G|c8|d8|1e7:|2f7||",
     "double repeat": "|:c8|d8::e8|f8:|",
     "key changes": "c8|d8|[K:G]e4[K:D]f4|",
-    "metre change": "c8|d8|[M:6/8]e6|f6|",
-    "metre change between repeated sections": "c8|d8:|[M:6/8]e6|f6|g6|",
+    "meter change": "c8|d8|[M:6/8]e6|f6|",
+    "meter change between repeated sections": "c8|d8:|[M:6/8]e6|f6|g6|",
     "broken rhythm": "c3/2d/2e/4f7/4g4|d8|e8|",
     "tie": "c4-c4-|c8|d8|",
     "tie with accidental": "^c4-c4-|c8|d8|",
@@ -71,9 +71,9 @@ WRONG = {  # the tune, and what cannot be read of it
     "second ending without a first": ("c8|d8:|2", "2"),
     "double bar line in a first ending": ("c8|d8|1e8||", "|"),
     "section repeated after endings": ("c8|d8|1e8:|2f8||g8:|", ":|"),
-    "metre change inside a bar": ("c4[M", "M"),
-    "metre change in a repeated section": ("|:c8|[M", "M"),
-    "the same metre again": ("c8|d8|[M:4/4]", "4]"),
+    "meter change inside a bar": ("c4[M", "M"),
+    "meter change in a repeated section": ("|:c8|[M", "M"),
+    "the same meter again": ("c8|d8|[M:4/4]", "4]"),
     "tuplet too long": ("c7(3c2d", "d"),
     "tuplet over a bar line": ("c7(3cd|", "|"),
     "tuplet in a tuplet": ("(3c(3", "3"),
@@ -186,4 +186,4 @@ def test_random_walks_are_right_for_abc2midi() -> None:
 def test_the_ending_is_no_longer_than_foreseen(seed: int, n_steps: int) -> None:
     text = walked(seed, n_steps)
     state: LexerState = AUTOMATON.read(text[:n_steps])[0]
-    assert len(text) - min(n_steps, len(text)) <= most_characters(state, state.form)
+    assert len(text) - min(n_steps, len(text)) <= max_characters(state, state.form)

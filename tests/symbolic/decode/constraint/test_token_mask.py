@@ -8,7 +8,7 @@ import torch
 from symbolic import models, tokens
 from symbolic.config import GPT2Config
 from symbolic.decode.constraint.automaton import Automaton, Place
-from symbolic.decode.constraint.token_mask import Constraint, prompted
+from symbolic.decode.constraint.token_mask import TokenMask, prompted
 from symbolic.decode.engine import engine
 from symbolic.decode.engine.sampling import Sampling
 from symbolic.decode.loaded_model import load_source
@@ -26,7 +26,7 @@ def write(kind: str, texts: list[str], n: int, most_tokens: int, seed: int, begi
     tokenizer = tokens.build(kind, 768, texts)
     torch.manual_seed(seed)
     model = models.build(GPT2Config(n_layer=1, n_embd=16, n_head=1, n_positions=1024)).eval()
-    mask = Constraint(tokenizer, prompted(read_prompt(beginning)), vocab_size=768)
+    mask = TokenMask(tokenizer, prompted(read_prompt(beginning)), vocab_size=768)
     mask.limit(most_tokens, engine.context_limit(model))
     prompt = [tokenizer.bos, *tokenizer.encode(beginning)]
     written = engine.generate(
@@ -62,7 +62,7 @@ def test_a_prompt_that_no_right_tune_begins_with_is_refused() -> None:
 def test_the_mask_is_what_the_automaton_reads(kind: str, plan: tuple[int, ...] | None, real_tunes: list[str]) -> None:
     """Cores and tables against reading every token from the state, along random tunes."""
     tokenizer = tokens.build(kind, 768, real_tunes[:300])
-    mask = Constraint(tokenizer, Automaton(plan=plan), vocab_size=768)
+    mask = TokenMask(tokenizer, Automaton(plan=plan), vocab_size=768)
     texts = [tokenizer.token_bytes(id).decode("latin-1") for id in range(tokenizer.n_tokens)]
     choices = random.Random(7)
     for start in range(2):
@@ -86,7 +86,7 @@ def test_the_mask_is_what_the_automaton_reads(kind: str, plan: tuple[int, ...] |
 
 def test_near_the_limit_a_token_is_taken_where_it_is_allowed(real_tunes: list[str]) -> None:
     tokenizer = tokens.build("grammar", 768, real_tunes[:300])
-    mask, choices = Constraint(tokenizer, vocab_size=768), random.Random(3)
+    mask, choices = TokenMask(tokenizer, vocab_size=768), random.Random(3)
     mask.limit(260)
     mask.start(0, [])
     while mask.rows[0].state.place != Place.END:
@@ -103,10 +103,10 @@ def test_near_the_limit_a_token_is_taken_where_it_is_allowed(real_tunes: list[st
 def test_up_to_the_first_refusal_a_tune_is_the_free_one(step: str, real_tunes: list[str]) -> None:
     """And the batch, and whether the tables are filled, change nothing."""
     source = load_source("gpt2-6m", "cpu", step=step)
-    mask = Constraint(source.tokenizer, vocab_size=source.model.config.vocab_size)
+    mask = TokenMask(source.tokenizer, vocab_size=source.model.config.vocab_size)
     mask.limit(60)
 
-    def draw(mask: Constraint | None, batch_size: int) -> list[list[int]]:
+    def draw(mask: TokenMask | None, batch_size: int) -> list[list[int]]:
         made = engine.generate(
             source.model, [[source.tokenizer.bos]] * 3, max_new_tokens=60, eos=source.tokenizer.eos, seed=5,
             n_tokens=source.tokenizer.n_tokens, batch_size=batch_size, mask=mask,
@@ -130,7 +130,7 @@ def test_a_form_that_is_asked_for_is_kept(bars: tuple[int, ...], real_tunes: lis
     tokenizer = tokens.build("grammar", 768, real_tunes[:300])
     torch.manual_seed(3)
     model = models.build(GPT2Config(n_layer=1, n_embd=16, n_head=1, n_positions=1024)).eval()
-    mask = Constraint(tokenizer, prompted(Prompt(asked=asked)), vocab_size=768)
+    mask = TokenMask(tokenizer, prompted(Prompt(asked=asked)), vocab_size=768)
     mask.limit(240, engine.context_limit(model))
     made = engine.generate(
         model, [[tokenizer.bos]] * 3, max_new_tokens=240, seed=2, eos=tokenizer.eos,

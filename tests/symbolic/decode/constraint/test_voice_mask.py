@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from symbolic import tokens
-from symbolic.decode.constraint.voice_mask import VoiceMask, Voices, whole
+from symbolic.decode.constraint.voice_mask import VoiceMask, Voices, drop_partial_bar
 from symbolic.decode.engine import engine
 from symbolic.errors import UserError
 from symbolic.evaluate.metrics import voice_alignment as measured
@@ -38,7 +38,7 @@ def test_a_duet_with_a_pick_up_is_read() -> None:
     ("[G,D]6|]", "[G,D]4|]"),
     ("V:2\nz8|\n", ""),  # a voice is left out
     ("V:2\nz8|\n", "V:1\nz8|\n"),
-    ("B4d4-|", "B4d6|"),  # the metre has no room
+    ("B4d4-|", "B4d6|"),  # the meter has no room
     ("d2c2B2A2|\nV:2", "c2c2B2A2|\nV:2"),  # what was tied does not come
     ("[G,D]6|]", "[G,D]6-|]"),  # a tie that nothing follows
     ("(A,2B,2)C2|\n", "(A,2B,2)C2|[K:D]\n"),
@@ -70,8 +70,8 @@ def test_the_number_of_voices_can_be_asked_for() -> None:
 
 def test_what_is_cut_is_whole_up_to_a_bar_of_all_voices() -> None:
     cut = DUET[: DUET.index("G,8|")]
-    assert DUET.startswith(whole(cut)) and whole(cut).endswith("V:2\nz8|\n")
-    assert whole(HEADER + "V:1\nG2|\nV:2\nG,") == ""
+    assert DUET.startswith(drop_partial_bar(cut)) and drop_partial_bar(cut).endswith("V:2\nz8|\n")
+    assert drop_partial_bar(HEADER + "V:1\nG2|\nV:2\nG,") == ""
 
 
 @pytest.mark.parametrize("seed", range(6))

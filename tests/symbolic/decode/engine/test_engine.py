@@ -8,38 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from symbolic import models
-from symbolic.config import GPT2Config, Mamba2Config, MambaConfig, ModelConfig
-from symbolic.decode.engine import cuda_graphs, engine, native_step
+from symbolic.decode.engine import engine, native_step
 from symbolic.decode.engine.engine import Generated
 from symbolic.decode.engine.sampling import Sampling
 from symbolic.errors import UsageError, UserError
-
-EOS = 2
-N_TOKENS = 90
-SHAPES: dict[str, ModelConfig] = {
-    "gpt2": GPT2Config(n_layer=2, n_embd=32, n_head=2, n_positions=64, vocab_size=96),
-    "mamba": MambaConfig(n_layer=2, d_model=32, d_state=4, vocab_size=96),
-    "mamba2": Mamba2Config(n_layer=2, d_model=32, d_state=8, head_dim=16, chunk_size=16, vocab_size=96),
-}
-RAGGED = [[1], [1, 5, 6, 7], [1, 40], [1], [1, 8, 9, 10, 11, 12, 13], [1, 5, 6], [1], [1]] * 5
-
-
-def make_model(family: str) -> Any:
-    """Fresh weights, four times larger and untied: as initialised, greedy decoding would repeat one token."""
-    torch.manual_seed(3)
-    model = models.build(SHAPES[family], tied=False).eval()
-    with torch.no_grad():
-        for weight in model.parameters():
-            if weight.dim() == 2:
-                weight.mul_(4)
-    return model
-
-
-def generate(model: Any, prompts: list[list[int]], **settings: Any) -> list[Generated]:
-    return engine.generate(
-        model, prompts, **{"max_new_tokens": 30, "n_tokens": N_TOKENS, "eos": EOS, "seed": 5, **settings}
-    )
+from tests.small_models import EOS, N_TOKENS, RAGGED, SHAPES, EvenOnly, generate, make_model
 
 
 def full_logits(model: Any, tune: Generated) -> Tensor:
@@ -221,43 +194,12 @@ def test_callbacks() -> None:
     assert sum(counts) == 3 + 3 + 1  # the two ends are tokens, too
 
 
-class EvenOnly:
-    """A mask that allows even tokens, and the end once three tokens are drawn."""
-
-    def __init__(self) -> None:
-        self.rows: dict[int, list[int]] = {}
-        self.starts: list[tuple[int, list[int]]] = []
-
-    def start(self, row: int, prompt: list[int]) -> None:
-        self.rows[row] = []
-        self.starts.append((row, prompt))
-
-    def advance(self, row: int, token: int) -> None:
-        self.rows[row].append(token)
-
-    def allowed(self, row: int) -> Tensor:
-        mask = torch.arange(96) % 2 == 0
-        mask[EOS] = len(self.rows[row]) >= 3
-        return mask
-
-
-class JudgedEvenOnly(EvenOnly):
-    """The same, which can be asked about a single token."""
-
-    def take(self, row: int, token: int) -> bool:
-        if not self.allowed(row)[token]:
-            return False
-        if token != EOS:
-            self.advance(row, token)
-        return True
-
-
 @pytest.mark.parametrize("step", ["native", "torch"])
 def test_drawing_again_has_the_law_of_the_mask(step: str) -> None:
     """First tokens of 4,000 tunes against the model's distribution over the even ones: chi-square below its 99.9 %
     point."""
     model, n = engine.prepare(make_model("gpt2"), step), 4000
-    mask = JudgedEvenOnly()
+    mask = EvenOnly()
     tunes = generate(model, [[1]] * n, mask=mask, batch_size=200, max_new_tokens=1, sampling=Sampling(2.0))
     counts = torch.tensor([tune.tokens[0] for tune in tunes]).bincount(minlength=96).double()
     scores = make_model("gpt2")(torch.tensor([[1]]))[0, -1].double() / 2
@@ -308,7 +250,7 @@ compiler = pytest.mark.skipif(native_step.problem() is not None, reason=str(nati
 def test_the_native_step_draws_the_same_tunes(family: str, settings: dict[str, Any]) -> None:
     model = make_model(family)
     fast = engine.prepare(model)
-    assert engine.path(fast).startswith("native float32, ") and engine.path(model) == "torch float32"
+    assert engine.step_name(fast).startswith("native float32, ") and engine.step_name(model) == "torch float32"
     want = generate(model, RAGGED, batch_size=8, **settings)
     for batch_size in (1, 8, 64):
         got = generate(fast, RAGGED, batch_size=batch_size, **settings)
@@ -322,7 +264,7 @@ def test_the_native_step_draws_the_same_tunes(family: str, settings: dict[str, A
 @pytest.mark.parametrize("family", SHAPES)
 def test_fast_weights_give_the_same_tunes_in_any_batch(family: str, weights: str) -> None:
     fast = engine.prepare(make_model(family), "native", weights)
-    assert weights in engine.path(fast)
+    assert weights in engine.step_name(fast)
     alone = generate(fast, RAGGED, batch_size=1)
     for settings in ({"batch_size": 7}, {"batch_size": 256}, {"batch_size": 32, "synchronise_every": 5}):
         assert generate(fast, RAGGED, **settings) == alone
@@ -358,30 +300,6 @@ def test_steps_that_cannot_run_are_refused(monkeypatch: pytest.MonkeyPatch) -> N
     assert engine.prepare(model) is model
     with pytest.raises(UserError, match=r"int8 weights need the native step.*no C compiler"):
         engine.prepare(model, "auto", "int8")
-
-
-@pytest.mark.parametrize("family", SHAPES)
-def test_recorded_steps_keep_addresses_and_bounds(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a CUDA graph needs of a step, without the graph: fixed tensors, a bound for every 16 positions."""
-    monkeypatch.setattr(cuda_graphs, "STRIDE", 16)
-    model = make_model(family)
-    for settings in ({}, {"mask": EvenOnly}, {"sampling": Sampling(0.7, 20, 0.9)}):
-        made = {name: value() if name == "mask" else value for name, value in settings.items()}
-        again = {name: value() if name == "mask" else value for name, value in settings.items()}
-        want = generate(model, RAGGED, batch_size=8, **made)
-        got = generate(cuda_graphs.Graphed(model), RAGGED, batch_size=8, synchronise_every=1, **again)
-        assert [tune.tokens for tune in got] == [tune.tokens for tune in want]
-
-
-def test_a_replay_does_not_move_its_state() -> None:
-    model = make_model("gpt2")
-    state = model.new_state(2, 60, torch.float32, "cpu")
-    addresses = [tensor.data_ptr() for tensor in (state.keys, state.values, state.lengths)]
-    step = cuda_graphs.Replay(lambda tokens: model.step(tokens, state), state)
-    for place in range(20):
-        step(torch.tensor([3, 4]))
-        assert state.filled == place + 1 and state.lengths.tolist() == [place + 1] * 2
-    assert [tensor.data_ptr() for tensor in (state.keys, state.values, state.lengths)] == addresses
 
 
 @pytest.mark.gpu

@@ -13,7 +13,7 @@ from torch import Tensor
 from symbolic import models
 from symbolic.config import GPT2Config, Mamba2Config, MambaConfig, ModelConfig
 from symbolic.decode.engine import engine, native_step, sampling
-from symbolic.decode.engine.native_step import NativeModel, step_path
+from symbolic.decode.engine.native_step import NativeModel, choose_step
 from symbolic.decode.engine.sampling import Sampling
 from symbolic.errors import UsageError, UserError
 
@@ -352,12 +352,12 @@ def test_refusals(trained: dict[str, Any]) -> None:
 
 def test_step_path(trained: dict[str, Any]) -> None:
     model = trained["gpt2"]
-    assert (step_path("auto", model), step_path("torch", model)) == ("native", "torch")
+    assert (choose_step("auto", model), choose_step("torch", model)) == ("native", "torch")
     with pytest.raises(UsageError, match="auto, native, graph, torch"):
-        step_path("fast", model)
+        choose_step("fast", model)
     with pytest.raises(UserError, match="float64"):
-        step_path("native", models.build(TINY["gpt2"]).double())
-    assert step_path("auto", models.build(TINY["gpt2"]).double()) == "torch"
+        choose_step("native", models.build(TINY["gpt2"]).double())
+    assert choose_step("auto", models.build(TINY["gpt2"]).double()) == "torch"
 
 
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained: dict[str, Any]) -> None:
@@ -366,7 +366,7 @@ def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tra
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setattr(native_step, "_library", native_step._library.__wrapped__)
     monkeypatch.setattr(native_step, "problem", native_step.problem.__wrapped__)
-    assert step_path("auto", trained["gpt2"]) == "torch"
+    assert choose_step("auto", trained["gpt2"]) == "torch"
     with pytest.raises(UserError, match=r"apt install gcc.*step='torch'"):
         NativeModel(trained["gpt2"])
 
