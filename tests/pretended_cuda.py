@@ -9,8 +9,8 @@ What it enforces, with real values:
 
     devices   an operation on tensors of both kinds raises, as on a GPU
     waits     item(), tolist(), cpu(), nonzero, boolean masks and pageable copies are noted with their place in the code
-    graphs    operations inside `torch.cuda.graph` are recorded with the memory they ran on and undone; `replay` runs them
-              on the same memory. A wait inside a recording raises.
+    graphs    operations inside `torch.cuda.graph` are recorded with the memory they ran on and undone; `replay` runs
+              them on the same memory. A wait inside a recording raises.
 
 Not seen: number types of CUDA's autocast (the CPU's lists are used), kernels, speed.
 """
@@ -83,7 +83,9 @@ class PretendedDevice:
             raise RuntimeError(f"CUDA error: operation not permitted when stream is capturing ({kind}) at {_place()}")
         self.waits.append((kind, _place()))
 
-    def move(self, tensor: Tensor, to_device: bool, dtype: torch.dtype | None, asynchronous: bool, copy: bool) -> Tensor:
+    def move(
+        self, tensor: Tensor, to_device: bool, dtype: torch.dtype | None, asynchronous: bool, copy: bool
+    ) -> Tensor:
         """Return the tensor on the other side, or converted on its own."""
         dtype = dtype or tensor.dtype
         if self.holds(tensor) == to_device:

@@ -8,8 +8,8 @@ at work on one prompt; a row that finishes is given the next prompt (continuous 
 
 Steps, by name: `native` is symbolic.decode.engine.native_step (CPU, needs a C compiler once), `torch` the model's own,
 `graph` the same recorded as CUDA graphs (symbolic.decode.engine.cuda_graphs; not measured on a GPU yet); `auto` is
-graph on CUDA, native where it can run, else torch. Within one step the same seed gives the same tunes; between two steps
-logits differ by rounding.
+graph on CUDA, native where it can run, else torch. Within one step the same seed gives the same tunes; between two
+steps logits differ by rounding.
 
     pending  each row's token that the model has not read yet: at first the prompt's last, then the one drawn last
     step     logits = model.step(pending); pending = drawn token

@@ -168,7 +168,7 @@ def test_float32_weights_that_fit_16_bits_are_held_so(shape: str) -> None:
     model = _rounded(_random(ODD[shape]))
     tokens = torch.randint(0, model.config.vocab_size, (40, 20))
     fast, full = NativeModel(model, threads=2), NativeModel(_random(ODD[shape]))
-    assert (" held in 16 bits" in fast.path, " held in 16 bits" in full.path) == (True, False)
+    assert (" held in 16 bits" in fast.step_name, " held in 16 bits" in full.step_name) == (True, False)
     many = _stepped(fast, tokens)
     _assert_close(many, _forward(model, tokens))
     assert torch.equal(_stepped(fast, tokens[7:8]), many[7:8])
@@ -327,7 +327,7 @@ def test_weights_follow_the_model(trained: dict[str, Any]) -> None:
     half = models.build(TINY["gpt2"]).to(torch.bfloat16).eval()
     assert NativeModel(trained["gpt2"]).weights == "float32"
     assert NativeModel(half).weights == "bfloat16"
-    assert NativeModel(half, threads=2).path.startswith("native bfloat16, 2 threads, ")
+    assert NativeModel(half, threads=2).step_name.startswith("native bfloat16, 2 threads, ")
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
