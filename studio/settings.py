@@ -33,6 +33,7 @@ class Settings:
     queue: str = ""
     models: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
     quota_bytes: int = 5 << 30
     free_bytes: int = FREE_BYTES
     max_queued: dict[str, int] = field(default_factory=lambda: dict(MAX_QUEUED))

@@ -111,7 +111,8 @@ def read_dataclass(tree: Tree, node: yaml.Node, kind: Any, path: str) -> Any:
     hints = typing.get_type_hints(kind)
     values = {name: _read(tree, child, hints[name], join(path, name)) for name, child in nodes.items()}
     for name, one in fields.items():
-        if name not in values and one.default is dataclasses.MISSING:
+        has_default = one.default is not dataclasses.MISSING or one.default_factory is not dataclasses.MISSING
+        if name not in values and not has_default:
             raise UsageError(f"{tree.place(path)}: the key {join(path, name)!r} is missing: add it.")
     return kind(**values)
 
@@ -158,6 +159,10 @@ def _read(tree: Tree, node: yaml.Node, kind: Any, path: str) -> Any:
     if _is_union(kind) or dataclasses.is_dataclass(kind):
         return read_dataclass(tree, node, kind, path)
     where = tree.where(path)
+    if typing.get_origin(kind) is tuple:
+        return _read_list(tree, node, typing.get_args(kind)[0], path)
+    if typing.get_origin(kind) is dict:
+        return _read_mapping(tree, node, typing.get_args(kind)[1], path)
     if not isinstance(node, yaml.ScalarNode):
         raise UsageError(f"{where}: expected {_wanted(kind)}, found {_found(node)}.")
     if isinstance(kind, types.UnionType):  # `int | None`
@@ -167,6 +172,22 @@ def _read(tree: Tree, node: yaml.Node, kind: Any, path: str) -> Any:
     if typing.get_origin(kind) is Literal:
         return _read_choice(node, typing.get_args(kind), where)
     return {int: _read_int, float: _read_float, bool: _read_bool, str: _read_str}[kind](node, where)
+
+
+def _read_list(tree: Tree, node: yaml.Node, kind: Any, path: str) -> tuple[Any, ...]:
+    """Read a YAML sequence as a tuple of `kind`."""
+    if not isinstance(node, yaml.SequenceNode):
+        raise UsageError(f"{tree.where(path)}: expected a list such as [a, b], found {_found(node)}.")
+    return tuple(_read(tree, item, kind, f"{path}[{i}]") for i, item in enumerate(node.value))
+
+
+def _read_mapping(tree: Tree, node: yaml.Node, kind: Any, path: str) -> dict[str, Any]:
+    """Read a YAML mapping with keys of the user's own as a dict from str to `kind`."""
+    if not isinstance(node, yaml.MappingNode):
+        raise UsageError(f"{tree.where(path)}: expected a mapping of names, found {_found(node)}.")
+    names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+    nodes = _named_nodes(tree, node, names, path)
+    return {name: _read(tree, child, kind, join(path, name)) for name, child in nodes.items()}
 
 
 def _read_int(node: yaml.ScalarNode, where: str) -> int:

@@ -1,16 +1,19 @@
 """The application: routes, guards and problems put together.
 
 Another part of the studio joins by an `Extension`: a router (pages and API routes of its own) and the beginnings of
-paths that are open to people without the token, such as the raters of a survey.
+paths that are open to people without the token, such as the raters of a survey. Of those, `cross_origin` may be called
+from pages of the origins that the settings allow.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
 from studio.server import job_routes, library_routes, problems
+from studio.server.cross_origin import CrossOrigin
 from studio.server.guards import Guards
 from studio.server.service import Studio
 from studio.settings import Settings
@@ -21,10 +24,12 @@ VERSION = "1"
 
 @dataclass(frozen=True)
 class Extension:
-    """Routes that are added to the studio's own; `public` paths need no token."""
+    """Routes that are added to the studio's own; `public` paths need no token; `state` is added to the app's."""
 
     router: APIRouter
     public: tuple[str, ...] = ()
+    cross_origin: tuple[str, ...] = ()
+    state: Mapping[str, Any] = field(default_factory=dict)
 
 
 def build(settings: Settings, extensions: Sequence[Extension] = ()) -> FastAPI:
@@ -49,6 +54,11 @@ def build(settings: Settings, extensions: Sequence[Extension] = ()) -> FastAPI:
         app.include_router(router)
     for extension in extensions:
         app.include_router(extension.router)
+        for name, value in extension.state.items():
+            setattr(app.state, name, value)
     problems.install(app)
     app.add_middleware(Guards, settings=settings, public=[path for one in extensions for path in one.public])
+    if settings.allowed_origins:
+        paths = [path for one in extensions for path in one.cross_origin]
+        app.add_middleware(CrossOrigin, paths=paths, origins=settings.allowed_origins)
     return app

@@ -26,6 +26,8 @@ from symbolic.errors import UsageError, UserError
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from studio.server.application import Extension
+
 GRACE_SECONDS = 2  # that open requests get at the end
 RESTART_SECONDS = 1.0
 
@@ -43,6 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--models", nargs="+", default=[], metavar="RUN", help="further models that may be asked for")
     parser.add_argument("--allow-host", nargs="+", default=[], metavar="NAME", help="names of a reverse proxy")
+    parser.add_argument("--surveys", type=Path, metavar="FOLDER", help="surveys that raters answer under /surveys/NAME")
+    parser.add_argument(
+        "--allow-origin", nargs="+", default=[], metavar="URL", help="hosts of a survey's static pages (https://...)"
+    )
     parser.add_argument("--quota", type=float, default=5.0, metavar="GIB", help="of the library (default: %(default)s)")
 
 
@@ -58,13 +64,24 @@ def run(args: argparse.Namespace) -> int:
     listener = _bind(settings)
     _tell(settings)
     with Workers(settings, args.workers):
-        app = application.build(settings)
+        app = application.build(settings, _extensions(args))
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS, server_header=False,
             proxy_headers=False,
         )  # fmt: skip
         _server_of(app, config).run(sockets=[listener])
     return 0
+
+
+def _extensions(args: argparse.Namespace) -> "list[Extension]":
+    """The surveys, where a folder of them is given."""
+    if args.surveys is None:
+        return []
+    from studio.survey import survey_routes
+
+    if not args.surveys.is_dir():
+        raise UsageError(f"--surveys {args.surveys}: no such folder. Make a survey first: python -m studio survey make")
+    return [survey_routes.extension(args.surveys)]
 
 
 def _settings(args: argparse.Namespace) -> Settings:
@@ -75,7 +92,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         token = secrets.token_urlsafe(32)
     return Settings(
         data=args.data.expanduser().absolute(), host=args.host, port=args.port, token=token, queue=args.queue,
-        models=tuple(args.models), allowed_hosts=tuple(args.allow_host), quota_bytes=int(args.quota * 2**30),
+        models=tuple(args.models), allowed_hosts=tuple(args.allow_host), allowed_origins=tuple(args.allow_origin),
+        quota_bytes=int(args.quota * 2**30),
     )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""From answers to a report: rows, exclusions, statistics, tables, charts and the page."""
