@@ -33,22 +33,26 @@ from symbolic import files
 from symbolic.errors import UsageError, UserError
 
 if TYPE_CHECKING:
+    from audio_bridge.lyrics.genre_styles import GenreStyle
     from audio_bridge.lyrics.lyric_text import Lyrics
+    from audio_bridge.lyrics.setting.melody_for_words import MelodySection
+    from audio_bridge.lyrics.setting.rhythm_plan import SectionPlan
     from audio_bridge.lyrics.setting.word_setting import Setting
     from symbolic.notation.score import Score
+    from symbolic.notation.theory import Key
 
 FORMAT = 1
 RECORD = "song.json"
 DEFAULTS: dict[str, Any] = {
     "genre": "pop", "language": None, "title": "", "artist": "", "first_line": "", "structure": None, "lines": None,
     "syllables": None, "rhyme": None, "lyrics": None, "tune": None, "lyric_model": None, "melody_model": "gpt2-6m",
-    "metre": "4/4", "key": None, "tempo": None, "checkpoint": None, "prompt": None, "vocal": "auto", "seed": 0,
+    "metre": None, "key": None, "tempo": None, "chords": None, "genres": None, "checkpoint": None,
+    "prompt": None, "vocal": "auto", "seed": 0,
 }  # fmt: skip
 _KINDS: dict[str, type | tuple[type, ...]] = {"lines": int, "seed": int, "tempo": (int, float)}  # others are text
-TEMPO = {"folk": 92.0, "pop": 104.0, "rock": 124.0, "rap": 88.0}  # quarter notes a minute
-KEYS = {"folk": ("D", "G", "Dmix", "Am"), "pop": ("C", "F", "G", "Am"), "rock": ("Em", "Am", "D"), "rap": ("Dm", "Am")}
+_MELODY = ("tune", "melody_model", "metre", "key", "chords", "genre", "genres", "title", "seed")
 _WRITING = ("genre", "language", "title", "artist", "first_line", "structure", "lines", "syllables", "rhyme", "lyrics",
-            "lyric_model", "seed")  # fmt: skip
+            "lyric_model", "genres", "seed")  # fmt: skip
 _SOUND_RATE = 44_100
 _BACKING_LUFS, _VOICE_LUFS, _MIX_LUFS = -20.0, -17.0, -16.0
 
@@ -59,7 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="source", type=Path, metavar="song.json", help="make that song again")
     parser.add_argument("--redo", action="append", default=[], metavar="STAGE", help="another: words, melody, ...")
     words = parser.add_argument_group("words")
-    words.add_argument("--genre", help="folk, pop, rock or rap, or any name near them (default pop)")
+    words.add_argument(
+        "--genre", help="pop (default), folk, rock, rap, country, r&b, ballad, waltz, bossa, blues, reggae, disco"
+    )
+    words.add_argument(
+        "--genres", type=Path, metavar="FILE.toml", help="genres of your own, as data/genres.toml has them"
+    )
     words.add_argument("--language", type=language_code, metavar="CODE",
                        help="en, pt or es; another code for --lyrics (default: en, or that of --lyrics)")  # fmt: skip
     words.add_argument("--title", help="sung in the chorus where it fits (default: that of --lyrics or --tune)")
@@ -74,9 +83,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tune = parser.add_argument_group("tune")
     tune.add_argument("--tune", type=Path, metavar="FILE.abc", help="a tune that is there already (its first)")
     tune.add_argument("--melody-model", metavar="MODEL", help="ABC model that draws the melody (default gpt2-6m)")
-    tune.add_argument("--metre", help="2/4, 3/4, 4/4, 6/8, ... (default 4/4)")
+    tune.add_argument("--metre", help="2/4, 3/4, 4/4, 6/8, ... (default: the genre's)")
     tune.add_argument("--key", help="as D, Am, Dmix")
-    tune.add_argument("--tempo", type=float, help="quarter notes a minute")
+    tune.add_argument("--tempo", type=float, help="quarter notes a minute (default: within the genre's)")
+    tune.add_argument("--chords", metavar="BARS", help='a progression, as "| Am | F | C G | % |"')
     sound = parser.add_argument_group("sound")
     sound.add_argument("--checkpoint", metavar="FOLDER", help="MusicGen-melody, for conditioned audio")
     sound.add_argument("--prompt", help="what the conditioned audio should sound like")
@@ -169,9 +179,10 @@ def _resolved(
     template = _record(source) if source else known
     options = {**DEFAULTS, **{k: v for k, v in template.get("options", {}).items() if k in DEFAULTS}}
     asked = {name: value for name, value in given.items() if value is not None}
-    options |= {name: text_of(Path(v)) if name in ("lyrics", "tune") else v for name, v in asked.items()}
+    options |= {name: text_of(Path(v)) if name in ("lyrics", "tune", "genres") else v for name, v in asked.items()}
     if "lyrics" in asked and "genre" not in asked:
-        options["genre"] = headed(options["lyrics"])[0]["genre"] or options["genre"]
+        named = headed(options["lyrics"])[0]["genre"]
+        options["genre"] = named if named and _is_genre(named, options) else options["genre"]
     if "tune" in asked:
         tune_of(options["tune"], asked["tune"])
     return options, known.get("stages", {}), dict(template.get("variations", {}))
@@ -208,15 +219,17 @@ def _faults(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _check(options: Mapping[str, Any]) -> None:
-    from audio_bridge.lyrics.setting import melody_for_words
+    from audio_bridge.lyrics.setting import rhythm_plan
     from audio_bridge.lyrics.writing import song_forms
     from symbolic.formats.midi import microseconds
     from symbolic.notation.theory import parse_key, parse_meter
 
-    song_forms.make(options["genre"], options["structure"] or song_forms.DEFAULT_STRUCTURE, lines=options["lines"],
+    style = _style(options)
+    song_forms.make(style, options["structure"] or song_forms.DEFAULT_STRUCTURE, lines=options["lines"],
                syllables=options["syllables"], rhyme=options["rhyme"])  # fmt: skip
-    if parse_meter(options["metre"]).text not in melody_for_words.BARS:
-        raise UsageError(f"--metre {options['metre']}: songs are written in {', '.join(melody_for_words.BARS)}.")
+    if options["metre"] is not None and parse_meter(options["metre"]).text not in rhythm_plan.BARS:
+        raise UsageError(f"--metre {options['metre']}: songs are written in {', '.join(rhythm_plan.BARS)}.")
+    _progression(options)
     if options["key"] is not None:
         parse_key(options["key"])
     if options["tempo"] is not None:
@@ -247,6 +260,9 @@ def words(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str,
     draft = writers.written(options, seed, _tune(options))
     lyrics, parted = singable(draft.lyrics)
     notes = list(dict.fromkeys(draft.notes + parted))
+    named = headed(options["lyrics"] or "")[0]["genre"]
+    if named and not _is_genre(named, options):
+        notes.append(f"the words name the genre {named}, which is not known: the song is played as {options['genre']}.")
     value = {**asdict(lyrics), "sources": draft.sources}
     files.write_json(folder / "words.json", value)
     files.write_whole(folder / "lyrics.txt", lyrics.text)
@@ -256,8 +272,11 @@ def words(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str,
 def melody(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
     """One tune for each kind of section, or the given tune for all."""
     from audio_bridge.lyrics.setting import melody_for_words as tunes
+    from audio_bridge.lyrics.setting.rhythm_plan import plan
+    from symbolic.notation.harmony import with_progression
+    from symbolic.notation.theory import parse_key
 
-    lyrics = _lyrics(folder)
+    lyrics, style = _lyrics(folder), _style(options)
     given = _tune(options)
     if given is not None:
         from symbolic.notation.abc_parser import canonical
@@ -266,12 +285,15 @@ def melody(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str
         return {"by": "given tune", "notes": left_out(options["tune"], given)}
     kinds = list(dict.fromkeys(section.kind for section in lyrics.sections if section.lines))
     texts = [[s.lines for s in lyrics.sections if s.kind == kind and s.lines] for kind in kinds]
-    plans = tunes.plan(texts, lyrics.language, options["metre"])
+    plans = plan(texts, lyrics.language, options["metre"] or style.meter, style.rhythm)
     seed = options["seed"] + 1000 * variation
-    key = options["key"] or _key_for(options, seed)
-    made = tunes.compose(plans, key=key, model=options["melody_model"], seed=seed)
-    files.write_json(folder / "melody.json", dict(zip(kinds, made)))
-    return {"by": options["melody_model"], "how": "pitches drawn under the words' rhythm plan", "key": key}
+    key = parse_key(options["key"] or _key_for(options, seed))
+    sections = [_melody_section(options, kind, one, key, seed) for kind, one in zip(kinds, plans)]
+    made = tunes.compose(sections, key=key.text, model=options["melody_model"], seed=seed)
+    with_chords = [with_progression(text, section.chords) for text, section in zip(made, sections)]
+    files.write_json(folder / "melody.json", dict(zip(kinds, with_chords)))
+    how = "pitches drawn under the words' rhythm plan and the genre's chords"
+    return {"by": options["melody_model"], "how": how, "key": key.text}
 
 
 def setting(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
@@ -293,14 +315,16 @@ def setting(folder: Path, options: Mapping[str, Any], variation: int) -> dict[st
 
 def score(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
     """Chords, and every notation and timing format."""
-    from audio_bridge.lyrics.export import accompaniment, sheet, timing, yue2
+    from audio_bridge.lyrics.export import accompaniment, band, sheet, timing, yue2
     from symbolic.formats import midi
 
-    plain, qpm = _setting(folder), _qpm(folder, options)
-    whole = accompaniment.with_chords(plain)
+    plain, qpm, style = _setting(folder), _qpm(folder, options), _style(options)
+    whole = accompaniment.with_chords(plain, _progression(options) if options["tune"] else None)
     files.write_whole(folder / "song.abc", sheet.abc(whole, fields={"Q": f"1/4={qpm:g}"}))
     files.write_whole(folder / "song.musicxml", sheet.musicxml(whole))
-    files.write_whole(folder / "song.mid", midi.to_bytes(timing.midi_with_lyrics(plain, qpm)))
+    files.write_whole(
+        folder / "song.mid", midi.to_bytes(timing.midi_with_lyrics(whole, qpm, band.arrangement(whole, qpm, style)))
+    )
     files.write_whole(folder / "song.lrc", timing.lrc(plain, qpm))
     files.write_whole(folder / "song.enhanced.lrc", timing.enhanced_lrc(plain, qpm))
     files.write_whole(folder / "song.ultrastar.txt", timing.ultrastar(plain, qpm))
@@ -310,15 +334,12 @@ def score(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str,
 
 
 def backing(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
-    """Melody, chords and bass with a SoundFont."""
-    from audio_bridge.lyrics.export import accompaniment
+    """Melody, chords, bass and drums with a SoundFont."""
     from audio_bridge.render.render import render
     from audio_bridge.sound.audio import write_audio
-    from symbolic.notation.abc_parser import parse
+    from symbolic.formats.midi import read_midi
 
-    made = files.read_json(folder / "chords.json")
-    midi = accompaniment.backing(parse(made["text"]), made["qpm"], options["genre"])
-    sound = render(midi, sample_rate=_SOUND_RATE, loudness_lufs=_BACKING_LUFS)
+    sound = render(read_midi(folder / "song.mid"), sample_rate=_SOUND_RATE, loudness_lufs=_BACKING_LUFS)
     write_audio(sound, folder / "backing.wav")
     return {"seconds": round(sound.seconds, 3)}
 
@@ -380,23 +401,24 @@ def karaoke(folder: Path, options: Mapping[str, Any], variation: int) -> dict[st
 
     note = "with a synthetic guide vocal" if (folder / "guide.wav").is_file() else "instrumental"
     audio = (folder / "song.mp3").read_bytes()
-    page = pages.page(accompaniment.with_chords(_setting(folder)), _qpm(folder, options), audio, "mp3", note)
+    whole = accompaniment.with_chords(_setting(folder), _progression(options) if options["tune"] else None)
+    page = pages.page(whole, _qpm(folder, options), audio, "mp3", note)
     files.write_whole(folder / "karaoke.html", page)
     return {}
 
 
 STAGES = (
     Stage("words", words, (), (*_WRITING, "tune", "tempo"), ("words.json", "lyrics.txt"), version=2),
-    Stage("melody", melody, ("words",), ("tune", "melody_model", "metre", "key", "genre", "seed"), ("melody.json",)),
+    Stage("melody", melody, ("words",), _MELODY, ("melody.json",), version=2),
     Stage("setting", setting, ("words", "melody"), (), ("setting.json",), version=2),
-    Stage("score", score, ("setting",), ("tempo", "genre", "tune"), (
+    Stage("score", score, ("setting",), ("tempo", "genre", "genres", "title", "chords", "seed", "tune"), (
         "song.abc", "song.musicxml", "song.mid", "song.lrc", "song.enhanced.lrc", "song.ultrastar.txt", "yue2.json",
-        "chords.json"), version=2),
-    Stage("backing", backing, ("score",), ("genre",), ("backing.wav",)),
+        "chords.json"), version=3),
+    Stage("backing", backing, ("score",), (), ("backing.wav",), version=2),
     Stage("conditioned", conditioned, ("score",), ("checkpoint", "prompt", "genre", "seed"), ("conditioned.wav",)),
     Stage("vocal", vocal, ("setting", "score"), ("vocal",), ("guide.wav",)),
     Stage("mix", mix, ("backing", "conditioned", "vocal"), (), ("song.mp3",)),
-    Stage("karaoke", karaoke, ("setting", "score", "vocal", "mix"), (), ("karaoke.html",), version=3),
+    Stage("karaoke", karaoke, ("setting", "score", "vocal", "mix"), ("chords", "tune"), ("karaoke.html",), version=4),
 )  # fmt: skip
 
 
@@ -409,7 +431,6 @@ def _tune(options: Mapping[str, Any]) -> "Score | None":
 
 def _qpm(folder: Path, options: Mapping[str, Any]) -> float:
     """The tempo asked for, that of the tune's Q: field, or the genre's."""
-    from audio_bridge.lyrics.writing.song_forms import genre_key
     from symbolic.formats.midi import score_qpm
 
     if options["tempo"] is not None:
@@ -417,14 +438,58 @@ def _qpm(folder: Path, options: Mapping[str, Any]) -> float:
     given = _tune(options)
     if given is not None and given.fields.get("Q"):
         return score_qpm(given)
-    return TEMPO[genre_key(options["genre"])]
+    low, high = _style(options).tempo
+    return float(round(low + (high - low) * _share(options, options["seed"], "tempo")))
+
+
+def _style(options: Mapping[str, Any]) -> "GenreStyle":
+    from audio_bridge.lyrics.genre_styles import find_style
+
+    return find_style(options["genre"], options["genres"])
+
+
+def _is_genre(name: str, options: Mapping[str, Any]) -> bool:
+    try:
+        return bool(_style({**options, "genre": name}))
+    except UsageError:
+        return False
+
+
+def _progression(options: Mapping[str, Any]) -> list[list[str]] | None:
+    """The chords asked for; UsageError for what is none."""
+    from symbolic.notation.chord_symbols import parse_progression
+
+    return None if options["chords"] is None else parse_progression(options["chords"])
+
+
+def _share(options: Mapping[str, Any], seed: int, what: str) -> float:
+    """A number from 0 to 1 that title, seed and purpose decide."""
+    return int(files.digest(f"{what}:{options['title']}:{seed}")[:8], 16) / 0xFFFFFFFF
 
 
 def _key_for(options: Mapping[str, Any], seed: int) -> str:
-    from audio_bridge.lyrics.writing.song_forms import genre_key
+    """The key of the chords asked for, or one of the genre's."""
+    from symbolic.notation.chord_symbols import key_of_chords
 
-    keys = KEYS[genre_key(options["genre"])]
-    return keys[int(files.digest(f"{options['title']}:{seed}")[:8], 16) % len(keys)]
+    bars = _progression(options)
+    if bars is not None:
+        return key_of_chords([symbol for bar in bars for symbol in bar]).text
+    keys = _style(options).keys
+    return keys[min(len(keys) - 1, int(len(keys) * _share(options, seed, "key")))]
+
+
+def _melody_section(
+    options: Mapping[str, Any], kind: str, one: "SectionPlan", key: "Key", seed: int
+) -> "MelodySection":
+    """What a kind of section asks of its melody: chords of the genre (or given ones) and its range."""
+    from audio_bridge.lyrics.setting.melody_for_words import MelodySection
+    from audio_bridge.lyrics.setting.section_harmony import own_chords, section_chords
+
+    style, bars = _style(options), _progression(options)
+    role = "chorus" if kind == "chorus" else "verse"
+    draw = int(1000 * _share(options, seed, "chords")) + (kind not in ("verse", "chorus"))
+    chords = section_chords(one, style, role, key, draw) if bars is None else own_chords(one, bars)
+    return MelodySection(one, chords, *style.ranges[role], role=role)
 
 
 def _lyrics(folder: Path) -> "Lyrics":

@@ -46,10 +46,10 @@ Form = Annotated[dict[str, str], Depends(read_form)]
 @router.get("/")
 def home(request: Request, studio: Service) -> Response:
     """The song form, filled from the address where it says something."""
-    from audio_bridge.lyrics.writing.song_forms import GENRES
+    from audio_bridge.lyrics.genre_styles import styles
 
     return rendering.respond(
-        request, "home.html", genres=list(GENRES), languages=LANGUAGES, meters=METERS,
+        request, "home.html", genres=list(styles()), languages=LANGUAGES, meters=METERS,
         values=dict(request.query_params),
     )  # fmt: skip
 

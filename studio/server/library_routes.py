@@ -41,9 +41,9 @@ def list_models(studio: Service) -> dict[str, Any]:
 @router.get("/api/v1/genres")
 def list_genres() -> dict[str, Any]:
     """List the genres that songs are written in; others are taken for the nearest."""
-    from audio_bridge.lyrics.writing.song_forms import DEFAULT_GENRE, GENRES
+    from audio_bridge.lyrics.genre_styles import DEFAULT_GENRE, styles
 
-    return {"genres": list(GENRES), "default": DEFAULT_GENRE}
+    return {"genres": list(styles()), "default": DEFAULT_GENRE}
 
 
 @router.get("/api/v1/instruments")

@@ -108,7 +108,7 @@ def root_name(key: Key, semitones: int) -> str | None:
 
 
 def roman_chord(text: str, key: Key) -> str:
-    """The symbol of a Roman numeral in a key: in G, `I` -> G, `vi` -> Em, `V7` -> D7, `bVII` -> F, `IVmaj7` -> Cmaj7.
+    """The symbol of a Roman numeral in a key: in G, `I` -> G, `vi` -> Em, `iim7` -> Am7, `bVII` -> F, `V9` -> D9.
 
     Degrees count along the major scale on the key's tonic, in minor too: `bVI` in Am is F.
     """
@@ -120,7 +120,7 @@ def roman_chord(text: str, key: Key) -> str:
     name = root_name(key, semitones)
     if name is None:
         raise UserError(f"the chord {text} cannot be spelled in {key.text}.")
-    minor = "m" if match[2].islower() and not match[3].startswith("dim") else ""
+    minor = "m" if match[2].islower() and not match[3].startswith(("dim", "m")) else ""
     return name + minor + match[3]
 
 

@@ -60,13 +60,13 @@ def ultrastar(setting: Setting, qpm: float, audio: str = "song.mp3") -> str:
     return "\n".join([*head, *rows, "E"]) + "\n"
 
 
-def midi_with_lyrics(setting: Setting, qpm: float, program: int = 0) -> "mido.MidiFile":
-    """The melody with its words as lyric events."""
+def midi_with_lyrics(setting: Setting, qpm: float, arranged: "mido.MidiFile | None" = None) -> "mido.MidiFile":
+    """The melody with its words as lyric events; `arranged` is the song as MIDI whose second track is the melody."""
     import mido
 
     from symbolic.formats import midi
 
-    built = midi.build(setting.score, tempo_qpm=qpm, program=program)
+    built = arranged or midi.build(setting.score, tempo_qpm=qpm)
     track = built.tracks[1]
     events: list[tuple[int, int, mido.MetaMessage | mido.Message]] = []
     tick = 0

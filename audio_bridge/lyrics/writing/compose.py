@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from audio_bridge.lyrics.genre_styles import nearest_style
 from audio_bridge.lyrics.lyric_text import Lyrics, Section, clean_line
 from audio_bridge.lyrics.prosody.rhyme import assonant, ending, last_word
 from audio_bridge.lyrics.prosody.stress import count
@@ -27,7 +28,8 @@ Fit = Callable[[str, int, str], float]  # (kind of section, line in its stanza, 
 
 @dataclass(frozen=True)
 class Brief:
-    """What a person asks for. `first_line` and `title` are sung as they are."""
+    """What a person asks for. `first_line` and `title` are sung as they are; `words` is the phrase list of a genre that
+    is not a bundled one."""
 
     language: str = "en"
     genre: str = ""
@@ -35,6 +37,12 @@ class Brief:
     artist: str = ""
     first_line: str = ""
     seed: int = 0
+    words: str = ""
+
+    @property
+    def phrase_list(self) -> str:
+        """The phrase list of the offline writer."""
+        return self.words or nearest_style(self.genre).words
 
 
 @dataclass
@@ -64,7 +72,7 @@ class _Song:
 def write(brief: Brief, form: SongForm, *, fit: Fit | None = None, candidates: int = 4) -> Draft:
     """Lyrics by the grammar: the best of `candidates`."""
     brief = _plain(brief)
-    lines = phrase_grammar.pool(brief.language, brief.genre, brief.seed)
+    lines = phrase_grammar.pool(brief.language, brief.phrase_list, brief.seed)
     drafts = [_draft(brief, form, lines, fit, turn) for turn in range(max(1, candidates))]
     return min(drafts, key=lambda draft: (len(draft.notes), draft.cost))
 
@@ -108,7 +116,9 @@ def _plain(brief: Brief) -> Brief:
 def _draft(brief: Brief, form: SongForm, pool: list[LyricLine], fit: Fit | None, turn: int) -> Draft:
     song = _Song(brief, random.Random(f"{brief.seed}:{turn}"))
     form = form_for(brief, form)
-    hooks = phrase_grammar.hooks(brief.title, brief.language, brief.genre, brief.seed + turn) if brief.title else []
+    hooks = []
+    if brief.title:
+        hooks = phrase_grammar.hooks(brief.title, brief.language, brief.phrase_list, brief.seed + turn)
     made: dict[str, list[str]] = {}
     stanzas: list[tuple[str, list[str]]] = []
     home = "chorus" if "chorus" in form.kinds else ""

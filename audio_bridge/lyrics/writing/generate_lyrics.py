@@ -22,7 +22,7 @@ from symbolic.errors import UsageError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument("--model", metavar="MODEL", help="a run, a folder or a hub name (default: the grammar)")
-    parser.add_argument("--genre", default="pop", help="folk, pop, rock, rap or any other name (default pop)")
+    parser.add_argument("--genre", default="pop", help="as of songs; with --model any name (default pop)")
     parser.add_argument("--language", default="en", type=language_code, metavar="CODE", help="en, pt or es")
     parser.add_argument("--title", default="", help="sung in the chorus where it fits")
     parser.add_argument("--artist", default="", help="a model is prompted with it; nobody is imitated by the grammar")
@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write, and tell what did not hold."""
+    from audio_bridge.lyrics.genre_styles import find_style, nearest_style
     from audio_bridge.lyrics.inputs import text_of, tune_of
     from audio_bridge.lyrics.writing import compose, neural, song_forms, writers
     from symbolic import files
@@ -53,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     if not 1 <= args.n <= 64:
         raise UsageError(f"-n {args.n}: give 1 to 64 candidates.")
     Sampling(args.temperature, args.top_k, args.top_p)  # says what is out of range
-    options: dict[str, Any] = {"genre": args.genre, "language": args.language, "rhyme": args.rhyme, "tempo": None}
+    style = nearest_style(args.genre) if args.model else find_style(args.genre)
+    options: dict[str, Any] = {"genre": style.name, "language": args.language, "rhyme": args.rhyme, "tempo": None}
     if args.tune is not None:
         tune = tune_of(text_of(args.tune), args.tune)
         asked = {name: getattr(args, name) for name in writers.FORM}
@@ -61,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         structure = args.structure or song_forms.DEFAULT_STRUCTURE
         form, fit = (
-            song_forms.make(args.genre, structure, lines=args.lines, syllables=args.syllables, rhyme=args.rhyme),
+            song_forms.make(style, structure, lines=args.lines, syllables=args.syllables, rhyme=args.rhyme),
             None,
         )
     brief = compose.Brief(args.language, args.genre, args.title, args.artist, args.first_line, args.seed)

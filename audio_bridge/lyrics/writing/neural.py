@@ -212,7 +212,7 @@ class _Draft:
         self.notes: list[str] = []
         self.sources: dict[str, str] = {}
         self.costs: list[float] = []
-        self.pool = phrase_grammar.pool(brief.language, brief.genre, brief.seed)
+        self.pool = phrase_grammar.pool(brief.language, brief.phrase_list, brief.seed)
 
     def write(self) -> Draft:
         """All sections in order."""

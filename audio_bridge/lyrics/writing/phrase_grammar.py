@@ -14,7 +14,6 @@ from pathlib import Path
 from audio_bridge.lyrics.lyric_text import LANGUAGES
 from audio_bridge.lyrics.prosody.rhyme import ending, last_word
 from audio_bridge.lyrics.prosody.stress import count
-from audio_bridge.lyrics.writing.song_forms import genre_key
 from symbolic.errors import UserError
 
 DATA = Path(__file__).parents[1] / "data"
@@ -63,10 +62,11 @@ def load(language: str) -> Grammar:
     return Grammar({key: tuple(values) for key, values in lists.items()}, patterns)
 
 
-def pool(language: str, genre: str, seed: int, n: int = POOL_LINES) -> list[LyricLine]:
-    """Different lines of many lengths, short ones (single phrases) and long ones (two lines) among them."""
-    grammar, rng = load(language), random.Random(f"{language}:{genre}:{seed}")
-    usable = _usable(grammar, genre)
+def pool(language: str, words: str, seed: int, n: int = POOL_LINES) -> list[LyricLine]:
+    """Different lines of many lengths, short ones (single phrases) and long ones (two lines) among them; `words` names
+    the phrase list of a genre (GenreStyle.words)."""
+    grammar, rng = load(language), random.Random(f"{language}:{words}:{seed}")
+    usable = _usable(grammar, words)
     lines = {line.text: line for line in (_drawn(p, usable, language) for p in _phrases(usable))}
     for _ in range(n):
         line = _drawn(_filled(rng.choice(grammar.patterns["LINE"]), usable, rng), usable, language)
@@ -81,10 +81,10 @@ def pool(language: str, genre: str, seed: int, n: int = POOL_LINES) -> list[Lyri
     return list(lines.values())
 
 
-def hooks(title: str, language: str, genre: str, seed: int, n: int = 400) -> list[LyricLine]:
+def hooks(title: str, language: str, words: str, seed: int, n: int = 400) -> list[LyricLine]:
     """Lines that hold the title."""
     grammar, rng = load(language), random.Random(f"hook:{title}:{seed}")
-    usable = _usable(grammar, genre)
+    usable = _usable(grammar, words)
     found: dict[str, LyricLine] = {}
     for pattern in grammar.patterns["HOOK"] * max(1, n // len(grammar.patterns["HOOK"])):
         text, phrases = _filled(pattern, {**usable, _TITLE: (title,)}, rng)
@@ -92,10 +92,9 @@ def hooks(title: str, language: str, genre: str, seed: int, n: int = 400) -> lis
     return list(found.values())
 
 
-def _usable(grammar: Grammar, genre: str) -> dict[str, tuple[str, ...]]:
+def _usable(grammar: Grammar, words: str) -> dict[str, tuple[str, ...]]:
     """The phrases that a genre may use."""
-    key = genre_key(genre)
-    return {name: tuple(text for g, text in rows if g in ("", key)) for name, rows in grammar.phrases.items()}
+    return {name: tuple(text for g, text in rows if g in ("", words)) for name, rows in grammar.phrases.items()}
 
 
 def _phrases(usable: dict[str, tuple[str, ...]]) -> list[tuple[str, tuple[str, ...]]]:

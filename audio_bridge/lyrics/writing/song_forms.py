@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from string import ascii_lowercase, ascii_uppercase
 
+from audio_bridge.lyrics.genre_styles import GenreStyle, find_style
 from audio_bridge.lyrics.lyric_text import KINDS, kind_of
 from symbolic.errors import UsageError
 
@@ -40,36 +41,21 @@ class SongForm:
     stanzas: dict[str, Stanza]
 
 
-# Metres of verse that each genre is written in: syllables of the verse and chorus, rhyme of the verse and chorus.
-GENRES = {
-    "folk": ("8,6,8,6", "8,6,8,6", "XAXA", "XAXA"),
-    "pop": ("8,6,8,6", "7,7,7,7", "XAXA", "AABB"),
-    "rock": ("8,8,8,8", "8,6,8,6", "AABB", "ABAB"),
-    "rap": ("10,10,10,10", "8,8,8,8", "AABB", "AABB"),
-}
-DEFAULT_GENRE = "pop"
-
-
-def genre_key(genre: str) -> str:
-    """The nearest genre of GENRES; pop where the name says nothing."""
-    name = genre.lower()
-    names = {"hip": "rap", "hop": "rap", "trap": "rap", "metal": "rock", "punk": "rock", "country": "folk",
-             "ballad": "folk", "trad": "folk"}  # fmt: skip
-    found = next((key for key in GENRES if key in name), "")
-    return found or next((key for word, key in names.items() if word in name), DEFAULT_GENRE)
-
-
 def make(
-    genre: str = "",
+    genre: GenreStyle | str = "",
     structure: str = DEFAULT_STRUCTURE,
     *,
     lines: int | None = None,
     syllables: str | None = None,
     rhyme: str | None = None,
 ) -> SongForm:
-    """The form that options describe; what they leave open is the genre's. UsageError names what cannot be."""
+    """The form that options describe; what they leave open is the genre's, given as its style or by a name that
+    `find_style` knows. UsageError names what cannot be."""
     kinds = structure_of(structure)
-    verse, chorus, verse_rhyme, chorus_rhyme = GENRES[genre_key(genre)]
+    form = (find_style(genre) if isinstance(genre, str) else genre).form
+    verse, chorus, verse_rhyme, chorus_rhyme = (
+        form[name] for name in ("verse", "chorus", "verse_rhyme", "chorus_rhyme")
+    )
     stanzas = {}
     for kind in dict.fromkeys(kinds):
         is_chorus = kind in ("chorus", "pre-chorus")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from audio_bridge.lyrics.genre_styles import find_style
 from audio_bridge.lyrics.lyric_text import LANGUAGES, Lyrics, headed, parse
 from audio_bridge.lyrics.prosody.stress import line_syllables
 from audio_bridge.lyrics.setting import syllable_alignment
@@ -42,9 +43,11 @@ def written(options: Mapping[str, Any], seed: int, tune: Score | None) -> Writte
     options = _headed(options, tune)
     if options["lyrics"] is None:
         options = {**options, "language": options["language"] or "en"}
+    style = find_style(options["genre"], options.get("genres"))
     brief = Brief(
-        options["language"] or "", options["genre"], options["title"], options["artist"], options["first_line"], seed
-    )
+        options["language"] or "", options["genre"], options["title"], options["artist"], options["first_line"], seed,
+        style.words,
+    )  # fmt: skip
     if options["lyrics"] is not None:
         return _given(options, brief)
     form, fit = (_plain_form(options), None) if tune is None else tune_form(tune, options)
@@ -80,9 +83,8 @@ def tune_form(tune: Score, options: Mapping[str, Any]) -> tuple[SongForm, Fit]:
     qpm = options["tempo"] or 100.0
     seconds = (notes[-1].end_ticks - notes[0].onset_ticks) * seconds_per_tick(qpm)
     passes = max(1, min(3, round(SONG_SECONDS / max(1.0, seconds))))
-    rhyme = (
-        song_forms.make(options["genre"], "verse", lines=len(phrases), rhyme=options["rhyme"]).stanzas["verse"].rhyme
-    )
+    style = find_style(options["genre"], options.get("genres"))
+    rhyme = song_forms.make(style, "verse", lines=len(phrases), rhyme=options["rhyme"]).stanzas["verse"].rhyme
     form = SongForm(("verse",) * passes, {"verse": Stanza(tuple(n_syllables(p) for p in phrases), rhyme)})
 
     def fit(kind: str, place: int, text: str) -> float:
@@ -129,5 +131,6 @@ def unruled(language: str) -> list[str]:
 
 def _plain_form(options: Mapping[str, Any]) -> SongForm:
     structure = options["structure"] or song_forms.DEFAULT_STRUCTURE
-    return song_forms.make(options["genre"], structure, lines=options["lines"], syllables=options["syllables"],
+    style = find_style(options["genre"], options.get("genres"))
+    return song_forms.make(style, structure, lines=options["lines"], syllables=options["syllables"],
                       rhyme=options["rhyme"])  # fmt: skip

@@ -81,7 +81,7 @@ def test_a_reel_changes_and_twinkle_ends_at_home() -> None:
     names = re.findall('"([^"]*)"', harmony.harmonised(twinkle))
     assert names[-2:] == ["G7", "C"] and {"C", "F", "G7"} <= set(names)
     reel = "M:4/4\nL:1/8\nK:Edor\n|:E2BEdEBE|E2BEAFDF|E2BEdEBE|BABcdAFD:|\n"
-    assert len(chord_names(reel)) >= 3
+    assert len(re.findall('"([^"]*)"', harmony.harmonised(reel))) >= 3
 
 
 def test_a_progression_of_one_s_own() -> None:

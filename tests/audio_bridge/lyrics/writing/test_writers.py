@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -13,15 +12,13 @@ import pytest
 from audio_bridge.lyrics import inputs, lyric_measures, lyric_text
 from audio_bridge.lyrics.prosody import rhyme
 from audio_bridge.lyrics.prosody.stress import count
-from audio_bridge.lyrics.setting import melody_for_words
 from audio_bridge.lyrics.training import lyric_corpus, prepare_lyrics, train_lyrics
 from audio_bridge.lyrics.writing import compose, neural, phrase_grammar, song_forms, writers
 from audio_bridge.lyrics.writing.compose import Brief
 from audio_bridge.song import song as song_verb
 from symbolic.errors import UsageError, UserError
 from symbolic.files import read_json, read_jsonl
-from symbolic.notation.abc_parser import bars, melody, parse
-from symbolic.notation.theory import Meter
+from symbolic.notation.abc_parser import parse
 
 MAJOR = (0, 2, 4, 5, 7, 9, 11)
 
@@ -243,33 +240,6 @@ def test_measures_on_known_songs() -> None:
 
 
 @pytest.mark.slow
-def test_rhythm_plan_and_drawn_melody_hold() -> None:
-    """Every bar is full, one note a syllable, notes of the key in the singer's range, the end on the tonic."""
-    verse = ["The ferry leaves at half past five", "The rope is wet with rain",
-             "And every lamp along the quay", "Is burning down again"]  # fmt: skip
-    for metre in ("4/4", "6/8", "3/4"):
-        plans = melody_for_words.plan([[verse]], "en", metre)
-        (made,) = melody_for_words.compose(plans, key="D", seed=3, candidates=2)
-        score = parse(made)
-        notes = melody(score)
-        assert len(notes) == sum(count(line, "en") for line in verse)
-        assert all(bar.is_full for bar in bars(score.voices[0], score.meter)[1 if plans[0].pickup else 0 : -1])
-        assert all(
-            melody_for_words.LOWEST <= midi <= melody_for_words.HIGHEST and (midi - 2) % 12 in (0, 2, 4, 5, 7, 9, 11)
-            for midi, _ in notes
-        )
-        assert notes[-1][0] % 12 == 2
-        sizes = [count(line, "en") for line in verse]
-        lines = [notes[sum(sizes[:i]) : sum(sizes[: i + 1])] for i in range(4)]
-        assert all(
-            abs(a[0] - b[0]) <= melody_for_words.MOST_LEAP for line in lines for a, b in itertools.pairwise(line)
-        )
-    with pytest.raises(UsageError):
-        melody_for_words.plan([[verse]], "en", "7/8")
-    assert Meter(4, 4).text in melody_for_words.BARS
-
-
-@pytest.mark.slow
 def test_trained_model_writes_lines_that_hold(tmp_path: Path) -> None:
     """A tiny GPT-2 of our own, trained a few steps: its lines or the grammar's, and the record says which."""
     data, folder = tmp_path / "data", tmp_path / "run"
@@ -471,11 +441,9 @@ def test_given_words_bring_their_own_title_and_a_tune_its() -> None:
 
 def test_a_genre_at_the_head_of_the_words_is_the_song_s(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("Genre: folk\n\nla la la\n", encoding="utf-8")
-    given = ["-o", str(tmp_path / "song"), "--lyrics", str(tmp_path / "words.txt")]
-    parser = argparse.ArgumentParser()
-    song_verb.add_arguments(parser)
-    assert song_verb._asked(parser.parse_args(given))[0]["genre"] == "folk"
-    assert song_verb._asked(parser.parse_args([*given, "--genre", "rock"]))[0]["genre"] == "rock"
+    given = {"lyrics": tmp_path / "words.txt"}
+    assert song_verb._resolved(tmp_path / "song", None, given)[0]["genre"] == "folk"
+    assert song_verb._resolved(tmp_path / "song", None, {**given, "genre": "rock"})[0]["genre"] == "rock"
 
 
 def test_no_line_of_a_model_holds_headers_or_fields() -> None:
