@@ -258,7 +258,7 @@ def _sampled(config: Config, n: int) -> tuple[float, list[dict[str, float]]]:
 
 def _judged(tokenizer: Any, tokens: list[int], ending: str) -> dict[str, float]:
     """Seconds of music of one sample; whether it ended, is valid in its notation, keeps to its bars (1 or 0)."""
-    from symbolic.evaluate.metrics import validity
+    from symbolic.notation import validity
 
     text, ended = tokenizer.decode(tokens), ending == "eos"
     try:

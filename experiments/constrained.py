@@ -6,7 +6,7 @@
 
 For each model, and for an untrained one of each tokenizer, one row a measure, `masked` true and false:
 
-    validity    of N tunes: the share that parse, of full bars, of right tunes (symbolic.evaluate.metrics.validity), of
+    validity    of N tunes: the share that parse, of full bars, of right tunes (symbolic.notation.validity), of
                 tunes that came to an end
     opinion     of the same tunes by abc2midi (symbolic.evaluate.checkers.abc2midi): without an error, without a warning
                 of a bar's length, without either
@@ -231,7 +231,7 @@ def _melodies(texts: Sequence[str]) -> list[Any]:
 
 
 def _validity(recorder: result_file.Recorder, subject: Subject, args: argparse.Namespace, human: Tunes) -> None:
-    from symbolic.evaluate.metrics import validity
+    from symbolic.notation import validity
 
     for masked in (False, True):
         mask = _mask(subject, args.max_tokens) if masked else None
@@ -362,7 +362,7 @@ def _acceptance(recorder: result_file.Recorder, human: Tunes) -> None:
     """The human tunes that are right for the checker, for abc2midi, for the mask."""
     from symbolic.decode.constraint.automaton import Automaton
     from symbolic.evaluate.checkers import abc2midi
-    from symbolic.evaluate.metrics import validity
+    from symbolic.notation import validity
 
     texts = [*human.train, *human.valid, *human.test]
     automaton = Automaton()

@@ -120,7 +120,7 @@ class TokenizerConfig:
     vocabulary may hold."""
 
     kind: Literal[
-        "characters", "grammar", "bytepair",
+        "characters", "grammar", "counted", "counted-rooms", "counted-sections", "bytepair",
         "remi", "tsd", "midilike", "remi-bytepair", "tsd-bytepair", "midilike-bytepair",
     ] = described("how text becomes integers")  # fmt: skip
     vocab_size: int = within(
@@ -130,8 +130,9 @@ class TokenizerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """A folder written by `prepare`; how its training tunes fill rows (`symbolic.data.loader`), are transposed and
-    rearranged (`symbolic.data.augmentation`: codes in front, the share with bars taken out)."""
+    """A folder written by `prepare`; which of its training tunes are taken (`right`: those whose bars all fit their
+    meter), how they fill rows (`symbolic.data.loader`), are transposed (each key as often, or more often the keys of
+    the corpus) and rearranged (`symbolic.data.augmentation`: lines in front, the share with bars taken out)."""
 
     folder: str = described("folder written by `prepare`")
     sources: str = described("what `prepare CONFIG.yaml` reads, parted by spaces: collections, files", default="")
@@ -139,12 +140,19 @@ class DataConfig:
     packing: Literal["stream", "tunes"] = described(
         "stream: tunes end to end through the rows; tunes: whole tunes in each row", default="stream"
     )
-    control: Literal["none", "codes"] = described(
-        "codes: each tune after lines that state its key, meter and form", default="none"
+    tunes: Literal["all", "right"] = described(
+        "right: only training tunes whose bars all fit their meter", default="all"
+    )
+    control: Literal["none", "codes", "style"] = described(
+        "codes: each tune after lines that state its form, type and range; style: after a line that names its style",
+        default="none",
     )
     infill: float = within(0.0, 1.0, help="share of tunes whose bars are taken out and written at the end", default=0.0)
     transpose_low: int = within(-11, 11, help="lowest transposition of a training tune, semitones", default=-5)
     transpose_high: int = within(-11, 11, help="highest transposition of a training tune, semitones", default=6)
+    keys: Literal["uniform", "corpus"] = described(
+        "how often each transposition: uniform: alike; corpus: more often the keys of the corpus", default="uniform"
+    )
     tempo_spread: float = within(
         0.0, 0.5, help="MIDI: each transposition up to this share slower or faster", default=0.0
     )

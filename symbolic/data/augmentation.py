@@ -4,6 +4,9 @@ Codes. The lines of `symbolic.notation.control_codes` are put in front of a tune
 tunes, and of the others each group (tune type, range, form) of ONE_FREE, so that a model works with any of them or
 none.
 
+Styles. A line `R:jig` in front names the tune's style (one of control_codes.TYPES); STYLE_FREE of the tunes go without.
+A tune that was transposed has the line TRANSPOSED, so that without it a model writes in the keys of its corpus.
+
 Filling in. Some bars are taken out, each leaving a sign in its place, and are given after the end of the tune:
 
     I:fill                         a tune with bars taken out
@@ -27,7 +30,7 @@ import re
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -41,7 +44,8 @@ if TYPE_CHECKING:
 
 FILL = "I:fill\n"
 HIDDEN, ANSWER = "\x1a", "\x1d"
-ALL_FREE, ONE_FREE = 0.2, 0.3
+TRANSPOSED = "I:transposed\n"
+ALL_FREE, ONE_FREE, STYLE_FREE = 0.2, 0.3, 0.25
 SCATTERED = 0.25  # of the tunes with bars taken out; of the others they are neighbours
 MOST_NEIGHBOURS = 8
 FORMAT = 1  # raise it when the same settings give other texts
@@ -59,9 +63,9 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How the documents of a training shard are made: `codes`, and the share of tunes with bars taken out."""
+    """How the documents of a training shard are made: lines in front, and the share of tunes with bars taken out."""
 
-    codes: bool
+    control: Literal["none", "codes", "style"]
     infill: float
     seed: int
 
@@ -76,18 +80,22 @@ class Arrangement:
         if generator.random() < self.infill:
             hidden = draw_hidden(len(bars(control_codes.music_of(text))), generator)
             return arranged(text, hidden) if hidden and "\nV:" not in text else text
-        return drawn_codes(text, row, generator) + text if self.codes else text
+        if self.control == "style":
+            return drawn_style(text, row, generator) + text
+        return drawn_codes(text, row, generator) + text if self.control == "codes" else text
 
 
 def of(config: "DataConfig", seed: int) -> Arrangement | None:
     """The arrangement that a configuration asks for; None for tunes as they are."""
-    codes = config.control == "codes"
-    return Arrangement(codes, config.infill, seed) if codes or config.infill else None
+    is_rearranged = config.control != "none" or config.infill
+    return Arrangement(config.control, config.infill, seed) if is_rearranged else None
 
 
 def lines(config: "DataConfig") -> list[str]:
     """The lines that a configuration's training text has beyond those of tunes, for the vocabulary."""
-    return (control_codes.words() if config.control == "codes" else []) + ([FILL] if config.infill else [])
+    styles = [f"R:{name}\n" for name in control_codes.TYPES] + [TRANSPOSED]
+    in_front = {"none": [], "codes": control_codes.words(), "style": styles}[config.control]
+    return in_front + ([FILL] if config.infill else [])
 
 
 def bars(music: str) -> list[Span]:
@@ -144,6 +152,12 @@ def drawn_codes(text: str, row: Mapping[str, Any], generator: np.random.Generato
     free = [generator.random() < share for share in (ALL_FREE, ONE_FREE, ONE_FREE, ONE_FREE)]
     groups = code_lines(text, row)
     return "" if free[0] else "".join(lines for lines, is_free in zip(groups, free[1:], strict=True) if not is_free)
+
+
+def drawn_style(text: str, row: Mapping[str, Any], generator: np.random.Generator) -> str:
+    """The line of a tune's style, unless it is left out, and that of a transposed tune."""
+    name = "" if generator.random() < STYLE_FREE else control_codes.style_of(row)
+    return (f"R:{name}\n" if name else "") + (TRANSPOSED if text != row["text"] else "")
 
 
 def code_lines(text: str, row: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -32,6 +32,7 @@ from symbolic.data.shards import Shard
 from symbolic.errors import UserError
 
 Packing = Literal["stream", "tunes"]
+Keys = Literal["uniform", "corpus"]  # how a tune's transposition is drawn: each alike, or by the weights of the shard
 PART_TUNES = 2**16  # planned at once: 15 MiB
 ROUNDS = 6  # of the Feistel network; four make it pseudo-random for a random round function
 
@@ -49,9 +50,18 @@ class _Spans:
 class Batches:
     """An endless iterator of int64 arrays (B, T + 1); inputs are [:, :-1], targets [:, 1:]."""
 
-    def __init__(self, shard: Shard, batch_size: int, context: int, seed: int, packing: Packing = "stream") -> None:
+    def __init__(
+        self,
+        shard: Shard,
+        batch_size: int,
+        context: int,
+        seed: int,
+        packing: Packing = "stream",
+        keys: Keys = "uniform",
+    ) -> None:
         self.shard, self.batch_size, self.context, self.seed = shard, batch_size, context, seed
         self.packing: Packing = packing
+        self.keys: Keys = keys
         self.n_parts = max(1, math.ceil(shard.n_tunes / PART_TUNES))
         self.epoch = self.part = 0
         self.batch = 0  # next batch of the part
@@ -81,7 +91,13 @@ class Batches:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state_dict()` was taken; UserError when the data or the batches are others."""
-        state = {"packing": "stream", "part": 0, "n_parts": 1, **state}  # older checkpoints do not name them
+        state = {
+            "packing": "stream",
+            "keys": "uniform",
+            "part": 0,
+            "n_parts": 1,
+            **state,
+        }  # older checkpoints do not name them
         for name, value in self._identity().items():
             if state.get(name) != value:
                 raise UserError(
@@ -99,10 +115,10 @@ class Batches:
         row = self.context + 1 if self.packing == "tunes" else 0
         if self.n_parts == 1:
             generator = np.random.default_rng([self.seed, epoch])
-            return _plan(self.shard, generator.permutation(self.shard.n_tunes), row, generator)
+            return _plan(self.shard, generator.permutation(self.shard.n_tunes), row, generator, self.keys)
         first, last = (self.shard.n_tunes * p // self.n_parts for p in (part, part + 1))
         tunes = permuted(np.arange(first, last), self.shard.n_tunes, [self.seed, epoch])
-        return _plan(self.shard, tunes, row, np.random.default_rng([self.seed, epoch, part]))
+        return _plan(self.shard, tunes, row, np.random.default_rng([self.seed, epoch, part]), self.keys)
 
     @property
     def _batches(self) -> int:
@@ -121,6 +137,7 @@ class Batches:
     def _identity(self) -> dict[str, Any]:
         return {
             "packing": self.packing,
+            "keys": self.keys,
             "n_parts": self.n_parts,
             "seed": self.seed,
             "batch_size": self.batch_size,
@@ -173,9 +190,9 @@ def _check_size(shard: Shard, batch_size: int, context: int, n_parts: int) -> No
         )
 
 
-def _plan(shard: Shard, tunes: NDArray[np.int64], row: int, generator: np.random.Generator) -> _Spans:
+def _plan(shard: Shard, tunes: NDArray[np.int64], row: int, generator: np.random.Generator, keys: Keys) -> _Spans:
     """The spans of a part; `row` is the length of rows that are packed with whole tunes, 0 for one stream."""
-    transpositions = generator.integers(shard.n_transpositions, size=len(tunes))
+    transpositions = _transpositions(shard, tunes, generator, keys)
     documents = tunes * shard.n_transpositions + transpositions
     framed = shard.offsets[documents + 1] - shard.offsets[documents] + 2
     if row:
@@ -185,6 +202,17 @@ def _plan(shard: Shard, tunes: NDArray[np.int64], row: int, generator: np.random
         begins, lengths, whole = np.zeros_like(framed), framed, framed
     starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
     return _Spans(shard.offsets[documents] + begins, starts, begins == 0, begins + lengths == whole)
+
+
+def _transpositions(
+    shard: Shard, tunes: NDArray[np.int64], generator: np.random.Generator, keys: Keys
+) -> NDArray[np.int64]:
+    """One transposition for each tune."""
+    if keys == "uniform" or shard.weights is None:
+        return generator.integers(shard.n_transpositions, size=len(tunes))
+    weights = shard.weights.reshape(-1, shard.n_transpositions)[tunes].cumsum(axis=1)
+    drawn = generator.random(len(tunes)) * weights[:, -1]
+    return np.minimum((weights <= drawn[:, None]).sum(axis=1), shard.n_transpositions - 1)
 
 
 def _packed(

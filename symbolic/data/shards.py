@@ -5,7 +5,11 @@
         train.bin             uint16, little-endian: the ids of all documents end to end, without BOS and EOS
         train.offsets.npy     int64, one more than documents: document d is ids[offsets[d]:offsets[d + 1]]
         train.bytes.npy       int32: UTF-8 bytes of each document's canonical text
-        valid.*, test.*       the same
+        train.weights.npy     float32: how often a transposition is drawn where the keys of the corpus are preferred
+        valid.*, test.*       the same, without weights
+
+Weights are the square root of the share of the training tunes, as they stand, that are in the document's key: every key
+is learnt, and those that people play in most. They are 1 for pieces of MIDI.
 
 A document is one tune in one transposition; d = tune * n_transpositions + transposition, where transposition 0 is the
 tune as it stands. Only the train split holds others, and only there tunes are rearranged (symbolic.data.augmentation).
@@ -13,6 +17,8 @@ A folder is written whole and used again as long as it is sound.
 """
 
 import itertools
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +36,15 @@ from symbolic.notation.theory import NotationError
 SPLITS = ("train", "valid", "test")
 DTYPE = "<u2"
 MAX_IDS = 2**16
-FORMAT = 1  # raise it when the meaning of a file changes: older folders are then made again
+FORMAT = 2  # raise it when the meaning of a file changes: older folders are then made again
 CHUNK_DOCUMENTS = 4096  # encoded at once: about 40 MB of ids, and enough to keep all cores busy
 _MEND = "Delete the folder and train again: it is made anew."
 SOURCES_FILE = "sources.json"  # written by prepare: name, terms and SHA-256 of each source
 
 Progress = Callable[[int, int], None]  # tunes done, tunes in all
 Row = dict[str, Any]  # of tunes/*.jsonl
+Select = Callable[[Row], bool]
+RARE_KEY = 0.04  # the least weight: that of a key with 0.16 % of the tunes
 
 
 class Encoder(Protocol):
@@ -71,6 +79,7 @@ class Shard:
     tokens: NDArray[np.uint16]
     offsets: NDArray[np.int64]
     document_bytes: NDArray[np.int32]
+    weights: NDArray[np.float32] | None  # of the train split
     transpositions: tuple[int, ...]  # semitones, 0 first
     tokenizer_digest: str
     tunes_digest: str
@@ -118,11 +127,12 @@ def build(
     transpositions: Iterable[int],
     progress: Progress | None = None,
     arrange: Arrange | None = None,
+    select: Select | None = None,
 ) -> Path:
     """The folder of shards of `data_folder`/tunes, made when there is none that is sound.
 
-    `transpositions` are semitones for the train split; 0 is always held, and first. `arrange` rewrites each document
-    of that split.
+    `transpositions` are semitones for the train split; 0 is always held, and first. `select` says which tunes that
+    split takes (default: all), `arrange` rewrites each document of it.
     """
     if tokenizer.vocab_size > MAX_IDS:
         raise UserError(f"tokenizer.vocab_size is {tokenizer.vocab_size}; shards hold ids below {MAX_IDS}. Lower it.")
@@ -133,10 +143,12 @@ def build(
     expected = _origin(tokenizer, tunes_digest, semitones)
     if arrange is not None:
         name, expected = f"{name}-{arrange.name}", expected | {"arrangement": arrange.name}
+    if select is not None:
+        name, expected = f"{name}-{select.__name__}", expected | {"selection": select.__name__}
     folder = data_folder / "tokens" / name
     if not _is_sound(folder, expected):
         with files.whole_folder(folder) as temporary:
-            _write(temporary, data_folder, tokenizer, expected, progress, arrange)
+            _write(temporary, data_folder, tokenizer, expected, progress, arrange, select)
     return folder
 
 
@@ -160,6 +172,7 @@ def load(folder: Path | str, split: str, tokenizer_digest: str) -> Shard:
         tokens=_mapped(folder / f"{split}.bin", counts["n_tokens"]),
         offsets=np.load(folder / f"{split}.offsets.npy", mmap_mode="r"),
         document_bytes=np.load(folder / f"{split}.bytes.npy", mmap_mode="r"),
+        weights=np.load(folder / "train.weights.npy", mmap_mode="r") if split == "train" else None,
         transpositions=tuple(counts["transpositions"]),
         tokenizer_digest=tokenizer_digest,
         tunes_digest=header["tunes_digest"],
@@ -229,13 +242,15 @@ def _write(
     origin: dict[str, Any],
     progress: Progress | None,
     arrange: Arrange | None,
+    select: Select | None,
 ) -> None:
     total = sum(_count_lines(_tunes_path(data_folder, split)) for split in SPLITS)
-    report = _Counter(progress, total)
+    report = _Progress(progress, total)
     splits = {}
     for split in SPLITS:
         semitones = origin["transpositions"] if split == "train" else [0]
         rows = _rows(_tunes_path(data_folder, split))
+        rows = filter(select, rows) if select is not None and split == "train" else rows
         rewrite = arrange if split == "train" else None
         splits[split] = _write_split(folder, split, rows, tokenizer, semitones, report, rewrite)
     sources = data_folder / SOURCES_FILE
@@ -249,16 +264,19 @@ def _write_split(
     rows: Iterator[Row],
     tokenizer: Encoder,
     semitones: list[int],
-    report: "_Counter",
+    report: "_Progress",
     arrange: Arrange | None,
 ) -> dict[str, Any]:
     """Encode chunk by chunk, so that memory holds one chunk and the two small index arrays."""
     lengths: list[NDArray[np.int64]] = [np.zeros(1, dtype=np.int64)]
     sizes: list[NDArray[np.int32]] = [np.zeros(0, dtype=np.int32)]
+    keys: list[str] = []
     n_untransposed = 0
     with open(folder / f"{split}.bin", "wb") as file:
         while chunk := list(itertools.islice(rows, max(1, CHUNK_DOCUMENTS // len(semitones)))):
-            documents, untransposed = _documents(chunk, semitones, arrange)
+            texts, untransposed = _transpositions(chunk, semitones)
+            documents = [text if arrange is None else arrange(text, row) for text, row in texts]
+            keys += [_key_of(text) for text, _ in texts]
             lengths.append(_append(file, tokenizer.encode_many(documents)))
             sizes.append(np.array([len(text.encode("utf-8")) for text in documents], dtype=np.int32))
             n_untransposed += untransposed
@@ -266,13 +284,29 @@ def _write_split(
     offsets, document_bytes = np.cumsum(np.concatenate(lengths)), np.concatenate(sizes)
     np.save(folder / f"{split}.offsets.npy", offsets)
     np.save(folder / f"{split}.bytes.npy", document_bytes)
+    if split == "train":
+        np.save(folder / f"{split}.weights.npy", _weights(keys, len(semitones)))
     return {
         "n_tunes": len(document_bytes) // len(semitones),
         "n_tokens": int(offsets[-1]),
         "n_bytes": int(document_bytes.sum(dtype=np.int64)),
         "n_untransposed": n_untransposed,
         "transpositions": semitones,
+        "keys": dict(Counter(keys[:: len(semitones)]).most_common()),
     }
+
+
+def _key_of(text: str) -> str:
+    """The key of a tune, '' for a piece of MIDI."""
+    found = re.search(r"^K:(.*)$", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _weights(keys: list[str], n_transpositions: int) -> NDArray[np.float32]:
+    """How often each document is drawn among the transpositions of its tune."""
+    counts = Counter(keys[::n_transpositions])
+    n_tunes = max(1, counts.total())
+    return np.array([max(RARE_KEY, (counts[key] / n_tunes) ** 0.5) for key in keys], dtype=np.float32)
 
 
 def _append(file: IO[bytes], documents: list[list[int]]) -> NDArray[np.int64]:
@@ -282,12 +316,10 @@ def _append(file: IO[bytes], documents: list[list[int]]) -> NDArray[np.int64]:
     return lengths
 
 
-def _documents(rows: list[Row], semitones: list[int], arrange: Arrange | None) -> tuple[list[str], int]:
+def _transpositions(rows: list[Row], semitones: list[int]) -> tuple[list[tuple[str, Row]], int]:
     """Each tune in each transposition; the tune itself where one cannot be written (triple accidental); how many."""
     moved = [(row, _transposed(row["text"], n)) for row in rows for n in semitones]
-    texts = [(row["text"] if new is None else new, row) for row, new in moved]
-    documents = [text if arrange is None else arrange(text, row) for text, row in texts]
-    return documents, sum(new is None for _, new in moved)
+    return [(row["text"] if new is None else new, row) for row, new in moved], sum(new is None for _, new in moved)
 
 
 def _transposed(text: str, semitones: int) -> str | None:
@@ -314,7 +346,7 @@ def _count_lines(path: Path) -> int:
         return sum(1 for line in file if line.strip())
 
 
-class _Counter:
+class _Progress:
     """Tunes done over all splits."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:

@@ -25,11 +25,12 @@ from numpy.typing import NDArray
 from symbolic.corpus.families import Melody
 from symbolic.errors import UserError
 from symbolic.evaluate import baselines, sets
-from symbolic.evaluate.metrics import bootstrap, diversity, histograms, novelty, set_distance, validity
+from symbolic.evaluate.metrics import bootstrap, diversity, histograms, novelty, set_distance
 from symbolic.evaluate.metrics.bootstrap import Interval
 from symbolic.evaluate.report.tables import Cell, Share, Table
 from symbolic.evaluate.sets import Human, SetTune
 from symbolic.evaluate.tune_features import Observations, observe_all
+from symbolic.notation import validity
 
 MOST_CONTROLS = 1000  # tunes of each control
 MOST_REFERENCE = 4000  # training tunes that the shape of melodies is compared with

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from symbolic.corpus.cleaning import melody_key
 from symbolic.corpus.families import Melody
-from symbolic.evaluate.metrics import form, tonality, validity
+from symbolic.evaluate.metrics import form, tonality
 from symbolic.evaluate.metrics import histograms as statistics
 from symbolic.evaluate.metrics.histograms import Histograms
+from symbolic.notation import validity
 from symbolic.notation.abc_parser import NotationError, Score, melody, parse
 
 VALUES = (

@@ -26,8 +26,9 @@ The codes are a function of the canonical text: `codes(score)` for a score, `cod
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from symbolic.errors import UserError
 from symbolic.notation.abc_parser import Score, canonical
@@ -41,6 +42,7 @@ TYPES = (
     *("air", "barndance", "clog", "fling", "hornpipe", "jig", "march", "mazurka", "polka", "reel", "schottische"),
     *("slide", "slip jig", "strathspey", "waltz"),
 )
+STYLE_OF_METER = {"6/8": "jig", "9/8": "slip jig", "12/8": "slide", "3/4": "waltz", "2/4": "polka", "2/2": "reel"}
 _ALIASES = {"double jig": "jig", "slipjig": "slip jig", "hop jig": "slip jig", "highland fling": "fling"}
 LOWEST_POSITION, HIGHEST_POSITION = 14, 55  # C,, and b''; in steps of the staff, 28 is C
 
@@ -210,6 +212,18 @@ def tune_type(rhythm: str) -> str:
     name = re.sub(r"[\s_-]+", " ", rhythm.strip().lower())
     name = _ALIASES.get(name, name)
     return name if name in TYPES else ""
+
+
+def style_of(row: Mapping[str, Any]) -> str:
+    """The style of a row of tunes/*.jsonl: its R: field, else a type that its title names, else the type that most
+    tunes of its meter have; '' where nothing says it."""
+    named = tune_type(str(row.get("rhythm") or ""))
+    if named:
+        return named
+    title = " ".join([str(row.get("title") or ""), *(row.get("fields") or {}).get("T", [])]).lower()
+    in_title = [name for name in TYPES if re.search(rf"\b{name}\b", title)]
+    meter = re.match(r"M:(\S+)", str(row["text"]))
+    return in_title[-1] if in_title else STYLE_OF_METER.get(meter[1] if meter else "", "")
 
 
 def written_range(text: str) -> tuple[str, str] | None:

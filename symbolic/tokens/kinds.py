@@ -10,10 +10,10 @@ from pathlib import Path
 from symbolic import files
 from symbolic.config import MIDI_KINDS
 from symbolic.errors import UsageError, UserError
-from symbolic.tokens import bytepair, characters, grammar
+from symbolic.tokens import bytepair, characters, counted, grammar
 from symbolic.tokens.tokenizer import CONFIG_FILE, TOKENIZER_FILE, VOCAB_SIZE, Tokenizer, load_engine
 
-KINDS = (characters.KIND, grammar.KIND, bytepair.KIND)  # of ABC; those of MIDI are config.MIDI_KINDS
+KINDS = (characters.KIND, grammar.KIND, *counted.KINDS, bytepair.KIND)  # of ABC; those of MIDI are config.MIDI_KINDS
 
 
 def build(kind: str, vocab_size: int = VOCAB_SIZE, texts: Iterable[str] = (), lines: Iterable[str] = ()) -> Tokenizer:
@@ -26,6 +26,8 @@ def build(kind: str, vocab_size: int = VOCAB_SIZE, texts: Iterable[str] = (), li
         return characters.build(vocab_size)
     if kind == grammar.KIND:
         return grammar.build(vocab_size, lines)
+    if kind in counted.KINDS:
+        return counted.build(kind, vocab_size, lines)
     if kind == bytepair.KIND:
         return bytepair.build(vocab_size, texts)
     if kind in MIDI_KINDS:

@@ -89,7 +89,7 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
     with group.first():
         training, validation = _shards(config, tokenizer, console)
     batches = loader.Batches(
-        training, t.batch_size * t.accumulation, config.data.context, config.seed, config.data.packing
+        training, t.batch_size * t.accumulation, config.data.context, config.seed, config.data.packing, config.data.keys
     )
     tunes, n_bytes = _validation_tunes(validation, t.evaluate_tunes)
     model, optimizer, at = _state(config, source, device, batches)
@@ -211,6 +211,7 @@ def _build_tokenizer(config: Config) -> "Tokenizer":
 def _shards(config: Config, tokenizer: "Tokenizer", console: Console) -> tuple["Shard", "Shard"]:
     """The training and validation splits as tokens."""
     from symbolic.data import augmentation, shards
+    from symbolic.notation import validity
 
     semitones = range(config.data.transpose_low, config.data.transpose_high + 1)
     folder = shards.build(
@@ -219,6 +220,7 @@ def _shards(config: Config, tokenizer: "Tokenizer", console: Console) -> tuple["
         semitones,
         lambda done, total: console.working(f"encoding tunes {done}/{total}"),
         _tempo_spread(config) or augmentation.of(config.data, config.seed),
+        validity.has_right_bars if config.data.tunes == "right" else None,
     )
     return shards.load(folder, "train", tokenizer.digest), shards.load(folder, "valid", tokenizer.digest)
 

@@ -1,6 +1,6 @@
 """Full bars as an incremental rule: which bar lines may follow what has been written of a tune.
 
-The rule is that of `symbolic.evaluate.metrics.validity`, which judges a finished tune; here it is kept while a tune
+The rule is that of `symbolic.notation.validity`, which judges a finished tune; here it is kept while a tune
 grows. The words are the same: a *piece* is what stands between two bar lines as written; a plain `|` ends a bar, every
 other bar line may stand inside one; the pieces on its two sides, in playing order, are then parts of one bar.
 

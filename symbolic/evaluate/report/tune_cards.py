@@ -7,12 +7,12 @@ from typing import Any
 from symbolic import config, files, runs
 from symbolic.corpus.families import PHRASE_NOTES
 from symbolic.evaluate.comparison import TuneReference
-from symbolic.evaluate.metrics.validity import MIN_BARS
 from symbolic.evaluate.report.charts import Curve
 from symbolic.evaluate.report.page import Badge, TuneCard, sounds_text
 from symbolic.evaluate.sets import SetTune
 from symbolic.formats.midi import score_qpm
 from symbolic.notation.abc_parser import NotationError, canonical, parse, performance, pretty
+from symbolic.notation.validity import MIN_BARS
 
 _SERIES = (
     ("train", "loss", "training loss (nats per token)"),

@@ -39,10 +39,10 @@ def test_taking_out_and_putting_back_is_nothing(real_tunes: list[str]) -> None:
 
 
 def test_an_arrangement_depends_on_seed_and_text_alone(real_tunes: list[str]) -> None:
-    arrange, row = Arrangement(codes=True, infill=0.5, seed=3), {"rhythm": "reel"}
+    arrange, row = Arrangement(control="codes", infill=0.5, seed=3), {"rhythm": "reel"}
     made = [arrange(text, row) for text in real_tunes[:300]]
     assert made[::-1] == [arrange(text, row) for text in real_tunes[:300][::-1]]
-    assert made != [Arrangement(codes=True, infill=0.5, seed=4)(text, row) for text in real_tunes[:300]]
+    assert made != [Arrangement(control="codes", infill=0.5, seed=4)(text, row) for text in real_tunes[:300]]
     filled = sum(text.startswith(FILL) for text in made)
     coded = sum(text.startswith(("R:", "I:lowest", "S:")) for text in made)
     plain = [text for text in made if text.startswith("M:")]

@@ -3,7 +3,7 @@
 import random
 
 from symbolic.evaluate import baselines
-from symbolic.evaluate.metrics import validity
+from symbolic.notation import validity
 
 TUNE = "M:6/8\nL:1/8\nK:Em\nB|EGE GEG|ABA B2:|\n"
 MUSIC = "B|EGE GEG|ABA B2:|"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from symbolic.decode.constraint.automaton import Automaton, LexerState, Place
 from symbolic.decode.constraint.shortest_ending import closing, max_characters
 from symbolic.evaluate.checkers import abc2midi
-from symbolic.evaluate.metrics import validity
+from symbolic.notation import validity
 from symbolic.notation.abc_parser import canonical, parse
 
 AUTOMATON = Automaton()

@@ -14,8 +14,7 @@ from symbolic.decode.engine.sampling import Sampling
 from symbolic.decode.loaded_model import load_source
 from symbolic.decode.prompt import Prompt, read_prompt
 from symbolic.errors import UserError
-from symbolic.evaluate.metrics import validity
-from symbolic.notation import control_codes
+from symbolic.notation import control_codes, validity
 from symbolic.notation.abc_parser import canonical, parse
 
 KINDS = ("characters", "grammar", "bytepair")

@@ -15,8 +15,7 @@ from symbolic.decode.editing import edit, infilling
 from symbolic.decode.engine.sampling import Sampling
 from symbolic.decode.loaded_model import LoadedModel
 from symbolic.errors import UserError
-from symbolic.evaluate.metrics import validity
-from symbolic.notation import abc_parser, control_codes
+from symbolic.notation import abc_parser, control_codes, validity
 from symbolic.notation.score import bars
 from symbolic.training import checkpoint
 from symbolic.training.checkpoint import Origin, TrainingProgress

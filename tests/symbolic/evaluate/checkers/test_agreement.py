@@ -8,8 +8,8 @@ import pytest
 from symbolic.errors import UserError
 from symbolic.evaluate.checkers import agreement
 from symbolic.evaluate.checkers.abc2midi import Opinion
-from symbolic.evaluate.metrics.validity import check
 from symbolic.evaluate.report import tables
+from symbolic.notation.validity import check
 
 HEAD = "M:4/4\nL:1/4\nK:C\n"
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from symbolic.evaluate import baselines
-from symbolic.evaluate.metrics.validity import (
+from symbolic.notation.abc_parser import split_tunes
+from symbolic.notation.validity import (
     MIN_BARS,
     Validity,
     check,
@@ -15,7 +16,6 @@ from symbolic.evaluate.metrics.validity import (
     share_of_right_tunes,
     share_that_parse,
 )
-from symbolic.notation.abc_parser import split_tunes
 
 HEADER = "X:1\nM:4/4\nL:1/4\nK:C\n"
 

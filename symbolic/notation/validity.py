@@ -26,8 +26,9 @@ full bars is the pooled share of the tunes that were checked times the share of 
 Published folk-rnn output has 97.9 % full bars and 84.7 % right tunes by a like count; see tests for human collections.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from symbolic.notation.abc_parser import Bar, Meter, NotationError, Note, Rest, Score, Voice, bars, parse
 from symbolic.notation.performance import unroll
@@ -58,6 +59,11 @@ def check(text: str) -> Validity:
         return check_score(parse(text))
     except NotationError as error:
         return Validity(reason=error.reason, parses=False)
+
+
+def has_right_bars(row: Mapping[str, Any]) -> bool:
+    """Whether the tune of a row of tunes/*.jsonl is right."""
+    return check(row["text"]).is_right
 
 
 def check_score(score: Score) -> Validity:
