@@ -160,7 +160,8 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """The optimiser, its schedule, and when to evaluate and save; `evaluate_tunes` 0 means all validation tunes."""
+    """The optimiser, its schedule, and when to evaluate and save; `evaluate_tunes` 0 means all validation tunes. In the
+    first `short_steps` steps each row is cut into rows of `short_context` tokens, which transformers learn from sooner."""
 
     steps: int = within(1, help="optimiser updates of the run")
     batch_size: int = within(1, help="rows of a forward pass")
@@ -168,6 +169,8 @@ class TrainConfig:
     learning_rate: float = within(1e-8, 1.0, help="highest learning rate")
     min_learning_rate_ratio: float = within(0.0, 1.0, help="last learning rate over the highest", default=0.1)
     warmup_steps: int = within(0, help="updates in which the learning rate rises")
+    short_steps: int = within(0, help="first updates, in which rows are cut short: learnt from sooner", default=0)
+    short_context: int = within(2, help="tokens of a short row", default=256)
     decay: Literal["cosine", "linear"] = described("how the learning rate falls", default="cosine")
     decay_fraction: float = within(0.0, 1.0, help="share of the run, at its end, in which it falls", default=1.0)
     weight_decay: float = within(0.0, 10.0, help="of AdamW, on matrices", default=0.1)
@@ -290,6 +293,8 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
         yield key, f"rearranges ABC, and tokenizer.kind is {config.tokenizer.kind}: leave one out."
     if config.data.transpose_low > config.data.transpose_high:
         yield "data.transpose_low", "is above data.transpose_high: swap them."
+    if config.train.short_steps and config.data.context % config.train.short_context:
+        yield "train.short_context", f"does not divide data.context {config.data.context}: change one."
     if config.train.warmup_steps > config.train.steps:
         yield "train.warmup_steps", f"is more than train.steps {config.train.steps}: lower it."
 

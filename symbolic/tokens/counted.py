@@ -254,7 +254,7 @@ def _parts(pieces: list[_Piece]) -> list[list[_Piece]]:
     for part in parts:
         held = [piece for piece in part if piece.is_bar]
         if held and held[-1].is_short and (len(held) > 1 or not part[0].begins_section):
-            held[-1].missing = held[-1].meter.ticks - sum(held[-1].ticks)
+            held[-1].missing = held[-1].meter.ticks - sum(held[-1].ticks, Fraction(0))
     return parts
 
 

@@ -194,7 +194,10 @@ class Loop:
             self.log.restart_clock()
         rate = optim.learning_rate(self.step, self.config.train)
         optim.set_learning_rate(setup.optimizer, rate)
-        loss = self.group.mean(accumulate(setup.runner, self.feed.next(), setup.n_parts, setup.dtype))
+        rows = self.feed.next()
+        if self.step < self.config.train.short_steps:
+            rows = shorter(rows, self.config.train.short_context)
+        loss = self.group.mean(accumulate(setup.runner, rows, setup.n_parts, setup.dtype))
         clip = self.config.train.clip_norm
         norm = distributed.local(torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip))
         setup.optimizer.step()
@@ -278,6 +281,14 @@ def accumulate(model: "nn.Module", rows: "Tensor", accumulation: int, dtype: "to
             loss.backward()
         total += loss.detach()
     return total
+
+
+def shorter(rows: "Tensor", context: int) -> "Tensor":
+    """Rows (B, T + 1) cut into rows (B T / context, context + 1) that share one id, as those of a stream do.
+
+    Sequence length warm-up: Li, Zhang, He 2022 (arXiv:2108.06084).
+    """
+    return rows.unfold(1, context + 1, context).flatten(0, 1)
 
 
 class Feed:
