@@ -160,8 +160,7 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """The optimiser, its schedule, and when to evaluate and save; `evaluate_tunes` 0 means all validation tunes. In the
-    first `short_steps` steps each row is cut into rows of `short_context` tokens, which transformers learn from sooner."""
+    """The optimiser, its schedule, and when to evaluate and save; `evaluate_tunes` 0 means all validation tunes."""
 
     steps: int = within(1, help="optimiser updates of the run")
     batch_size: int = within(1, help="rows of a forward pass")

@@ -19,8 +19,9 @@ KINDS = (characters.KIND, grammar.KIND, *counted.KINDS, bytepair.KIND)  # of ABC
 def build(kind: str, vocab_size: int = VOCAB_SIZE, texts: Iterable[str] = (), lines: Iterable[str] = ()) -> Tokenizer:
     """Make the tokenizer of one `kind`, padded to `vocab_size` ids.
 
-    Only the learnt kinds and those of MIDI read `texts`, the training tunes. Only "grammar" and the counted kinds make one
-    word of each of `lines`, such as control codes; to the other kinds they are text. Raises UsageError for an unknown kind.
+    Only the learnt kinds and those of MIDI read `texts`, the training tunes. Only "grammar" and the counted kinds make
+    one word of each of `lines`, such as control codes; to the other kinds they are text. Raises UsageError for an
+    unknown kind.
     """
     if kind == characters.KIND:
         return characters.build(vocab_size)

@@ -29,6 +29,7 @@ def make_shard(n_tunes: int = 40, transpositions: tuple[int, ...] = (0, -1, 1), 
         tokens=np.array(list(itertools.chain.from_iterable(texts)), dtype="<u2"),
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         document_bytes=lengths.astype(np.int32),
+        weights=None,
         transpositions=transpositions,
         tokenizer_digest="a" * 64,
         tunes_digest="b" * 64,
@@ -290,3 +291,15 @@ def test_rows_of_whole_tunes_resume() -> None:
     assert all((a == b).all() for a, b in zip(expected, again, strict=False))
     with pytest.raises(UserError, match="packing was tunes"):
         Batches(make_shard(), 2, 12, seed=5).load_state_dict(state)
+
+
+def test_transpositions_are_drawn_by_weight() -> None:
+    plain = make_shard(n_tunes=3000)
+    weights = np.tile(np.array([6, 3, 1], np.float32), 3000)
+    shard = shards.Shard(**{**vars(plain), "weights": weights})
+    batches = Batches(shard, batch_size=4, context=64, seed=1, keys="corpus")
+    ids = np.concatenate([next(batches).ravel() for _ in range(batches.batches_per_epoch)])
+    begins = ids[np.flatnonzero(ids == BOS)[:-1] + 1]
+    found = np.bincount((begins - 10) // 1000, minlength=3) / len(begins)
+    assert np.abs(found - [0.6, 0.3, 0.1]).max() < 0.03
+    assert Batches(shard, batch_size=4, context=64, seed=1).state_dict()["keys"] == "uniform"
