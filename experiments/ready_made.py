@@ -79,7 +79,7 @@ def _export(run: Path, target: Path, is_mean: bool) -> list[int]:
     loaded = {step: models.load(one, dtype=torch.float32)[0] for step, (one, _) in by_step.items()}
     model, states = loaded[max(loaded)], [one.state_dict() for one in loaded.values()]
     model.load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]})
-    fields = {field.name: record[field.name] for field in dataclasses.fields(checkpoint.Origin)}
+    fields = {one.name: record[one.name] for one in dataclasses.fields(checkpoint.Origin) if one.name in record}
     progress = checkpoint.TrainingProgress(record["step"], record["tokens"], record["seconds"])
     checkpoint.save(target, model.bfloat16(), tokens.load(folder), progress, checkpoint.Origin(**fields))
     return sorted(by_step)

@@ -32,6 +32,7 @@ REFERENCE = {
     "abc": (953, 562),
 }
 FORMS = ("wav", "mp3", "midi", "abc")
+KINDS = ("characters", "grammar", "bytepair")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,7 +98,7 @@ def _tokenizers(data: Path) -> dict[str, Any]:
     from symbolic import tokens
 
     texts = [row["text"] for row in files.read_jsonl(data / "tunes" / "train.jsonl")]
-    return {kind: tokens.build(kind, tokens.VOCAB_SIZE, texts) for kind in tokens.KINDS}
+    return {kind: tokens.build(kind, tokens.VOCAB_SIZE, texts) for kind in KINDS}
 
 
 def _measure(texts: Sequence[str], tokenizers: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:

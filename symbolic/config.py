@@ -192,6 +192,7 @@ class Config:
     tokenizer: TokenizerConfig
     data: DataConfig
     train: TrainConfig
+    start: str = described("model whose weights it begins with: a ready-made one, a run, a folder", default="")
     seed: int = within(0, 2**31 - 1, help="of weights, order and augmentation", default=0)
     device: Literal["auto", "cpu", "cuda"] = described("where to compute", default="auto")
     dtype: Literal["auto", "bfloat16", "float32"] = described(

@@ -117,16 +117,16 @@ class CountedTokenizer(Tokenizer):
 
     def counted_text(self, ids: Iterable[int]) -> str:
         """Counted text of `ids`."""
-        return b"".join(super(CountedTokenizer, self).token_bytes(id) for id in ids).decode("utf-8", errors="replace")
+        return b"".join(self.engine_bytes(id) for id in ids).decode("utf-8", errors="replace")
 
     def token_bytes(self, id: int) -> bytes:
         """Bytes of one id in the plain text: none for a mark alone."""
-        return self._plain[id] if id in self._plain else super().token_bytes(id)
+        return self._plain[id] if id in self._plain else self.engine_bytes(id)
 
     @cached_property
     def _plain(self) -> dict[int, bytes]:
         """Bytes in the plain text of the ids that hold a mark."""
-        raw = ((id, super(CountedTokenizer, self).token_bytes(id)) for id in range(self.n_tokens))
+        raw = ((id, self.engine_bytes(id)) for id in range(self.n_tokens))
         return {id: strip(word.decode()).encode() for id, word in raw if len(word) > 1 and b"@" in word}
 
 

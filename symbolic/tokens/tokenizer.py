@@ -68,6 +68,10 @@ class Tokenizer:
 
     def token_bytes(self, id: int) -> bytes:
         """Exact bytes of one id: empty for special ids and for the unused ids below `vocab_size`."""
+        return self.engine_bytes(id)
+
+    def engine_bytes(self, id: int) -> bytes:
+        """Bytes of one id in what the engine reads, which of counted kinds is the text with its marks."""
         if not 0 <= id < self.vocab_size:
             raise IndexError(f"id {id} is outside the vocabulary of {self.vocab_size}")
         return self._bytes[id] if id < self.n_tokens else b""

@@ -44,12 +44,14 @@ class TrainingProgress:
 
 @dataclass(frozen=True)
 class Origin:
-    """What a checkpoint was made from: digests, the terms of its data, and the configuration itself."""
+    """What a checkpoint was made from: digests, the terms of its data, the configuration itself, and of the model whose
+    weights the run began with its name, steps and digest."""
 
     config_digest: str
     tokenizer_digest: str
     terms: list[dict[str, Any]]
     config: dict[str, Any]
+    start: dict[str, Any] = field(default_factory=dict)
 
 
 def save(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from symbolic.tokens import Tokenizer
     from symbolic.training.checkpoint import Origin, TrainingProgress
     from symbolic.training.distributed import Group
+    from symbolic.training.warm_start import Start
 
 # Keys that a resumed run may change: they alter no loss.
 FREE_KEYS = {"name", "device", "compile", "threads", "sharding", "data.folder", "data.sources"} | {
@@ -85,14 +86,15 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
     torch.manual_seed(config.seed)
     _check_notation(config)
     source = group.from_lead(checkpoint.newest(folder, console.say) if resume and group.leads else None)
-    tokenizer = tokens.load(source) if source else _build_tokenizer(config)
+    start = _start(config)
+    tokenizer = tokens.load(source) if source else _build_tokenizer(config, start)
     with group.first():
         training, validation = _shards(config, tokenizer, console)
     batches = loader.Batches(
         training, t.batch_size * t.accumulation, config.data.context, config.seed, config.data.packing, config.data.keys
     )
     tunes, n_bytes = _validation_tunes(validation, t.evaluate_tunes)
-    model, optimizer, at = _state(config, source, device, batches)
+    model, optimizer, at = _state(config, source, device, batches, tokenizer, start)
     if config.compile:
         _compile_blocks(model, device)
     made = Setup(
@@ -110,7 +112,7 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
         runner=model,
         optimizer=optimizer,
         at=at,
-        origin=_origin(config, tokenizer, training),
+        origin=_origin(config, tokenizer, training, start),
         cost=costs.training_flops(config.model, config.data.context),
         peak=machine.peak_flops(device, dtype),
     )
@@ -125,18 +127,33 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
     return made
 
 
+def _start(config: Config) -> "Start | None":
+    """The model whose weights the run begins with."""
+    from symbolic.training import warm_start
+
+    return warm_start.read(config.start) if config.start else None
+
+
 def _state(
-    config: Config, source: Path | None, device: "torch.device", batches: "Batches"
+    config: Config,
+    source: Path | None,
+    device: "torch.device",
+    batches: "Batches",
+    tokenizer: "Tokenizer",
+    start: "Start | None",
 ) -> "tuple[Model, torch.optim.Optimizer, TrainingProgress]":
     """Model, optimiser and progress as a checkpoint left them, with `batches` set to go on there; or new ones."""
     from symbolic import models
-    from symbolic.training import checkpoint, optim
+    from symbolic.training import checkpoint, optim, warm_start
 
     if source:
         model, optimizer, at = checkpoint.load(source, device, lambda model: optim.build(model, config.train))
         batches.load_state_dict(at.data)
     else:
-        model = models.build(config.model).to(device)
+        model = models.build(config.model)
+        if start:
+            warm_start.fill(model, tokenizer, start)
+        model = model.to(device)
         optimizer, at = optim.build(model, config.train), checkpoint.TrainingProgress(0)
     model.train()
     return model, optimizer, at
@@ -199,9 +216,16 @@ def _check_notation(config: Config) -> None:
         )
 
 
-def _build_tokenizer(config: Config) -> "Tokenizer":
+def _build_tokenizer(config: Config, start: "Start | None") -> "Tokenizer":
+    """The tokenizer of the configuration; that of the model it begins with where it is of the same kind."""
     from symbolic import tokens
     from symbolic.data import augmentation
+
+    if start and (start.tokenizer.kind, start.tokenizer.vocab_size) == (
+        config.tokenizer.kind,
+        config.tokenizer.vocab_size,
+    ):
+        return start.tokenizer
 
     texts = (row["text"] for row in files.read_jsonl(Path(config.data.folder) / "tunes" / "train.jsonl"))
     lines = augmentation.lines(config.data)
@@ -241,11 +265,14 @@ def _validation_tunes(shard: "Shard", n: int) -> tuple[list[list[int]], list[int
     return [shard.document(tune).tolist() for tune in chosen], [shard.bytes_of(tune) for tune in chosen]
 
 
-def _origin(config: Config, tokenizer: "Tokenizer", shard: "Shard") -> "Origin":
+def _origin(config: Config, tokenizer: "Tokenizer", shard: "Shard", start: "Start | None") -> "Origin":
+    """What the run is made from; the terms of the model it begins with are terms of its own."""
     from symbolic.training.checkpoint import Origin
 
     terms = files.read_json(shard.folder / "header.json").get("sources", [])
-    return Origin(configuration.digest(config), tokenizer.digest, terms, dataclasses.asdict(config))
+    origin = start.origin if start else {}
+    terms += [term for term in (start.terms if start else []) if term not in terms]
+    return Origin(configuration.digest(config), tokenizer.digest, terms, dataclasses.asdict(config), origin)
 
 
 def _claim(made: Setup) -> None:
@@ -266,6 +293,8 @@ def _claim(made: Setup) -> None:
         "parameters": models.n_parameters(made.model),
         "terms": made.origin.terms,
     }
+    if made.origin.start:
+        record["start"] = made.origin.start
     files.write_json(runs.run_file(made.folder), record)
 
 

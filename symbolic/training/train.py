@@ -65,6 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="run directory (default: runs/NAME)",
     )  # fmt: skip
+    parser.add_argument(
+        "--from", dest="start", metavar="MODEL", help="begin with its weights and, of one kind, its tokenizer"
+    )
     parser.add_argument("--json", action="store_true", help="end with the summary as one line of JSON")
     configuration.add_overrides(parser)
 
@@ -72,7 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train as asked on the command line."""
     path, folder = runs.configuration(args.config)
-    config = configuration.load(path, configuration.overrides_of(args))
+    overrides = configuration.overrides_of(args) + ([("start", args.start)] if args.start else [])
+    config = configuration.load(path, overrides)
     try:
         summary = train(config, args.folder or folder, resume=args.resume)
     except Interrupted as stopped:

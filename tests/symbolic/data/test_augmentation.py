@@ -83,7 +83,7 @@ def test_vocabularies_without_codes_are_what_they_were() -> None:
 def test_shards_rearrange_training_tunes_only(tmp_path: Path, real_tunes: list[str]) -> None:
     for split, texts in {"train": real_tunes[:40], "valid": real_tunes[40:44], "test": real_tunes[44:48]}.items():
         files.write_jsonl(tmp_path / "tunes" / f"{split}.jsonl", [{"text": text, "rhythm": "jig"} for text in texts])
-    tokenizer, arrange = tokens.build("grammar", 896, lines=control_codes.words()), Arrangement(True, 0.5, 0)
+    tokenizer, arrange = tokens.build("grammar", 896, lines=control_codes.words()), Arrangement("codes", 0.5, 0)
     folder = shards.build(tmp_path, tokenizer, range(2), arrange=arrange)
     assert folder != shards.build(tmp_path, tokenizer, range(2))
     assert folder == shards.build(tmp_path, tokenizer, range(2), arrange=arrange)
@@ -96,5 +96,5 @@ def test_shards_rearrange_training_tunes_only(tmp_path: Path, real_tunes: list[s
 def test_the_shipped_pair_differs_in_name_and_model_only() -> None:
     one, other = (config.load(path) for path in sorted((ROOT / "configs").glob("*-1m-control.yaml")))
     assert all(key == "name" or key.startswith("model.") for key in config.differences(one, other))
-    assert augmentation.of(one.data, one.seed) == Arrangement(True, 0.5, 0)
+    assert augmentation.of(one.data, one.seed) == Arrangement("codes", 0.5, 0)
     assert len(augmentation.lines(one.data)) == len(control_codes.words()) + 1

@@ -46,7 +46,7 @@ def documents(shard: shards.Shard, tokenizer: tokens.Tokenizer) -> list[list[str
 
 @pytest.mark.parametrize("kind", tokens.KINDS)
 def test_documents_are_the_tunes(data_folder: Path, kind: str) -> None:
-    tokenizer = tokens.build(kind, 768, TUNES["train"])
+    tokenizer = tokens.build(kind, 1024, TUNES["train"])
     folder = shards.build(data_folder, tokenizer, range(-5, 7))
     for split, texts in TUNES.items():
         shard = shards.load(folder, split, tokenizer.digest)

@@ -162,7 +162,7 @@ def test_pretrained_tokenizer_fast_loads_the_same_vocabulary(
 
 
 def test_unknown_kind() -> None:
-    with pytest.raises(UsageError, match="characters, grammar, counted, .*, bytepair"):
+    with pytest.raises(UsageError, match=r"characters, grammar, counted, .*, bytepair"):
         tokens.build("words")
 
 

@@ -439,3 +439,15 @@ def test_help_is_quick_and_lists_every_key() -> None:
     code = "import sys; import symbolic.training.train; print('torch' in sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "False"
+
+
+def test_a_run_begins_with_another_model(data: Path, tmp_path: Path) -> None:
+    train.train(make(data), tmp_path / "one", on_status=quiet)
+    settings = dataclasses.replace(make(data, steps=1, warmup_steps=0), start=str(tmp_path / "one"))
+    train.train(settings, tmp_path / "two", on_status=quiet)
+    first, second = (losses(tmp_path / name)[0][1] for name in ("one", "two"))
+    assert second < 0.8 * first
+    record = checkpoint.verify(runs.best_folder(tmp_path / "two"))
+    assert record["start"]["model"] == "a" and record["start"]["step"] == 20
+    assert record["start"]["weights_sha256"] == files.sha256(runs.best_folder(tmp_path / "one") / "model.safetensors")
+    assert files.read_json(runs.run_file(tmp_path / "two"))["start"] == record["start"]
