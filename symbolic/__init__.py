@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from symbolic.decode.loaded_model import load_source as load_model  # noqa: F401
     from symbolic.decode.tune_writer import generate as generate
     from symbolic.evaluate.evaluation import evaluate as evaluate
-    from symbolic.evaluate.metrics.validity import check as check
     from symbolic.formats.convert import convert as convert
     from symbolic.formats.convert import to_abc as to_abc
     from symbolic.formats.documents import read_scores as read  # noqa: F401
@@ -42,12 +41,13 @@ if TYPE_CHECKING:
     from symbolic.notation.abc_parser import parse as parse
     from symbolic.notation.canonical import canonical as canonical
     from symbolic.notation.score import Score as Score
+    from symbolic.notation.validity import check as check
     from symbolic.training.train import train as train
 
 PUBLIC = {
     "Score": "symbolic.notation.score:Score",
     "canonical": "symbolic.notation.canonical:canonical",
-    "check": "symbolic.evaluate.metrics.validity:check",
+    "check": "symbolic.notation.validity:check",
     "convert": "symbolic.formats.convert:convert",
     "generate": "symbolic.decode.tune_writer:generate",
     "load_model": "symbolic.decode.loaded_model:load_source",

@@ -13,8 +13,7 @@ from symbolic.decode.loaded_model import NO_MODEL, LoadedModel
 from symbolic.decode.prompt import Prompt
 from symbolic.decode.tune_writer import DrawnTune, generate
 from symbolic.errors import UsageError, UserError
-from symbolic.evaluate.metrics import validity
-from symbolic.notation import abc_parser, control_codes
+from symbolic.notation import abc_parser, control_codes, validity
 
 JIG = "X:7\nT:Mine\nC:Trad.\nQ:1/4=90\nM:6/8\nL:1/8\nK:G\n|:GABd2B|c2AAFD|GABd2e|d2Bc2A:|\n"
 
