@@ -28,7 +28,7 @@ from symbolic import command_line
 from symbolic.corpus import corpora
 from symbolic.errors import UserError
 from symbolic.formats.midi import to_midi
-from symbolic.formats.musicxml_writing import to_musicxml
+from symbolic.formats.musicxml.musicxml_writing import to_musicxml
 from symbolic.formats.sandbox import Guard
 from symbolic.notation import abc_parser
 from symbolic.notation.canonical import interleaved

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from symbolic.formats.convert import to_abc as to_abc
     from symbolic.formats.documents import read_scores as read  # noqa: F401
     from symbolic.formats.midi import to_midi as to_midi
-    from symbolic.formats.musicxml_writing import to_musicxml as to_musicxml
+    from symbolic.formats.musicxml.musicxml_writing import to_musicxml as to_musicxml
     from symbolic.notation.abc_parser import parse as parse
     from symbolic.notation.canonical import canonical as canonical
     from symbolic.notation.score import Score as Score
@@ -56,7 +56,7 @@ PUBLIC = {
     "read": "symbolic.formats.documents:read_scores",
     "to_abc": "symbolic.formats.convert:to_abc",
     "to_midi": "symbolic.formats.midi:to_midi",
-    "to_musicxml": "symbolic.formats.musicxml_writing:to_musicxml",
+    "to_musicxml": "symbolic.formats.musicxml.musicxml_writing:to_musicxml",
     "train": "symbolic.training.train:train",
 }
 CALLABLE_PACKAGES = ("evaluate",)  # rooms whose name is also a verb's: they can be called

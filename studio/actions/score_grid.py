@@ -12,8 +12,8 @@ from studio.actions import tune_actions
 from studio.actions.context import ActionContext
 from symbolic.decode.editing.edit import GivenTune
 from symbolic.errors import UserError
-from symbolic.formats.engraving import score_of
 from symbolic.formats.midi_text import GRID
+from symbolic.formats.transcription import score_of
 from symbolic.notation import abc_parser, harmony
 from symbolic.notation.score import ChordSymbol, Note, Rest, Score
 from symbolic.notation.theory import TICKS_PER_WHOLE, parse_key, parse_meter

@@ -63,7 +63,7 @@ def read_upload(kind: str, data: bytes) -> str:
 def write_tunes(folder: Path, tunes: list[StudioTune]) -> list[str]:
     """Write each readable tune in every notation; returns notes on what could not be written."""
     from symbolic.formats.midi import to_midi
-    from symbolic.formats.musicxml_writing import to_musicxml
+    from symbolic.formats.musicxml.musicxml_writing import to_musicxml
 
     notes = []
     for number, tune in enumerate(tunes, start=1):

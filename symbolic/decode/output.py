@@ -86,7 +86,7 @@ def _write_folder(output: Path, kind: str, tunes: Iterable[DrawnTune], write: Ca
 
 
 def _write_musicxml(score: Score, path: Path) -> None:
-    from symbolic.formats.musicxml_writing import to_musicxml
+    from symbolic.formats.musicxml.musicxml_writing import to_musicxml
 
     files.write_whole(path, to_musicxml(score))
 

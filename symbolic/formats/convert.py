@@ -13,7 +13,9 @@ loss with its number, and counted in the answer of --json.
 - To MIDI repeats are played out, and spelling, bars' kinds, slurs, graces, chord symbols and decorations are left
   behind; of the fields title and tempo stay.
 - From MIDI a key without a signature is estimated, changes of key stand at the next bar line, and one part's notes are
-  dealt out to voices. The title is the first track's name.
+  dealt out to as many voices as sound at once. The title is the first track's name. A file that was played is put on
+  a written grid, and it is told how many onsets were moved how far (--quantize off keeps them as they are).
+- MIDI to MIDI keeps every event; only what is damaged is put in order.
 - From MusicXML every note is where it sounds: transposing instruments at their sounding pitch, a measure as long in
   all parts, overlapping notes in voices of their own.
 `python -m experiments.conversions` measures it. The exit status is 1 when any tune could not be converted.
@@ -31,13 +33,15 @@ from pathlib import Path
 from symbolic import files
 from symbolic.errors import UsageError, UserError
 from symbolic.formats.documents import ReadTune, kind_of, read_tunes
+from symbolic.formats.file_bytes import read_bytes
 from symbolic.formats.midi import to_midi
-from symbolic.formats.musicxml_writing import to_musicxml
+from symbolic.formats.musicxml.musicxml_writing import to_musicxml
+from symbolic.formats.smf import read_events, read_song, write_events
 from symbolic.notation import abc_parser
 from symbolic.notation.canonical import interleaved
 from symbolic.notation.layout import information
 from symbolic.notation.score import Score
-from symbolic.notation.theory import NotationError
+from symbolic.notation.theory import Key, Meter, NotationError
 
 WRITTEN = (".abc", ".mid", ".musicxml")
 KEPT_FIELDS = "CORBDFGSZNHQ"  # of the header, all lines
@@ -53,12 +57,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--interleave", action="store_true", help="ABC of several voices bar by bar")
     parser.add_argument("--no-repeats", action="store_true", help="MIDI as written, repeats not played")
+    parser.add_argument(
+        "--quantize",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="put the onsets of MIDI on a written grid: where it was played (auto, the default), always, or never",
+    )
     parser.add_argument("--json", action="store_true", help="print files, tunes and losses as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Read, convert, write; what cannot be converted is named, and the status is then 1."""
-    done = convert(args.source, args.output, tune=args.tune, interleave=args.interleave, repeats=not args.no_repeats)
+    done = convert(
+        args.source,
+        args.output,
+        tune=args.tune,
+        interleave=args.interleave,
+        repeats=not args.no_repeats,
+        quantize=args.quantize,
+    )
     if args.json:
         print(json.dumps(_summary(done)))
     else:
@@ -76,12 +93,19 @@ class Conversion:
 
 
 def convert(
-    source: Path | str, target: Path | str, *, tune: int | None = None, interleave: bool = False, repeats: bool = True
+    source: Path | str,
+    target: Path | str,
+    *,
+    tune: int | None = None,
+    interleave: bool = False,
+    repeats: bool = True,
+    quantize: str = "auto",
 ) -> Conversion:
     """Convert a file of ABC, MIDI or MusicXML into one .abc file, or a .mid or .musicxml file for each tune.
 
     tune: of an .abc file the tune X:N, else the N-th (None: all). interleave: ABC of several voices bar by bar.
-    repeats: play them out in MIDI. What cannot be read or kept is told on stderr. Raises UsageError for names of other
+    repeats: play them out in MIDI. quantize: put MIDI on a written grid ("auto": where it was played, "on", "off").
+    What cannot be read or kept is told on stderr. Raises UsageError for names of other
     kinds, UserError where nothing can be converted.
     """
     source, target = Path(source), Path(target)
@@ -89,13 +113,28 @@ def convert(
         raise UsageError(f"-o {target}: its name must end in one of {', '.join(WRITTEN)}.")
     kind_of(source)
     _check_output(source, target)
-    tunes = list(read_tunes(source, tune))
+    if (kind_of(source), target.suffix.lower()) == ("midi", ".mid") and quantize != "on":
+        return _rewrite(source, target)
+    tunes = list(read_tunes(source, tune, quantize))
     _tell(source, tunes)
     read = [tune for tune in tunes if tune.score is not None]
     written = list(_write(read, target, interleave, repeats)) if read else []
     if not written:
         raise UserError(f"nothing of {source} could be converted.")
     return Conversion(tunes, written, len(read) if target.suffix.lower() == ".abc" else len(written))
+
+
+def _rewrite(source: Path, target: Path) -> Conversion:
+    """MIDI to MIDI: all events as they are, what was damaged in order again."""
+    data = read_bytes(source, "midi")
+    try:
+        song = read_song(data)
+        files.write_whole(target, write_events(read_events(data)))
+    except NotationError as error:
+        raise UserError(f"{source}: {error.reason}: {error}") from error
+    tunes = [ReadTune(1, Score({}, Meter(4, 4), Key("C"), [], song.losses))]
+    _tell(source, tunes)
+    return Conversion(tunes, [target], 1)
 
 
 def _summary(done: Conversion) -> dict[str, object]:

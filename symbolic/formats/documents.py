@@ -3,7 +3,8 @@
     for tune in read_tunes(Path("book.abc")):
         tune.score, tune.losses             # or tune.fault, why there is none
 
-Everything that reads a file of somebody else's asks here how large it may be (MAX_BYTES) and what it is (`kind_of`).
+Everything that reads a file of somebody else's asks here what it is (`kind_of`), and
+`file_bytes` how large it may be.
 MIDI and MusicXML are read in the guarded process.
 """
 
@@ -16,7 +17,8 @@ from pathlib import Path
 from symbolic import files
 from symbolic.command_line import choose_tune
 from symbolic.errors import UsageError, UserError
-from symbolic.formats.sandbox import MAX_BYTES, Guard
+from symbolic.formats.file_bytes import read_bytes
+from symbolic.formats.sandbox import Guard
 from symbolic.notation import abc_parser
 from symbolic.notation.abc_parser import RawTune
 from symbolic.notation.score import Score
@@ -33,7 +35,6 @@ KINDS = {
     ".xml": "musicxml",
     ".mxl": "musicxml",
 }
-__all__ = ["KINDS", "MAX_BYTES", "ReadTune", "kind_of", "read_bytes", "read_scores", "read_text", "read_tunes"]
 
 
 @dataclass
@@ -58,19 +59,6 @@ def kind_of(path: Path) -> str:
     return kind
 
 
-def read_bytes(path: Path | str, kind: str) -> bytes:
-    """All bytes of a file of a kind. Raises UserError where it cannot be read or is larger than MAX_BYTES says."""
-    limit = MAX_BYTES[kind]
-    try:
-        with open(path, "rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}.") from error
-    if len(data) > limit:
-        raise UserError(f"{path} is larger than {limit // 2**20} MiB, the most that is read of this kind of file.")
-    return data
-
-
 def read_text(path: Path | str) -> str:
     """The text of an ABC file: UTF-8 or Windows-1252. Raises UserError, also for a binary file."""
     data = read_bytes(path, "abc")
@@ -79,8 +67,10 @@ def read_text(path: Path | str) -> str:
     return files.decoded(data).replace("\r\n", "\n")
 
 
-def read_tunes(path: Path, tune: int | None = None) -> Iterator[ReadTune]:
+def read_tunes(path: Path, tune: int | None = None, quantize: str = "auto") -> Iterator[ReadTune]:
     """The tunes of a file of any kind in KINDS; of an .abc file all, or the one that `choose_tune` finds.
+
+    `quantize` ("auto", "on", "off") says whether MIDI is put on a written grid.
 
     Raises UserError where the file cannot be read or holds none, UsageError for a `tune` that it does not have.
     """
@@ -96,7 +86,7 @@ def read_tunes(path: Path, tune: int | None = None) -> Iterator[ReadTune]:
         choose_tune([None], tune, path)
     with Guard() as guard:
         try:
-            score = guard.score(kind, read_bytes(path, kind))
+            score = guard.score(kind, read_bytes(path, kind), quantize)
         except NotationError as error:
             raise UserError(f"{path}: {error.reason}: {error}") from error
     yield ReadTune(1, score)

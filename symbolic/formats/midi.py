@@ -10,6 +10,7 @@ that names the file. `mido` is pure Python, so a hostile file cannot do more tha
 
 import io
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -19,17 +20,18 @@ import mido
 
 from symbolic.errors import UserError
 from symbolic.files import write_whole
-from symbolic.notation.performance import Sound, performance, signatures
-from symbolic.notation.score import Score, bars
+from symbolic.formats.file_bytes import read_bytes
+from symbolic.formats.smf import DRUM_CHANNEL, read_events, write_events
+from symbolic.notation.performance import Sound, performance, signatures, unroll
+from symbolic.notation.score import Direction, Event, Note, Rest, Score, TempoChange, Voice, bars
 from symbolic.notation.theory import TICKS_PER_WHOLE, Key, Meter, NotationError
 
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
-DRUM_CHANNEL = 9  # General MIDI's percussion, counted from 0
 PITCHED_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 DEFAULT_VELOCITY = 90
+DYNAMICS = {"pppp": 16, "ppp": 26, "pp": 38, "p": 52, "mp": 66, "mf": 80, "f": 96, "ff": 110, "fff": 120, "ffff": 127}
 MIN_QPM, MAX_QPM = 5.0, 3000.0
 DEFAULT_TEMPO = 500_000  # microseconds a quarter note: 120 qpm, of a MIDI file that names no tempo
-MAX_FILE_BYTES = 2 * 2**20
 MAX_NOTES = 200_000
 MAX_SECONDS = 6 * 3600.0
 
@@ -93,8 +95,9 @@ def build(
 ) -> mido.MidiFile:
     """The MIDI file of a score or of sounds, in memory.
 
-    `tempo_qpm` overrides the score's own tempo (`score_qpm`); sounds alone are played at 120. `program` is General
-    MIDI's, counted from 0. UserError when there is no note to write.
+    `tempo_qpm` overrides the score's own tempo (`score_qpm`), to which its changes of tempo are in proportion; sounds
+    alone are played at 120. `program` (General MIDI's, counted from 0) and `velocity` are those of voices that name
+    none. UserError when there is no note to write.
     """
     score = music if isinstance(music, Score) else None
     sounds = performance(music, repeats=repeats) if isinstance(music, Score) else list(music)
@@ -103,12 +106,16 @@ def build(
     if tempo_qpm is None:
         tempo_qpm = score_qpm(score) if score else SIMPLE_QPM
     midi = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_QUARTER, charset="utf-8")
-    midi.tracks.append(_conductor(score, microseconds(tempo_qpm), repeats))
+    midi.tracks.append(_conductor(score, tempo_qpm, repeats))
     voices: dict[int, list[Sound]] = defaultdict(list)
     for sound in _untangled(sounds):
         voices[sound.voice].append(sound)
-    for voice, own in sorted(voices.items()):
-        midi.tracks.append(_voice_track(_voice_name(score, voice), own, _channel(voice), program, velocity))
+    channels = _channels(score, max(voices))
+    for index, own in sorted(voices.items()):
+        voice = score.voices[index] if score is not None and index < len(score.voices) else Voice()
+        chosen = voice.program if voice.program is not None else program
+        loudness = _Loudness(voice, velocity, repeats)
+        midi.tracks.append(_voice_track(voice, own, channels[index], chosen, loudness))
     return midi
 
 
@@ -150,7 +157,7 @@ def score_qpm(score: Score) -> float:
     """Quarter notes a minute: the first readable Q: field, else by rhythm (R:), else by metre.
 
     Read are `1/4=120`, `3/8=120`, `1/4 3/8=40` (the sum), `"Allegro" 1/4=96`, `"Allegro"`, and `120` alone, which is
-    taken as quarter notes. Changes of tempo inside a tune are not kept.
+    taken as quarter notes.
     Raises NotationError `bad_tempo` when the number is absurd.
     """
     stated = stated_qpm(score)
@@ -192,12 +199,18 @@ def read_notes(path: Path | str) -> list[Sound]:
 
 
 def read_midi(path: Path | str) -> mido.MidiFile:
-    """A MIDI file within this module's limits. UserError names the file and the fault."""
-    data = _file_bytes(Path(path))
+    """A MIDI file within this module's limits, put in order by `symbolic.formats.smf` as every reader here does.
+
+    UserError names the file and the fault.
+    """
+    data = read_bytes(path, "midi")
     try:
-        midi = mido.MidiFile(file=io.BytesIO(data))
+        events = read_events(data)
+        midi = mido.MidiFile(file=io.BytesIO(write_events(events)), clip=True)
+    except NotationError as error:
+        raise UserError(f"{path} is not a readable MIDI file: {error} Export it again.") from error
     except Exception as error:  # mido lets whatever its parser meets through: EOFError, KeyError, ValueError, ...
-        raise UserError(f"{path} is not a readable MIDI file: it is cut or damaged. Export it again.") from error
+        raise UserError(f"{path} is not a readable MIDI file: it is damaged. Export it again.") from error
     fault = _fault(midi)
     if fault:
         raise UserError(f"{path}: {fault}")
@@ -235,18 +248,74 @@ def microseconds(qpm: float) -> int:
     return round(60e6 / qpm)
 
 
-def _conductor(score: Score | None, tempo: int, repeats: bool) -> mido.MidiTrack:
+def _conductor(score: Score | None, qpm: float, repeats: bool) -> mido.MidiTrack:
     track = mido.MidiTrack()
     if score is not None and score.title:
         track.append(mido.MetaMessage("track_name", name=score.title))
-    track.append(mido.MetaMessage("set_tempo", tempo=tempo))
+    track.append(mido.MetaMessage("set_tempo", tempo=microseconds(qpm)))
     if score is not None:
+        own = score_qpm(score)
+        changes = [
+            (tick, mido.MetaMessage("set_tempo", tempo=microseconds(new * qpm / own)))
+            for tick, new in tempo_changes(score, repeats=repeats)
+        ]
         last = 0
-        for tick, message in _signatures(score, repeats):
+        for tick, message in sorted([*_signatures(score, repeats), *changes], key=lambda change: change[0]):
             track.append(message.copy(time=tick - last))
             last = tick
     track.append(mido.MetaMessage("end_of_track"))
     return track
+
+
+def tempo_changes(score: Score, *, repeats: bool = True) -> list[tuple[int, float]]:
+    """(tick, quarter notes a minute) of the changes of tempo inside a tune as it is played, of the first voice that
+    has any; a text that names no tempo is passed over."""
+    for voice in score.voices:
+        found = []
+        for tick, event in _timed_events(voice, repeats):
+            if isinstance(event, TempoChange) and (qpm := _field_qpm(event.text)) and MIN_QPM <= qpm <= MAX_QPM:
+                found.append((tick, qpm))
+        if found:
+            return found
+    return []
+
+
+def _timed_events(voice: Voice, repeats: bool) -> Iterator[tuple[int, Event]]:
+    """(tick, event) in the order of playing."""
+    tick = 0
+    for event in unroll(voice) if repeats else voice.events:
+        yield tick, event
+        tick += event.ticks if isinstance(event, (Note, Rest)) else 0
+
+
+class _Loudness:
+    """The velocity at each tick of a voice: of its last dynamic mark, from !pppp! to !ffff!, else a given one."""
+
+    def __init__(self, voice: Voice, velocity: int, repeats: bool) -> None:
+        self.ticks, self.velocities = [-1], [velocity]
+        for tick, event in _timed_events(voice, repeats):
+            names = re.findall(r"!(\w+)!", event.marks) if isinstance(event, Note) else []
+            names += [event.name] if isinstance(event, Direction) else []
+            for name in names:
+                if name in DYNAMICS:
+                    self.ticks.append(tick)
+                    self.velocities.append(DYNAMICS[name])
+
+    def at(self, tick: int) -> int:
+        """The velocity of a note that begins there."""
+        return self.velocities[bisect_right(self.ticks, tick) - 1]
+
+
+def _channels(score: Score | None, last: int) -> list[int]:
+    """The channel of each voice: percussion's own, one each while there are enough, else one for each program."""
+    voices = score.voices if score is not None else []
+    pitched = [index for index in range(last + 1) if not (index < len(voices) and voices[index].drums)]
+    keys: dict[object, int] = {}
+    found = [DRUM_CHANNEL] * (last + 1)
+    for index in pitched:
+        key = voices[index].program if len(pitched) > len(PITCHED_CHANNELS) and index < len(voices) else index
+        found[index] = PITCHED_CHANNELS[keys.setdefault(key, len(keys)) % len(PITCHED_CHANNELS)]
+    return found
 
 
 def _signatures(score: Score, repeats: bool) -> Iterator[tuple[int, mido.MetaMessage]]:
@@ -270,10 +339,10 @@ def _meter_message(meter: Meter) -> mido.MetaMessage:
     return mido.MetaMessage("time_signature", numerator=meter.numerator, denominator=meter.denominator)
 
 
-def _voice_track(name: str, sounds: list[Sound], channel: int, program: int, velocity: int) -> mido.MidiTrack:
+def _voice_track(voice: Voice, sounds: list[Sound], channel: int, program: int, loudness: _Loudness) -> mido.MidiTrack:
     track = mido.MidiTrack()
-    if name:
-        track.append(mido.MetaMessage("track_name", name=name))
+    if voice.title or voice.name:
+        track.append(mido.MetaMessage("track_name", name=voice.title or voice.name))
     track.append(mido.Message("program_change", channel=channel, program=program))
     events = []
     for sound in sounds:
@@ -281,27 +350,19 @@ def _voice_track(name: str, sounds: list[Sound], channel: int, program: int, vel
         events.append((sound.onset_ticks + sound.ticks, 0, sound.midi))
     last = 0
     for tick, on, pitch in sorted(events):  # at one tick the offs come first, so a repeated note sounds again
-        kind, force = ("note_on", velocity) if on else ("note_off", 0)
+        kind, force = ("note_on", loudness.at(tick)) if on else ("note_off", 0)
         track.append(mido.Message(kind, channel=channel, note=pitch, velocity=force, time=tick - last))
         last = tick
     track.append(mido.MetaMessage("end_of_track"))
     return track
 
 
-def _voice_name(score: Score | None, voice: int) -> str:
-    return score.voices[voice].name if score is not None and voice < len(score.voices) else ""
-
-
-def _channel(voice: int) -> int:
-    return PITCHED_CHANNELS[voice % len(PITCHED_CHANNELS)]
-
-
 def _untangled(sounds: list[Sound]) -> list[Sound]:
-    """No pitch sounds twice at once on a channel, where one release would end both: the later note cuts the earlier."""
+    """No pitch sounds twice at once in a track, where one release would end both: the later note cuts the earlier."""
     _check_range(sounds)
     chosen: dict[tuple[int, int], list[Sound]] = defaultdict(list)
     for sound in sorted(sounds, key=lambda s: (s.onset_ticks, -s.ticks, s.voice)):
-        own = chosen[_channel(sound.voice), sound.midi]
+        own = chosen[sound.voice, sound.midi]
         if own and own[-1].onset_ticks == sound.onset_ticks:
             continue
         if own and own[-1].onset_ticks + own[-1].ticks > sound.onset_ticks:
@@ -338,19 +399,6 @@ def _meter_qpm(meter: Meter) -> float:
     if meter.is_compound:
         return COMPOUND_QPM
     return HALVES_QPM if meter.denominator == 2 else SIMPLE_QPM
-
-
-def _file_bytes(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}.") from error
-    if data[:4] != b"MThd":
-        raise UserError(f"{path} is not a MIDI file: it does not begin with MThd.")
-    if len(data) > MAX_FILE_BYTES:
-        raise UserError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB, more than any MIDI tune needs.")
-    return data
 
 
 def _fault(midi: mido.MidiFile) -> str:

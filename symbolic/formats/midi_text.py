@@ -13,19 +13,20 @@ instrument, in which a pitch that sounds is ended by its next beginning: MIDI to
 Controllers, pitch bends, words and names are left out; key signatures and title come with a piece that is read from a
 file, but do not stand in its text.
 
-A file is read by `symusic`, compiled code, and so only in a guarded process (`symbolic.formats.sandbox`).
+Files are read by `symbolic.formats.smf`.
 """
 
 import io
 import itertools
+import math
 import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from symbolic import files
+from symbolic.formats.smf import MidiSong, read_song
 from symbolic.notation.performance import Sound, performance, signatures
 from symbolic.notation.score import Score
 from symbolic.notation.theory import FIFTHS, TICKS_PER_WHOLE, Key, Meter, NotationError
@@ -38,13 +39,11 @@ TEMPOS = range(20, 261, 5)
 VELOCITIES = tuple(127 * step // 32 for step in range(1, 33))
 DEFAULT_VELOCITY = 100
 HIGHEST = 126  # MidiTok's upper limit of pitch leaves 127 out
-MOST_BEATS = 12  # of a bar
+MAX_BEATS = 12  # of a bar
 DENOMINATORS = (4, 8, 16)
 MOST_NOTES = 200_000
 MOST_TICKS = 6 * 3600 * GRID * 4  # six hours at 240 quarters a minute
-MOST_TITLE = 200  # characters of a title
 MIN_QPM, MAX_QPM = 5.0, 3000.0  # outside, a file's tempo is absurd
-_META = re.compile(rb"[\x80-\xff]{0,3}[\x00-\x7f]\xff([\x00-\x7f])", re.DOTALL)  # after its time
 _NOTE_LINE = re.compile(r"(\d{1,8}) (\d{1,3}) (\d{1,8})(?: (\d{1,3}))?")
 
 
@@ -210,7 +209,7 @@ def content(piece: MidiPiece) -> list[list[tuple[int, int]]]:
 
 
 def from_score(score: Score, *, repeats: bool = True, programs: Sequence[int] = ()) -> MidiPiece:
-    """A score as it is played, or as it is written without `repeats`; voice v has program programs[v], else 0.
+    """A score as it is played, or as it is written without `repeats`; voice v has program programs[v], else its own.
 
     A pick-up stands at the end of a full bar, so that bar lines fall where the metre has them.
     """
@@ -219,7 +218,9 @@ def from_score(score: Score, *, repeats: bool = True, programs: Sequence[int] = 
     shift = _pickup_shift(score)
     notes: dict[int, list[PieceNote]] = {}
     for sound in performance(score, repeats=repeats):
-        program = programs[sound.voice] if sound.voice < len(programs) else 0
+        voice = score.voices[sound.voice]
+        program = DRUMS if voice.drums else (voice.program or 0)
+        program = programs[sound.voice] if sound.voice < len(programs) else program
         start, end = (_grid(sound.onset_ticks + shift + extra) for extra in (0, sound.ticks))
         notes.setdefault(program, []).append(PieceNote(start, sound.midi, max(1, end - start)))
     return arranged(_score_metres(score, repeats, shift), [(0, score_qpm(score))], notes)
@@ -237,18 +238,24 @@ def sounds(piece: MidiPiece) -> list[Sound]:
 
 
 def from_midi(data: bytes) -> MidiPiece:
-    """The piece in a MIDI file's bytes, read by symusic: call it in a guarded process.
+    """The piece in a MIDI file's bytes. Raises NotationError: those of `smf.read_song` and `arranged`."""
+    return from_song(read_song(data))
 
-    Raises NotationError: not_midi, cut, smpte, patterns, bad_midi, and those of `arranged`.
-    """
-    import symusic
 
-    _check_chunks(data)
-    try:
-        native: Any = symusic.Score.from_midi(data)
-    except Exception as error:  # whatever its parser throws
-        raise NotationError("bad_midi", f"its events cannot be read ({str(error)[:100]}).") from error
-    return replace(from_symusic(native), title=_title(data, {track.name for track in native.tracks}))
+def from_song(song: MidiSong) -> MidiPiece:
+    """The canonical piece of a MIDI file's music."""
+    tpq = song.ticks_per_quarter
+    notes: dict[int, list[PieceNote]] = {}
+    for part in song.parts:
+        own = notes.setdefault(DRUMS if part.is_drums else part.program, [])
+        for note in part.notes:
+            onset, end = (_rounded(tick * GRID, tpq) for tick in (note.onset, note.end))
+            if note.pitch <= HIGHEST:
+                own.append(PieceNote(onset, note.pitch, max(1, end - onset), _nearest_velocity(note.velocity)))
+    metres = [(_rounded(tick * GRID, tpq), _supported(*meter)) for tick, meter in song.meters]
+    tempos = [(_rounded(tick * GRID, tpq), 60e6 / tempo if tempo else math.inf) for tick, tempo in song.tempos]
+    keys = {_rounded(tick * GRID, tpq): signature_key(*key) for tick, key in song.keys}
+    return replace(arranged(metres, tempos, notes), keys=tuple(_changes(keys)), title=song.title)
 
 
 def from_symusic(native: Any) -> MidiPiece:
@@ -267,7 +274,11 @@ def from_symusic(native: Any) -> MidiPiece:
         (_rounded(one.time * GRID, tpq), _supported(one.numerator, one.denominator)) for one in native.time_signatures
     ]
     piece = arranged(metres, [(_rounded(one.time * GRID, tpq), one.qpm) for one in native.tempos], notes)
-    keys = {_rounded(one.time * GRID, tpq): key for one in native.key_signatures if (key := _key(one))}
+    keys = {
+        _rounded(one.time * GRID, tpq): signature_key(int(one.key), bool(one.tonality))
+        for one in native.key_signatures
+        if abs(int(one.key)) <= 7
+    }
     return replace(piece, keys=tuple(_changes(keys)))
 
 
@@ -377,11 +388,19 @@ def _on_bar_lines(metres: Iterable[tuple[int, Meter]]) -> tuple[tuple[int, Meter
 
 
 def _supported(numerator: int, denominator: int) -> Meter:
-    """The metre over quarters, eighths or 16ths. Raises NotationError `bad_metre` for what no token is for."""
-    metre = (numerator * 4 // denominator, 4) if denominator in (1, 2) else (numerator, denominator)
-    if metre[1] not in DENOMINATORS or not 1 <= metre[0] <= MOST_BEATS:
-        raise NotationError("bad_metre", f"the time signature {numerator}/{denominator} has no token.")
-    return Meter(*metre)
+    """The meter over quarters, eighths or 16ths of at most MAX_BEATS that has its bar lines.
+
+    A longer bar is counted in equal parts (15/8 in three of 5/8, 13/8 in eighths). Raises NotationError `bad_metre` for
+    a meter without beats.
+    """
+    if numerator < 1:
+        raise NotationError("bad_metre", f"the time signature {numerator}/{denominator} has no beats.")
+    if denominator < DENOMINATORS[0]:
+        numerator, denominator = numerator * DENOMINATORS[0] // denominator, DENOMINATORS[0]
+    while denominator > DENOMINATORS[-1]:  # two bars of 3/32 are one of 3/16
+        numerator, denominator = (numerator // 2 if numerator % 2 == 0 else numerator), denominator // 2
+    parts = next(n for n in range(1, numerator + 1) if numerator % n == 0 and numerator // n <= MAX_BEATS)
+    return Meter(numerator // parts, denominator)
 
 
 def _moved(part: MidiPart, semitones: int) -> MidiPart:
@@ -401,11 +420,10 @@ def _line(part: MidiPart, top: bool) -> list[tuple[int, int]]:
     return [(note.pitch, end - note.onset) for note, end in zip(line, ends)]
 
 
-def _key(signature: Any) -> Key | None:
-    """The key of a MIDI key signature; None for one of more than seven sharps or flats."""
-    sharps, is_minor = int(signature.key), bool(signature.tonality)
+def signature_key(sharps: int, is_minor: bool) -> Key:
+    """The key of a MIDI key signature, -7 to 7 sharps."""
     place = sharps + 1 + 3 * is_minor  # of the tonic among the fifths F C G D A E B
-    return Key(FIFTHS[place % 7] + {-1: "b", 0: "", 1: "#"}[place // 7], "m" * is_minor) if abs(sharps) <= 7 else None
+    return Key(FIFTHS[place % 7] + {-1: "b", 0: "", 1: "#"}[place // 7], "m" * is_minor)
 
 
 # --- from scores -----------------------------------------------------------------------------------------------------
@@ -440,47 +458,6 @@ def _score_metres(score: Score, repeats: bool, shift: int) -> Iterator[tuple[int
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
-
-
-def _check_chunks(data: bytes) -> None:
-    """What can be seen without a parser: header, kind of time, and whether the tracks are as long as they say."""
-    if data[:4] != b"MThd" or len(data) < 14:
-        raise NotationError("not_midi", "it does not begin as a MIDI file does (MThd, 14 bytes).")
-    length, kind, division = (int.from_bytes(data[a:b], "big") for a, b in ((4, 8), (8, 10), (12, 14)))
-    if kind == 2:
-        raise NotationError("patterns", "type 2 MIDI (independent patterns) has no single time line.")
-    if division & 0x8000 or division == 0:
-        raise NotationError("smpte", "its time unit is not ticks per quarter note (SMPTE frames, or zero).")
-    place = 8 + length
-    while place + 8 <= len(data):
-        size = int.from_bytes(data[place + 4 : place + 8], "big")
-        if place + 8 + size > len(data):
-            raise NotationError("cut", f"a chunk says that it holds {size:,} bytes, but the file ends before.")
-        place += 8 + size
-
-
-def _title(data: bytes, of_parts: Collection[str]) -> str:
-    """The name of the first track, which is that of the whole piece unless it names a part; '' where there is none."""
-    track = data[8 + int.from_bytes(data[4:8], "big") :]
-    place = 8
-    while match := _META.match(track, place):
-        size, start = _variable_length(track, match.end())
-        if match[1] == b"\x03":
-            raw = track[start : start + size]
-            name = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", files.decoded(raw)).split())[:MOST_TITLE]
-            return "" if name in of_parts else name
-        place = start + size
-    return ""
-
-
-def _variable_length(data: bytes, place: int) -> tuple[int, int]:
-    """A number of seven bits a byte, and where it ends."""
-    value = 0
-    for end in range(place, min(place + 4, len(data))):
-        value = value << 7 | data[end] & 0x7F
-        if data[end] < 0x80:
-            return value, end + 1
-    return value, place + 4
 
 
 def _messages(part: MidiPart, channel: int) -> list[tuple[int, Any]]:

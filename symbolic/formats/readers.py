@@ -5,8 +5,10 @@
 
 from typing import Any
 
-from symbolic.formats import engraving, midi_text, score_json
-from symbolic.formats.musicxml_reading import from_musicxml
+from symbolic.formats import midi_text, score_json
+from symbolic.formats.musicxml.musicxml_reading import from_musicxml
+from symbolic.formats.smf import read_song
+from symbolic.formats.transcription import score_of_song
 from symbolic.notation import abc_parser
 from symbolic.notation.canonical import interleaved
 from symbolic.notation.score import Score
@@ -14,17 +16,20 @@ from symbolic.notation.score import Score
 NOTATIONS = ("abc", "interleaved", "midi", "score")
 
 
-def read(kind: str, data: bytes, notation: str) -> dict[str, Any]:
+def read(kind: str, data: bytes, notation: str, quantize: str = "auto") -> dict[str, Any]:
     """A file of `kind` ("midi", "musicxml") in `notation`: {"text" or "score", "fields", "losses"}.
+
+    `quantize` ("auto", "on", "off") says whether MIDI is put on a written grid (`symbolic.formats.quantise`).
 
     Raises NotationError.
     """
     if kind == "midi":
-        piece = midi_text.from_midi(data)
+        song = read_song(data)
         if notation == "midi":
+            piece = midi_text.from_song(song)
             fields = {"T": [piece.title]} if piece.title else {}
-            return {"text": midi_text.canonical(piece), "fields": fields, "losses": {}}
-        score = engraving.score_of(piece)
+            return {"text": midi_text.canonical(piece), "fields": fields, "losses": song.losses}
+        score = score_of_song(song, quantize)
     else:
         score = from_musicxml(data)
     if notation == "score":

@@ -7,8 +7,8 @@ MusicXML is parsed by expat (compiled) and MIDI may hold anything, on bytes from
 memory there costs the one file that was being read: it is a NotationError `fault`, `over_time` or `over_memory`, and a
 fresh child goes on with the next file. A child serves many files, since starting it takes longer than reading one.
 
-The child is this module: a request on its standard input is a line of JSON {"kind", "notation", "size"} and `size`
-bytes; an answer on its standard output is one line of JSON.
+The child is this module: a request on its standard input is a line of JSON {"kind", "notation", "quantize", "size"} and
+`size` bytes; an answer on its standard output is one line of JSON.
 """
 
 import json
@@ -22,13 +22,13 @@ from typing import IO, Any, cast
 
 from symbolic import subprocess_limits
 from symbolic.formats import score_json
+from symbolic.formats.file_bytes import MAX_BYTES
 from symbolic.notation.score import Score
 from symbolic.notation.theory import NotationError
 
 CPU_SECONDS = 20  # for one file
 WALL_SECONDS = 4.0 * CPU_SECONDS  # on a machine that is busy
 MEMORY_BYTES = 2 * 2**30  # of address space
-MAX_BYTES = {"abc": 64 * 2**20, "midi": 8 * 2**20, "musicxml": 16 * 2**20}  # of one file; the one table of limits
 _FAULTS = {
     signal.SIGXCPU: ("over_time", f"reading it took over {CPU_SECONDS} seconds."),
     signal.SIGKILL: ("over_memory", "reading it took more memory or time than is allowed."),
@@ -49,19 +49,20 @@ class Guard:
     ) -> None:
         self.close()
 
-    def read(self, kind: str, data: bytes, notation: str) -> dict[str, Any]:
+    def read(self, kind: str, data: bytes, notation: str, quantize: str = "auto") -> dict[str, Any]:
         """What `symbolic.formats.readers.read` answers for a file's bytes. Raises NotationError."""
         if len(data) > MAX_BYTES[kind]:
             limit = MAX_BYTES[kind] // 2**20
             raise NotationError("too_large", f"it has {len(data):,} bytes; {limit} MiB is the most that is read.")
-        answer = self._ask({"kind": kind, "notation": notation, "size": len(data)}, data)
+        request = {"kind": kind, "notation": notation, "quantize": quantize, "size": len(data)}
+        answer = self._ask(request, data)
         if "reason" in answer:
             raise NotationError(answer["reason"], answer["message"])
         return answer
 
-    def score(self, kind: str, data: bytes) -> Score:
+    def score(self, kind: str, data: bytes, quantize: str = "auto") -> Score:
         """The score in a file's bytes, of `kind` "midi" or "musicxml". Raises NotationError."""
-        return cast(Score, score_json.decode(self.read(kind, data, "score")["score"]))
+        return cast(Score, score_json.decode(self.read(kind, data, "score", quantize)["score"]))
 
     def close(self) -> None:
         """End the child, which is idle or was given up."""
@@ -139,16 +140,17 @@ def main() -> int:
         request = json.loads(line)
         data = requests.read(request["size"])
         subprocess_limits.grant(CPU_SECONDS)
-        answers.write(json.dumps(_handled(request["kind"], request["notation"], data)).encode() + b"\n")
+        answer = _handled(request["kind"], data, request["notation"], request["quantize"])
+        answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
     return 0
 
 
-def _handled(kind: str, notation: str, data: bytes) -> dict[str, Any]:
+def _handled(kind: str, data: bytes, notation: str, quantize: str = "auto") -> dict[str, Any]:
     from symbolic.formats import readers
 
     try:
-        return readers.read(kind, data, notation)
+        return readers.read(kind, data, notation, quantize)
     except NotationError as error:
         return {"reason": error.reason, "message": str(error)}
     except MemoryError:

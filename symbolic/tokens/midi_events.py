@@ -31,7 +31,7 @@ from symbolic.tokens.tokenizer import BOS, CONFIG_FILE, EOS, PAD, TOKENIZER_FILE
 CLASSES = {"remi": "REMI", "tsd": "TSD", "midilike": "MIDILike"}
 SPECIALS = ("PAD_None", "BOS_None", "EOS_None")
 BEAT_RESOLUTION = {(0, 4): 24, (4, 16): 4}
-METRES = {denominator: list(range(1, midi_text.MOST_BEATS + 1)) for denominator in midi_text.DENOMINATORS}
+METRES = {denominator: list(range(1, midi_text.MAX_BEATS + 1)) for denominator in midi_text.DENOMINATORS}
 _VERSIONS = ("miditok_version", "symusic_version", "hf_tokenizers_version")  # no part of what a tokenizer does
 
 

@@ -66,7 +66,7 @@ def n_notes(line: str) -> int:
 
 def musicxml(setting: Setting) -> str:
     """MusicXML 4.0 with a lyric under each note where a syllable begins."""
-    from symbolic.formats.musicxml_writing import to_musicxml
+    from symbolic.formats.musicxml.musicxml_writing import to_musicxml
 
     text = to_musicxml(setting.score, title=setting.lyrics.title or "untitled")
     head, _, _ = text.partition("<score-partwise")

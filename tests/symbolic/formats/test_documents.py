@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from symbolic.errors import UsageError, UserError
-from symbolic.formats import documents
+from symbolic.formats import file_bytes
 from symbolic.formats.documents import kind_of, read_tunes
 from tests.symbolic.formats.musicxml_pages import attributes, document, notes
 
@@ -54,6 +54,6 @@ def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             list(read_tunes(tmp_path / name))
     with pytest.raises(UserError, match="cannot read"):
         list(read_tunes(tmp_path / "none.abc"))
-    monkeypatch.setitem(documents.MAX_BYTES, "abc", 3)
+    monkeypatch.setitem(file_bytes.MAX_BYTES, "abc", 3)
     with pytest.raises(UserError, match="larger"):
         list(read_tunes(tmp_path / "a.abc"))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from symbolic.formats import midi
-from symbolic.formats.musicxml_reading import from_musicxml
-from symbolic.formats.musicxml_writing import TICKS_PER_QUARTER, to_musicxml
+from symbolic.formats.musicxml.musicxml_reading import from_musicxml
+from symbolic.formats.musicxml.musicxml_writing import TICKS_PER_QUARTER, to_musicxml
 from symbolic.notation import abc_parser
 from symbolic.notation.abc_parser import split_tunes
 from symbolic.notation.harmony import harmonised

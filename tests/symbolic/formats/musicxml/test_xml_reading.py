@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from symbolic.formats.xml_reading import MAX_DEPTH, parsed, score_root, unzipped
+from symbolic.formats.musicxml.xml_reading import MAX_DEPTH, parsed, score_root, unzipped
 from symbolic.notation.theory import NotationError
 
 SCORE = "<score-partwise><work><work-title>Šárka – é</work-title></work></score-partwise>"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from symbolic.formats.musicxml_reading import TICKS_PER_QUARTER, from_musicxml
+from symbolic.formats.musicxml.musicxml_reading import TICKS_PER_QUARTER, from_musicxml
 from symbolic.notation import abc_parser
 from symbolic.notation.performance import performance
 from symbolic.notation.score import Direction, Note, Score, TempoChange, bars

@@ -4,7 +4,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from symbolic.formats.musicxml_harmony import chord_text
+from symbolic.formats.musicxml.musicxml_harmony import chord_text
 
 
 def harmony(root: str, kind: str, more: str = "", text: str = "") -> str:

@@ -14,9 +14,9 @@ from itertools import accumulate
 from xml.etree.ElementTree import Element
 
 from symbolic.formats.engraving import Sign, measure_events
-from symbolic.formats.musicxml_harmony import chord_text
-from symbolic.formats.musicxml_measures import Lyric, PartReader, SheetChord, SheetMeasure, SheetNote, Spelled
-from symbolic.formats.xml_reading import score_root
+from symbolic.formats.musicxml.musicxml_harmony import chord_text
+from symbolic.formats.musicxml.musicxml_measures import Lyric, PartReader, SheetChord, SheetMeasure, SheetNote, Spelled
+from symbolic.formats.musicxml.xml_reading import score_root
 from symbolic.notation.score import (
     Bar,
     ChordSymbol,

@@ -14,8 +14,8 @@ from math import lcm
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from symbolic.formats.midi import stated_qpm
-from symbolic.formats.musicxml_harmony import KINDS
-from symbolic.formats.musicxml_measures import MODES, TYPES
+from symbolic.formats.musicxml.musicxml_harmony import KINDS
+from symbolic.formats.musicxml.musicxml_measures import MODES, TYPES
 from symbolic.notation.score import (
     Bar,
     ChordSymbol,

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from symbolic.formats.musicxml_measures import PartReader, SheetMeasure, key_of
+from symbolic.formats.musicxml.musicxml_measures import PartReader, SheetMeasure, key_of
 from symbolic.notation.theory import MODES, Meter
 from tests.symbolic.formats.musicxml_pages import attributes, note, notes
 

@@ -1,0 +1,1 @@
+"""MusicXML and .mxl: read in parts, measures and voices; written; the XML of strangers without entities."""

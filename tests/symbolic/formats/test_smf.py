@@ -1,0 +1,156 @@
+"""MIDI files as people's programs write them: what is bent is read, what is lost is counted, nothing is dropped."""
+
+import struct
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from symbolic.formats import midi
+from symbolic.formats.smf import RawEvent, SongNote, decoded_name, read_events, read_song, write_events
+from symbolic.notation.performance import Sound
+from symbolic.notation.theory import NotationError
+
+END = b"\x00\xff\x2f\x00"
+NOTE = b"\x00\x90\x3c\x50\x60\x80\x3c\x00"  # middle C, 96 ticks
+HIGH = b"\x00\x90\x48\x50\x30\x80\x48\x00"
+
+
+def header(n_tracks: int = 1, kind: int = 1, division: int = 96, extra: bytes = b"") -> bytes:
+    return b"MThd" + struct.pack(">IHHH", 6 + len(extra), kind, n_tracks, division) + extra
+
+
+def track(*events: bytes, length: int | None = None) -> bytes:
+    body = b"".join(events)
+    return b"MTrk" + struct.pack(">I", len(body) if length is None else length) + body
+
+
+def meta(kind: int, data: bytes, delta: bytes = b"\x00") -> bytes:
+    return delta + b"\xff" + bytes([kind, len(data)]) + data
+
+
+def notes(data: bytes) -> list[tuple[int, int, int]]:
+    """(onset, end, pitch) of all parts."""
+    return [(note.onset, note.end, note.pitch) for part in read_song(data).parts for note in part.notes]
+
+
+PLAIN = header() + track(NOTE, END)
+BENT = {
+    "a RIFF wrapper": b"RIFF" + struct.pack("<I", len(PLAIN) + 12) + b"RMIDdata" + struct.pack("<I", 0) + PLAIN,
+    "a MacBinary wrapper": bytes(128) + PLAIN,
+    "a longer header": header(extra=b"\x01\x02") + track(NOTE, END),
+    "an unknown chunk": header() + b"XFIH" + struct.pack(">I", 3) + b"abc" + track(NOTE, END),
+    "fewer tracks than the header says": header(n_tracks=30_000) + track(NOTE, END),
+    "no end of track": header() + track(NOTE),
+    "a track that claims to go on": header() + track(NOTE, END, length=2**31),
+    "a track that claims nothing": header() + track(NOTE, END, length=0),
+    "zeros behind": PLAIN + bytes(50),
+    "running status over a meta event": header() + track(NOTE[:4], meta(1, b"x"), b"\x60\x3c\x00", END),
+    "a note that is never released": header() + track(NOTE[:4], meta(1, b"", b"\x60"), END),
+    "a key of eight sharps": header() + track(meta(0x59, b"\x08\x00"), NOTE, END),
+    "a meta event that is too short": header() + track(meta(0x51, b"\x07"), NOTE, END),
+}
+
+
+@pytest.mark.parametrize("what", BENT)
+def test_what_is_bent_is_read(what: str) -> None:
+    assert notes(BENT[what]) == [(0, 96, 60)]
+    again = write_events(read_events(BENT[what]))
+    assert notes(again) == [(0, 96, 60)] and write_events(read_events(again)) == again
+    assert not read_song(again).losses
+
+
+def test_a_cut_file_is_read_as_far_as_it_goes_and_says_so() -> None:
+    song = read_song((header() + track(NOTE, NOTE, END))[:-8])
+    assert song.parts[0].notes[0] == SongNote(0, 96, 60, 80)
+    assert "wrong length" in " ".join(song.losses)
+
+
+def test_data_bytes_over_127_are_clipped_and_counted() -> None:
+    song = read_song(header() + track(b"\x00\x90\x3c\xff\x60\x80\x3c\x00", END))
+    assert song.parts[0].notes == (SongNote(0, 96, 60, 127),)
+    assert song.losses == Counter({"data byte over 127, read as 127": 1})
+
+
+def test_two_strikes_with_one_release_both_sound() -> None:
+    data = header() + track(NOTE[:4], b"\x30\x90\x3c\x50", b"\x30\x80\x3c\x00", END)
+    assert notes(data) == [(0, 48, 60), (48, 96, 60)]
+    two = header() + track(NOTE[:4], b"\x30\x90\x3c\x50", b"\x30\x80\x3c\x00", b"\x30\x80\x3c\x00", END)
+    assert notes(two) == [(0, 96, 60), (48, 144, 60)]  # each has a release: the first strike gets the first
+
+
+def test_parts_are_told_by_track_channel_and_program() -> None:
+    program, other = b"\x00\xc0\x28", b"\x00\xc0\x49"
+    drums = b"\x00\x99\x24\x50\x60\x89\x24\x00"
+    data = header(3) + track(meta(3, b"Tune"), END) + track(program, NOTE, other, HIGH, END) + track(drums, END)
+    parts = read_song(data).parts
+    assert [(part.program, part.is_drums, len(part.notes)) for part in parts] == [
+        (0x28, False, 1),
+        (0x49, False, 1),
+        (0, True, 1),
+    ]
+
+
+def test_a_program_in_the_conductor_or_after_the_first_note_holds_for_the_channel() -> None:
+    for data in (
+        header(2) + track(b"\x00\xc0\x28", END) + track(NOTE, END),
+        header() + track(NOTE[:4], b"\x00\xc0\x28", NOTE[4:], END),
+    ):
+        assert [part.program for part in read_song(data).parts] == [0x28]
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [("春の小川", "cp932"), ("さくら", "cp932"), ("Für Elise", "cp1252"), ("Für Elise", "utf-8"), ("Ciò", "cp1252")],
+)
+def test_names_in_the_encodings_of_their_makers(name: str, encoding: str) -> None:
+    assert decoded_name(name.encode(encoding)) == name
+    assert read_song(header() + track(meta(3, name.encode(encoding)), NOTE, END)).title == name
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"X:1", "not_midi"),
+        (header(kind=2, n_tracks=2) + 2 * track(NOTE, END), "patterns"),
+        (header(division=0) + track(NOTE, END), "smpte"),
+        (header() + track(END), "no_notes"),
+        (header() + track(b"\x00\x3c"), "bad_midi"),
+    ],
+)
+def test_what_no_reader_can_read(data: bytes, reason: str) -> None:
+    with pytest.raises(NotationError) as caught:
+        read_song(data)
+    assert caught.value.reason == reason
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 900), st.integers(1, 400), st.integers(0, 127)),
+        min_size=1,
+        max_size=40,
+        unique_by=lambda note: (note[0], note[3]),
+    )
+)
+def test_what_is_written_is_read(drawn: list[tuple[int, int, int, int]]) -> None:
+    data = midi.to_bytes(midi.build([Sound(*note) for note in drawn]))
+    song = read_song(data)
+    assert not song.losses
+    read = sorted((n.onset, n.end - n.onset, n.pitch) for part in song.parts for n in part.notes)
+    assert read == sorted(note[1:] for note in drawn)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=200), st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(body: bytes, rest: bytes) -> None:
+    data = header() + track(body) + rest
+    try:
+        events = read_events(data)
+    except NotationError:
+        return
+    again = read_events(write_events(events))
+    plain = [[event for event in own if event.meta != 0x2F] for own in events.tracks]
+    assert [[event for event in own if event.meta != 0x2F] for own in again.tracks] == plain
+    assert all(isinstance(event, RawEvent) for own in again.tracks for event in own)
