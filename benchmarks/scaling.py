@@ -50,7 +50,9 @@ def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--models", nargs="+", default=list(MODELS), metavar="NAME", help="names of configs/NAME.yaml")
-    made.add_argument("--steps-of", nargs="+", default=["native", "torch"], choices=("native", "torch"), dest="paths")
+    made.add_argument(
+        "--steps-of", nargs="+", default=["native", "torch"], choices=("native", "torch", "graph"), dest="paths"
+    )
     made.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
     made.add_argument("--lengths", nargs="+", type=int, default=list(LENGTHS), metavar="N")
     made.add_argument("--batches", nargs="+", type=int, default=list(BATCHES), metavar="N")

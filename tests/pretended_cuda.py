@@ -107,10 +107,11 @@ class _Functions(TorchFunctionMode):
     def __init__(self, device: PretendedDevice) -> None:
         super().__init__()
         self.device = device
-        self.answers = {
+        kind: Any = Tensor
+        self.answers: dict[Any, Any] = {
             Tensor.device.__get__: lambda t: CUDA if device.holds(t) else torch.device("cpu"),
-            Tensor.is_cuda.__get__: device.holds,
-            Tensor.is_cpu.__get__: lambda t: not device.holds(t),
+            kind.is_cuda.__get__: device.holds,
+            kind.is_cpu.__get__: lambda t: not device.holds(t),
             Tensor.get_device: lambda t: 0 if device.holds(t) else -1,
             Tensor.is_pinned: lambda t, *_: _is_alive(device.pinned, t),
             Tensor.pin_memory: self._pin,
@@ -333,6 +334,8 @@ def _grouping(device: PretendedDevice) -> list[tuple[Any, str, Any]]:
         clip_grad._group_tensors_by_device_and_dtype, Optimizer._group_tensors_by_device_and_dtype, torch.autocast,
     )  # fmt: skip
 
+    is_enabled, get_dtype = torch.is_autocast_enabled, torch.get_autocast_dtype
+
     def regroup(groups: Any) -> Any:
         return {(CUDA if device.holds(v[0][0][0]) else d, t): v for (d, t), v in groups.items()}
 
@@ -344,6 +347,8 @@ def _grouping(device: PretendedDevice) -> list[tuple[Any, str, Any]]:
         (clip_grad, "_group_tensors_by_device_and_dtype", lambda *a, **k: regroup(grouped(*a, **k))),
         (Optimizer, "_group_tensors_by_device_and_dtype", staticmethod(lambda *a, **k: regroup(static(*a, **k)))),
         (torch, "autocast", Autocast),
+        (torch, "is_autocast_enabled", lambda kind: is_enabled("cpu" if kind == "cuda" else kind)),
+        (torch, "get_autocast_dtype", lambda kind: get_dtype("cpu" if kind == "cuda" else kind)),
         (torch.backends.cudnn, "is_acceptable", lambda *_: False),
     ]
 

@@ -6,6 +6,8 @@ much as others'. They are written, for memory that was never written to is one p
 """
 
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from benchmarks.peers import Absent
 from symbolic import config as configuration
 from symbolic import models
 from symbolic.config import GPT2Config
-from symbolic.decode.engine import native_step
+from symbolic.decode.engine import cuda_graphs, engine, native_step
 from symbolic.errors import UserError
 from symbolic.models import costs
 
@@ -44,7 +46,9 @@ class Stretch:
                 self.model = native_step.NativeModel(self.model, weights=precision, threads=threads)
             except UserError as error:
                 raise Absent(str(error)) from error
-        self.about = {"path": getattr(self.model, "path", "torch") if step == "native" else "torch"}
+        if step == "graph":
+            self.model = cuda_graphs.GraphedModel(self.model)
+        self.about = {"path": engine.step_name(self.model) if step != "torch" else "torch"}
 
     @torch.inference_mode()
     def prefill(self, batch: int, tokens: int) -> dict[str, float]:
@@ -52,6 +56,7 @@ class Stretch:
         ids = torch.randint(3, 200, (batch, tokens), device=self.device)
         lengths = torch.full((batch,), tokens, device=self.device)
         state = self.model.new_state(batch, tokens, self.dtype, self.device)
+        self._wait()
         began = time.perf_counter()
         self.model.prefill(ids, lengths, state)
         return {"seconds": self._since(began), "state_bytes": _state_bytes(state)}
@@ -59,20 +64,33 @@ class Stretch:
     @torch.inference_mode()
     def step(self, batch: int, tokens: int, n: int) -> dict[str, float]:
         """Seconds of n steps from a state of `tokens` tokens a row, after one that warms up."""
-        state = self.model.new_state(batch, tokens + n + 1, self.dtype, self.device)
+        state, step = self._state_and_step(batch, tokens + n + 1)
         _pretend(state, tokens)
         pending = torch.full((batch,), 3, device=self.device)
-        self.model.step(pending, state)
+        step(pending)
+        self._wait()
         began = time.perf_counter()
         for _ in range(n):
-            pending = self.model.step(pending, state).argmax(-1)
+            pending = step(pending).argmax(-1)
         bytes_of_row = costs.state_bytes(self.shape, tokens, _itemsize(state))
         return {"seconds": self._since(began), "state_bytes": batch * bytes_of_row}
 
+    def _state_and_step(self, batch: int, capacity: int) -> tuple[Any, Callable[[Tensor], Tensor]]:
+        """Return a state for `capacity` tokens a row, and the step that changes it."""
+        if isinstance(self.model, cuda_graphs.GraphedModel):
+            state = self.model.kept_state(batch, capacity, self.dtype, self.device)
+            return state, self.model.recorded_step(state)
+        state = self.model.new_state(batch, capacity, self.dtype, self.device)
+        return state, partial(self.model.step, state=state)
+
     def _since(self, began: float) -> float:
+        self._wait()
+        return time.perf_counter() - began
+
+    def _wait(self) -> None:
+        """Until the device has done what it was given."""
         if self.device.type == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - began
 
 
 def make(**settings: Any) -> Stretch:

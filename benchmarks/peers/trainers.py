@@ -118,7 +118,9 @@ class Trainer(_Loop):
         self.compiled = compiled
         self.model = _library_model(self.config).train()
         self.model.config.use_cache = False
-        self.dataset = [{"input_ids": ids, "labels": ids} for ids in self.rows[:, :, :-1].flatten(0, 1)]
+        self.dataset = [
+            {"input_ids": ids, "labels": ids} for ids in self.rows[:, :, :-1].cpu().flatten(0, 1)
+        ]  # it pins them
         self.about = {"parameters": models.n_parameters(self.model), "class": type(self.model).__name__}
 
     def steps(self, n: int) -> float:

@@ -69,7 +69,7 @@ class GPT2(nn.Module):
         T = tokens.shape[1]
         _check_length(T, state.keys.shape[3])
         x = self.transformer.embed(tokens, torch.arange(T, device=tokens.device))
-        mask = causal_mask(T, x)
+        mask = None if x.is_cuda else causal_mask(T, x)
         for layer, block in enumerate(self.blocks):
             x, k, v = block.prefill(x, mask)
             state.keys[layer, :, :, :T], state.values[layer, :, :, :T] = k, v
@@ -151,9 +151,14 @@ class Block(nn.Module):
         x, n = add_norm(x, self.attn(n, path, mask), self.ln_2, native)
         return x, self.mlp(n, native)
 
-    def prefill(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def prefill(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """mask (T, T), added to the scores; None for PyTorch's operator, which holds no T x T scores."""
         q, k, v = heads(self.attn.c_attn(self.ln_1(x)), self.attn.n_head)
-        x = x + self.attn.c_proj(explicit(q, k, v, mask).transpose(1, 2).flatten(2))
+        if mask is None:
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            y = explicit(q, k, v, mask)
+        x = x + self.attn.c_proj(y.transpose(1, 2).flatten(2))
         return x + self.mlp(self.ln_2(x)), k, v
 
     def step(self, x: Tensor, mask: Tensor, state: GPT2State, layer: int) -> Tensor:

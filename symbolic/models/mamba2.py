@@ -34,7 +34,7 @@ from symbolic.models.layers import (
 )
 from symbolic.models.mamba import step_bias
 from symbolic.models.pointwise import add_norm
-from symbolic.models.scan import NO_STEP, scan_path
+from symbolic.models.scan import NO_STEP, mamba_ssm_kernel, scan_path
 
 
 class Mamba2(nn.Module):
@@ -217,9 +217,7 @@ class GatedRMSNorm(nn.Module):
 
 
 def _mamba_ssm(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, mixer: Mixer) -> tuple[Tensor, Tensor]:
-    from mamba_ssm.ops.triton.ssd_combined import mamba_chunk_scan_combined
-
-    y, h = mamba_chunk_scan_combined(
+    y, h = mamba_ssm_kernel("mamba2")(
         x, dt, A, B, C, mixer.chunk, D=mixer.D.float(), dt_bias=mixer.dt_bias.float(), dt_softplus=True,
         return_final_states=True,
     )  # fmt: skip

@@ -17,7 +17,9 @@ Papers: Gu & Dao 2023, Mamba: Linear-Time Sequence Modeling with Selective State
 
 import ctypes
 import functools
-import importlib.util
+import importlib
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,11 @@ SCANS = {
 }
 SOURCE = Path(__file__).parent / "kernels" / "scan.c"
 NO_STEP = -1e4  # softplus of it is 0 in every number type, and bfloat16 holds it
+MAMBA_SSM = {  # family -> module and function of the package's kernel
+    "mamba": ("mamba_ssm.ops.selective_scan_interface", "selective_scan_fn"),
+    "mamba2": ("mamba_ssm.ops.triton.ssd_combined", "mamba_chunk_scan_combined"),
+}
+INSTALL = "install PyTorch first, then `pip install --no-build-isolation 'abc-symbolic[cuda]'`"
 CHUNK = 32  # positions between stored states; the chunk's states (B, 32, D, N) should fit a processor's cache
 
 
@@ -45,10 +52,10 @@ def scan_path(name: str, family: str, device: torch.device | str, dtype: torch.d
     cuda = torch.device(device).type == "cuda"
     if name == "auto":
         return _best(family, cuda, dtype)
-    if name == "mamba_ssm" and not (cuda and has_mamba_ssm()):
-        raise UserError(
-            "scan='mamba_ssm' needs a CUDA device and `pip install 'abc-symbolic[cuda]'`; or use scan='auto'."
-        )
+    if name == "mamba_ssm" and not cuda:
+        raise UserError("scan='mamba_ssm' needs a CUDA device; use scan='auto' here.")
+    if name == "mamba_ssm" and (why := mamba_ssm_problem(family)):
+        raise UserError(f"scan='mamba_ssm' cannot run: {why} Or use scan='auto'.")
     if name == "native" and (cuda or not _suits_native(family, dtype)):
         raise UserError("scan='native' computes in float32 on a CPU only: use scan='auto' here.")
     if name == "native" and (why := _no_native(family)):
@@ -56,9 +63,33 @@ def scan_path(name: str, family: str, device: torch.device | str, dtype: torch.d
     return name
 
 
-def has_mamba_ssm() -> bool:
-    """Whether the package with the CUDA kernels is installed."""
-    return importlib.util.find_spec("mamba_ssm") is not None
+@functools.cache
+def mamba_ssm_problem(family: str) -> str | None:
+    """Why the CUDA kernel of the package mamba_ssm cannot be called for a family, and what to do; None when it can.
+
+    The kernel is imported: the package is often there without its compiled part, which Mamba-1 needs.
+    """
+    try:
+        if family == "mamba":
+            importlib.import_module("selective_scan_cuda")
+        mamba_ssm_kernel(family)
+    except ModuleNotFoundError as error:
+        return f"{error.name} is not installed: {INSTALL}."
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        return f"mamba_ssm does not load ({error}): {INSTALL}."
+    return None
+
+
+@functools.cache
+def mamba_ssm_kernel(family: str) -> Callable[..., Any]:
+    """Return the package's function for a family, whole: `torch.compile` would cut itself to pieces at it.
+
+    Its Triton kernels multiply float32 in TF32 (10 bits) unless told otherwise: here float32 is float32.
+    """
+    os.environ.setdefault("TRITON_F32_DEFAULT", "ieee")
+    module, function = MAMBA_SSM[family]
+    kernel: Callable[..., Any] = torch.compiler.disable(getattr(importlib.import_module(module), function))
+    return kernel
 
 
 def selective_scan(
@@ -155,10 +186,8 @@ def _state_gradients(carry: Tensor, a: Tensor, gy: Tensor, C: Tensor) -> tuple[T
 def _mamba_ssm(
     x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, dt_bias: Tensor
 ) -> tuple[Tensor, Tensor]:
-    from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
-
     x, dt, B, C = (t.to(x.dtype).transpose(1, 2).contiguous() for t in (x, dt, B, C))
-    y, h = selective_scan_fn(
+    y, h = mamba_ssm_kernel("mamba")(
         x, dt, A.float(), B, C, D.float(), delta_bias=dt_bias.float(), delta_softplus=True, return_last_state=True
     )
     return y.transpose(1, 2), h
@@ -167,7 +196,7 @@ def _mamba_ssm(
 def _best(family: str, cuda: bool, dtype: torch.dtype) -> str:
     """The fastest form that can run: nothing here raises, and the answer is what gets reported."""
     if cuda:
-        return "mamba_ssm" if has_mamba_ssm() and dtype != torch.float64 else "chunked"
+        return "chunked" if dtype == torch.float64 or mamba_ssm_problem(family) else "mamba_ssm"
     return "native" if _suits_native(family, dtype) and not _no_native(family) else "chunked"
 
 

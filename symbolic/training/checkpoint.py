@@ -141,7 +141,7 @@ def _training_tensors(model: "Model", optimizer: torch.optim.Optimizer) -> dict[
     """Moments by parameter, and the states of PyTorch's generators."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in optim.state(model, optimizer).items()}
     tensors["random.torch"] = torch.get_rng_state()
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # a run on the CPU starts CUDA on no GPU
         for index, state in enumerate(torch.cuda.get_rng_state_all()):
             tensors[f"random.cuda.{index}"] = state
     return tensors
@@ -150,7 +150,7 @@ def _training_tensors(model: "Model", optimizer: torch.optim.Optimizer) -> dict[
 def _restore_random(tensors: dict[str, Tensor]) -> None:
     torch.set_rng_state(tensors["random.torch"])
     cuda = [tensors[name] for name in sorted(tensors) if name.startswith("random.cuda.")]
-    if torch.cuda.is_available() and len(cuda) == torch.cuda.device_count():
+    if torch.cuda.is_initialized() and len(cuda) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(cuda)
 
 

@@ -1,5 +1,8 @@
 """Every form of both recurrences equals its definition, in values and gradients, at awkward lengths."""
 
+import os
+import sys
+import types
 from collections.abc import Callable
 
 import pytest
@@ -185,6 +188,34 @@ def test_names() -> None:
         scan.scan_path("fast", "mamba", "cpu")
     with pytest.raises(UserError, match="needs a CUDA device"):
         scan.scan_path("mamba_ssm", "mamba2", "cpu")
+
+
+def test_kernels_of_mamba_ssm_must_load_to_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package without its compiled part serves Mamba-2, whose kernels are Triton's, and not Mamba-1."""
+    monkeypatch.delenv("TRITON_F32_DEFAULT", raising=False)
+    for function in (scan.mamba_ssm_problem, scan.mamba_ssm_kernel):
+        function.cache_clear()
+    assert scan.scan_path("auto", "mamba2", "cuda") == "chunked"
+    with pytest.raises(UserError, match=r"mamba_ssm is not installed: .*--no-build-isolation"):
+        scan.scan_path("mamba_ssm", "mamba2", "cuda")
+    kernels = {"selective_scan_fn": lambda: "scan", "mamba_chunk_scan_combined": lambda: "chunks"}
+    for module, function in scan.MAMBA_SSM.values():
+        fake = types.ModuleType(module)
+        setattr(fake, function, kernels[function])
+        monkeypatch.setitem(sys.modules, module, fake)
+    for function in (scan.mamba_ssm_problem, scan.mamba_ssm_kernel):
+        function.cache_clear()
+    assert scan.scan_path("auto", "mamba2", "cuda") == "mamba_ssm" and scan.mamba_ssm_kernel("mamba2")() == "chunks"
+    assert os.environ["TRITON_F32_DEFAULT"] == "ieee"
+    assert scan.scan_path("auto", "mamba2", "cuda", torch.float64) == "chunked"
+    assert scan.scan_path("auto", "mamba", "cuda") == "chunked"
+    with pytest.raises(UserError, match="selective_scan_cuda is not installed"):
+        scan.scan_path("mamba_ssm", "mamba", "cuda")
+    monkeypatch.setitem(sys.modules, "selective_scan_cuda", types.ModuleType("selective_scan_cuda"))
+    scan.mamba_ssm_problem.cache_clear()
+    assert scan.scan_path("auto", "mamba", "cuda") == "mamba_ssm"
+    for function in (scan.mamba_ssm_problem, scan.mamba_ssm_kernel):
+        function.cache_clear()
 
 
 def test_native_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:

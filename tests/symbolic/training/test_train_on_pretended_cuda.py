@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from symbolic import config, files, runs
+from symbolic import config, files, models, runs
 from symbolic.config import Config, GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig
 from symbolic.decode.tune_writer import generate
 from symbolic.training import metrics_log, train
@@ -128,6 +128,23 @@ def test_bfloat16_and_accumulation_wait_for_nothing(
         summary = train.train(settings, tmp_path / "a", on_status=quiet)
         WATCHED.pop()
     assert update_waits == [] and 0 < summary["bits_per_byte"] < 10
+
+
+def test_the_lstm_stays_out_of_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuDNN's LSTM would run in float16 there, whatever type was asked for."""
+    seen: list[tuple[torch.dtype, bool]] = []
+    with pretended_cuda():
+        model = models.build(SHAPES["lstm"]).to("cuda")
+        plain = model.lstm.forward
+
+        def forward(h: torch.Tensor, *state: Any) -> Any:
+            seen.append((h.dtype, torch.is_autocast_enabled("cuda")))
+            return plain(h, *state)
+
+        monkeypatch.setattr(model.lstm, "forward", forward)
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            model(torch.ones(1, 4, dtype=torch.long, device="cuda"))
+        assert seen == [(torch.float32, False)] and model.path().endswith("float32")
 
 
 def test_a_wait_inside_a_step_is_found_with_its_place(
