@@ -2,14 +2,15 @@
 # make test   the test suite: offline, no GPU, under five minutes on two cores (make test-all adds the slow ones)
 # make bench  speed and memory, ours against the peers that are installed: under 20 minutes on two idle cores
 # make studio the web page and the REST API on this machine: http://127.0.0.1:8017/
-# make check  linter and type checker
+# make check  linter, type checker, the numbers of the pages, and the documentation
+# make docs   the site, into docs/_build/html; a broken link fails
 # PYTHON=python3.12 chooses the interpreter that .venv is made from.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 PIP_OPTIONS ?=
 
-.PHONY: run test test-all bench studio check format clean
+.PHONY: run test test-all bench studio check docs format clean
 
 run: $(READY)
 	$(BIN)/python -m experiments.quickstart
@@ -26,7 +27,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.decoding --models gpt2-6m mamba-6m --tokens 128 --repeats 3
 	$(BIN)/python -m benchmarks.training --steps 2 --repeats 3
 	$(BIN)/python -m benchmarks.preparing --repeats 1 --music21-tunes 300
-	$(BIN)/python -m benchmarks.readme
+	$(BIN)/python -m experiments.pages
 
 studio: $(READY)
 	$(BIN)/python -m studio serve
@@ -35,6 +36,12 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy symbolic audio_bridge studio experiments benchmarks
+
+	$(BIN)/python -m experiments.pages --check
+	$(MAKE) docs
+
+docs: $(READY)
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
@@ -50,4 +57,4 @@ $(READY): requirements.lock pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist docs/_build docs/how-to docs/reference *.egg-info .mypy_cache .pytest_cache .ruff_cache

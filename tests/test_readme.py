@@ -1,62 +1,54 @@
-"""Every number that the README shows stands in a result file, and every command that it names exists."""
+"""README.md: one page whose links lead somewhere. Its numbers: test_pages.py as well; its commands: test_docs.py."""
 
 import re
 from pathlib import Path
 
-from benchmarks import readme, result_file
-from experiments import quickstart
-from symbolic import files
-from symbolic.__main__ import VERBS
+import pytest
+
+from experiments import pages
 from symbolic.config import load
-from symbolic.evaluate.report import tables
 from symbolic.models.sizes import parameters
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def section(name: str) -> str:
-    """What stands between <!-- name --> and <!-- /name -->."""
-    match = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README, re.DOTALL)
-    assert match is not None, name
-    return match[1].strip()
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_to_files(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if "://" not in link]
+    assert len(links) > (10 if page == "README.md" else -1)
+    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_quickstart_tables_are_those_of_the_result_file() -> None:
-    scores = files.read_json(ROOT / "experiments" / "results" / "quickstart.json")
-    shown = "\n".join(tables.markdown(table) for table in quickstart.short_tables_of(scores))
-    assert section("quickstart") == shown.strip()
+def test_it_is_one_page_that_begins_with_what_it_is() -> None:
+    assert len(README.splitlines()) <= 120
+    before = README.partition("## Two commands")[0]
+    assert "docs/pictures/tune.svg" in before
+    assert not re.search(r"AMX|wait policy|PPMd|bf16|safetensors", README.partition("## Results")[0])
 
 
-def test_speeds_are_those_of_the_result_files() -> None:
-    assert section("benchmarks") == readme.section(result_file.BENCHMARKS).strip()
+def test_numbers_are_those_of_the_result_files_and_each_names_its_source() -> None:
+    assert pages.differences(README) == []
+    assert pages.unsourced(README) == []
+    assert "<!-- ready -->" in README and "<!-- fastest -->" in README
 
 
 def test_sizes_are_those_of_the_configurations() -> None:
-    for name in ("gpt2", "mamba", "mamba2"):
+    shown = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    for name in ("gpt2", "mamba", "mamba2", "lstm"):
         for size in ("6m", "60m"):
-            assert f"{parameters(load(ROOT / 'configs' / f'{name}-{size}.yaml').model):,}" in section("sizes")
+            assert f"{parameters(load(ROOT / 'configs' / f'{name}-{size}.yaml').model):,}" in shown
 
 
-def test_verbs_and_scripts_that_it_names_exist() -> None:
-    for verb in re.findall(r"python -m symbolic (\w+)", README):
-        assert verb in VERBS
-    for module in re.findall(r"python -m ((?:experiments|benchmarks)\.\w+)", README):
-        assert (ROOT / module.replace(".", "/")).with_suffix(".py").exists()
-    for path in re.findall(r"configs/[\w.-]+\.yaml", README):
-        assert (ROOT / path).exists()
-
-
-def test_study_figures_are_those_of_the_result_files() -> None:
-    shown = section("study")
-    for name in ("gpt2-6m", "mamba2-6m"):
-        result = files.read_json(result_file.EXPERIMENTS / f"ready-{name}.json")
-        assert (
-            f"| {result['bits_per_byte']:.3f} |" in shown
-            and f"PPMd order 16: {result['ppmd_bits_per_byte']:.3f}" in shown
-        )
-        for key in ("share_that_parse", "share_of_full_bars", "share_of_right_tunes", "share_with_copied_phrase"):
-            assert f"| {result['measures'][key]:.1%} |".replace("%", " %") in shown
-    for row in files.read_json(result_file.EXPERIMENTS / "copying.json")["rows"]:
-        if row["class"] != "header":
-            assert f"| {row['repeats'][0]:.3f} ({row['low']:.3f}–{row['high']:.3f}) |" in shown
+def test_scripts_and_configurations_that_pages_name_exist() -> None:
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        text = page.read_text(encoding="utf-8")
+        for module in re.findall(r"python -m ((?:experiments|benchmarks)\.\w+)", text):
+            assert (ROOT / module.replace(".", "/")).with_suffix(".py").exists(), (page, module)
+        for path in re.findall(r"configs/[\w./-]+\.yaml", text):
+            assert (ROOT / path).exists(), (page, path)
+        for path in re.findall(
+            r"`((?:symbolic|audio_bridge|studio|experiments|tests)/[\w./-]+\.(?:py|md|json))`", text
+        ):
+            assert (ROOT / path).exists(), (page, path)

@@ -4,6 +4,7 @@ Full scale is 1. Files are WAV (16-bit, 24-bit or float), FLAC and MP3, encoded 
 whole.
 """
 
+import base64
 import io
 from dataclasses import dataclass
 from math import gcd
@@ -34,6 +35,11 @@ class Audio:
     def seconds(self) -> float:
         """Length in seconds."""
         return self.samples.shape[1] / self.sample_rate
+
+    def _repr_html_(self) -> str:
+        """A player, as a notebook shows it."""
+        data = base64.b64encode(encoded(self, Path("sound.mp3"))).decode("ascii")
+        return f'<audio controls src="data:audio/mpeg;base64,{data}"></audio>'
 
 
 def read_wav(path: Path | str) -> Audio:

@@ -93,3 +93,15 @@ def test_trimming_cuts_silence_but_never_the_score() -> None:
     np.testing.assert_array_equal(trimmed(audio, 0.5).samples[:, :990], sound[:, :990])
     silence = Audio(np.zeros((2, 4000), np.float32), 1000)
     assert trimmed(silence, 0.5).seconds == 0.5
+
+
+def test_a_notebook_shows_a_player_of_the_whole_sound() -> None:
+    import base64
+    import io
+    import re
+
+    page = sine(440, 24_000, 2.0)._repr_html_()
+    found = re.fullmatch(r'<audio controls src="data:audio/mpeg;base64,([\w+/=]+)"></audio>', page)
+    assert found is not None
+    samples, rate = soundfile.read(io.BytesIO(base64.b64decode(found[1])))
+    assert rate == 24_000 and abs(len(samples) / rate - 2.0) < 0.1

@@ -1,48 +1,20 @@
-"""Write the tables of speed of README.md from the result files, between their two marker comments.
+"""The tables of speed and memory as Markdown, made from the result files; `experiments.pages` puts them into docs/.
 
-    python -m benchmarks.readme
-
-A README without the markers is left as it is, with a message that says where to put them. A result file that is not
-there is 'not run'.
+A result file that is not there is 'not run'.
 """
 
 import statistics
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import decoding, result_file, training
-from symbolic import command_line, files
-from symbolic.errors import UserError
 
 Lines = list[list[str]]  # of a table: cells
-README = result_file.ROOT / "README.md"
-BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 STUDY = result_file.EXPERIMENTS
 COMMAND = {name: f"python -m experiments.{name}" for name in ("training_time", "inference")}
 COMMAND |= {name: f"python -m benchmarks.{name}" for name in ("decoding", "training", "preparing")}
 PREFILLS, STEPS = (512, 4096), (512, 16_384)  # tokens, in the table of inference
-
-
-def main() -> int:
-    return command_line.guarded(_run)
-
-
-def _run() -> int:
-    text = README.read_text(encoding="utf-8")
-    files.write_whole(README, replaced(text, section(result_file.BENCHMARKS)))
-    print(f"wrote the table of {README}", file=sys.stderr)
-    return 0
-
-
-def replaced(text: str, table: str) -> str:
-    """`text` with what stands between the markers replaced; UserError where they are not."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UserError(f"README.md has no place for the table: put {BEGIN} and {END} on lines of their own.")
-    return f"{before}{BEGIN}\n\n{table.strip()}\n\n{END}{after}"
 
 
 def section(folder: Path) -> str:
@@ -140,11 +112,16 @@ def _machines(found: dict[str, dict[str, Any]]) -> str:
     cards = {name: result["machine"] for name, result in found.items()}
     texts = {
         name: f"{card['gpu'] or card['cpu']}, {card['cores']} cores, PyTorch {card['torch']}, "
-        f"transformers {card['transformers']}, commit {(card['commit'] or 'none')[:12]}"
+        f"transformers {card['transformers']}, commit {_commit(card['commit'])}"
         for name, card in cards.items()
     }
     lines = [f"- `{COMMAND[name]}`: {text}" for name, text in texts.items()]
     return "\n".join(["Median (lowest–highest) of interleaved repeats; raw numbers in `benchmarks/results/`.", *lines])
+
+
+def _commit(commit: str | None) -> str:
+    """Twelve digits of a commit, with `+` where files differed from it."""
+    return "none" if not commit else commit[:12] + ("+" if commit.endswith("+") else "")
 
 
 def _cell(row: result_file.Row | None) -> str:
@@ -180,6 +157,3 @@ TABLES: dict[str, tuple[Sequence[str], Callable[[dict[str, Any]], Lines]]] = {
     "training": (("training, tokens/s", "ours", "best peer", "ours over it"), _training),
     "preparing": (("preparing", "tunes", "tunes/s", "peak MiB", "ours over it"), _preparing),
 }
-
-if __name__ == "__main__":
-    sys.exit(main())
