@@ -1,7 +1,7 @@
 """The native decoding step against our PyTorch step and `transformers.generate`, in one process, taking turns.
 
     python -m benchmarks.kernel_step                                  # gpt2-6m, 256 tokens, batch 1 and 32, 1 thread
-    python -m benchmarks.kernel_step --model mamba2-6m --threads 2 --batch 1 --tokens 512 --repeats 5
+    python -m benchmarks.kernel_step --model mamba2-6m --threads 2 --batches 1 --tokens 512 --repeats 5
 
 Regime: random weights, one beginning-of-tune token as the prompt, greedy, exactly `--tokens` tokens a row. Every path
 decodes once unmeasured, then all take turns, round by round; ratios are of one round. A turn begins after a pause in
@@ -53,7 +53,7 @@ def _run(args: argparse.Namespace) -> int:
     for threads in args.threads:
         torch.set_num_threads(threads)
         paths = _paths(config.model, threads, args.without_transformers)
-        for batch in args.batch:
+        for batch in args.batches:
             rows += _measured(paths, threads, batch, args.tokens, args.repeats)
             _show([row for row in rows if (row["threads"], row["batch"]) == (threads, batch)])
     print(json.dumps({**vars(args), "machine": machine.card(), "rows": rows}))
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw, allow_abbrev=False)
     parser.add_argument("--model", default="gpt2-6m", help="a file of configs/ (default gpt2-6m)")
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 32])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 32], metavar="N")
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--tokens", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=3)
@@ -161,7 +161,7 @@ def _ratio(row: dict[str, Any], reference: dict[str, Any], rate: str) -> str:
 def _cost(args: argparse.Namespace) -> float:
     seconds = 10.0
     for kind, count in (("transformers", 0 if args.without_transformers else 2), ("torch", 1), ("native", 3)):
-        for batch in args.batch:
+        for batch in args.batches:
             speed = EXPECTED[kind][0] if batch == 1 else EXPECTED[kind][1]
             seconds += count * len(args.threads) * args.repeats * (batch * args.tokens / speed + PAUSE_SECONDS)
     return seconds

@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--models", nargs="+", metavar="NAME", help=f"of configs/NAME.yaml (default {' '.join(MODELS)})")
-    made.add_argument("--batch", type=int, default=4, help="rows a step (default 4)")
+    made.add_argument("--batch-size", dest="batch", type=int, default=4, help="rows a step (default 4)")
     made.add_argument("--context", type=int, default=512, help="tokens a row (default 512)")
     made.add_argument("--steps", type=int, default=3, help="steps a round at 6M (default 3)")
     made.add_argument("--repeats", type=int, default=3, help="rounds (default 3)")

@@ -7,6 +7,7 @@ where it stopped. Results are in runs/quickstart; delete that folder to start ag
 table and the path of report.html.
 """
 
+import argparse
 import json
 import os
 import shlex
@@ -49,8 +50,18 @@ class Writer:
 
 def main() -> int:
     """Run every stage that has no result yet, then print the table."""
+    parser().parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # two spinning threads on a busy machine are slower than one
     return command_line.guarded(_run)
+
+
+def parser() -> argparse.ArgumentParser:
+    """No options: everything that is shown repeats."""
+    return argparse.ArgumentParser(
+        "python -m experiments.quickstart",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def _run() -> int:

@@ -117,7 +117,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--temperature", type=float, default=1.0, help="default %(default)s; 0 takes the likeliest")
     model.add_argument("--top-k", type=int, default=250, help="default %(default)s")
     model.add_argument("--stride", type=float, metavar="S", help="of windows, beyond 30 s (default: 18)")
-    model.add_argument("--batch", type=int, default=4, metavar="N", help="sounds at once (default: %(default)s)")
+    model.add_argument(
+        "--batch-size", dest="batch", type=int, default=4, metavar="N", help="sounds at once (default: %(default)s)"
+    )
     out = parser.add_argument_group("output")
     out.add_argument("--stems", action="store_true", help="also OUT-conditioned, OUT-melody, OUT-click, OUT-mix")
     out.add_argument("--keep-takes", action="store_true", help="write every take, as OUT-takeN")
@@ -265,7 +267,10 @@ def _tell_cost(jobs: Sequence[Job], options: ConditionOptions, device: "torch.de
     print(f"{options.model}: {cost.text()} for {count} on {device}.", file=sys.stderr)
     total = machine_memory_bytes()
     if device.type == "cpu" and total and cost.memory_bytes > total:
-        print(f"this machine has {total / 2**30:.1f} GiB: lower --batch, or choose --dtype bfloat16.", file=sys.stderr)
+        print(
+            f"this machine has {total / 2**30:.1f} GiB: lower --batch-size, or choose --dtype bfloat16.",
+            file=sys.stderr,
+        )
 
 
 def machine_memory_bytes() -> float | None:

@@ -6,6 +6,7 @@ Their setup.py names nine architectures and ignores TORCH_CUDA_ARCH_LIST; one bu
 time. NOT RUN YET.
 """
 
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -18,11 +19,14 @@ PAIR = re.compile(
 
 
 def main(arguments: list[str]) -> int:
+    """Rewrite the files for the GPU at hand."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path, metavar="setup.py")
+    paths = parser.parse_args(arguments).files
     import torch
 
     major, minor = torch.cuda.get_device_capability()
-    for name in arguments:
-        path = Path(name)
+    for path in paths:
         text, n = only(path.read_text(encoding="utf-8"), f"{major}{minor}")
         path.write_text(text, encoding="utf-8")
         print(f"{path}: {n} architectures dropped, sm_{major}{minor} kept")

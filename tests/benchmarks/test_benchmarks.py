@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import decoding, preparing, readme, result_file, scaling, training, weights
+from benchmarks import decoding, preparing, result_file, scaling, speed_tables, training, weights
 from benchmarks.peers import Absent
 from symbolic import config as configuration
 from symbolic.errors import UserError
@@ -168,13 +168,9 @@ def test_crossover_is_interpolated_on_logarithmic_axes() -> None:
     assert scaling.crossover([100, 400], [1.0, 1.0], [2.0, 2.0]) is None  # faster throughout: nothing is crossed
 
 
-def test_readme_table_is_rewritten_between_the_markers(tmp_path: Path) -> None:
+def test_tables_show_ratios_over_the_peers_of_each_class(tmp_path: Path) -> None:
     result_file.write(tmp_path / "decoding.json", decoding_result())
-    table = readme.section(tmp_path)
-    text = f"# Title\n\n{readme.BEGIN}\nold\n{readme.END}\n\nrest\n"
-    once = readme.replaced(text, table)
-    assert "old" not in once and once.startswith("# Title\n") and once.endswith("\nrest\n")
-    assert readme.replaced(once, table) == once
+    once = speed_tables.section(tmp_path)
     line = next(line for line in once.splitlines() if line.startswith("| gpt2-6m, batch 1 | 1 | float32"))
     assert "1.55 (1.50–1.60)" in line and "4.50 (4.00–5.00)" in line  # over CTranslate2, over transformers
     line = next(line for line in once.splitlines() if line.startswith("| gpt2-6m, batch 1 | 1 | bfloat16 |"))
@@ -182,11 +178,6 @@ def test_readme_table_is_rewritten_between_the_markers(tmp_path: Path) -> None:
     line = next(line for line in once.splitlines() if line.startswith("| gpt2-6m, batch 1 | 1 | bfloat16, int8 |"))
     assert "2.10 (2.00–2.20)" in line  # int8 over CTranslate2's
     assert "`python -m benchmarks.training` | not run" in once
-
-
-def test_readme_without_a_place_is_left_alone() -> None:
-    with pytest.raises(UserError, match="no place for the table"):
-        readme.replaced("# Title\n", "table")
 
 
 def test_weights_option_and_random_weights(tmp_path: Path) -> None:
