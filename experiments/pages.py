@@ -1,4 +1,4 @@
-"""Write every measured number of README.md and docs/ from its result file, in tables and in prose.
+"""Write every measured number of README.md, docs/ and the models' cards from its result file, in tables and prose.
 
     python -m experiments.pages            # write
     python -m experiments.pages --check    # name what differs, and numbers without a source; exit status 1
@@ -11,6 +11,7 @@ names where it comes from; pages show the number only:
     97.7 %<!-- =ready-gpt2-6m measures.share_that_parse .1% -->
     12.3<!-- =polyphony rows[quantity=tokens].repeats *1e-6 .1f -->   a factor before the format
     0.2<!-- given -->                                                 a setting or a fact, nothing that was measured
+    <!-- numbers here: WHERE FROM -->                                 of a whole page whose numbers are other people's
 
 `benchmarks/decoding` names a file of benchmarks/results. Numbers in code, in links and in sections need no comment; any
 other that looks measured (MEASURED) is refused without one.
@@ -21,7 +22,7 @@ import re
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,13 @@ from symbolic import command_line, files
 from symbolic.errors import UserError
 
 ROOT = result_file.ROOT
-PAGES = ("README.md", "docs/*.md", "docs/*/*.md")
+MOST_SHOWN = 10  # faults of a page
+PAGES = ("README.md", "docs/*.md", "docs/*/*.md", "symbolic/ready/*/README.md")
 NOT_READ = ("docs/tree.md", "docs/how-to/", "docs/reference/", "docs/_build/")  # listings and pages made from code
 NUMBER = r"[-−]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?: ?%)?"
 SOURCED = re.compile(rf"({NUMBER})<!-- =(\S+) (.+?) (\*\S+ )?(\S+) -->")
 GIVEN = re.compile(rf"({NUMBER})<!-- given -->")
+OTHERS = re.compile(r"^<!-- numbers here: [^>]{10,} -->$", re.MULTILINE)
 MEASURED = re.compile(r"\d+\.\d+|\d+(?: ?%)|\d{1,3}(?:,\d{3})+")
 SUMMARIES = {"mean": statistics.fmean, "median": statistics.median, "min": min, "max": max, "n": len}  # of a list
 
@@ -53,11 +56,11 @@ def _run() -> int:
         text = path.read_text(encoding="utf-8")
         written = filled(text)
         if args.check:
-            faults += [f"{path.relative_to(ROOT)}: {fault}" for fault in differences(text)]
+            faults += [f"{path.relative_to(ROOT)}: {fault}" for fault in differences(text)[:MOST_SHOWN]]
         elif written != text:
             files.write_whole(path, written)
             print(f"wrote {path.relative_to(ROOT)}", file=sys.stderr)
-        faults += [f"{path.relative_to(ROOT)}: {fault}" for fault in unsourced(written)]
+        faults += [f"{path.relative_to(ROOT)}: {fault}" for fault in unsourced(written)[:MOST_SHOWN]]
     print("\n".join(faults) or "every number stands in its result file.")
     return int(bool(faults))
 
@@ -70,7 +73,7 @@ def pages(root: Path) -> list[Path]:
 
 def filled(text: str) -> str:
     """A page with all its sections and numbers as the result files say."""
-    for name in dict.fromkeys(re.findall(r"^<!-- ([a-z_]+) -->$", text, re.MULTILINE)):
+    for name in dict.fromkeys(re.findall(r"^<!-- ([a-z_0-9]+) -->$", text, re.MULTILINE)):
         if name not in SECTIONS:
             raise UserError(f"<!-- {name} -->: no such section; there are {', '.join(SECTIONS)}.")
         before, _, rest = text.partition(f"<!-- {name} -->\n")
@@ -94,6 +97,8 @@ def differences(text: str) -> list[str]:
 
 def unsourced(text: str) -> list[str]:
     """Numbers in a page's prose that look measured and name no source."""
+    if OTHERS.search(text):
+        return []
     text = re.sub(r"^(```|~~~).*?^\1", lambda match: "\n" * match[0].count("\n"), text, flags=re.MULTILINE | re.DOTALL)
     for name in SECTIONS:
         text = re.sub(rf"<!-- {name} -->.*?<!-- /{name} -->", lambda m: "\n" * m[0].count("\n"), text, flags=re.DOTALL)
@@ -194,6 +199,13 @@ def _ready() -> str:
     for title, key in READY_ROWS.items():
         rows.append([title, *(_percent(one["measures"][key]) for one in found), _percent(human[key])])
     return _table(["", *READY, "human, held out"], rows)
+
+
+def _card(name: str) -> str:
+    """All measures of one model that ships."""
+    from experiments import ready_made
+
+    return ready_made.card_table(name, result(f"ready-{name}"))
 
 
 def _alike() -> str:
@@ -342,6 +354,7 @@ def _bound(function: Callable[[], str]) -> Callable[[], str]:
 SECTIONS: dict[str, Callable[[], str]] = {
     "quickstart": _bound(_quickstart),
     "ready": _bound(_ready),
+    **{f"card_{name.replace('-', '_')}": _bound(partial(_card, name)) for name in READY},
     "alike": _bound(_alike),
     "sizes": _bound(_sizes),
     "speeds": _bound(_speeds),

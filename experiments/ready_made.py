@@ -61,7 +61,8 @@ def make(args: argparse.Namespace) -> int:
         "ppmd_bits_per_byte": _ppmd(Path(settings.data.folder)),
     }
     files.write_json(RESULTS / f"ready-{args.name}.json", result)
-    files.write_whole(target / "README.md", _card(args.name, result, settings))
+    sources = files.read_json(Path(settings.data.folder) / "sources.json")
+    files.write_whole(target / "README.md", card(args.name, result, settings, sources))
     print(f"{target}: {result['bits_per_byte']:.4f} bits/byte of held-out tunes, PPMd {result['ppmd_bits_per_byte']}")
     return 0
 
@@ -125,46 +126,62 @@ def _ppmd(data: Path) -> float | None:
     return 8 * (size(train + test) - size(train)) / len(test)
 
 
-def _card(name: str, result: dict[str, Any], settings: config.Config) -> str:
+def card_table(name: str, result: dict[str, Any]) -> str:
+    """All measures of a ready-made model's tunes beside human tunes and baselines, as Markdown."""
     from symbolic.evaluate.comparison import comparison_table
     from symbolic.evaluate.report import tables
 
     columns = {name: {**result["measures"], "bits_per_byte": result["bits_per_byte"]}, **result["comparison"]}
-    table = tables.markdown(
-        comparison_table(columns, title=f"{result['sampling']['n']} tunes of {name}, unconstrained")
-    )
+    title = f"{result['sampling']['n']} tunes of {name}, unconstrained"
+    return tables.markdown(comparison_table(columns, title=title))
+
+
+def card(name: str, result: dict[str, Any], settings: config.Config, sources: list[dict[str, Any]]) -> str:
+    """The model's card; its numbers are kept true by experiments.pages, whose comments name their places."""
     train, ppmd = result["training"], result["ppmd_bits_per_byte"]
-    sources = files.read_json(Path(settings.data.folder) / "sources.json")
+    file = f"ready-{name}"
     terms = "\n".join(f"- {s['title']}. {s['terms']} SHA-256 of the source files `{s['sha256'][:16]}`" for s in sources)
-    cost = f"{train['seconds'] / 60:.0f} minutes on one core of {train['machine'].get('cpu', 'a CPU')}"
-    baseline = "not run" if ppmd is None else f"{ppmd:.3f}"
-    steps = result["mean_of_steps"]
+    minutes = f"{train['seconds'] / 60:.0f}<!-- ={file} training.seconds *{1 / 60:.10f} .0f -->"
+    cost = f"{minutes} minutes on one core of {train['machine'].get('cpu', 'a CPU')}"
+    baseline = "not run" if ppmd is None else f"{ppmd:.3f}<!-- ={file} ppmd_bits_per_byte .3f -->"
+    steps = result.get("mean_of_steps", [train["best_step"]])
     which = (
-        f"the checkpoint of step {train['best_step']:,} of {train['steps']:,}, the best on\nthe validation tunes"
+        f"the checkpoint of step {train['best_step']:,}<!-- ={file} training.best_step ,.0f --> of\n"
+        f"{train['steps']:,}<!-- ={file} training.steps ,.0f -->, the best on the validation tunes"
         if len(steps) == 1
-        else f"the mean of the weights after {', '.join(f'{n:,}' for n in steps[:-1])} and {steps[-1]:,} steps"
+        else f"the mean of the weights after {', '.join(_steps(file, steps)[:-1])} and {_steps(file, steps)[-1]} steps"
     )
-    shared = f"{result['leakage']['random_split']['share_sharing']:.1%}"
+    share = f"{result['leakage']['random_split']['share_sharing']:.1%}".replace("%", " %")
+    shared = f"{share}<!-- ={file} leakage.random_split.share_sharing .1% -->"
+    section = f"card_{name.replace('-', '_')}"
     return f"""# {name}
 
-{settings.model.family} with {train["parameters"]:,} parameters, {settings.tokenizer.kind} tokens of canonical ABC; bf16
+{settings.model.family} with {train["parameters"]:,}<!-- ={file} training.parameters ,.0f --> parameters,
+{settings.tokenizer.kind} tokens of canonical ABC; bf16
 safetensors in a Hugging Face directory. Use it with `python -m symbolic generate {name}`.
 
 ## Trained on
 
 {terms}
 
-Titles and free text are not in the training text. {train["tokens"]:,} tokens in twelve keys, {cost} (shared with
-other work, so not a measure of speed); {which}.
+Titles and free text are not in the training text. {train["tokens"]:,}<!-- ={file} training.tokens ,.0f --> tokens in
+twelve keys, {cost} (shared with other work, so not a measure of speed);
+{which}.
 Made by `{result["command"]}` from the run of `configs/{settings.name}.yaml`;
 figures in `experiments/results/ready-{name}.json`.
 
 ## Measured
 
-Held-out test tunes, of families that neither training nor validation holds: **{result["bits_per_byte"]:.3f} bits per
-byte** (PPMd of order {PPMD_ORDER}, primed with the same training tunes: {baseline}).
+Held-out test tunes, of families that neither training nor validation holds:
+**{result["bits_per_byte"]:.3f}<!-- ={file} bits_per_byte .3f --> bits per byte**
+(PPMd of order {PPMD_ORDER}<!-- given -->, primed with the same training tunes: {baseline}).
 
-{table}
+<!-- {section} -->
+
+{card_table(name, result).strip()}
+
+<!-- /{section} -->
+
 In a random split of the same collections {shared} of the test tunes share a 17-note phrase with a training tune: that
 is what human tune books copy from one another.
 
@@ -174,6 +191,10 @@ Music outside the repertoire of fiddle and flute tunes of Scotland, England and 
 voices; words; anything that must not resemble existing traditional tunes. Some tunes have bars that do not fit the
 metre, and some repeat phrases of the tunes it was trained on: `python -m symbolic evaluate` names them.
 """
+
+
+def _steps(file: str, steps: list[int]) -> list[str]:
+    return [f"{step:,}<!-- ={file} mean_of_steps[{place}] ,.0f -->" for place, step in enumerate(steps)]
 
 
 if __name__ == "__main__":
