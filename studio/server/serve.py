@@ -161,7 +161,8 @@ class Workers:
         words += ["--queue", self.settings.queue] if self.settings.queue else []
         words += ["--models", *self.settings.models] if self.settings.models else []
         environment = subprocess_limits.environment() | {"OMP_NUM_THREADS": "1"}
-        return subprocess.Popen([sys.executable, "-m", "studio", *words], env=environment, stdin=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "studio", *words]
+        return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def _watch(self) -> None:
         while not self.ending.wait(RESTART_SECONDS):

@@ -1,5 +1,6 @@
 """A studio in a temporary folder whose jobs are carried out when a test says so, in the test's own process."""
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 from studio.actions import warm_models
 from studio.jobs.worker import JobWorker
 from studio.server import application
+from studio.server.local_studio import LocalStudio
 from studio.server.service import Studio
 from studio.settings import Settings
 
@@ -75,3 +77,17 @@ def build_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
 def bench(build_bench: Callable[..., Bench]) -> Bench:
     """A studio with the usual settings."""
     return build_bench()
+
+
+@pytest.fixture
+def local_studio(tmp_path: Path) -> Iterator[LocalStudio]:
+    """A studio without a server whose jobs are carried out by a thread."""
+    settings = Settings(data=tmp_path / "data", free_bytes=0)
+    with LocalStudio(settings, "test", 0) as studio:
+        worker = JobWorker(studio.studio.queue, settings.data, "thread", ("short", "long"))
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        yield studio
+        worker.stop.set()
+        thread.join()
+    warm_models.close()

@@ -1,5 +1,5 @@
 // The tune editor: the score follows the text, bars are chosen by click or key, other ways are heard in the tune.
-import { engrave, elementsOfBar, placeOf } from "./engrave.js";
+import { engrave, elementsOfBar, placeAt } from "./engrave.js";
 import { Player } from "./player.js";
 import { makeDraggable } from "./drag.js";
 
@@ -16,10 +16,7 @@ const player = new Player((place) => {
 });
 
 function draw() {
-  visual = engrave(sheet, text.value, { clickListener: (element, n, classes, analysis, drag, mouse) => {
-    const place = placeOf(mouse?.target) ?? placeOf(analysis?.selectableElement);
-    if (place !== null) toggle(place, mouse?.shiftKey);
-  } });
+  visual = engrave(sheet, text.value);
   try { player.setTune(visual); } catch { /* nothing to play yet */ }
   mark();
 }
@@ -112,7 +109,7 @@ async function hear(number) {
   for (const one of ways) one.querySelector(".hear").setAttribute("aria-pressed", String(one === way));
   const fresh = way.querySelector(".bar"), wasPlaying = player.playing;
   player.setTune(way.visual);
-  await player.load?.call(player).catch?.(() => {});
+  await player.load();
   if (!wasPlaying) player.play(player.startOf(fresh ? Math.max(0, Number(fresh.textContent.split(":")[0]) - first - 1) : 0));
 }
 
@@ -137,6 +134,10 @@ function begin() {
   draw();
   check().then(drawWays);
   let timer;
+  sheet.addEventListener("click", (event) => {
+    const place = placeAt(sheet, event.clientX, event.clientY);
+    if (place !== null) toggle(place, event.shiftKey);
+  });
   text.addEventListener("input", () => { draw(); clearTimeout(timer); timer = setTimeout(check, 150); });
   $("chosen").addEventListener("input", readRanges);
   $("play").addEventListener("click", togglePlay);

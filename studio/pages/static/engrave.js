@@ -20,7 +20,14 @@ export function elementsOfBar(sheet, place) {
   return sheet.querySelectorAll(`.abcjs-mm${place}.abcjs-note, .abcjs-mm${place}.abcjs-rest`);
 }
 
-export function placeOf(node) {
-  const found = [...(node?.closest?.("[class*=abcjs-mm]")?.classList || [])].find((name) => /^abcjs-mm\d+$/.test(name));
-  return found ? Number(found.slice(8)) : null;
+// The bar at a point of the window: that of the nearest note of the nearest line; null away from the music.
+export function placeAt(sheet, x, y) {
+  let best = null, least = Infinity;
+  for (const node of sheet.querySelectorAll(".abcjs-note, .abcjs-rest")) {
+    const found = [...node.classList].find((name) => /^abcjs-mm\d+$/.test(name)), box = node.getBoundingClientRect();
+    const beside = Math.max(box.left - x, x - box.right, 0), below = Math.max(box.top - y, y - box.bottom, 0);
+    const distance = beside + 10 * below; // a line is far, the end of a bar is near
+    if (found && below < 60 && distance < least) { least = distance; best = Number(found.slice(8)); }
+  }
+  return best;
 }

@@ -36,9 +36,8 @@ export class Player {
   startOf(place) { return this.bars.find((bar) => bar.place === place)?.at ?? 0; }
 
   async play(from = 0) {
-    this.context ||= new AudioContext();
-    await this.context.resume();
     await this.load();
+    await this.context.resume();
     this.playing = true;
     this.jump(from);
     this.timer = setInterval(() => this.tick(), EVERY);
@@ -86,7 +85,9 @@ export class Player {
   sound(note) {
     const nearest = Math.min(HIGHEST, Math.max(LOWEST, LOWEST + STEP * Math.round((note.pitch - LOWEST) / STEP)));
     const source = this.context.createBufferSource(), gain = this.context.createGain();
-    source.buffer = this.buffers.get(`${this.program}/${nearest}`);
+    const buffer = this.buffers.get(`${this.program}/${nearest}`);
+    if (!buffer) return; // on its way, after a change of tune or instrument
+    source.buffer = buffer;
     source.playbackRate.value = 2 ** ((note.pitch - nearest) / 12);
     const at = this.origin + note.at * 60 / this.qpm, end = at + note.length * 60 / this.qpm;
     gain.gain.setValueAtTime(note.volume, at);
@@ -105,6 +106,7 @@ export class Player {
   }
 
   async load() {
+    this.context ||= new AudioContext();
     const wanted = new Set(this.notes.map((note) => Math.min(HIGHEST, Math.max(LOWEST, LOWEST + STEP * Math.round((note.pitch - LOWEST) / STEP)))));
     await Promise.all([...wanted].map(async (pitch) => {
       const key = `${this.program}/${pitch}`;
