@@ -78,10 +78,10 @@ async def _serve(studio: "LocalStudio") -> None:
         try:
             made = await anyio.to_thread.run_sync(call, studio, params.name, params.arguments or {})
         except UserError as error:
-            text = [mcp_types.TextContent(type="text", text=str(error))]
-            return mcp_types.CallToolResult(content=text, is_error=True)
-        text = [mcp_types.TextContent(type="text", text=json.dumps(made, ensure_ascii=False))]
-        return mcp_types.CallToolResult(content=text, structured_content=made)
+            fault = mcp_types.TextContent(type="text", text=str(error))
+            return mcp_types.CallToolResult(content=[fault], is_error=True)
+        text = mcp_types.TextContent(type="text", text=json.dumps(made, ensure_ascii=False))
+        return mcp_types.CallToolResult(content=[text], structured_content=made)
 
     server: Any = Server("abc-symbolic-studio", version="1", on_list_tools=list_tools, on_call_tool=call_tool)
     async with stdio_server() as (incoming, outgoing):

@@ -247,8 +247,8 @@ def audit(data: Path, accepted: Sequence[str]) -> dict[str, int]:
 
 def is_whole(folder: Path) -> bool:
     """Whether every file of a take is as take.json says, and none is unfinished."""
-    record = files.read_json(folder / take_files.RECORD) if (folder / take_files.RECORD).is_file() else {"files": None}
-    listed = record["files"]
+    record = folder / take_files.RECORD
+    listed: dict[str, Any] = files.read_json(record)["files"] if record.is_file() else {}
     return bool(listed) and all(
         (folder / name).is_file() and files.sha256(folder / name) == about["sha256"] for name, about in listed.items()
     )

@@ -206,7 +206,9 @@ def test_hostile_text_runs_nowhere(browser: Any, address: str) -> None:
             press(page, "Make the melody")
             assert page.evaluate("window.xss") is None, text
         bring(page, HOSTILE_TUNE)
-        page.locator("#sheet .abcjs-mm1.abcjs-note").first.hover()
+        box = page.locator("#sheet .abcjs-chord").first.bounding_box()
+        page.mouse.move(box["x"] + 2, box["y"] + 2)
+        page.mouse.click(box["x"] + 2, box["y"] + 2)
         page.goto("/library")
         assert HOSTILE[0] in page.locator("table").inner_text()
 
