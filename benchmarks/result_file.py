@@ -1,7 +1,8 @@
 """Result files of experiments and benchmarks: what was measured, on what, and every raw repeat.
 
     {"format": 1, "name": ..., "command": ..., "started": ISO 8601 UTC, "seconds": of the whole run,
-     "machine": machine.card() with the commit, "versions": {package: version or null},
+     "machine": machine.card() with the commit at the start, "modified": [files that differed from it],
+     "versions": {package: version or null},
      "seed": ..., "config_digests": {configuration: SHA-256}, "data_digest": SHA-256 or null, "settings": {...},
      "earlier": [{"command", "started", "commit"} of calls whose rows were kept],
      "rows": [{"model": "gpt2-6m", ..., "unit": "tokens/s", "repeats": [1.0, 1.1]},
@@ -66,6 +67,8 @@ class Recorder:
     earlier: list[dict[str, Any]] = field(default_factory=list)
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     began: float = field(default_factory=time.perf_counter)
+    commit: str | None = field(default_factory=machine.commit)  # of the code that is loaded, not of a later commit
+    modified: list[str] = field(default_factory=machine.modified_files)
 
     def measured(self, repeats: Sequence[float], unit: str, **keys: Any) -> None:
         """A row of raw numbers."""
@@ -102,7 +105,8 @@ class Recorder:
             "command": " ".join(["python", "-m", _module(sys.argv[0]), *sys.argv[1:]]),
             "started": self.started,
             "seconds": round(time.perf_counter() - self.began, 1),
-            "machine": machine.card(),
+            "machine": {**machine.card(), "commit": self.commit},
+            "modified": self.modified,
             "versions": {name: machine.version(name) for name in PACKAGES},
             "seed": self.seed,
             "config_digests": self.config_digests,

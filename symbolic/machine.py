@@ -185,12 +185,21 @@ def commit() -> str | None:
     return head + ("+" if _git(checkout, "status", "--porcelain", "--untracked-files=no") else "")
 
 
+def modified_files() -> list[str]:
+    """Files of the checkout that differ from the commit or are new, results aside; [] for an installed wheel."""
+    checkout = Path(__file__).resolve().parent.parent
+    if not (checkout / ".git").exists():
+        return []
+    lines = _git(checkout, "status", "--porcelain", "--no-renames").splitlines()
+    return sorted(path for line in lines if "/results/" not in (path := line[3:].strip('"')))
+
+
 def _git(folder: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return done.stdout.rstrip() if done.returncode == 0 else ""
 
 
 def _cpuinfo_line(key: str) -> str:
