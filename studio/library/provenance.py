@@ -114,7 +114,7 @@ def _generate_words(verb: str, options: dict[str, Any]) -> list[Any]:
 
 _SAMPLING = (
     ("--temperature", "temperature", 1.0), ("--top-k", "top_k", 0), ("--top-p", "top_p", 1.0),
-    ("--min-p", "min_p", 0.0), ("--max-tokens", "max_tokens", 1024),
+    ("--min-p", "min_p", 0.05), ("--max-tokens", "max_tokens", 1024),
 )  # fmt: skip
 
 

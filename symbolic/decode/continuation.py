@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 1024  # of a tune, after its prompt
 PROGRESS_SECONDS = 0.5
+FORCED_STREAM = 99  # of random numbers, for the marks of a given beginning; header lines have 1, 2, ...
 
 
 def generate_tunes(
@@ -31,23 +32,27 @@ def generate_tunes(
     batch_size: int = 32,
     automaton: "Automaton | Voices | None" = None,
     beginning: str = "",
+    plan: tuple[int, ...] | None = None,
     on_token: Callable[[int, int], bool | None] | None = None,
     on_tune: "Callable[[Generated], None] | None" = None,
     show_progress: bool = True,
 ) -> tuple[list["Generated"], int]:
     """Draw n tunes that begin with the prompt; return them and the number of tokens drawn, header lines included.
 
-    automaton: rules that every tune keeps. beginning: a text to continue in place of a prompt. on_tune(tune) is called
+    automaton: rules that every tune keeps. beginning: a text to continue in place of a prompt. plan: bars of each
+    section (0 is free), which a model of counted tokens is made to count. on_tune(tune) is called
     as each tune ends, in any order; on_token(index, token) after each token of a tune but its end, and stops that tune
     by returning True. show_progress: write a status line on standard error.
     """
     from symbolic.decode.constraint import line_mask, token_mask
+    from symbolic.decode.constraint.mark_mask import MarkMask
     from symbolic.decode.engine import engine
+    from symbolic.tokens.counted import CountedTokenizer
 
     mask = _mask(source, automaton) if automaton else None
     progress = GenerationProgress(n, is_shown=show_progress)
     settings = _Settings(source, mask, progress, {"sampling": rules, "seed": seed, "batch_size": batch_size})
-    steered = replace(prompt, steered=source.codes or source.infill)
+    steered = replace(prompt, steered=source.codes or source.styles or source.infill)
     beginnings = [beginning] * n if beginning else prompts.prefixes(steered, n, settings.draw_line)
     single = mask if isinstance(mask, token_mask.TokenMask) else None  # of one voice
     if single is not None:
@@ -61,12 +66,16 @@ def generate_tunes(
         if on_tune is not None:
             on_tune(tune)
 
-    tunes = settings.draw(
-        beginnings,
+    final = continuation_mask if beginning else mask
+    if isinstance(source.tokenizer, CountedTokenizer):
+        is_plain = final is None and plan is None
+        final = None if is_plain else MarkMask(source.tokenizer, vocab_size, final, plan, budget=single)
+    tunes = settings.draw_from(
+        settings.beginning_ids(beginnings, plan),
         max_new_tokens=max_tokens,
         on_tune=end_tune,
         on_token=on_token,
-        mask=continuation_mask if beginning else mask,
+        mask=final,
     )
     progress.close()
     return tunes, progress.n_tokens
@@ -98,12 +107,46 @@ class _Settings:
 
     def draw(self, beginnings: Sequence[str], **settings: Any) -> list["Generated"]:
         """Each beginning gone on with."""
+        return self.draw_from(self.encoded(beginnings), **settings)
+
+    def encoded(self, beginnings: Sequence[str]) -> list[list[int]]:
+        """Ids of texts, the beginning-of-tune id first."""
+        tokenizer = self.source.tokenizer
+        return [[tokenizer.bos, *ids] for ids in tokenizer.encode_many(list(beginnings))]
+
+    def beginning_ids(self, beginnings: Sequence[str], plan: tuple[int, ...] | None) -> list[list[int]]:
+        """Ids of the beginnings of tunes; the marks of counted tokens in their music are drawn, for they tell what is
+        yet to come."""
+        from symbolic.decode.constraint.mark_mask import MarkMask
+        from symbolic.tokens.counted import CountedTokenizer
+
+        tokenizer = self.source.tokenizer
+        music = beginnings[0].rpartition("\n")[2]
+        if not music or not isinstance(tokenizer, CountedTokenizer):
+            return self.encoded(beginnings)
+        assert all(text.endswith("\n" + music) for text in beginnings)
+        n_read = [0] * len(beginnings)
+
+        def ends(index: int, token: int) -> bool:
+            n_read[index] += len(tokenizer.token_bytes(token))
+            return n_read[index] >= len(music.encode())
+
+        drawn = self.draw_from(
+            self.encoded([text.removesuffix(music) for text in beginnings]),
+            max_new_tokens=3 * len(music) + 8,
+            stream=FORCED_STREAM,
+            on_token=ends,
+            mask=MarkMask(tokenizer, self.source.model.config.vocab_size, plan=plan, forced=music),
+        )
+        return [tune.prompt + tune.tokens for tune in drawn]
+
+    def draw_from(self, ids: Sequence[list[int]], **settings: Any) -> list["Generated"]:
+        """Each list of ids gone on with."""
         from symbolic.decode.engine import engine
 
         tokenizer = self.source.tokenizer
-        ids = [[tokenizer.bos, *one] for one in tokenizer.encode_many(list(beginnings))]
         settings |= {"eos": tokenizer.eos, "n_tokens": tokenizer.n_tokens, "on_block": self.progress.add_tokens}
-        return engine.generate(self.source.model, ids, **self.fixed, **settings)
+        return engine.generate(self.source.model, list(ids), **self.fixed, **settings)
 
     def draw_line(self, beginnings: list[str], number: int, lines: tuple[str, ...] | None = None) -> list[str]:
         """A line after each beginning (`prompts.DrawLine`); under the mask it is one that a right tune may have."""

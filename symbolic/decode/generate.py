@@ -39,7 +39,7 @@ from symbolic.decode import output
 from symbolic.decode import prompt as prompts
 from symbolic.decode.continuation import MAX_TOKENS
 from symbolic.decode.editing import edit
-from symbolic.decode.engine.sampling_rules import Sampling
+from symbolic.decode.engine.sampling_rules import DEFAULT, Sampling
 from symbolic.decode.loaded_model import NO_MODEL, LoadedModel, load_source
 from symbolic.decode.tune_writer import Generation, GenerationRequest, check_trained, is_counted, perform
 from symbolic.errors import UsageError, UserError
@@ -89,7 +89,7 @@ def _add_control_arguments(group: Any) -> None:
         metavar="E",
         help="0 to 10: 2nd to 1st; 3rd to 1st, to 2nd; ...",
     )
-    group.add_argument("--type", dest="rhythm", metavar="R", help="as jig, reel, 'slip jig'")
+    group.add_argument("--style", "--type", dest="rhythm", metavar="R", help="as jig, reel, 'slip jig'")
     group.add_argument("--lowest", metavar="NOTE", help="lowest note as ABC, as D")
     group.add_argument("--highest", metavar="NOTE", help="highest note as ABC, as b")
 
@@ -115,7 +115,16 @@ def _add_sampling_arguments(group: Any) -> None:
     group.add_argument("--temperature", type=float, default=1.0, help="0 is greedy (default 1)")
     group.add_argument("--top-k", type=int, default=0, help="the k likeliest tokens (default 0: off)")
     group.add_argument("--top-p", type=float, default=1.0, help="the likeliest tokens of mass p (default 1: off)")
-    group.add_argument("--min-p", type=float, default=0.0, help="tokens p times as likely as the best (default 0: off)")
+    group.add_argument(
+        "--min-p",
+        type=float,
+        default=DEFAULT.min_p,
+        help=f"tokens p times as likely as the best (default {DEFAULT.min_p:g}; 0: off)",
+    )
+    group.add_argument(
+        "--attempts", type=int, default=1, metavar="N",
+        help="draw a tune again that does not end, parse or fill its bars, N times in all (default 1)",
+    )  # fmt: skip
     group.add_argument("--constrain", action="store_true", help="only what parses and fills its bars")
     group.add_argument(
         "--voices", type=int, metavar="N", help=f"with --constrain: 2 to {prompts.MAX_VOICES} voices whose bars agree"
@@ -225,6 +234,7 @@ def _request(args: argparse.Namespace) -> GenerationRequest:
         batch_size=args.batch_size,
         transpose=args.transpose or 0,
         harmonise=args.chords or args.harmonise or "",
+        attempts=args.attempts,
     )
 
 
@@ -280,9 +290,10 @@ def _report(args: argparse.Namespace, made: Generation) -> None:
     if made.model is NO_MODEL:
         print(f"{args.tune}: {len(made.tunes)} tune written{where}", file=sys.stderr)
         return
+    again = f", {made.n_again} drawn again" if made.n_again else ""
     text = (
         f"{len(made.tunes)} tunes by {made.model.name}: {made.n_unfinished} unfinished, "
-        f"{made.n_unparseable} unparseable; {made.n_tokens:,} tokens in {made.seconds:.1f} s, "
+        f"{made.n_unparseable} unparseable{again}; {made.n_tokens:,} tokens in {made.seconds:.1f} s, "
         f"{made.tokens_per_second:,.0f} tokens/s, {made.model.step}"
     )
     print(text + where, file=sys.stdout if args.output and not args.json else sys.stderr)
@@ -298,6 +309,7 @@ def _record(args: argparse.Namespace, made: Generation) -> dict[str, Any]:
         "tunes": len(made.tunes),
         "unfinished": made.n_unfinished,
         "unparseable": made.n_unparseable,
+        "drawn_again": made.n_again,
         "tokens": made.n_tokens,
         "seconds": round(made.seconds, 3),
         "tokens_per_second": round(made.tokens_per_second, 1),

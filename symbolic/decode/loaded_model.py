@@ -1,6 +1,6 @@
 """A model loaded for decoding, with its tokenizer, its name and the terms of its training data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ class LoadedModel:
     dtype: str = "float32"  # number type of the weights, as asked for
     codes: bool = False  # trained with control codes
     infill: bool = False  # trained on tunes with bars taken out
+    styles: bool = False  # trained with lines that name styles
 
 
 NO_MODEL = LoadedModel(Path(), "no model", ["the tune that was given"], None, None, "")  # type: ignore[arg-type]
@@ -56,8 +57,9 @@ def load_source(
             f"{folder}: the tokenizer has {tokenizer.n_tokens} ids and the model {model.config.vocab_size}. "
             "They are not of one run: copy both from it again."
         )
-    decoder = engine.prepare(model.eval(), step, "int8" if dtype == "int8" else "auto")
     trained = record.get("config", {})
+    model.config = trained_shape(model.config, trained.get("data", {}).get("context"))
+    decoder = engine.prepare(model.eval(), step, "int8" if dtype == "int8" else "auto")
     name = folder.name if folder in runs.ready_made() else str(trained.get("name") or folder.name)
     return LoadedModel(
         folder,
@@ -69,7 +71,15 @@ def load_source(
         dtype,
         codes=trained.get("data", {}).get("control") == "codes",
         infill=trained.get("data", {}).get("infill", 0) > 0,
+        styles=trained.get("data", {}).get("control") == "style",
     )
+
+
+def trained_shape(config: Any, n_trained: int | None) -> Any:
+    """The shape with as many positions as were trained: a GPT-2 writes noise at a position that it has never seen."""
+    if n_trained is None or getattr(config, "n_positions", 0) <= n_trained:
+        return config
+    return replace(config, n_positions=n_trained)
 
 
 def _term(record: Any) -> str:

@@ -43,6 +43,7 @@ def _settings_text(made: Generation) -> str:
         f"temperature {sampling.temperature:g}, top-k {sampling.top_k}, top-p {sampling.top_p:g}, "
         f"min-p {sampling.min_p:g}, at most {request.max_tokens} tokens, {made.model.dtype}"
     )
+    text += f", {request.attempts} attempts" if request.attempts > 1 else ""
     text += ", constrained" if request.constrain else ""
     return text + (f" to {request.voices} voices" if request.voices else "")
 

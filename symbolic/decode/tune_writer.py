@@ -14,8 +14,9 @@ the same tunes, whatever the batch size. Nothing is printed and no file is writt
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,19 +24,22 @@ from symbolic import runs
 from symbolic.decode import prompt as prompts
 from symbolic.decode.continuation import MAX_TOKENS, generate_tunes
 from symbolic.decode.editing.edit import TuneEdit, kept_text, transpose_and_harmonise
-from symbolic.decode.engine.sampling_rules import Sampling
+from symbolic.decode.engine.sampling_rules import DEFAULT, Sampling
 from symbolic.decode.loaded_model import NO_MODEL, LoadedModel, load_source
 from symbolic.decode.prompt import Prompt
 from symbolic.errors import UsageError, UserError
-from symbolic.notation import abc_parser, control_codes
+from symbolic.notation import abc_parser, control_codes, validity
 from symbolic.notation.abc_parser import NotationError
 from symbolic.notation.control_codes import Asked
 from symbolic.notation.score import Score
+from symbolic.tokens.counted import CountedTokenizer
 
 if TYPE_CHECKING:
     from symbolic.decode.constraint.automaton import Automaton
     from symbolic.decode.constraint.voice_mask import Voices
     from symbolic.decode.engine.engine import Generated
+
+ATTEMPT_SEEDS = 2**32  # between the seeds of two attempts
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,13 @@ class GenerationRequest:
     prompt: fixed beginning and control codes. edit: a given tune and what to do with it, in place of a prompt.
     constrain: only tunes that parse and fill their bars; voices: of that many voices, 2 to MAX_VOICES.
     max_tokens: limit of new tokens of a tune. batch_size: tunes drawn at a time.
+    attempts: a new tune that does not end, parse or fill its bars is drawn again, so often in all; the last is kept.
     transpose: semitones; harmonise: chord symbols for each "bar" or "beat", or ''. Both are applied to every tune.
     """
 
     n: int = 10
     seed: int = 0
-    sampling: Sampling = Sampling()  # noqa: RUF009 (frozen)
+    sampling: Sampling = DEFAULT
     prompt: Prompt = Prompt()  # noqa: RUF009 (frozen)
     edit: TuneEdit | None = None
     constrain: bool = False
@@ -59,9 +64,15 @@ class GenerationRequest:
     batch_size: int = 32
     transpose: int = 0
     harmonise: str = ""
+    attempts: int = 1
 
     def __post_init__(self) -> None:
-        for name, value in (("-n", self.n), ("--max-tokens", self.max_tokens), ("--batch-size", self.batch_size)):
+        for name, value in (
+            ("-n", self.n),
+            ("--max-tokens", self.max_tokens),
+            ("--batch-size", self.batch_size),
+            ("--attempts", self.attempts),
+        ):
             if value < 1:
                 raise UsageError(f"{name} is {value}; it must be 1 or more.")
         if not 0 <= self.seed < 2**64:
@@ -106,6 +117,7 @@ class Generation:
     tunes: list[DrawnTune]
     n_tokens: int
     seconds: float
+    n_again: int = 0  # tunes drawn again, each time counted
 
     @property
     def n_unfinished(self) -> int:
@@ -127,7 +139,7 @@ def generate(
     n: int = 10,
     *,
     seed: int = 0,
-    sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
+    sampling: Sampling = DEFAULT,
     prompt: str | Prompt = "",
     asked: Asked = control_codes.NOTHING_ASKED,
     edit: TuneEdit | None = None,
@@ -137,6 +149,7 @@ def generate(
     batch_size: int = 32,
     transpose: int = 0,
     harmonise: str = "",
+    attempts: int = 1,
     on_tune: Callable[[DrawnTune], None] | None = None,
     on_token: Callable[[int, int], bool | None] | None = None,
     device: str = "auto",
@@ -155,7 +168,7 @@ def generate(
     start = prompt if isinstance(prompt, Prompt) else (prompts.read_prompt(prompt) if prompt else Prompt())
     request = GenerationRequest(
         n, seed, sampling, replace(start, asked=asked) if asked.lines else start, edit,
-        constrain, voices, max_tokens, batch_size, transpose, harmonise,
+        constrain, voices, max_tokens, batch_size, transpose, harmonise, attempts,
     )  # fmt: skip
     if not request.needs_model:
         return perform(NO_MODEL, request)
@@ -178,7 +191,7 @@ def perform(
     started = time.monotonic()
     writer = _Writer(model, request, on_tune, on_token, show_progress)
     tunes = writer.new_tunes() if request.edit is None else writer.edited_tunes(request.edit)
-    return Generation(model, request, tunes, writer.n_tokens, time.monotonic() - started)
+    return Generation(model, request, tunes, writer.n_tokens, time.monotonic() - started, writer.n_again)
 
 
 def check_trained(model: LoadedModel, request: GenerationRequest) -> None:
@@ -189,13 +202,21 @@ def check_trained(model: LoadedModel, request: GenerationRequest) -> None:
         raise UserError(f"{model.name} writes MIDI: use symbolic.decode.generate_midi for it, or a model of ABC.")
     if request.voices and model.folder in runs.ready_made():
         raise UsageError(f"{model.name} learnt tunes of one voice: --voices takes a model of several (README, MIDI).")
-    if request.prompt.asked.lines and not model.codes and not is_counted(request):
+    if request.prompt.asked.lines and not model.codes and not is_counted(request) and not _knows(model, request):
         raise UserError(
             f"{model.name} was not trained with control codes, and would take no notice of "
             f"{request.prompt.asked.text}. Train a model with data.control: codes "
             "(configs/mamba2-1m-control.yaml), or ask for --metre and --key, and with --constrain for --sections and "
             "--bars, which it counts."
         )
+
+
+def _knows(model: LoadedModel, request: GenerationRequest) -> bool:
+    """True where a model of counted tokens can do what is asked: sections and bars; a style if it learnt styles."""
+    asked = request.prompt.asked
+    if not isinstance(model.tokenizer, CountedTokenizer) or asked.similarity or asked.lowest or asked.highest:
+        return False
+    return model.styles or not asked.rhythm
 
 
 def is_counted(request: GenerationRequest) -> bool:
@@ -217,13 +238,30 @@ class _Writer:
     ) -> None:
         self.model, self.request, self.show_progress = model, request, show_progress
         self.on_tune, self.on_token = on_tune, on_token
-        self.n_tokens = 0
+        self.n_tokens = self.n_again = 0
 
     def new_tunes(self) -> list[DrawnTune]:
-        """Draw tunes that begin with the prompt."""
-        request = self.request
-        rules = _rules(request) if request.constrain else None
-        return self._draw(self._new_tune, prompt=request.prompt, automaton=rules)
+        """Draw tunes that begin with the prompt, those that are not right again."""
+        request, asked = self.request, self.request.prompt.asked
+        prompt, plan = request.prompt, None
+        if isinstance(self.model.tokenizer, CountedTokenizer):  # its marks tell the form, no lines
+            plan = asked.plan
+            prompt = replace(prompt, asked=replace(asked, sections=None, bars=(), similarity=()))
+        rules = _rules(replace(request, prompt=prompt)) if request.constrain else None
+        tunes: dict[int, DrawnTune] = {}
+        for attempt in range(request.attempts):
+            numbers = [number for number in range(1, request.n + 1) if number not in tunes]
+            if not numbers:
+                break
+            self.n_again += len(numbers) if attempt else 0
+            is_last = attempt + 1 == request.attempts
+            make = partial(self._new_tune, numbers)
+            settings = {"n": len(numbers), "seed": (request.seed + attempt * ATTEMPT_SEEDS) % 2**64}
+            drawn = self._draw(
+                make, prompt=prompt, automaton=rules, plan=plan, keep=None if is_last else _is_right, **settings
+            )
+            tunes |= {tune.number: tune for tune in drawn}
+        return [tunes[number] for number in sorted(tunes)]
 
     def edited_tunes(self, edit: TuneEdit) -> list[DrawnTune]:
         """Return the given tune changed as asked, once or n times."""
@@ -234,21 +272,34 @@ class _Writer:
         return [self._edited_tune(edit, 1, edit.given.title, edit.given.text)]
 
     def _draw(
-        self, make: Callable[["Generated"], DrawnTune], *, prompt: Prompt, automaton: Any, beginning: str = ""
+        self,
+        make: Callable[["Generated"], DrawnTune],
+        *,
+        prompt: Prompt,
+        automaton: Any,
+        beginning: str = "",
+        plan: tuple[int, ...] | None = None,
+        keep: Callable[[DrawnTune], bool] | None = None,
+        **changes: int,
     ) -> list[DrawnTune]:
+        """Draw tunes and return those to keep; `changes` replace the settings of the request."""
         request, made = self.request, dict[int, DrawnTune]()
 
         def end_tune(generated: "Generated") -> None:
-            tune = made[generated.index] = make(generated)
+            tune = make(generated)
+            if keep is not None and not keep(tune):
+                return
+            made[generated.index] = tune
             if self.on_tune is not None:
                 self.on_tune(tune)
 
         _, n_tokens = generate_tunes(
             *(self.model, prompt, request.sampling),
-            **self._settings(),
+            **self._settings() | changes,
             max_tokens=request.max_tokens,
             automaton=automaton,
             beginning=beginning,
+            plan=plan,
             on_tune=end_tune,
             on_token=self.on_token,
             show_progress=self.show_progress,
@@ -259,10 +310,10 @@ class _Writer:
     def _settings(self) -> dict[str, Any]:
         return {"n": self.request.n, "seed": self.request.seed, "batch_size": self.request.batch_size}
 
-    def _new_tune(self, generated: "Generated") -> DrawnTune:
+    def _new_tune(self, numbers: Sequence[int], generated: "Generated") -> DrawnTune:
         from symbolic.decode.constraint import voice_mask
 
-        number = generated.index + 1
+        number = numbers[generated.index]
         text = control_codes.split(self.model.tokenizer.decode(generated.prompt + generated.tokens))[1]
         if self.request.voices and generated.finished != "eos":
             text = voice_mask.drop_partial_bar(text)
@@ -351,6 +402,11 @@ class _Writer:
             score = abc_parser.parse(transpose_and_harmonise(abc_parser.canonical(score), transpose, harmonise))
         score.fields["T"] = [title]
         return DrawnTune(number, title, text, score, "", finished)
+
+
+def _is_right(tune: DrawnTune) -> bool:
+    """True if a tune has ended, parses and fills its bars."""
+    return tune.finished == "eos" and tune.score is not None and validity.check_score(tune.score).is_right
 
 
 def form_line(score: Score) -> str:

@@ -25,7 +25,7 @@ class Vocabulary:
         for id, text in enumerate(self.texts):
             if text:
                 self.trie.add(text, id)
-        self.bar_lines = {text: id for id, text in enumerate(self.texts) if text and _BAR_LINE.fullmatch(text)}
+        self.bar_lines = [(text, id) for id, text in enumerate(self.texts) if text and _BAR_LINE.fullmatch(text)]
         self.after_digit = [id for id, text in enumerate(self.texts) if re.match(r"[12].", text)]  # |1 and what follows
         # Tokens for which more than the ticks left decides: a bar line behind a symbol, a tied note behind its tie.
         self.mixed = [id for id, text in enumerate(self.texts) if _is_mixed(text)]
@@ -49,7 +49,7 @@ class Vocabulary:
         key = begun, lines
         found = self._continuing.get(key)
         if found is None:
-            tokens = self.bar_lines.items() if lines else ()
+            tokens = self.bar_lines if lines else ()
             found = tuple(id for text, id in tokens if any(line.startswith(begun + text) for line in lines))
             self._continuing[key] = found
         return found

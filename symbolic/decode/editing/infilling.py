@@ -25,6 +25,7 @@ from symbolic.data import augmentation
 from symbolic.data.augmentation import ANSWER, FILL, HIDDEN
 from symbolic.decode.constraint.automaton import CONTINUES, Automaton, LexerState, Owed, Place
 from symbolic.decode.constraint.bar_state import NOTHING_OPEN, FormState, Open
+from symbolic.decode.constraint.mark_mask import MarkMask
 from symbolic.decode.constraint.shortest_ending import closing
 from symbolic.decode.constraint.token_mask import IMPOSSIBLE, TokenMask
 from symbolic.decode.engine import engine
@@ -33,6 +34,7 @@ from symbolic.notation import abc_parser
 from symbolic.notation.abc_parser import NotationError, Note, Rest
 from symbolic.notation.score import Tuplet, WrittenBar, bars
 from symbolic.notation.theory import Meter, parse_meter
+from symbolic.tokens.counted import CountedTokenizer
 
 if TYPE_CHECKING:
     from symbolic.tokens import Tokenizer
@@ -187,7 +189,7 @@ def _draw(
         source.model,
         [[tokenizer.bos, *ids] for ids in tokenizer.encode_many(beginnings)],
         max_new_tokens=MOST_TOKENS,
-        mask=mask,
+        mask=_with_marks(source, mask),
         on_token=ends,
         stream=stream,
         **settings,
@@ -196,6 +198,13 @@ def _draw(
     if mask:
         bodies = [mask.completed(body) for body in bodies]
     return bodies, n_drawn + sum(tune.finished == "eos" for tune in drawn)
+
+
+def _with_marks(source: Any, mask: "BarMask | None") -> Any:
+    """The mask beside which a model of counted tokens may write its marks."""
+    if mask is None or not isinstance(source.tokenizer, CountedTokenizer):
+        return mask
+    return MarkMask(source.tokenizer, source.model.config.vocab_size, mask)
 
 
 def _mended(raw: str, hole: Hole) -> str:
@@ -265,7 +274,7 @@ class BarMask(TokenMask):
         super().__init__(tokenizer, Automaton(), vocab_size=vocab_size)
         self.is_at_end = False
         self.first = LexerState(Place.START)
-        self.ends = {id for end in ("|", ANSWER) for id in tokenizer.encode(end)} | {tokenizer.eos}
+        self.ends = {id for id, text in enumerate(self.vocabulary.texts) if text in ("|", ANSWER)} | {tokenizer.eos}
         self.banned = self._those(lambda text: not text or _is_banned(text))
         self.slur_ends = self._those(lambda text: re.fullmatch(r"\)+", text) is not None)
         self.words = self._those(lambda text: text[:1] in ('"', "!") and len(text) > 1)

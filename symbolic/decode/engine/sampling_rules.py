@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from symbolic.errors import UsageError
 
+MAX_TEMPERATURE = 10.0  # above it every token is as likely as any other
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -18,7 +20,8 @@ class Sampling:
     min_p: float = 0.0  # 0 is off
 
     def __post_init__(self) -> None:
-        _require(0 <= self.temperature < float("inf"), "temperature", self.temperature, "0 (greedy) or more")
+        _require(0 <= self.temperature <= MAX_TEMPERATURE, "temperature", self.temperature,
+                 f"0 (greedy) to {MAX_TEMPERATURE:g}")  # fmt: skip
         _require(self.top_k >= 0, "top-k", self.top_k, "0 (off) or more")
         _require(0 < self.top_p <= 1, "top-p", self.top_p, "above 0 and at most 1 (off)")
         _require(0 <= self.min_p < 1, "min-p", self.min_p, "at least 0 (off) and below 1")
@@ -36,3 +39,6 @@ class Sampling:
 def _require(holds: bool, name: str, value: float, allowed: str) -> None:
     if not holds:
         raise UsageError(f"{name} is {value}; it must be {allowed}.")
+
+
+DEFAULT = Sampling(min_p=0.05)  # of tunes: of eleven settings nearest to human self-similarity and diversity

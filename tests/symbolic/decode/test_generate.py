@@ -81,7 +81,7 @@ def test_tunes_are_written_for_people(knowing: Path, tmp_path: Path, capsys: pyt
     assert set(canonical_tunes(output)) == {JIG, REEL}
     assert re.findall(r"^X:(\d+)\nT:(.*)$", text, re.MULTILINE) == [(str(i), f"tiny 3 / {i}") for i in range(1, 13)]
     head = text.partition("\n\n")[0]
-    assert "% model tiny\n% seed 3, temperature 0.5, top-k 0, top-p 1, min-p 0, at most 1024 tokens, float32" in head
+    assert "% model tiny\n% seed 3, temperature 0.5, top-k 0, top-p 1, min-p 0.05, at most 1024 tokens, float32" in head
     assert "% data made for a test; public domain" in head
     assert "12 tunes by tiny: 0 unfinished, 0 unparseable" in capsys.readouterr().out
 

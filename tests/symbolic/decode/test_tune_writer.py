@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from symbolic import models, tokens
-from symbolic.config import GPT2Config
+from symbolic.config import GPT2Config, Mamba2Config
 from symbolic.decode.editing import edit
 from symbolic.decode.editing.edit import TuneEdit
-from symbolic.decode.loaded_model import NO_MODEL, LoadedModel
+from symbolic.decode.loaded_model import NO_MODEL, LoadedModel, trained_shape
 from symbolic.decode.prompt import Prompt
 from symbolic.decode.tune_writer import DrawnTune, generate
 from symbolic.errors import UsageError, UserError
@@ -73,3 +73,19 @@ def test_contradictions_are_named(untrained: LoadedModel) -> None:
             call()
     with pytest.raises(UserError, match="was not trained with control codes"):
         generate(untrained, asked=control_codes.ask(2, [], [4], None, None, None))
+
+
+def test_tunes_that_are_not_right_are_drawn_again(untrained: LoadedModel) -> None:
+    once = generate(untrained, 3, seed=5, max_tokens=20)
+    again = generate(untrained, 3, seed=5, max_tokens=20, attempts=3)
+    assert once.n_again == 0 and again.n_again == 6  # an untrained model writes no tune
+    assert [tune.number for tune in again.tunes] == [1, 2, 3]
+    right = generate(untrained, 3, seed=5, prompt="M:6/8 K:Dmix", constrain=True, max_tokens=120, attempts=3)
+    assert right.n_again == 0
+
+
+def test_positions_that_were_not_trained_are_not_used() -> None:
+    shape = GPT2Config(n_layer=1, n_embd=32, n_head=2, n_positions=1024)
+    assert trained_shape(shape, 512).n_positions == 512
+    assert trained_shape(shape, None) == trained_shape(shape, 2048) == shape
+    assert trained_shape(Mamba2Config(n_layer=1, d_model=32), 512) == Mamba2Config(n_layer=1, d_model=32)
