@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from symbolic.decode.constraint.token_mask import TokenMask
     from symbolic.decode.constraint.voice_mask import VoiceMask, Voices
     from symbolic.decode.engine.engine import Generated
+    from symbolic.decode.engine.mask import Mask
     from symbolic.decode.engine.sampling import Sampling
 
 MAX_TOKENS = 1024  # of a tune, after its prompt
@@ -66,7 +67,7 @@ def generate_tunes(
         if on_tune is not None:
             on_tune(tune)
 
-    final = continuation_mask if beginning else mask
+    final: "Mask | None" = continuation_mask if beginning else mask
     if isinstance(source.tokenizer, CountedTokenizer):
         is_plain = final is None and plan is None
         final = None if is_plain else MarkMask(source.tokenizer, vocab_size, final, plan, budget=single)

@@ -255,10 +255,13 @@ class _Writer:
                 break
             self.n_again += len(numbers) if attempt else 0
             is_last = attempt + 1 == request.attempts
-            make = partial(self._new_tune, numbers)
-            settings = {"n": len(numbers), "seed": (request.seed + attempt * ATTEMPT_SEEDS) % 2**64}
             drawn = self._draw(
-                make, prompt=prompt, automaton=rules, plan=plan, keep=None if is_last else _is_right, **settings
+                partial(self._new_tune, numbers),
+                prompt=prompt,
+                automaton=rules,
+                plan=plan,
+                keep=None if is_last else _is_right,
+                changes={"n": len(numbers), "seed": (request.seed + attempt * ATTEMPT_SEEDS) % 2**64},
             )
             tunes |= {tune.number: tune for tune in drawn}
         return [tunes[number] for number in sorted(tunes)]
@@ -280,7 +283,7 @@ class _Writer:
         beginning: str = "",
         plan: tuple[int, ...] | None = None,
         keep: Callable[[DrawnTune], bool] | None = None,
-        **changes: int,
+        changes: dict[str, int] | None = None,
     ) -> list[DrawnTune]:
         """Draw tunes and return those to keep; `changes` replace the settings of the request."""
         request, made = self.request, dict[int, DrawnTune]()
@@ -295,7 +298,7 @@ class _Writer:
 
         _, n_tokens = generate_tunes(
             *(self.model, prompt, request.sampling),
-            **self._settings() | changes,
+            **self._settings() | (changes or {}),
             max_tokens=request.max_tokens,
             automaton=automaton,
             beginning=beginning,
