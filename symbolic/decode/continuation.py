@@ -67,7 +67,7 @@ def generate_tunes(
         if on_tune is not None:
             on_tune(tune)
 
-    final: "Mask | None" = continuation_mask if beginning else mask
+    final: Mask | None = continuation_mask if beginning else mask
     if isinstance(source.tokenizer, CountedTokenizer):
         is_plain = final is None and plan is None
         final = None if is_plain else MarkMask(source.tokenizer, vocab_size, final, plan, budget=single)
