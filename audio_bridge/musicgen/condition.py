@@ -110,7 +110,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = "facebook/musicgen-melody if it was fetched, else the small `ocarina`"
     model.add_argument("--model", metavar="NAME", help=f"name, folder or `debug` (default: {default})")
     model.add_argument("--device", default="auto", metavar="D", help="auto (default), cpu or cuda")
-    model.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"))
+    model.add_argument(
+        "--dtype",
+        default="auto",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        help="number type (default: auto)",
+    )
     model.add_argument("--seed", type=int, default=0, help="of the first take; the next takes count up")
     model.add_argument("--takes", type=int, default=1, metavar="N", help="make N, keep the one nearest to the melody")
     model.add_argument("--guidance", type=float, default=3.0, metavar="G", help="1 is none (default: %(default)s)")

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from audio_bridge.musicgen import finetune_checkpoint
 from symbolic import config as configuration
 from symbolic import files
-from symbolic.config import within
+from symbolic.config import described, within
 from symbolic.errors import UserError
 from symbolic.training.metrics_log import Console, clock
 
@@ -52,8 +52,8 @@ class FinetuneConfig:
     is for training from nothing (`clips.Dropout`).
     """
 
-    name: str
-    data: str
+    name: str = described("name of the run")
+    data: str = described("folder that `dataset` wrote")
     model: str = "facebook/musicgen-melody"
     method: Literal["lora", "full"] = "lora"
     rank: int = within(1, 1024, default=16)

@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tune.add_argument("--metre", help="2/4, 3/4, 4/4, 6/8, ... (default: the genre's)")
     tune.add_argument("--key", help="as D, Am, Dmix")
     tune.add_argument("--tempo", type=float, help="quarter notes a minute (default: within the genre's)")
-    tune.add_argument("--chords", metavar="BARS", help='a progression, as "| Am | F | C G | % |"')
+    tune.add_argument("--chords", metavar="BARS", help='a progression, as "| Am | F | C G | %% |"')
     sound = parser.add_argument_group("sound")
     sound.add_argument("--checkpoint", metavar="FOLDER", help="MusicGen-melody, for conditioned audio")
     sound.add_argument("--prompt", help="what the conditioned audio should sound like")

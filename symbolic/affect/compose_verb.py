@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument("story", metavar="STORY.txt", help="an English text, or - for standard input")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.abc")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.abc", help="where to write")
     parser.add_argument("--midi", action="store_true", help="also OUT.mid, with dynamics")
     parser.add_argument("--json", action="store_true", help="end with the plan in one line of JSON")
     add_music_arguments(parser)

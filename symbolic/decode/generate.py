@@ -57,7 +57,7 @@ LOSSES = "bits per byte rise by up to 0.01 %% in bfloat16, 0.12 %% in int8"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
-    parser.add_argument("model", metavar="RUN_OR_CHECKPOINT", nargs="?")
+    parser.add_argument("model", metavar="RUN_OR_CHECKPOINT", nargs="?", help="the model that writes")
     parser.add_argument("-n", type=int, default=10, metavar="N", help="number of tunes (default 10)")
     parser.add_argument("--seed", type=int, default=0, help="0 or more (default 0)")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.abc", help="default: standard output")

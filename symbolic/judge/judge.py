@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rubric", default="tune", metavar="NAME|FILE.md", help="scores (default: tune, of the package)"
     )
     parser.add_argument("--pair-rubric", default="pair", metavar="NAME|FILE.md", help="of two tunes (default: pair)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the order of tunes (default: 0)")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be asked and what it would cost")
     parser.add_argument("--json", action="store_true", help="end with the result in one line of JSON")
     judge = parser.add_argument_group("the judge")
