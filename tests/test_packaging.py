@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -166,9 +167,13 @@ def test_wheel_holds_every_file_of_the_packages_and_the_configurations(wheel: Pa
 def test_wheel_works_outside_a_checkout(bin_folder: Path, tmp_path: Path) -> None:
     theirs = own_repository(tmp_path)
 
+    outside = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
     def say(program: str, *arguments: str) -> str:
         command = [str(bin_folder / program), *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=outside, capture_output=True, text=True, timeout=280, check=False
+        )
         assert done.returncode == 0, f"{program} {arguments}: {done.stderr}"
         return done.stdout
 

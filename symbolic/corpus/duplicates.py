@@ -1,5 +1,4 @@
-"""Tunes that were there before, exactly (in any key and unit of time) or nearly. The first in the order of the input
-stays.
+"""Exact duplicates (in any key and unit of time) and near-duplicates of earlier tunes; the first of them is kept.
 
 Nearness is the Jaccard similarity |A & B| / |A | B| of two tunes' sets of 7-note runs, each known by its 6 pitch
 intervals. One changed note touches 7 runs, so at 0.8 a tune of 100 different runs may differ in one or two notes.
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 
 from symbolic.corpus.cleaning import NEAR_DUPLICATE, RUN_NOTES
 from symbolic.corpus.corpora import Rejection
-from symbolic.corpus.phrase_index import Register
+from symbolic.corpus.phrase_index import PhraseIndex
 
 BLOCK_TUNES = 2**13  # at most 2**15: a rank has 15 bits for them
 TABLE_BITS = (16, 26)  # least and most: up to 64 MiB
@@ -33,7 +32,7 @@ TABLE_BITS = (16, 26)  # least and most: up to 64 MiB
 
 @dataclass(frozen=True)
 class Repeats:
-    """Of each tune: the tune that it repeats exactly or nearly, -1 where there is none, and how similar they are."""
+    """For each tune, the index of its earlier exact and near duplicate (-1 if none) and their similarity, (n,)."""
 
     exact: NDArray[np.int64]
     near: NDArray[np.int64]
@@ -41,43 +40,43 @@ class Repeats:
 
     @property
     def stays(self) -> NDArray[np.bool_]:
-        """(n,) the tunes that repeat none."""
+        """Mask of the tunes that repeat no other, shape (n,)."""
         return (self.exact < 0) & (self.near < 0)
 
 
-def repeats(register: Register, threshold: float = NEAR_DUPLICATE) -> Repeats:
-    """Find every tune that repeats one that stays."""
-    exact = first_of(register.keys)
+def repeats(corpus_index: PhraseIndex, threshold: float = NEAR_DUPLICATE) -> Repeats:
+    """Find every tune that repeats an earlier, kept one; `threshold` is a Jaccard similarity."""
+    exact = first_of(corpus_index.keys)
     near = np.full(len(exact), -1, dtype=np.int64)
     similarity = np.zeros(len(exact))
     candidates = np.flatnonzero(exact < 0)
-    index = _Index(register, threshold)
-    table = _Table(register)
+    index = _Index(corpus_index, threshold)
+    table = _Table(corpus_index)
     for begin in range(0, len(candidates), BLOCK_TUNES):
-        block = _Block(register, candidates[begin : begin + BLOCK_TUNES], table, threshold)
+        block = _Block(corpus_index, candidates[begin : begin + BLOCK_TUNES], table, threshold)
         for tune, other, share in block.near(index):
             near[tune], similarity[tune] = other, share
         index.add(block, near)
     return Repeats(exact, near, similarity)
 
 
-def rejections(register: Register, found: Repeats) -> Iterator[Rejection]:
-    """One for each tune that repeats another: exact duplicates first, each kind in the order of the input."""
+def rejections(corpus_index: PhraseIndex, found: Repeats) -> Iterator[Rejection]:
+    """Yield a rejection for each duplicate: exact ones first, each kind in input order."""
     for tune in np.flatnonzero(found.exact >= 0).tolist():
-        yield _rejection(register, tune, int(found.exact[tune]), "duplicate", "has the melody of")
+        yield _rejection(corpus_index, tune, int(found.exact[tune]), "duplicate", "has the melody of")
     for tune in np.flatnonzero(found.near >= 0).tolist():
         wording = f"shares {found.similarity[tune]:.0%} of the {RUN_NOTES}-note runs of"
-        yield _rejection(register, tune, int(found.near[tune]), "near_duplicate", wording)
+        yield _rejection(corpus_index, tune, int(found.near[tune]), "near_duplicate", wording)
 
 
-def _rejection(register: Register, tune: int, earlier: int, reason: str, wording: str) -> Rejection:
-    own, other = register.card(tune), register.card(earlier)
+def _rejection(corpus_index: PhraseIndex, tune: int, earlier: int, reason: str, wording: str) -> Rejection:
+    own, other = corpus_index.card(tune), corpus_index.card(earlier)
     message = f"{wording} {other['id']} ({other['title']})."
     return Rejection(own["source"], own["file"], own["line"], reason, message, own["title"], other["id"])
 
 
 def first_of(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """(n,) for (n, 2) keys: the first place of an equal key, -1 at that place itself."""
+    """For keys of shape (n, 2), the index of the first equal key, -1 for that first one itself; shape (n,)."""
     order = np.lexsort((np.arange(len(keys)), keys[:, 1], keys[:, 0]))
     ordered = keys[order]
     begins = np.ones(len(keys), dtype=bool)
@@ -88,31 +87,32 @@ def first_of(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
 
 
 class _Table:
-    """How often runs occur, up to 255, counted together with others that share a part of their hash."""
+    """Approximate run counts, saturating at 255; runs whose hashes share their leading bits are counted together."""
 
-    def __init__(self, register: Register) -> None:
-        n_runs = int(register.run_ends[-1]) if len(register) else 0
+    def __init__(self, corpus_index: PhraseIndex) -> None:
+        n_runs = int(corpus_index.run_ends[-1]) if len(corpus_index) else 0
         bits = min(max(n_runs.bit_length(), TABLE_BITS[0]), TABLE_BITS[1])
         self.shift, self.counts = np.uint64(64 - bits), np.zeros(2**bits, dtype=np.uint8)
-        for first in range(0, len(register), BLOCK_TUNES):
-            runs = register.runs(first, min(first + BLOCK_TUNES, len(register)) - 1)
+        for first in range(0, len(corpus_index), BLOCK_TUNES):
+            runs = corpus_index.runs(first, min(first + BLOCK_TUNES, len(corpus_index)) - 1)
             place, n = np.unique(runs >> self.shift, return_counts=True)
             self.counts[place] = np.minimum(self.counts[place] + n, 255)
 
     def of(self, runs: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Counts of `runs`, same shape."""
         return self.counts[runs >> self.shift].astype(np.uint64)
 
 
 class _Block:
-    """Some tunes and the prefix of each: its rarest runs."""
+    """A block of tunes with the prefix of each: its rarest runs."""
 
-    def __init__(self, register: Register, tunes: NDArray[np.int64], table: _Table, threshold: float) -> None:
-        self.register, self.tunes, self.threshold = register, tunes, threshold
-        first, sizes = int(tunes[0]), register.n_runs(tunes)
+    def __init__(self, corpus_index: PhraseIndex, tunes: NDArray[np.int64], table: _Table, threshold: float) -> None:
+        self.corpus_index, self.tunes, self.threshold = corpus_index, tunes, threshold
+        first, sizes = int(tunes[0]), corpus_index.n_runs(tunes)
         owner = np.repeat(np.arange(len(tunes)), sizes)
         place = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        begins = register.run_ends[tunes] - sizes - (register.run_ends[first] - sizes[0])
-        run = register.runs(first, int(tunes[-1]))[begins[owner] + place]
+        begins = corpus_index.run_ends[tunes] - sizes - (corpus_index.run_ends[first] - sizes[0])
+        run = corpus_index.runs(first, int(tunes[-1]))[begins[owner] + place]
         rank = (owner.astype(np.uint64) << np.uint64(49)) | (table.of(run) << np.uint64(41)) | (run >> np.uint64(23))
         run = run[np.argsort(rank, kind="stable")]  # ties stay ordered by the whole hash
         wanted = np.where(sizes > 0, sizes - np.ceil(threshold * sizes).astype(np.int64) + 1, 0)
@@ -120,7 +120,7 @@ class _Block:
         self.prefix, self.owner, self.ends = run[inside], owner[inside], np.cumsum(wanted)
 
     def near(self, index: "_Index") -> Iterator[tuple[int, int, float]]:
-        """(tune, the nearest earlier one that stays, similarity) of each tune that is near one."""
+        """Yield (tune, nearest earlier kept tune, similarity) for each near-duplicate of the block."""
         fresh: dict[int, list[int]] = defaultdict(list)  # a run -> tunes of this block that stay and have it in front
         owner, other = index.sharing(self)
         cuts = np.searchsorted(owner, np.arange(len(self.tunes) + 1))
@@ -136,13 +136,13 @@ class _Block:
                     fresh[run].append(tune)
 
     def _nearest(self, tune: int, others: NDArray[np.int64]) -> tuple[int, float]:
-        """The most similar of `others`, the first of equals, and its similarity; (-1, 0) below the threshold."""
-        own, sizes = self.register.runs(tune, tune), self.register.n_runs(others)
+        """The most similar of `others` (the first of equals) and its similarity, or (-1, 0.0) below the threshold."""
+        own, sizes = self.corpus_index.runs(tune, tune), self.corpus_index.n_runs(others)
         fitting = alike(np.full(len(sizes), len(own)), sizes, self.threshold)
         others, sizes = others[fitting], sizes[fitting]
         if not len(others):
             return -1, 0.0
-        theirs = np.concatenate([self.register.runs(other, other) for other in others.tolist()])
+        theirs = np.concatenate([self.corpus_index.runs(other, other) for other in others.tolist()])
         place = np.minimum(np.searchsorted(own, theirs), len(own) - 1)
         shared = np.add.reduceat(own[place] == theirs, np.cumsum(sizes) - sizes, dtype=np.int64)
         similarity = shared / (len(own) + sizes - shared)
@@ -151,18 +151,18 @@ class _Block:
 
 
 def alike(sizes: NDArray[np.int64], others: NDArray[np.int64], threshold: float) -> NDArray[np.bool_]:
-    """Whether sets of these sizes can be similar to `threshold`."""
+    """Whether sets of these sizes can reach the Jaccard similarity `threshold`, elementwise."""
     return (threshold * sizes <= others) & (others <= sizes / threshold)
 
 
 class _Index:
-    """The runs in front of the tunes that stay, a sorted segment on disk for each block."""
+    """Prefix runs of the kept tunes: one sorted segment on disk per block."""
 
-    def __init__(self, register: Register, threshold: float) -> None:
-        self.register, self.threshold, self.n_segments = register, threshold, 0
+    def __init__(self, corpus_index: PhraseIndex, threshold: float) -> None:
+        self.corpus_index, self.threshold, self.n_segments = corpus_index, threshold, 0
 
     def add(self, block: _Block, near: NDArray[np.int64]) -> None:
-        """The tunes of a block that stay."""
+        """Append the kept tunes of a block as a segment."""
         tune = block.tunes[block.owner]
         stays = near[tune] < 0
         order = np.argsort(block.prefix[stays], kind="stable")
@@ -172,10 +172,10 @@ class _Index:
         self.n_segments += 1
 
     def sharing(self, block: _Block) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(place in the block, tune of an earlier block that shares a run in front and has as many), sorted."""
+        """Candidate pairs (index in the block, tune of an earlier block): share a prefix run, fit in size; sorted."""
         order = np.argsort(block.prefix)  # sorted questions walk a segment once
         runs, owners = block.prefix[order], block.owner[order]
-        sizes = self.register.n_runs(block.tunes)
+        sizes = self.corpus_index.n_runs(block.tunes)
         pairs = [np.zeros(0, dtype=np.int64)]
         for number in range(self.n_segments):
             segment, tunes = map(np.fromfile, self._paths(number), (np.uint64, np.int64))
@@ -183,10 +183,13 @@ class _Index:
             n = high - low
             owner = np.repeat(owners, n)
             other = tunes[np.arange(len(owner)) - np.repeat(np.cumsum(n) - n, n) + np.repeat(low, n)]
-            fitting = alike(sizes[owner], self.register.n_runs(other), self.threshold)
+            fitting = alike(sizes[owner], self.corpus_index.n_runs(other), self.threshold)
             pairs.append(np.unique((owner[fitting] << 32) | other[fitting]))
         found = np.sort(np.concatenate(pairs))
         return found >> 32, found & (2**32 - 1)
 
     def _paths(self, number: int) -> tuple[Path, Path]:
-        return self.register.folder / f"near-{number:05d}.runs", self.register.folder / f"near-{number:05d}.tunes"
+        return (
+            self.corpus_index.folder / f"near-{number:05d}.runs",
+            self.corpus_index.folder / f"near-{number:05d}.tunes",
+        )

@@ -12,7 +12,7 @@ Which family is held out is decided by a hash of its seed and its smallest key, 
 matter, and tunes added later move few others.
 
 Phrases are taken in parts, none of which needs to know the others as long as equal phrases lie in one: a corpus that
-does not fit into memory comes as the buckets of a register (symbolic.corpus.phrase_index), a smaller one as one part.
+does not fit into memory comes as the buckets of an index (symbolic.corpus.phrase_index), a smaller one as one part.
 """
 
 import hashlib

@@ -1,10 +1,10 @@
-"""What duplicates and families are found by, on disk: memory grows by some tens of bytes a tune, not by its notes.
+"""On-disk index of interval n-grams for finding duplicates and families; needs tens of bytes of memory per tune.
 
-    NAME.partial/register/     in the spool; made anew from the spool's batches whenever `prepare` runs
-        cards.jsonl            a tune a line: id, source, file, line, title
+    NAME.partial/index/        in the staging folder; rebuilt from its batches by every run of `prepare`
+        cards.jsonl            one tune per line: id, source, file, line, title
         runs.bin               uint64: each tune's different 7-note runs, sorted, one tune after another
-        phrases/00.bin, ...    records (phrase uint64, tune uint32, start uint32): its 17-note phrases, in buckets by
-                               the phrase, so that equal phrases lie in one bucket and a bucket fits into memory
+        phrases/00.bin, ...    records (phrase uint64, tune uint32, start uint32) of all 17-note phrases, partitioned by
+                               hash: equal phrases share a bucket, and one bucket fits into memory
 
 Runs and phrases are 64-bit hashes of pitch intervals (symbolic.corpus.families). Tunes are numbered in the order of the
 input. Held in memory, for each tune: its key (16 bytes), numbers of notes and bytes, where its card and runs begin.
@@ -31,8 +31,8 @@ RECORD = np.dtype([("phrase", "<u8"), ("tune", "<u4"), ("start", "<u4")])
 _CARD = ("id", "source", "file", "line", "title")
 
 
-class Register:
-    """Written by `add`, a batch at a time, then read."""
+class PhraseIndex:
+    """Index of the accepted tunes, numbered from 0 in input order: filled by `add`, then read."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -48,14 +48,14 @@ class Register:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def __enter__(self) -> "Register":
+    def __enter__(self) -> "PhraseIndex":
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
 
     def add(self, tunes: Sequence[CleanTune]) -> None:
-        """The next tunes of the input."""
+        """Append the next tunes of the input."""
         first, melodies = len(self), [tune.pitches for tune in tunes]
         cards: list[bytes] = []
         for tune in tunes:
@@ -72,75 +72,75 @@ class Register:
         self._write_phrases(families.windows(melodies), first)
 
     def close(self) -> None:
-        """Let go of the files that are read."""
+        """Close the files opened for reading."""
         for file in self._readers.values():
             file.close()
 
     # --- single tunes ------------------------------------------------------------------------------------------------
 
     def card(self, tune: int) -> dict[str, Any]:
-        """id, source, file, line and title; ids are unique: those that were there before have -2, -3, ... added."""
+        """Id, source, file, line and title of a tune; repeated ids get the suffix -2, -3, ..."""
         begin = self._card_ends[tune - 1] if tune else 0
         line = self._part("cards.jsonl", begin, self._card_ends[tune] - begin)
         card = dict(zip(_CARD, json.loads(line), strict=True))
         return {**card, "id": self.unique_id(tune, card["id"])}
 
     def unique_id(self, tune: int, id: str) -> str:
-        """The id of a tune that was found as `id`: one JSON row can hold several tunes."""
+        """Make `id` unique: a suffix -2, -3, ... if an earlier tune has it (one JSON row can hold several tunes)."""
         nth = int(self._repeated_ids.get(tune, 0))
         return f"{id}-{nth + 1}" if nth else id
 
     def key(self, tune: int) -> str:
-        """`cleaning.melody_key`."""
+        """Melody key of a tune, 32 hex digits (cleaning.melody_key)."""
         return self._keys[16 * tune : 16 * tune + 16].hex()
 
     def source(self, tune: int) -> str:
-        """The name of its source."""
+        """Name of the source that a tune came from."""
         return list(self._sources)[self._source[tune]]
 
     # --- columns -----------------------------------------------------------------------------------------------------
 
     @cached_property
     def n_notes(self) -> NDArray[np.int64]:
-        """(n,)"""
+        """Notes per tune, int64, shape (n,)."""
         return np.frombuffer(self._n_notes, dtype=np.uint32).astype(np.int64)
 
     @property
     def n_bytes(self) -> NDArray[np.uint64]:
-        """(n,) of canonical text"""
+        """Bytes of canonical text per tune, uint64, shape (n,)."""
         return np.frombuffer(self._n_bytes, dtype=np.uint64)
 
     @property
     def sources(self) -> NDArray[np.uint16]:
-        """(n,) numbers of sources, by `source_names`"""
+        """Source per tune as an index into `source_names`, uint16, shape (n,)."""
         return np.frombuffer(self._source, dtype=np.uint16)
 
     @property
     def source_names(self) -> list[str]:
-        """Sources that tunes came from."""
+        """Names of the sources, in order of first appearance."""
         return list(self._sources)
 
     @property
     def keys(self) -> NDArray[np.uint64]:
-        """(n, 2): compared as pairs they are ordered as the keys are"""
+        """Melody keys as big-endian pairs, uint64, shape (n, 2); pairs sort as the keys do."""
         return np.frombuffer(bytes(self._keys), dtype=">u8").astype(np.uint64).reshape(-1, 2)
 
     @cached_property
     def run_ends(self) -> NDArray[np.int64]:
-        """(n,) where each tune's runs end among all"""
+        """End of each tune's runs in the concatenation of all runs, int64, shape (n,)."""
         return np.frombuffer(self._run_ends, dtype=np.int64)
 
     def n_runs(self, tunes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """How many different runs each of these tunes has."""
+        """Number of distinct runs of each of `tunes`, shape (len(tunes),)."""
         return self.run_ends[tunes] - np.where(tunes > 0, self.run_ends[tunes - 1], 0)
 
     def runs(self, first: int, last: int) -> NDArray[np.uint64]:
-        """Those of the tunes `first` to `last`, the last included, one tune after another."""
+        """Runs of tunes `first` to `last` inclusive, concatenated, uint64."""
         begin, end = int(self.run_ends[first - 1]) if first else 0, int(self.run_ends[last])
         return np.frombuffer(self._part("runs.bin", 8 * begin, 8 * (end - begin)), dtype=np.uint64)
 
     def phrases(self) -> Iterator[families.PhrasePart]:
-        """Every phrase of every tune, a bucket at a time, sorted by phrase."""
+        """Yield all phrases of all tunes, one bucket at a time, sorted by phrase."""
         for number in range(BUCKETS):
             bucket = np.fromfile(self.folder / _bucket(number), dtype=RECORD)
             if len(bucket):
@@ -173,7 +173,7 @@ class Register:
             file.write(data)
 
     def _part(self, name: str, begin: int, n: int) -> bytes:
-        """Read, not mapped: mapped pages would count as this process's memory."""
+        """Read `n` bytes at `begin`. Not memory-mapped: mapped pages would count as this process's memory."""
         if name not in self._readers:
             self._readers[name] = io.FileIO(self.folder / name)
         self._readers[name].seek(begin)
@@ -181,7 +181,7 @@ class Register:
 
     @cached_property
     def _repeated_ids(self) -> dict[int, int]:
-        """Tunes whose id was there before -> how many times."""
+        """Map each tune whose id occurred earlier to the number of earlier occurrences."""
         ids = np.frombuffer(self._ids, dtype=np.uint64)
         order = np.argsort(ids, kind="stable")
         again = np.flatnonzero(ids[order][1:] == ids[order][:-1]) + 1  # places in `order`

@@ -56,9 +56,9 @@ if TYPE_CHECKING:  # these import numpy, which --help does not need
 
     from symbolic.corpus.cleaning import CleanTune, Limits
     from symbolic.corpus.duplicates import Repeats
-    from symbolic.corpus.phrase_index import Register
-    from symbolic.corpus.split import Holdout
-    from symbolic.corpus.staging import Spool
+    from symbolic.corpus.phrase_index import PhraseIndex
+    from symbolic.corpus.split import TuneSplit
+    from symbolic.corpus.staging import Staging
 
 FORMAT = 1
 SPLITS = ("train", "valid", "test")
@@ -105,9 +105,9 @@ class PrepareOptions:
 
 @dataclass
 class _Work:
-    """What has been gathered so far."""
+    """State of one call of `prepare`: the index of kept tunes, and the rejections by source and reason."""
 
-    register: "Register"
+    corpus_index: "PhraseIndex"
     records: list[Corpus] = field(default_factory=list)
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)  # by source and reason
     first_rejection: Rejection | None = None
@@ -116,16 +116,18 @@ class _Work:
     n_batches: int = 0
 
     def reject(self, one: Rejection) -> None:
+        """Count a rejection; the first is kept for the error message."""
         self.rejected[one.source, one.reason] += 1
         self.first_rejection = self.first_rejection or one
 
     def warn(self, message: str) -> None:
+        """Print a note on stderr and keep it for summary.json."""
         self.warnings.append(message)
         print(f"note: {message}", file=sys.stderr)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
+    """Add the verb's options."""
     parser.add_argument(
         "sources", nargs="+", metavar="SOURCE", help="corpus name, file, folder, hf:OWNER/NAME, or CONFIG.yaml"
     )
@@ -145,7 +147,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """The verb."""
+    """Prepare as the command line says, and print the summary."""
     sources, folder = _sources_and_folder(args.sources, args.output)
     options = PrepareOptions(
         opt_in=tuple(args.opt_in),
@@ -188,20 +190,20 @@ def prepare(sources: Sequence[str], folder: Path | str, options: PrepareOptions 
 def _with_staging(
     sources: Sequence[str], records: list[Corpus], folder: Path, options: PrepareOptions, kinds: Sequence[str]
 ) -> dict[str, Any]:
-    """Prepare with cleaned tunes waiting on the disk, which only an interrupted run leaves there."""
-    from symbolic.corpus.staging import Spool
+    """Prepare with a staging folder, which is kept only when the run was interrupted."""
+    from symbolic.corpus.staging import Staging
 
-    spool = Spool(folder, _identity(records, options))
+    staging = Staging(folder, _identity(records, options))
     try:
-        return _prepared(sources, records, folder, options, kinds, spool)
+        return _prepared(sources, records, folder, options, kinds, staging)
     except KeyboardInterrupt:
-        if spool.has(1):
+        if staging.has(1):
             print("the tunes read so far are kept: give the same command again to go on.", file=sys.stderr)
             raise
-        spool.remove()
+        staging.remove()
         raise
     except BaseException:
-        spool.remove()
+        staging.remove()
         raise
 
 
@@ -211,26 +213,26 @@ def _prepared(
     folder: Path,
     options: PrepareOptions,
     kinds: Sequence[str],
-    spool: "Spool",
+    staging: "Staging",
 ) -> dict[str, Any]:
     from symbolic.corpus import duplicates
-    from symbolic.corpus.phrase_index import Register
+    from symbolic.corpus.phrase_index import PhraseIndex
 
-    work = _Work(Register(spool.folder / "register"), [corpora.without_path(record) for record in records])
-    with work.register:
-        _gather(sources, records, options, kinds, spool, work)
-        repeats = duplicates.repeats(work.register)
-        for one in duplicates.rejections(work.register, repeats):
+    work = _Work(PhraseIndex(staging.folder / "index"), [corpora.without_path(record) for record in records])
+    with work.corpus_index:
+        _gather(sources, records, options, kinds, staging, work)
+        repeats = duplicates.repeats(work.corpus_index)
+        for one in duplicates.rejections(work.corpus_index, repeats):
             work.reject(one)
         held = _held_out(work, repeats, options)
         summary = _summary(work, held, options)
-        _write(folder, work, repeats, held, summary, spool)
-    spool.remove()
+        _write(folder, work, repeats, held, summary, staging)
+    staging.remove()
     return summary
 
 
 def table(summary: dict[str, Any]) -> str:
-    """The summary for people."""
+    """Format the summary for the console: sources, splits and leakage."""
     width = max(len(name) for name in [*summary["by_source"], "source", "all"])
     lines = [f"{'source':{width}}  {'read':>8}  {'kept':>8}  rejected"]
     total = {"read": summary["read"], "kept": summary["kept"], "rejected": summary["rejected"]}
@@ -274,7 +276,7 @@ def _sources_and_folder(given: Sequence[str], output: str | None) -> tuple[list[
 
 
 def _notation_named(given: Sequence[str]) -> str:
-    """MIDI where the configuration on the command line has a tokenizer of MIDI."""
+    """Return "midi" if a configuration among the arguments has a MIDI tokenizer, else ''."""
     from symbolic import config
 
     configs = [config.load(one) for one in given if one.lower().endswith((".yaml", ".yml"))]
@@ -282,13 +284,16 @@ def _notation_named(given: Sequence[str]) -> str:
 
 
 def _notation_of(sources: Sequence[str], options: PrepareOptions) -> str:
-    """MIDI where the sources hold nothing else."""
+    """Return "midi" if the sources hold nothing but MIDI, else "abc"."""
     held = set().union(*(corpora.holds(corpora.resolve(source, options.opt_in)) for source in sources))
     return "midi" if held == {"midi"} else "abc"
 
 
 def _check_folder(folder: Path, sources: Sequence[str]) -> None:
-    """Only a folder that `prepare` wrote is replaced, and never one that a source lies in."""
+    """Raise UsageError or UserError unless `folder` can be written: new, empty, or written by `prepare` earlier.
+
+    A folder that contains a source is refused.
+    """
     for source in sources:
         if Path(source).exists() and Path(source).resolve().is_relative_to(folder.resolve()):
             raise UsageError(f"-o {folder} would replace the source {source}: choose another folder.")
@@ -312,7 +317,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _identity(records: Sequence[Corpus], options: PrepareOptions) -> str:
-    """What the cleaned tunes depend on, as a digest."""
+    """Digest of everything the cleaned tunes depend on: sources, options, format."""
     chosen = {name: value for name, value in asdict(options).items() if name not in ("processes", "seed")}
     return files.digest(json.dumps([FORMAT, [asdict(record) for record in records], chosen]))
 
@@ -322,14 +327,14 @@ def _gather(
     records: list[Corpus],
     options: PrepareOptions,
     kinds: Sequence[str],
-    spool: "Spool",
+    staging: "Staging",
     work: _Work,
 ) -> None:
-    """Read and clean every source."""
+    """Read and clean every source into staging and index. Raises UserError if no tune is left."""
     with _Parsers(options.processes) as parsers:
         for source, record in zip(sources, records, strict=True):
-            _gather_one(source, corpora.read(record, options.opt_in, work.warn, kinds), options, work, parsers, spool)
-    if not len(work.register):
+            _gather_one(source, corpora.read(record, options.opt_in, work.warn, kinds), options, work, parsers, staging)
+    if not len(work.corpus_index):
         raise UserError(_nothing_left(sources, work))
 
 
@@ -339,27 +344,27 @@ def _gather_one(
     options: PrepareOptions,
     work: _Work,
     parsers: "_Parsers",
-    spool: "Spool",
+    staging: "Staging",
 ) -> None:
     progress = _Progress(source)
     for batch in _batches(found):
-        if not spool.has(work.n_batches):
-            spool.write(work.n_batches, parsers.clean(batch, options.limits(), options.notation))
+        if not staging.has(work.n_batches):
+            staging.write(work.n_batches, parsers.clean(batch, options.limits(), options.notation))
         tunes = []
-        for one in spool.read(work.n_batches):
+        for one in staging.read(work.n_batches):
             work.read[one.source] += 1
             if isinstance(one, Rejection):
                 work.reject(one)
             else:
                 tunes.append(one)
             progress.add(kept=not isinstance(one, Rejection))
-        work.register.add(tunes)
+        work.corpus_index.add(tunes)
         work.n_batches += 1
     progress.finish()
 
 
 def _batches(items: Iterable[Found | Rejection]) -> Iterator[list[Found | Rejection]]:
-    """Items in their order, BATCH_TUNES or BATCH_BYTES at a time: the same items always fall into the same batches."""
+    """Group items, in order, into batches of at most BATCH_TUNES items or about BATCH_BYTES bytes; deterministic."""
     batch: list[Found | Rejection] = []
     size = 0
     for item in items:
@@ -373,7 +378,7 @@ def _batches(items: Iterable[Found | Rejection]) -> Iterator[list[Found | Reject
 
 
 class _Parsers:
-    """Cleans tunes in their order, in processes of their own when there are enough tunes to pay for them."""
+    """Cleans tunes in order, in a pool of processes when a batch is large enough to pay for starting one."""
 
     def __init__(self, processes: int) -> None:
         self.processes = processes
@@ -390,7 +395,7 @@ class _Parsers:
     def clean(
         self, batch: Sequence[Found | Rejection], limits: "Limits", notation: str
     ) -> "list[CleanTune | Rejection]":
-        """A tune or a rejection for each item; a Rejection passes through."""
+        """Clean a batch: a tune or a rejection for each item, in order; a Rejection passes through."""
         work = partial(_clean_one, limits=limits, notation=notation)
         n_scores = sum(isinstance(item, Found) and bool(item.data) for item in batch)
         if self.processes == 1 or (len(batch) < POOL_TUNES and n_scores < POOL_SCORES):
@@ -398,7 +403,7 @@ class _Parsers:
         return self._pool().map(work, batch, chunksize=4 if n_scores else 64)
 
     def _pool(self) -> Pool:
-        """Fresh processes rather than forked ones: a fork copies locks that another thread may hold."""
+        """Start the pool at first use. Spawned, not forked: a fork copies locks that another thread may hold."""
         if self.pool is None:
             self.pool = multiprocessing.get_context("spawn").Pool(self.processes, _leave_interrupts_to_the_parent)
         return self.pool
@@ -418,23 +423,24 @@ def _nothing_left(sources: Sequence[str], work: _Work) -> str:
     if work.first_rejection is None:
         return f"no tune in {', '.join(sources)}: give ABC files (X: ... K: ...) or JSON with an 'abc notation' column."
     listed = ", ".join(f"{n:,} {reason}" for reason, n in _by_reason(work.rejected).items())
-    return f"no tune of {', '.join(sources)} can be used ({listed}). The first: {_told(work.first_rejection)}"
+    return f"no tune of {', '.join(sources)} can be used ({listed}). The first: {_with_place(work.first_rejection)}"
 
 
-def _told(rejection: Rejection) -> str:
-    """The message with its file."""
+def _with_place(rejection: Rejection) -> str:
+    """The rejection's message, preceded by file and line unless it names the file already."""
     place = rejection.file if rejection.line is None else f"{rejection.file}:{rejection.line}"
     return rejection.message if rejection.file in rejection.message else f"{place}: {rejection.message}"
 
 
 class _Progress:
-    """A line on stderr: in a terminal it counts along, elsewhere it is printed once."""
+    """Progress on stderr: a line that counts along in a terminal, a single line at the end elsewhere."""
 
     def __init__(self, source: str) -> None:
         self.source, self.read, self.kept = source, 0, 0
         self.live, self.last, self.began = sys.stderr.isatty(), 0.0, time.monotonic()
 
     def add(self, kept: bool) -> None:
+        """Count one item; refresh the line at most five times a second."""
         self.read += 1
         self.kept += kept
         if self.live and time.monotonic() - self.last > 0.2:
@@ -442,6 +448,7 @@ class _Progress:
             print(f"\r{self._line()}", end="", file=sys.stderr, flush=True)
 
     def finish(self) -> None:
+        """Print the final line."""
         print(f"\r{self._line()}" if self.live else self._line(), file=sys.stderr, flush=True)
 
     def _line(self) -> str:
@@ -452,11 +459,11 @@ class _Progress:
 # --- splitting and writing -------------------------------------------------------------------------------------------
 
 
-def _held_out(work: _Work, repeats: "Repeats", options: PrepareOptions) -> "Holdout":
+def _held_out(work: _Work, repeats: "Repeats", options: PrepareOptions) -> "TuneSplit":
     from symbolic.corpus import split
 
     fractions = {"valid": options.valid_fraction, "test": options.test_fraction}
-    found = split.hold_out(work.register, repeats.stays, fractions, options.seed)
+    found = split.split_tunes(work.corpus_index, repeats.stays, fractions, options.seed)
     for name in split.SPLITS[1:]:
         if fractions[name] and not found.of(name).any():
             n, n_families = int(repeats.stays.sum()), len(found.family_sizes())
@@ -464,7 +471,7 @@ def _held_out(work: _Work, repeats: "Repeats", options: PrepareOptions) -> "Hold
     return found
 
 
-def _summary(work: _Work, held: "Holdout", options: PrepareOptions) -> dict[str, Any]:
+def _summary(work: _Work, held: "TuneSplit", options: PrepareOptions) -> dict[str, Any]:
     chosen = {name: value for name, value in asdict(options).items() if name != "processes"} | asdict(options.limits())
     if options.notation == "abc":
         del chosen["notation"]  # as folders of earlier versions have it
@@ -476,7 +483,7 @@ def _summary(work: _Work, held: "Holdout", options: PrepareOptions) -> dict[str,
         "kept": int(sizes.sum()),
         "rejected": _by_reason(work.rejected),
         "by_source": _by_source(work, held.part >= 0),
-        "splits": {name: _split_counts(work.register, held, name) for name in SPLITS},
+        "splits": {name: _split_counts(work.corpus_index, held, name) for name in SPLITS},
         "families": {"n": len(sizes), "largest": int(sizes.max()), "of_one_tune": int((sizes == 1).sum())},
         "leakage": held.leakage,
         "sources": [asdict(record) for record in work.records],
@@ -495,36 +502,36 @@ def _by_reason(rejected: Mapping[tuple[str, str], int], source: str | None = Non
 def _by_source(work: _Work, kept: "NDArray[np.bool_]") -> dict[str, Any]:
     import numpy as np
 
-    names = work.register.source_names
-    n_kept = dict(zip(names, np.bincount(work.register.sources[kept], minlength=len(names)).tolist(), strict=True))
+    names = work.corpus_index.source_names
+    n_kept = dict(zip(names, np.bincount(work.corpus_index.sources[kept], minlength=len(names)).tolist(), strict=True))
     return {
         name: {"read": work.read[name], "kept": n_kept.get(name, 0), "rejected": _by_reason(work.rejected, name)}
         for name in (record.name for record in work.records)
     }
 
 
-def _split_counts(register: "Register", held: "Holdout", name: str) -> dict[str, int]:
+def _split_counts(corpus_index: "PhraseIndex", held: "TuneSplit", name: str) -> dict[str, int]:
     chosen = held.of(name)
     return {
         "tunes": int(chosen.sum()),
         "families": len(set(held.named_by[chosen].tolist())),
-        "bytes": int(register.n_bytes[chosen].sum()),
-        "notes": int(register.n_notes[chosen].sum()),
+        "bytes": int(corpus_index.n_bytes[chosen].sum()),
+        "notes": int(corpus_index.n_notes[chosen].sum()),
     }
 
 
 def _write(
-    folder: Path, work: _Work, repeats: "Repeats", held: "Holdout", summary: dict[str, Any], spool: "Spool"
+    folder: Path, work: _Work, repeats: "Repeats", held: "TuneSplit", summary: dict[str, Any], staging: "Staging"
 ) -> None:
     with files.whole_folder(folder) as temporary:
-        _write_tunes(temporary, work, repeats, held, spool)
+        _write_tunes(temporary, work, repeats, held, staging)
         files.write_json(temporary / "sources.json", summary["sources"])
         files.write_whole(temporary / "TERMS.txt", _terms(work.records))
         files.write_json(temporary / "summary.json", summary)
 
 
-def _write_tunes(folder: Path, work: _Work, repeats: "Repeats", held: "Holdout", spool: "Spool") -> None:
-    """One pass over the spool: each kept tune, in its order, to the file of its split; what was left out to its own."""
+def _write_tunes(folder: Path, work: _Work, repeats: "Repeats", held: "TuneSplit", staging: "Staging") -> None:
+    """Write tunes/{train,valid,test}.jsonl and rejects.jsonl in one pass over the staged batches, in input order."""
     from symbolic.corpus import duplicates
 
     (folder / "tunes").mkdir()
@@ -534,15 +541,15 @@ def _write_tunes(folder: Path, work: _Work, repeats: "Repeats", held: "Holdout",
             stack.enter_context(open(path, "w", encoding="utf-8")) for path in (*paths, folder / "rejects.jsonl")
         ]
         parts = zip(itertools.count(), held.part.tolist())
-        for one in itertools.chain.from_iterable(map(spool.read, range(work.n_batches))):
+        for one in itertools.chain.from_iterable(map(staging.read, range(work.n_batches))):
             if isinstance(one, Rejection):
                 rejects.write(_line(asdict(one)))
                 continue
             tune, part = next(parts)
             if part >= 0:
-                family = work.register.key(int(held.named_by[tune]))[:16]
-                outputs[part].write(_line(_row(one, work.register.unique_id(tune, one.id), family)))
-        rejects.writelines(_line(asdict(one)) for one in duplicates.rejections(work.register, repeats))
+                family = work.corpus_index.key(int(held.named_by[tune]))[:16]
+                outputs[part].write(_line(_row(one, work.corpus_index.unique_id(tune, one.id), family)))
+        rejects.writelines(_line(asdict(one)) for one in duplicates.rejections(work.corpus_index, repeats))
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -566,7 +573,7 @@ def _row(tune: "CleanTune", id: str, family: str) -> dict[str, Any]:
 
 
 def _terms(records: Sequence[Corpus]) -> str:
-    """What may be done with the tunes of this folder; it binds what is trained on them, too."""
+    """Text of TERMS.txt: sources and licences, which also bind models trained on these tunes."""
     parts = ["The tunes in this folder come from the sources below. Pass these terms on with them.\n"]
     for one in records:
         url = f"\n  where     {one.url}" if one.url else ""

@@ -1,12 +1,12 @@
-"""Cleaned tunes on disk, batch by batch: a corpus that is being prepared need not fit into memory, and a run that was
-killed goes on where it stopped, with no piece twice and none lost.
+"""Cleaned tunes staged on disk in batches, so that a corpus need not fit into memory and a killed `prepare` resumes.
 
     .NAME.partial/             beside the folder NAME that `prepare` is writing; gone when it is written
-        identity.json          digest of sources and options: a spool of others is thrown away
-        000000.jsonl, ...      what became of each batch of items, in their order, each file written whole
-        register/              what duplicates and families are found by (symbolic.corpus.phrase_index)
+        identity.json          digest of sources and options; staged batches of other options are deleted
+        000000.jsonl, ...      results of each batch in input order: accepted tunes and rejections; written atomically
+        index/                 the index for duplicates and families (symbolic.corpus.phrase_index)
 
-A line of a batch is {"tune": ...} or {"rejection": ...}; batches are read twice: for the register, and for the splits.
+A line of a batch is {"tune": ...} or {"rejection": ...}; batches are read twice: to build the index, and to
+write the splits.
 """
 
 import shutil
@@ -24,8 +24,8 @@ from symbolic.errors import UserError
 IDENTITY = "identity.json"
 
 
-class Spool:
-    """The spool beside `folder`; it holds the batches of an earlier run of the same `identity`."""
+class Staging:
+    """Staging folder beside the output `folder`; batches of an earlier run are reused if its `identity` is the same."""
 
     def __init__(self, folder: Path, identity: str) -> None:
         self.folder = folder.absolute().with_name(f".{folder.name}.partial")
@@ -38,11 +38,11 @@ class Spool:
         return self._path(number).is_file()
 
     def write(self, number: int, results: Sequence[CleanTune | Rejection]) -> None:
-        """Keep what became of a batch."""
+        """Write the results of batch `number`."""
         files.write_jsonl(self._path(number), map(_record, results))
 
     def read(self, number: int) -> Iterator[CleanTune | Rejection]:
-        """What became of a batch."""
+        """Read the results of batch `number`, in input order."""
         for record in files.read_jsonl(self._path(number)):
             if "rejection" in record:
                 yield Rejection(**record["rejection"])
@@ -51,7 +51,7 @@ class Spool:
                 yield CleanTune(**record["tune"], pitches=pitches)
 
     def remove(self) -> None:
-        """Throw the spool away."""
+        """Delete the staging folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, number: int) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from symbolic.corpus import duplicates
 from symbolic.corpus.cleaning import RUN_NOTES, CleanTune, Limits, clean
 from symbolic.corpus.corpora import Found, Rejection
-from symbolic.corpus.phrase_index import Register
+from symbolic.corpus.phrase_index import PhraseIndex
 from symbolic.notation.abc_parser import transpose
 
 BODY = "GABc dedB|c2A2 A2G2|GABc dedB|cABG A2G2|"
@@ -23,17 +23,19 @@ def tune(text: str, line: int = 1) -> CleanTune:
     return cleaned
 
 
-def registered(tunes: list[CleanTune], folder: Path) -> Register:
-    register = Register(folder)
+def registered(tunes: list[CleanTune], folder: Path) -> PhraseIndex:
+    corpus_index = PhraseIndex(folder)
     for begin in range(0, len(tunes), 7):
-        register.add(tunes[begin : begin + 7])
-    return register
+        corpus_index.add(tunes[begin : begin + 7])
+    return corpus_index
 
 
 def without_duplicates(tunes: list[CleanTune], folder: Path) -> tuple[list[CleanTune], list[Rejection]]:
-    with registered(tunes, folder) as register:
-        found = duplicates.repeats(register)
-        return [one for one, stays in zip(tunes, found.stays) if stays], list(duplicates.rejections(register, found))
+    with registered(tunes, folder) as corpus_index:
+        found = duplicates.repeats(corpus_index)
+        return [one for one, stays in zip(tunes, found.stays) if stays], list(
+            duplicates.rejections(corpus_index, found)
+        )
 
 
 def near_duplicates(melodies: list[list[list[int]]], threshold: float, folder: Path) -> dict[int, tuple[int, float]]:
@@ -43,8 +45,8 @@ def near_duplicates(melodies: list[list[list[int]]], threshold: float, folder: P
         replace(plain, pitches=tuple(array("h", voice) for voice in melody), key=f"{n:032x}")
         for n, melody in enumerate(melodies)
     ]
-    with registered(tunes, folder) as register:
-        found = duplicates.repeats(register, threshold)
+    with registered(tunes, folder) as corpus_index:
+        found = duplicates.repeats(corpus_index, threshold)
     assert (found.exact == -1).all()
     return {int(n): (int(found.near[n]), float(found.similarity[n])) for n in np.flatnonzero(found.near >= 0)}
 

@@ -1,4 +1,4 @@
-"""The register on disk, and families, split and leakage found from it: as they are found in memory."""
+"""The index on disk, and families, split and leakage found from it: as they are found in memory."""
 
 from array import array
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from symbolic.corpus import families, phrase_index, split
 from symbolic.corpus.cleaning import CleanTune, melody_key
-from symbolic.corpus.phrase_index import Register
+from symbolic.corpus.phrase_index import PhraseIndex
 from symbolic.notation.abc_parser import melody, parse
 
 
@@ -26,14 +26,14 @@ def tunes(real_tunes: list[str]) -> list[CleanTune]:
 
 
 @pytest.fixture(scope="module")
-def filled(tunes: list[CleanTune], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Register]:
-    with Register(tmp_path_factory.mktemp("spool") / "register") as book:
+def filled(tunes: list[CleanTune], tmp_path_factory: pytest.TempPathFactory) -> Iterator[PhraseIndex]:
+    with PhraseIndex(tmp_path_factory.mktemp("staging") / "index") as book:
         for begin in range(0, len(tunes), 400):
             book.add(tunes[begin : begin + 400])
         yield book
 
 
-def test_single_tunes_come_back(filled: Register, tunes: list[CleanTune]) -> None:
+def test_single_tunes_come_back(filled: PhraseIndex, tunes: list[CleanTune]) -> None:
     for number in (0, 399, 400, len(tunes) - 1):
         one = tunes[number]
         assert filled.card(number) == {"id": one.id, "source": "s", "file": "f.abc", "line": number, "title": one.title}
@@ -45,19 +45,19 @@ def test_single_tunes_come_back(filled: Register, tunes: list[CleanTune]) -> Non
     assert len(filled.runs(3, 5)) == filled.n_runs(np.array([3, 4, 5])).sum()
 
 
-def test_keys_compare_as_their_text_does(filled: Register, tunes: list[CleanTune]) -> None:
+def test_keys_compare_as_their_text_does(filled: PhraseIndex, tunes: list[CleanTune]) -> None:
     keys = filled.keys
     order = np.lexsort((keys[:, 1], keys[:, 0]))
     assert [tunes[n].key for n in order] == sorted(one.key for one in tunes)
 
 
 def test_repeated_ids_are_told_apart(tmp_path: Path) -> None:
-    with Register(tmp_path / "register") as book:
+    with PhraseIndex(tmp_path / "index") as book:
         book.add([made(n, [[60] * 20], id) for n, id in enumerate("abacba")])
         assert [book.card(n)["id"] for n in range(6)] == ["a", "b", "a-2", "c", "b-2", "a-3"]
 
 
-def test_every_phrase_lies_in_one_bucket(filled: Register, tunes: list[CleanTune]) -> None:
+def test_every_phrase_lies_in_one_bucket(filled: PhraseIndex, tunes: list[CleanTune]) -> None:
     parts = list(filled.phrases())
     sets = [set(part.phrase.tolist()) for part in parts]
     assert len(parts) > 1 and sum(map(len, sets)) == len(set().union(*sets))
@@ -66,10 +66,10 @@ def test_every_phrase_lies_in_one_bucket(filled: Register, tunes: list[CleanTune
     assert set().union(*sets) == set(whole.hash.tolist())
 
 
-def test_split_and_leakage_are_those_found_in_memory(filled: Register, tunes: list[CleanTune]) -> None:
-    """The register's buckets against `families` on one part that holds all phrases."""
+def test_split_and_leakage_are_those_found_in_memory(filled: PhraseIndex, tunes: list[CleanTune]) -> None:
+    """The index's buckets against `families` on one part that holds all phrases."""
     stays = np.random.default_rng(0).random(len(tunes)) < 0.9
-    held = split.hold_out(filled, stays, {"valid": 0.1, "test": 0.1}, seed=3)
+    held = split.split_tunes(filled, stays, {"valid": 0.1, "test": 0.1}, seed=3)
     kept = [one for one, stay in zip(tunes, stays) if stay]
     found = families.phrases([one.pitches for one in kept])
     options = {"valid_fraction": 0.1, "test_fraction": 0.1, "seed": 3}
@@ -88,7 +88,7 @@ def test_split_and_leakage_are_those_found_in_memory(filled: Register, tunes: li
 def test_memory_grows_by_tens_of_bytes_a_tune(tunes: list[CleanTune], tmp_path: Path) -> None:
     import tracemalloc
 
-    book = Register(tmp_path / "register")
+    book = PhraseIndex(tmp_path / "index")
     book.add(tunes[:400])
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
@@ -97,4 +97,4 @@ def test_memory_grows_by_tens_of_bytes_a_tune(tunes: list[CleanTune], tmp_path: 
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert grown / 1600 < 100
-    assert len(list((tmp_path / "register" / "phrases").iterdir())) == phrase_index.BUCKETS
+    assert len(list((tmp_path / "index" / "phrases").iterdir())) == phrase_index.BUCKETS

@@ -44,7 +44,7 @@ def test_a_killed_run_goes_on(source: Path, tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(cleaning, "clean", counted)
     with monkeypatch.context() as dying:
-        dying.setattr(staging.Spool, "remove", lambda self: None)
+        dying.setattr(staging.Staging, "remove", lambda self: None)
         with pytest.raises(Killed):
             prepare.prepare([str(source)], tmp_path / "again", options)
     assert (tmp_path / ".again.partial" / "000001.jsonl").is_file()
@@ -58,7 +58,7 @@ def test_a_killed_run_goes_on(source: Path, tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_spool_of_other_sources_is_thrown_away(source: Path, tmp_path: Path) -> None:
-    stale = staging.Spool(tmp_path / "out", "another")
+    stale = staging.Staging(tmp_path / "out", "another")
     stale.write(0, [])
     prepare.prepare([str(source)], tmp_path / "out", prepare.PrepareOptions(processes=1))
     prepare.prepare([str(source)], tmp_path / "whole", prepare.PrepareOptions(processes=1))
@@ -70,6 +70,6 @@ def test_tunes_and_rejections_come_back(tmp_path: Path) -> None:
     whole = cleaning.clean(found)
     assert isinstance(whole, cleaning.CleanTune)
     rejection = Rejection("s", "f.abc", None, "reason", "why")
-    kept = staging.Spool(tmp_path / "out", "one")
+    kept = staging.Staging(tmp_path / "out", "one")
     kept.write(0, [whole, rejection])
     assert list(kept.read(0)) == [whole, rejection]
