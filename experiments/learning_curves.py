@@ -1,6 +1,6 @@
 """Loss during training: validation bits per byte against steps, tokens, seconds and FLOPs, of finished or running runs.
 
-    python -m experiments.learning_curves runs/gpt2-6m-* runs/mamba-6m-*
+    python -m experiments.learning_curves runs/gpt2-6m-* runs/mamba-6m-* -o curves.json
 
 Reads config.yaml, run.json and metrics.jsonl of each run directory; nothing is computed anew. Runs whose
 configurations differ in `name` and `seed` only are seeds of one model: the figure draws their mean with the 95 %
@@ -38,15 +38,16 @@ def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directories")
-    made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "learning_curves.json")
+    made.add_argument("-o", "--output", type=Path, metavar="FILE", help="result file to write (default: only print)")
     return made
 
 
 def run(args: argparse.Namespace) -> int:
-    """Gather the curves and write the result."""
+    """Gather the curves, print a table and write the result where asked."""
     recorder = gather(args.runs, "learning_curves", {"runs": [str(folder) for folder in args.runs]})
-    print(table(recorder.result()), file=sys.stderr)
-    recorder.write(args.output)
+    print(table(recorder.result()), file=sys.stderr if args.output else sys.stdout)
+    if args.output:
+        recorder.write(args.output)
     return 0
 
 

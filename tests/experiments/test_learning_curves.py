@@ -52,6 +52,10 @@ def test_a_run_without_an_evaluation_says_so(tmp_path: Path) -> None:
 
 def test_learning_curves_end_in_one_line_of_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path / "run")
+    study = result_file.EXPERIMENTS / "learning_curves.json"
+    before = study.read_bytes()
+    assert learning_curves.main([str(tmp_path / "run")]) == 0 and study.read_bytes() == before
+    assert "bits" in capsys.readouterr().out
     assert learning_curves.main([str(tmp_path / "run"), "-o", str(tmp_path / "out.json")]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line) == files.read_json(tmp_path / "out.json")
