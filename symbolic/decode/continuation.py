@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ def generate_tunes(
     automaton: "Automaton | Voices | None" = None,
     beginning: str = "",
     plan: tuple[int, ...] | None = None,
+    indices: Sequence[int] | None = None,
+    stream: int = 0,
     on_token: Callable[[int, int], bool | None] | None = None,
     on_tune: "Callable[[Generated], None] | None" = None,
     show_progress: bool = True,
@@ -41,9 +44,10 @@ def generate_tunes(
     """Draw n tunes that begin with the prompt; return them and the number of tokens drawn, header lines included.
 
     automaton: rules that every tune keeps. beginning: a text to continue in place of a prompt. plan: bars of each
-    section (0 is free), which a model of counted tokens is made to count. on_tune(tune) is called
-    as each tune ends, in any order; on_token(index, token) after each token of a tune but its end, and stops that tune
-    by returning True. show_progress: write a status line on standard error.
+    section (0 is free), which a model of counted tokens is made to count. indices: numbers of the n tunes (default: 0
+    to n - 1); each index and stream has random numbers of its own. on_tune(tune) is called as each tune ends, in any
+    order; on_token(index, token) after each token of a tune but its end, and stops that tune by returning True.
+    show_progress: write a status line on standard error.
     """
     from symbolic.decode.constraint import line_mask, token_mask
     from symbolic.decode.constraint.mark_mask import MarkMask
@@ -52,7 +56,8 @@ def generate_tunes(
 
     mask = _mask(source, automaton) if automaton else None
     progress = GenerationProgress(n, is_shown=show_progress)
-    settings = _Settings(source, mask, progress, {"sampling": rules, "seed": seed, "batch_size": batch_size})
+    fixed = {"sampling": rules, "seed": seed, "batch_size": batch_size, "indices": indices}
+    settings = _Settings(source, mask, progress, fixed, stream)
     steered = replace(prompt, steered=source.codes or source.styles or source.infill)
     beginnings = [beginning] * n if beginning else prompts.prefixes(steered, n, settings.draw_line)
     single = mask if isinstance(mask, token_mask.TokenMask) else None  # of one voice
@@ -101,8 +106,9 @@ class _Settings:
         mask: "TokenMask | VoiceMask | None",
         progress: "GenerationProgress",
         fixed: dict[str, Any],
+        stream: int,
     ) -> None:
-        self.source, self.mask, self.progress, self.fixed = source, mask, progress, fixed
+        self.source, self.mask, self.progress, self.fixed, self.stream = source, mask, progress, fixed, stream
         tokenizer = source.tokenizer
         self.line_ends = {id for id in range(tokenizer.n_tokens) if b"\n" in tokenizer.token_bytes(id)}
 
@@ -126,7 +132,7 @@ class _Settings:
         if not music or not isinstance(tokenizer, CountedTokenizer):
             return self.encoded(beginnings)
         assert all(text.endswith("\n" + music) for text in beginnings)
-        n_read = [0] * len(beginnings)
+        n_read: Counter[int] = Counter()
 
         def ends(index: int, token: int) -> bool:
             n_read[index] += len(tokenizer.token_bytes(token))
@@ -141,13 +147,13 @@ class _Settings:
         )
         return [tune.prompt + tune.tokens for tune in drawn]
 
-    def draw_from(self, ids: Sequence[list[int]], **settings: Any) -> list["Generated"]:
+    def draw_from(self, ids: Sequence[list[int]], stream: int = 0, **settings: Any) -> list["Generated"]:
         """Each list of ids gone on with."""
         from symbolic.decode.engine import engine
 
         tokenizer = self.source.tokenizer
         settings |= {"eos": tokenizer.eos, "n_tokens": tokenizer.n_tokens, "on_block": self.progress.add_tokens}
-        return engine.generate(self.source.model, list(ids), **self.fixed, **settings)
+        return engine.generate(self.source.model, list(ids), stream=self.stream + stream, **self.fixed, **settings)
 
     def draw_line(self, beginnings: list[str], number: int, lines: tuple[str, ...] | None = None) -> list[str]:
         """A line after each beginning (`prompts.DrawLine`); under the mask it is one that a right tune may have."""

@@ -23,13 +23,21 @@ bring: goes on with it, writes some of its bars anew, transposes, adds chords (s
     python -m symbolic generate RUN --tune mine.abc --fill 5-8 --constrain -n 3 -o filled.abc
     python -m symbolic generate --tune mine.abc --transpose 2 --harmonise -o chords.abc
 
-The same seed gives the same tunes whatever the batch size, and the first n of a larger number, in float32.
+The same seed gives the same tunes whatever the batch size, and the first n of a larger number, in float32. With
+--attempts N a tune that is not right (it was cut, does not parse, or a bar does not fit the meter) is drawn again as a
+whole, up to N times. Ctrl-C and SIGTERM end the work with the tunes that have ended by then in the file; a process that
+is killed, or a full disk, leaves them in FILE.abc.part.
 """
 
 import argparse
 import json
 import re
+import signal
 import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,9 +47,16 @@ from symbolic.decode import output
 from symbolic.decode import prompt as prompts
 from symbolic.decode.continuation import MAX_TOKENS
 from symbolic.decode.editing import edit
-from symbolic.decode.engine.sampling_rules import DEFAULT, Sampling
+from symbolic.decode.engine.sampling_rules import DEFAULT, MAX_TEMPERATURE, Sampling
 from symbolic.decode.loaded_model import NO_MODEL, LoadedModel, load_source
-from symbolic.decode.tune_writer import Generation, GenerationRequest, check_trained, is_counted, perform
+from symbolic.decode.tune_writer import (
+    DrawnTune,
+    Generation,
+    GenerationRequest,
+    check_trained,
+    is_counted,
+    perform,
+)
 from symbolic.errors import UsageError, UserError
 from symbolic.files import names_in
 from symbolic.notation import control_codes
@@ -50,7 +65,9 @@ from symbolic.notation.chord_symbols import parse_progression
 MAX_THREADS = 256
 OTHER_SUFFIXES = (".mid", ".midi", ".musicxml", ".mxl", ".xml", ".wav", ".mp3", ".flac")
 MIDI_SUFFIXES = (".mid", ".midi")
-ABC_ONLY = ("prompt", "metre", "key", "first_bars", "constrain", "midi", "musicxml")  # options of models of ABC
+ABC_ONLY = (  # options of models of ABC
+    *("prompt", "metre", "key", "first_bars", "constrain", "midi", "musicxml", "title", "tempo"),
+)
 # Bits per byte of held-out tunes under the ready-made models, relative to float32 (experiments/LOG.md).
 LOSSES = "bits per byte rise by up to 0.01 %% in bfloat16, 0.12 %% in int8"
 
@@ -63,6 +80,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.abc", help="default: standard output")
     parser.add_argument("--midi", action="store_true", help="also MIDI files, in the folder FILE_midi")
     parser.add_argument("--musicxml", action="store_true", help="also MusicXML files, in the folder FILE_musicxml")
+    parser.add_argument("--title", help="of the tunes, numbered where there are several (default: as 'Jig in D')")
+    parser.add_argument("--tempo", metavar="N", help="beats a minute, as 120 or 3/8=100 (default: none is written)")
     parser.add_argument("--json", action="store_true", help="end with a summary in one line of JSON")
     _add_prompt_arguments(parser.add_argument_group("what the tunes begin with"))
     _add_control_arguments(parser.add_argument_group("what is asked of them (models trained with control codes)"))
@@ -112,7 +131,7 @@ def _add_tune_arguments(group: Any) -> None:
 
 
 def _add_sampling_arguments(group: Any) -> None:
-    group.add_argument("--temperature", type=float, default=1.0, help="0 is greedy (default 1)")
+    group.add_argument("--temperature", type=float, default=1.0, help=f"0 (greedy) to {MAX_TEMPERATURE:g} (default 1)")
     group.add_argument("--top-k", type=int, default=0, help="the k likeliest tokens (default 0: off)")
     group.add_argument("--top-p", type=float, default=1.0, help="the likeliest tokens of mass p (default 1: off)")
     group.add_argument(
@@ -158,11 +177,66 @@ def run(args: argparse.Namespace) -> int:
 def _write_tunes(args: argparse.Namespace, model: LoadedModel, request: GenerationRequest) -> int:
     if args.output is not None and args.output.suffix.lower() in OTHER_SUFFIXES:
         raise UsageError(f"-o {args.output}: tunes are written as ABC. Name a .abc file, with --midi or --musicxml.")
-    made = perform(model, request, show_progress=True)
     kinds = [kind for kind in output.FOLDERS if getattr(args, kind)]
-    output.write(made, args.output, kinds, source_file=args.tune)
+    if args.output is None:
+        ended: list[DrawnTune] = []
+        made, status = _finish_or_stop(model, request, ended, ended.append)
+        output.write(made, None)
+    else:
+        with output.unfinished_file(args.output, model, request, args.tune) as part:
+            made, status = _finish_or_stop(model, request, part.tunes, part.add)
+            output.write(made, args.output, kinds, source_file=args.tune)
     _report(args, made)
-    return 0
+    return status
+
+
+def _finish_or_stop(
+    model: LoadedModel, request: GenerationRequest, ended: list[DrawnTune], add: Callable[[DrawnTune], None]
+) -> tuple[Generation, int]:
+    """Make the tunes; return them and the exit status. A signal ends the work with those that `add` put in `ended`."""
+    began = time.monotonic()
+    try:
+        with _stop_signals():
+            return perform(model, request, add, show_progress=True), 0
+    except _Stopped as stopped:
+        if not ended:
+            raise
+        tunes = sorted(ended, key=lambda tune: tune.number)
+        n_tokens = sum(len(model.tokenizer.encode(tune.text)) for tune in tunes)
+        print(f"stopped after {len(tunes)} of {request.n} tunes, which are kept.", file=sys.stderr)
+        return Generation(model, request, tunes, n_tokens, time.monotonic() - began), 128 + stopped.number
+
+
+class _Stopped(KeyboardInterrupt):
+    """SIGINT or SIGTERM came."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@contextmanager
+def _stop_signals() -> Iterator[None]:
+    """Raise _Stopped at SIGINT or SIGTERM inside the block; the second signal acts as it would without."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def stop(number: int, frame: Any) -> None:
+        restore()
+        raise _Stopped(number)
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        restore()
 
 
 def _write_pieces(args: argparse.Namespace, model: LoadedModel, request: GenerationRequest) -> int:
@@ -235,7 +309,13 @@ def _request(args: argparse.Namespace) -> GenerationRequest:
         transpose=args.transpose or 0,
         harmonise=args.chords or args.harmonise or "",
         attempts=args.attempts,
+        title=_one_line(args.title or ""),
+        tempo=args.tempo or "",
     )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _prompt(args: argparse.Namespace) -> prompts.Prompt:

@@ -1,18 +1,23 @@
 """The .abc file that `generate` writes, and the MIDI and MusicXML files beside it.
 
 It begins with comment lines on what made it. A tune whose text does not parse is written too, after a line
-`% unparseable`.
+`% unparseable`. Until the whole file is written, tunes are added to FILE.abc.part as they end (`UnfinishedFile`), which
+is what a killed process or a full disk leaves.
 """
 
+import contextlib
+import errno
 import json
+import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from symbolic import files
-from symbolic.decode.loaded_model import NO_MODEL
-from symbolic.decode.tune_writer import DrawnTune, Generation
+from symbolic.decode.loaded_model import NO_MODEL, LoadedModel
+from symbolic.decode.tune_writer import DrawnTune, Generation, GenerationRequest
+from symbolic.errors import UserError
 from symbolic.notation import abc_parser
 from symbolic.notation.abc_parser import NotationError
 from symbolic.notation.score import Score
@@ -25,23 +30,87 @@ def abc_file(made: Generation, source_file: Path | None = None) -> str:
 
     source_file: where the given tune of an edit was read.
     """
-    model, request = made.model, made.request
-    head = [] if model is NO_MODEL else [f"model {model.name}", f"seed {request.seed}, {_settings_text(made)}"]
+    text = _head(made.model, made.request, source_file)
+    if len(made.tunes) < made.request.n and made.request.needs_model:
+        text += f"% stopped after {len(made.tunes)} of {made.request.n} tunes\n"
+    return text + "".join("\n" + _tune_text(tune) for tune in made.tunes)
+
+
+class UnfinishedFile:
+    """FILE.abc.part: tunes in the order in which they end."""
+
+    def __init__(self, path: Path, head: str) -> None:
+        self.path, self.tunes = path, list[DrawnTune]()
+        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed by `unfinished_file`)
+        self._append(head)
+
+    def add(self, tune: DrawnTune) -> None:
+        """Append a tune. UserError where the disk is full: what was added before is kept, and whole."""
+        self._append("\n" + _tune_text(tune))
+        self.tunes.append(tune)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _append(self, text: str) -> None:
+        end, payload = self._file.tell(), text.encode("utf-8", "replace")
+        try:
+            if self._file.write(payload) != len(payload):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.truncate(self.path, end)
+            where = f" The {len(self.tunes)} tunes that have ended are in {self.path}." if self.tunes else ""
+            raise UserError(f"cannot write {self.path}: {error.strerror or error}.{where} Free some space.") from error
+
+
+@contextlib.contextmanager
+def unfinished_file(
+    target: Path, model: LoadedModel, request: GenerationRequest, source_file: Path | None = None
+) -> Iterator[UnfinishedFile]:
+    """Hold `target` for this process while its tunes are made; the .part file goes when the block ends well.
+
+    Raises UserError where another process writes the same file, and where .part cannot be written.
+    """
+    part = target.with_name(f"{target.name}.part")
+    with files.locked(target, "writing"):
+        try:
+            held = UnfinishedFile(part, _head(model, request, source_file))
+        except OSError as error:
+            raise UserError(f"cannot write {part}: {error.strerror or error}. Name another file with -o.") from error
+        try:
+            yield held
+        except UserError as error:
+            held.close()
+            if held.tunes and str(part) not in str(error):
+                raise UserError(f"{error} The {len(held.tunes)} tunes that have ended are in {part}.") from error
+            raise
+        finally:
+            held.close()
+            if not held.tunes:
+                part.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
+
+
+def _head(model: LoadedModel, request: GenerationRequest, source_file: Path | None) -> str:
+    """Return the comment lines that say what made a file."""
+    head = (
+        [] if model is NO_MODEL else [f"model {model.name}", f"seed {request.seed}, {_settings_text(model, request)}"]
+    )
     head += [f"prompt {request.prompt.text}"] if request.prompt.text else []
     if request.edit is not None:
         description = f", {request.edit.description}" if request.edit.description else ""
         head += [f"tune {source_file or request.edit.given.where}{description}"]
     head += [f"data {term}" for term in model.terms or ["of unknown terms"]]
     head += [] if model is NO_MODEL else [f"step {model.step}"]
-    comments = "".join(f"% {_one_line(line)}\n" for line in head)
-    return comments + "".join("\n" + _tune_text(tune) for tune in made.tunes)
+    return "".join(f"% {_one_line(line)}\n" for line in head)
 
 
-def _settings_text(made: Generation) -> str:
-    request, sampling = made.request, made.request.sampling
+def _settings_text(model: LoadedModel, request: GenerationRequest) -> str:
+    sampling = request.sampling
     text = (
         f"temperature {sampling.temperature:g}, top-k {sampling.top_k}, top-p {sampling.top_p:g}, "
-        f"min-p {sampling.min_p:g}, at most {request.max_tokens} tokens, {made.model.dtype}"
+        f"min-p {sampling.min_p:g}, at most {request.max_tokens} tokens, {model.dtype}"
     )
     text += f", {request.attempts} attempts" if request.attempts > 1 else ""
     text += ", constrained" if request.constrain else ""

@@ -13,10 +13,10 @@ A model is loaded once and may be used for many calls: `load_source` returns it.
 the same tunes, whatever the batch size. Nothing is printed and no file is written here; symbolic.decode.output does.
 """
 
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,11 @@ if TYPE_CHECKING:
     from symbolic.decode.constraint.voice_mask import Voices
     from symbolic.decode.engine.engine import Generated
 
-ATTEMPT_SEEDS = 2**32  # between the seeds of two attempts
+ATTEMPT_STREAMS = 2**20  # streams of random numbers between two attempts at a tune
+MIN_TEMPO, MAX_TEMPO = 10, 600  # beats a minute
+MODE_NAMES = {
+    "m": "minor", "mix": "mixolydian", "dor": "dorian", "phr": "phrygian", "lyd": "lydian", "loc": "locrian",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class GenerationRequest:
     max_tokens: limit of new tokens of a tune. batch_size: tunes drawn at a time.
     attempts: a new tune that does not end, parse or fill its bars is drawn again, so often in all; the last is kept.
     transpose: semitones; harmonise: chord symbols for each "bar" or "beat", or ''. Both are applied to every tune.
+    title: of every tune, with its number where there are several ('': what the tune is, as "Jig in D"). tempo: `120`
+    beats a minute, or `3/8=100`, or ''.
     """
 
     n: int = 10
@@ -65,8 +71,13 @@ class GenerationRequest:
     transpose: int = 0
     harmonise: str = ""
     attempts: int = 1
+    title: str = ""
+    tempo: str = ""
 
     def __post_init__(self) -> None:
+        _check_tempo(self.tempo)
+        if self.attempts > 1 and self.edit is not None:
+            raise UsageError("--attempts draws new tunes again: leave it out with --tune.")
         for name, value in (
             ("-n", self.n),
             ("--max-tokens", self.max_tokens),
@@ -150,6 +161,8 @@ def generate(
     transpose: int = 0,
     harmonise: str = "",
     attempts: int = 1,
+    title: str = "",
+    tempo: str = "",
     on_tune: Callable[[DrawnTune], None] | None = None,
     on_token: Callable[[int, int], bool | None] | None = None,
     device: str = "auto",
@@ -168,7 +181,7 @@ def generate(
     start = prompt if isinstance(prompt, Prompt) else (prompts.read_prompt(prompt) if prompt else Prompt())
     request = GenerationRequest(
         n, seed, sampling, replace(start, asked=asked) if asked.lines else start, edit,
-        constrain, voices, max_tokens, batch_size, transpose, harmonise, attempts,
+        constrain, voices, max_tokens, batch_size, transpose, harmonise, attempts, title, tempo,
     )  # fmt: skip
     if not request.needs_model:
         return perform(NO_MODEL, request)
@@ -256,12 +269,14 @@ class _Writer:
             self.n_again += len(numbers) if attempt else 0
             is_last = attempt + 1 == request.attempts
             drawn = self._draw(
-                partial(self._new_tune, numbers),
+                self._new_tune,
                 prompt=prompt,
                 automaton=rules,
                 plan=plan,
                 keep=None if is_last else _is_right,
-                changes={"n": len(numbers), "seed": (request.seed + attempt * ATTEMPT_SEEDS) % 2**64},
+                n=len(numbers),
+                indices=[number - 1 for number in numbers],
+                stream=attempt * ATTEMPT_STREAMS,
             )
             tunes |= {tune.number: tune for tune in drawn}
         return [tunes[number] for number in sorted(tunes)]
@@ -272,7 +287,7 @@ class _Writer:
             return self._continued(edit)
         if edit.kind == "fill":
             return self._filled(edit)
-        return [self._edited_tune(edit, 1, edit.given.title, edit.given.text)]
+        return [self._edited_tune(edit, 1, self.request.title or edit.given.title, edit.given.text)]
 
     def _draw(
         self,
@@ -283,7 +298,7 @@ class _Writer:
         beginning: str = "",
         plan: tuple[int, ...] | None = None,
         keep: Callable[[DrawnTune], bool] | None = None,
-        changes: dict[str, int] | None = None,
+        **changes: Any,
     ) -> list[DrawnTune]:
         """Draw tunes and return those to keep; `changes` replace the settings of the request."""
         request, made = self.request, dict[int, DrawnTune]()
@@ -298,7 +313,7 @@ class _Writer:
 
         _, n_tokens = generate_tunes(
             *(self.model, prompt, request.sampling),
-            **self._settings() | (changes or {}),
+            **self._settings() | changes,
             max_tokens=request.max_tokens,
             automaton=automaton,
             beginning=beginning,
@@ -313,14 +328,15 @@ class _Writer:
     def _settings(self) -> dict[str, Any]:
         return {"n": self.request.n, "seed": self.request.seed, "batch_size": self.request.batch_size}
 
-    def _new_tune(self, numbers: Sequence[int], generated: "Generated") -> DrawnTune:
+    def _new_tune(self, generated: "Generated") -> DrawnTune:
         from symbolic.decode.constraint import voice_mask
 
-        number = numbers[generated.index]
-        text = control_codes.split(self.model.tokenizer.decode(generated.prompt + generated.tokens))[1]
+        number, title = generated.index + 1, self.request.title
+        codes, text = control_codes.split(self.model.tokenizer.decode(generated.prompt + generated.tokens))
         if self.request.voices and generated.finished != "eos":
             text = voice_mask.drop_partial_bar(text)
-        tune = self._tune(number, f"{self.model.name} {self.request.seed} / {number}", text, generated.finished)
+        title = f"{title} {number}" if title and self.request.n > 1 else title
+        tune = self._tune(number, title, text, generated.finished, _rhythm(codes))
         is_asked = tune.score is not None and self.request.prompt.asked.lines
         return replace(tune, remark=form_line(tune.score)) if is_asked and tune.score else tune
 
@@ -375,7 +391,8 @@ class _Writer:
         return tunes
 
     def _numbered(self, edit: TuneEdit, number: int) -> str:
-        return f"{edit.given.title} / {number}" if self.request.n > 1 else edit.given.title
+        title = self.request.title or edit.given.title
+        return f"{title} / {number}" if self.request.n > 1 else title
 
     def _edited_tune(
         self,
@@ -390,26 +407,59 @@ class _Writer:
     ) -> DrawnTune:
         tune = self._tune(number, title, text, finished)
         if tune.score is not None:
-            tune.score.fields |= {letter: [value] for letter, value in edit.given.fields.items()}
+            tune.score.fields |= {letter: [value] for letter, value in (edit.given.fields | tune.fields).items()}
         score = None if fault else tune.score
-        return replace(tune, fields=edit.given.fields, remark=remark, fault=fault or tune.fault, score=score)
+        fields = edit.given.fields | tune.fields
+        return replace(tune, fields=fields, remark=remark, fault=fault or tune.fault, score=score)
 
-    def _tune(self, number: int, title: str, text: str, finished: str) -> DrawnTune:
-        """Parse one text, transposed and harmonised as asked."""
+    def _tune(self, number: int, title: str, text: str, finished: str, rhythm: str = "") -> DrawnTune:
+        """Parse one text, transposed and harmonised as asked; without a title it gets one that says what it is."""
         try:
             score = abc_parser.parse(text)
         except NotationError as error:
-            return DrawnTune(number, title, text, None, f"{error.reason}: {error}", finished)
+            return DrawnTune(number, title or f"Tune {number}", text, None, f"{error.reason}: {error}", finished)
         transpose, harmonise = self.request.transpose, self.request.harmonise
         if transpose or harmonise:
             score = abc_parser.parse(transpose_and_harmonise(abc_parser.canonical(score), transpose, harmonise))
-        score.fields["T"] = [title]
-        return DrawnTune(number, title, text, score, "", finished)
+        title = title or title_of(score, rhythm)
+        fields = {"Q": _tempo_field(self.request.tempo, score)} if self.request.tempo else {}
+        score.fields |= {"T": [title]} | {letter: [value] for letter, value in fields.items()}
+        return DrawnTune(number, title, text, score, "", finished, fields)
+
+
+def title_of(score: Score, rhythm: str = "") -> str:
+    """Return what a tune is: its rhythm, else the commonest of its meter, and its key, as "Reel in A dorian"."""
+    kind = rhythm or control_codes.STYLE_OF_METER.get(score.meter.text, "tune")
+    mode = MODE_NAMES.get(score.key.mode, score.key.mode)
+    return f"{kind.capitalize()} in {score.key.tonic} {mode}".strip()
 
 
 def _is_right(tune: DrawnTune) -> bool:
-    """True if a tune has ended, parses and fills its bars."""
-    return tune.finished == "eos" and tune.score is not None and validity.check_score(tune.score).is_right
+    """True if a tune has ended, parses and fills its bars, where it has a meter."""
+    if tune.finished != "eos" or tune.score is None:
+        return False
+    judged = validity.check_score(tune.score)
+    return judged.is_right or judged.reason == "free_metre"
+
+
+def _rhythm(codes: str) -> str:
+    """Return the tune type that code lines name, or ''."""
+    return next((line[2:].strip() for line in codes.splitlines() if line.startswith("R:")), "")
+
+
+def _check_tempo(tempo: str) -> None:
+    match = re.fullmatch(r"(?:[1-9]\d?/(?:1|2|4|8|16|32)=)?(\d{1,3})", tempo)
+    if tempo and (match is None or not MIN_TEMPO <= int(match[1]) <= MAX_TEMPO):
+        raise UsageError(
+            f"--tempo is {tempo!r}; it must be {MIN_TEMPO} to {MAX_TEMPO} beats a minute, as 120 or 3/8=100."
+        )
+
+
+def _tempo_field(tempo: str, score: Score) -> str:
+    """Return the value of Q: for a tempo; a bare number counts the beats of the meter."""
+    if "=" in tempo:
+        return tempo
+    return f"{'3/8' if score.meter.is_compound else '1/4'}={tempo}"
 
 
 def form_line(score: Score) -> str:

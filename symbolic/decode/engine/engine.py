@@ -149,8 +149,9 @@ def generate(
     on_token: Callable[[int, int], bool | None] | None = None,
     on_block: Callable[[int], None] | None = None,
     synchronise_every: int | None = None,
+    indices: Sequence[int] | None = None,
 ) -> list[Generated]:
-    """Continue every prompt; return the tunes in the order of the prompts.
+    """Continue every prompt; return the tunes by their indices.
 
     max_new_tokens: limit of every tune, or a limit for each.
     n_tokens: ids from here on are vocabulary padding and never drawn, nor are PAD and BOS.
@@ -159,13 +160,15 @@ def generate(
     on_tune(tune) is called as each tune ends, in any order; on_token(index, token) after each token, and ends that
     tune by returning True; on_block(n) with the number of tokens drawn since its last call, for progress.
     synchronise_every: overrides the number of steps in a block.
+    indices: the tunes' numbers, which choose their random numbers (default: 0, 1, ... in the order of the prompts).
     Raises UsageError for settings out of range, UserError for a prompt longer than the model's context.
     """
     if not prompts:
         return []
     limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else list(max_new_tokens)
     _check(prompts, limits, seed, batch_size)
-    tunes = [_tune(model, index, prompt, n) for index, (prompt, n) in enumerate(zip(prompts, limits, strict=True))]
+    numbers = range(len(prompts)) if indices is None else indices
+    tunes = [_tune(model, *of_tune) for of_tune in zip(numbers, prompts, limits, strict=True)]
     n_rows = min(batch_size, len(tunes))
     request = _request(
         model, tunes, n_tokens,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from symbolic.errors import UsageError
 
+MIN_TEMPERATURE = 0.01  # below it only the likeliest token is left, and numbers overflow
 MAX_TEMPERATURE = 10.0  # above it every token is as likely as any other
 
 
@@ -20,8 +21,9 @@ class Sampling:
     min_p: float = 0.0  # 0 is off
 
     def __post_init__(self) -> None:
-        _require(0 <= self.temperature <= MAX_TEMPERATURE, "temperature", self.temperature,
-                 f"0 (greedy) to {MAX_TEMPERATURE:g}")  # fmt: skip
+        in_range = self.temperature == 0 or MIN_TEMPERATURE <= self.temperature <= MAX_TEMPERATURE
+        allowed = f"0 (greedy), or {MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}"
+        _require(in_range, "temperature", self.temperature, allowed)
         _require(self.top_k >= 0, "top-k", self.top_k, "0 (off) or more")
         _require(0 < self.top_p <= 1, "top-p", self.top_p, "above 0 and at most 1 (off)")
         _require(0 <= self.min_p < 1, "min-p", self.min_p, "at least 0 (off) and below 1")

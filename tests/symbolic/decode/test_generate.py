@@ -1,13 +1,15 @@
 """The verb, end to end: a checkpoint that knows two tunes by heart, and one that knows nothing."""
 
 import json
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
-from symbolic import models, tokens
+from symbolic import files, models, tokens
 from symbolic.__main__ import VERBS
 from symbolic.command_line import main
 from symbolic.config import GPT2Config, Mamba2Config, ModelConfig
@@ -15,10 +17,10 @@ from symbolic.decode import continuation, output
 from symbolic.decode.engine.sampling_rules import Sampling
 from symbolic.decode.loaded_model import NO_MODEL, LoadedModel
 from symbolic.decode.prompt import Prompt
-from symbolic.decode.tune_writer import Generation, GenerationRequest
+from symbolic.decode.tune_writer import DrawnTune, Generation, GenerationRequest
 from symbolic.evaluate.metrics.voice_alignment import bars_that_differ
 from symbolic.formats import midi
-from symbolic.notation import abc_parser
+from symbolic.notation import abc_parser, validity
 from symbolic.training import checkpoint
 from symbolic.training.checkpoint import Origin, TrainingProgress
 
@@ -79,7 +81,9 @@ def test_tunes_are_written_for_people(knowing: Path, tmp_path: Path, capsys: pyt
     assert call(knowing, "-n", 12, "--seed", 3, "-o", output, "--temperature", 0.5) == 0
     text = output.read_text()
     assert set(canonical_tunes(output)) == {JIG, REEL}
-    assert re.findall(r"^X:(\d+)\nT:(.*)$", text, re.MULTILINE) == [(str(i), f"tiny 3 / {i}") for i in range(1, 13)]
+    found = re.findall(r"^X:(\d+)\nT:(.*)$", text, re.MULTILINE)
+    assert [number for number, _ in found] == [str(number) for number in range(1, 13)]
+    assert {title for _, title in found} == {"Jig in D mixolydian", "Tune in G"}
     head = text.partition("\n\n")[0]
     assert "% model tiny\n% seed 3, temperature 0.5, top-k 0, top-p 1, min-p 0.05, at most 1024 tokens, float32" in head
     assert "% data made for a test; public domain" in head
@@ -93,6 +97,85 @@ def test_the_same_seed_writes_the_same_file(knowing: Path, tmp_path: Path) -> No
     assert paths[0].read_bytes() == paths[1].read_bytes()
     first, other = (re.sub(r"(?m)^(T:|% seed).*", "", path.read_text()) for path in paths[1:])
     assert first != other
+
+
+def test_title_and_tempo_are_written(knowing: Path, tmp_path: Path) -> None:
+    output = tmp_path / "t.abc"
+    options = ["--title", "  Kettle\n drum ", "--tempo", 90, "--musicxml", "--temperature", 0.5]
+    assert call(knowing, "-n", 6, "-o", output, *options) == 0
+    tunes = [raw.text for raw in abc_parser.split_tunes(output.read_text())]
+    assert [abc_parser.parse(text).title for text in tunes] == [f"Kettle drum {number}" for number in range(1, 7)]
+    for text in tunes:
+        assert ("Q:3/8=90\n" if "M:6/8" in text else "Q:1/4=90\n") in text
+    assert 'tempo="' in (tmp_path / "t_musicxml" / "0001.musicxml").read_text()
+
+
+def test_a_tune_that_is_not_right_is_drawn_again_as_a_whole(
+    knowing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(validity, "MIN_BARS", 2)  # the tunes that this model knows are short
+    once, more = tmp_path / "once.abc", tmp_path / "more.abc"
+    options = ["-n", 12, "--seed", 2, "--temperature", 1.1, "--min-p", 0, "--json"]
+    records, tunes = [], []
+    for path, attempts in ((once, 1), (more, 20)):
+        assert call(knowing, *options, "--attempts", attempts, "-o", path) == 0
+        records.append(json.loads(capsys.readouterr().out))
+        tunes.append([raw.text for raw in abc_parser.split_tunes(path.read_text())])
+    right = [[validity.check(text).is_right for text in texts] for texts in tunes]
+    assert 0 < sum(right[0]) < 12, tunes[0]
+    assert sum(right[1]) > sum(right[0])
+    assert all(one == other for one, other, is_right in zip(*tunes, right[0], strict=True) if is_right)
+    assert records[0]["drawn_again"] == 0 and records[1]["drawn_again"] >= 12 - sum(right[0])
+    assert ", 20 attempts" in more.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_the_tunes_that_have_ended(
+    knowing: Path, tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    path, add = tmp_path / "t.abc", output.UnfinishedFile.add
+
+    def add_and_stop(part: output.UnfinishedFile, tune: DrawnTune) -> None:
+        add(part, tune)
+        assert len(abc_parser.split_tunes((tmp_path / "t.abc.part").read_text())) == len(part.tunes)
+        if len(part.tunes) == 3:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(output.UnfinishedFile, "add", add_and_stop)
+    before = signal.getsignal(number)
+    assert call(knowing, "-n", 40, "--batch-size", 2, "-o", path, "--midi") == 128 + number
+    assert signal.getsignal(number) is before
+    tunes = abc_parser.split_tunes(path.read_text())
+    assert 3 <= len(tunes) < 40 and f"% stopped after {len(tunes)} of 40 tunes\n" in path.read_text()
+    assert "which are kept" in capsys.readouterr().err
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["t.abc", "t_midi"]
+
+
+def test_a_full_disk_keeps_the_tunes_that_have_ended(
+    knowing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resource = pytest.importorskip("resource")
+    path, part = tmp_path / "t.abc", tmp_path / "t.abc.part"
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        assert call(knowing, "-n", 40, "--batch-size", 2, "-o", path) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    kept = canonical_tunes(part)
+    assert f"The {len(kept)} tunes that have ended are in {part}." in capsys.readouterr().err
+    assert 0 < len(kept) < 40 and not path.exists()
+    assert call(knowing, "-n", 2, "-o", path) == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["t.abc"]
+
+
+def test_two_processes_do_not_write_one_file(knowing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with files.locked(tmp_path / "t.abc", "writing"):
+        assert call(knowing, "-n", 1, "-o", tmp_path / "t.abc") == 1
+        assert "another process is writing" in capsys.readouterr().err
+    assert call(knowing, "-n", 1, "-o", tmp_path / "t.abc") == 0
 
 
 def test_voices_are_as_many_as_asked_for_and_stay_together(untrained: Path, tmp_path: Path) -> None:
@@ -209,7 +292,7 @@ def test_musicxml_beside_the_tunes(knowing: Path, tmp_path: Path) -> None:
     assert call(knowing, "-n", 2, "-o", tmp_path / "t.abc", "--musicxml", "--temperature", 0.5) == 0
     written = sorted((tmp_path / "t_musicxml").iterdir())
     assert [path.name for path in written] == ["0001.musicxml", "0002.musicxml"]
-    assert "<movement-title>tiny 0 / 2<" in written[1].read_text()
+    assert re.search("title>(Jig in D mixolydian|Tune in G)<", written[1].read_text())
 
 
 def test_no_files_for_what_does_not_parse(untrained: Path, tmp_path: Path) -> None:
@@ -239,6 +322,11 @@ def test_unfinished_tunes_are_counted_and_marked(knowing: Path, capsys: pytest.C
         (["-n", 0], 2, "-n is 0; it must be 1 or more"),
         (["--top-k", -1], 2, "top-k is -1"),
         (["--temperature", "nan"], 2, "temperature is nan"),
+        (["--temperature", "1e30"], 2, "it must be 0 (greedy), or 0.01 to 10"),
+        (["--temperature", "1e-30"], 2, "temperature is 1e-30"),
+        (["--attempts", 0], 2, "--attempts is 0; it must be 1 or more"),
+        (["--tempo", "fast"], 2, "--tempo is 'fast'; it must be 10 to 600 beats a minute"),
+        (["--tempo", "1/4=5"], 2, "--tempo is '1/4=5'"),
         (["--max-tokens", 0], 2, "--max-tokens is 0"),
         (["--batch-size", -3], 2, "--batch-size is -3"),
         (["--seed", -1], 2, "--seed is -1"),
