@@ -1,4 +1,4 @@
-"""The verbs: `python -m symbolic prepare|train|generate|evaluate|judge|convert|sizes`; each has its own --help.
+"""The verbs: `python -m symbolic prepare|train|generate|evaluate|judge|convert|view|sizes`; each has its own --help.
 
 Results go to stdout, messages to stderr; exit status 0 done, 1 failed, 2 usage, 130 interrupted.
 """
@@ -15,6 +15,7 @@ VERBS = {
     "judge": ("symbolic.judge.judge", "ask a language model, and whether to believe it"),
     "affect": ("symbolic.affect.affect_verb", "valence and arousal of a score or a text"),
     "compose": ("symbolic.affect.compose_verb", "music for a story, from its mood"),
+    "view": ("symbolic.formats.view", "a page, a sheet or a picture of any music file"),
     "convert": ("symbolic.formats.convert", "ABC, MIDI and MusicXML into one another"),
     "sizes": ("symbolic.models.sizes", "parameters of every configuration"),
 }

@@ -54,10 +54,11 @@ def respond(request: Request, template: str, status: int = 200, **values: Any) -
 
 @lru_cache(maxsize=1)
 def static_files() -> dict[str, StaticFile]:
-    """Every file that pages may load, by name; abcjs is the report's."""
-    from symbolic.evaluate.report.page import ASSETS
+    """Every file that pages may load, by name; abcjs, its engraver and the player are those of every page."""
+    from symbolic.formats.page.score_page import ASSETS
 
-    paths = [*sorted((HERE / "static").iterdir()), Path(ASSETS) / "abcjs-basic-min.js"]
+    shared = [ASSETS / name for name in ("abcjs-basic-min.js", "engrave.js", "note_player.js")]
+    paths = [*sorted((HERE / "static").iterdir()), *shared]
     return {path.name: _read(path) for path in paths if path.suffix in _TYPES}
 
 

@@ -13,7 +13,8 @@ from html import escape
 
 from audio_bridge.lyrics.export import sheet
 from audio_bridge.lyrics.setting.word_setting import Setting, Timed, timed
-from symbolic.evaluate.report.page import ASSETS, AUDIO_TYPES, script_digest
+from symbolic.evaluate.report.page import AUDIO_TYPES
+from symbolic.formats.page.score_page import ASSETS, script_digest
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d1d1f;--paper:#fbfaf7;--quiet:#6b6b70;--mark:#b3470a;--line:#e5e0d6}

@@ -8,7 +8,6 @@ model is escaped text. Sound is embedded as the caller gives it: prefer MP3, sin
 """
 
 import base64
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,12 +21,12 @@ from symbolic.errors import UserError
 from symbolic.evaluate.report.charts import Curve, charts, family_class
 from symbolic.evaluate.report.palette import FAMILIES, Ink, ink
 from symbolic.evaluate.report.tables import Table, cell_text, is_number
+from symbolic.formats.page.score_page import asset, asset_records, head
 from symbolic.notation.performance import Sound
 from symbolic.notation.theory import TICKS_PER_WHOLE
 
 __all__ = ["Badge", "Curve", "Table", "TuneCard", "write_report"]
 
-ASSETS = Path(__file__).parent / "assets"
 MOST_SOUNDS = 3000  # of one tune
 AUDIO_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "ogg": "audio/ogg", "flac": "audio/flac"}
 
@@ -143,19 +142,8 @@ def _section(anchor: str, name: str, body: str) -> str:
 
 
 def _head(title: str, with_scripts: bool, families: Iterable[str]) -> str:
-    scripts = " ".join(f"'sha256-{script_digest(text)}'" for text in _script_texts()) if with_scripts else "'none'"
-    policy = (
-        f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data:; media-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    return (
-        '<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n'
-        '<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{_asset('report.css')}{_palette_css(families)}</style>\n"
-    )
+    style = f"<style>\n{asset('report.css')}{_palette_css(families)}</style>\n"
+    return head(title, _script_texts() if with_scripts else ()) + style
 
 
 def _families(curves: Iterable[Curve], tunes: Iterable[TuneCard]) -> list[str]:
@@ -254,12 +242,6 @@ def _footer(with_tunes: bool) -> str:
     return f"<p>{text} This page is complete in itself and asks nothing of the network.</p>"
 
 
-def asset_records() -> list[dict[str, Any]]:
-    """What the page carries that others wrote: name, version, licence, source, SHA-256 of each file."""
-    records: list[dict[str, Any]] = json.loads(_asset("assets.json"))
-    return records
-
-
 def _scripts() -> str:
     return "".join(f"<script>{text}</script>\n" for text in _script_texts())
 
@@ -267,17 +249,7 @@ def _scripts() -> str:
 @cache
 def _script_texts() -> tuple[str, ...]:
     """abcjs with its licence before it, and our own script."""
-    licence = _asset("abcjs-basic-min.js.LICENSE")
-    texts = (licence + _asset("abcjs-basic-min.js"), _asset("report.js"))
+    licence = asset("abcjs-basic-min.js.LICENSE")
+    texts = (licence + asset("abcjs-basic-min.js"), asset("report.js"))
     assert not any(sign in text.lower() for text in texts for sign in ("</script", "<!--"))
     return texts
-
-
-def script_digest(text: str) -> str:
-    """SHA-256 in base64, as a Content-Security-Policy names a script."""
-    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-
-
-@cache
-def _asset(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8")

@@ -57,13 +57,15 @@ MAX_MEASURE = Fraction(1024)  # quarter notes; longer is damage
 
 @dataclass(slots=True, eq=False)
 class SheetNote:
-    """One pitch of a chord as it sounds; `follower` is the note that its tie leads to."""
+    """One pitch of a chord as it sounds; `follower` is the note that its tie leads to, `is_held` is True where that is
+    not the next one, as in an arpeggio."""
 
     pitch: Spelled
     midi: int
     tie_starts: bool = False
     tie_stops: bool = False
     follower: "SheetNote | None" = None
+    is_held: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -347,6 +347,7 @@ def _follow_ties(placed: list[PlacedChord]) -> None:
         for note in one.chord.notes:
             if note.tie_stops:
                 at.setdefault((one.onset, note.midi), []).append((one, note))
+    loose = []
     for one in placed:
         for note in one.chord.notes:
             waiting = at.get((one.end, note.midi), []) if note.tie_starts else []
@@ -354,6 +355,43 @@ def _follow_ties(placed: list[PlacedChord]) -> None:
                 found = min(waiting, key=lambda other: _place(other[0]) != _place(one))
                 waiting.remove(found)
                 note.follower = found[1]
+            elif note.tie_starts:
+                loose.append((one, note))
+    for one, note in loose:
+        _hold_to_later_chord(placed, one, note, at)
+
+
+def _hold_to_later_chord(
+    placed: list[PlacedChord],
+    one: PlacedChord,
+    note: SheetNote,
+    at: dict[tuple[int, int], list[tuple[PlacedChord, SheetNote]]],
+) -> None:
+    """A note of an arpeggio whose tie leads to a chord after the notes between: it lasts up to that chord, where this
+    stands in the same measure or begins the next."""
+    later = [
+        (other, end)
+        for (onset, midi), waiting in at.items()
+        for other, end in waiting
+        if midi == note.midi and onset > one.end and other.measure - one.measure in (0, 1)
+    ]
+    if not later:
+        return
+    other, end = min(later, key=lambda found: found[0].onset)
+    begins = all(third.onset >= other.onset for third in placed if third.measure == other.measure)
+    between = [third for third in placed if one.onset < third.onset < other.onset]
+    struck = any(n.midi == note.midi for third in between for n in third.chord.notes)
+    if struck or (other.measure != one.measure and not begins):
+        return
+    at[other.onset, note.midi].remove((other, end))
+    note.follower, note.is_held = end, True
+    stays = [n for n in one.chord.notes if n is not note]
+    if not stays:
+        one.end = other.onset
+        return
+    one.chord = replace(one.chord, notes=stays)
+    alone = replace(one.chord, notes=[note], graces=[], marks="", lyrics=[], slurs=[])
+    placed.append(replace(one, end=other.onset, chord=alone))
 
 
 def _place(one: PlacedChord) -> tuple[str, int]:
@@ -409,7 +447,8 @@ def _apart(placed: list[PlacedChord]) -> set[int]:
             chains.setdefault(name, []).append(note)
             if note.follower is not None:
                 number[id(note.follower)] = name
-    return {id(note) for chain in chains.values() if not _holds(chain, home) for note in chain}
+    apart = [chain for chain in chains.values() if not _holds(chain, home) or any(note.is_held for note in chain)]
+    return {id(note) for chain in apart for note in chain}
 
 
 def _holds(chain: list[SheetNote], home: dict[int, PlacedChord]) -> bool:

@@ -185,7 +185,7 @@ def test_abc_words_are_read_alike_by_abcjs(melisma: Setting, tmp_path: Path) -> 
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not here")
-    from symbolic.evaluate.report.page import ASSETS
+    from symbolic.formats.page.score_page import ASSETS
 
     code = (
         "const A=require(process.argv[1]);const t=A.parseOnly(require('fs').readFileSync(process.argv[2],'utf8'))[0];"

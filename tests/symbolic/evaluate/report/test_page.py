@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from symbolic.errors import UserError
-from symbolic.evaluate.report.page import ASSETS, Badge, Curve, Table, TuneCard, asset_records, write_report
+from symbolic.evaluate.report.page import Badge, Curve, Table, TuneCard, write_report
 from symbolic.evaluate.report.tables import Share
 from symbolic.files import sha256
+from symbolic.formats.page.score_page import ASSETS, asset_records
 
 HOSTILE = '</pre></script><script>alert(1)</script><img src=x onerror=alert(2)>" \' onload="x &lt;'
 ABC = "X:1\nT:A tune\nM:4/4\nL:1/8\nK:G\nGABc dedB|]\n"
@@ -142,7 +143,7 @@ def test_a_thousand_tunes_stay_small(tmp_path: Path) -> None:
 def test_assets_are_what_their_record_says() -> None:
     records = asset_records()
     listed = {name for record in records for name in record["files"]}
-    own = {"assets.json", "report.css", "report.js"}
+    own = {"assets.json", "report.css", "report.js", "engrave.js", "note_player.js", "score_page.js", "score_page.css"}
     assert {path.name for path in ASSETS.iterdir()} == listed | own
     for record in records:
         assert record["licence"] and record["source"] and record["version"] and record["name"]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from symbolic.evaluate.report.page import ASSETS, MOST_SOUNDS, TuneCard, page, sounds_text
+from symbolic.evaluate.report.page import MOST_SOUNDS, TuneCard, page, sounds_text
 from symbolic.formats.midi import score_qpm
+from symbolic.formats.page.score_page import ASSETS
 from symbolic.notation.abc_parser import parse, performance
 
 TUNE = "X:1\nM:4/4\nL:1/4\nQ:1/4=120\nK:G\n|:G[Bd] (3cBA:|z2g2|\n"

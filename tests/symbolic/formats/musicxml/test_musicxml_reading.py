@@ -90,6 +90,17 @@ def test_ties_of_one_note_of_a_chord_and_across_voices() -> None:
     assert sounds(from_musicxml(document(across))) == [(0, 4, 64), (0, 8, 72), (4, 4, 79)]
 
 
+def test_an_arpeggio_is_held_into_the_chord_that_its_ties_lead_to() -> None:
+    """C E G one after the other, each tied to the chord of the next bar: nothing is struck again there."""
+    start, stop = '<tie type="start"/>', '<tie type="stop"/>'
+    rising = note("C4", 2, start) + note("E4", 2, start) + note("G4", 4, start)
+    chord = "".join(note(p, 8, stop, "<chord/>" if n else "") for n, p in enumerate(("C4", "E4", "G4")))
+    score = from_musicxml(document([attributes() + rising, chord]))
+    assert sounds(score) == [(0, 8, 60), (1, 7, 64), (2, 6, 67)]
+    struck = note("C4", 2, start) + note("C4", 2) + note("G4", 4, start)  # the C is struck again before the chord
+    assert (4, 4, 60) in sounds(from_musicxml(document([attributes() + struck, chord])))
+
+
 def test_repeats_of_any_part_hold_for_all() -> None:
     left = '<barline location="left"><repeat direction="forward"/></barline>'
     right = '<barline location="right"><repeat direction="backward"/></barline>'
