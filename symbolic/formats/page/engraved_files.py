@@ -1,0 +1,78 @@
+"""Sheets of scores as .svg, .pdf or .png: engraved by verovio, put on pages and into pixels by typst.
+
+Both come with the extra `engraving`: verovio (verovio.org, LGPL-3.0) reads the score's MusicXML and draws SVG; typst
+(typst.app, Apache-2.0) makes PDF and PNG of it. Pages are A4, in portrait.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from symbolic import files
+from symbolic.errors import UserError
+from symbolic.formats.musicxml.musicxml_writing import to_musicxml
+from symbolic.notation.score import Score
+from symbolic.notation.theory import NotationError
+
+WIDTH, HEIGHT = 2100, 2970  # of A4, in tenths of a millimetre
+OPTIONS = {"pageWidth": WIDTH, "pageHeight": HEIGHT, "scale": 100, "unit": 7.0, "breaks": "auto", "xmlIdSeed": 1}
+OPTIONS |= {"adjustPageHeight": False, "footer": "none", "svgViewBox": True, "justifyVertically": False}
+PPI = 150.0  # dots an inch of PNG
+
+
+def write_sheets(scores: Sequence[Score], target: Path) -> list[Path]:
+    """Write the sheets of the scores to one .pdf, or to a .svg or .png for each page, numbered where there are several.
+
+    Raises UserError where the extra is not installed or a score cannot be engraved.
+    """
+    pages = [page for score in scores for page in sheets(score)]
+    kind = target.suffix.lower().lstrip(".")
+    if kind == "pdf":
+        files.write_whole(target, _on_pages(pages, "pdf"))
+        return [target]
+    contents: Sequence[str | bytes] = pages if kind == "svg" else [_on_pages([page], "png") for page in pages]
+    several = len(contents) > 1
+    written = []
+    for number, content in enumerate(contents, start=1):
+        path = target.with_name(f"{target.stem}-{number}{target.suffix}") if several else target
+        files.write_whole(path, content)
+        written.append(path)
+    return written
+
+
+def sheets(score: Score) -> list[str]:
+    """The pages of a score as SVG, each of A4's size. Raises UserError."""
+    verovio = _needed("verovio")
+    try:
+        document = to_musicxml(score)
+    except NotationError as error:
+        raise UserError(f"{score.title or 'the tune'} cannot be engraved: {error}") from error
+    verovio.enableLog(verovio.LOG_OFF)
+    toolkit = verovio.toolkit()
+    toolkit.setOptions(OPTIONS)
+    if not toolkit.loadData(document):
+        raise UserError(f"{score.title or 'the tune'} cannot be engraved: verovio does not read it.")
+    return [toolkit.renderToSVG(number) for number in range(1, toolkit.getPageCount() + 1)]
+
+
+def _on_pages(pages: Sequence[str], kind: str) -> bytes:
+    """SVG pages as one PDF, or one page as PNG."""
+    typst = _needed("typst")
+    with tempfile.TemporaryDirectory() as folder:
+        for number, page in enumerate(pages):
+            Path(folder, f"{number}.svg").write_text(page, encoding="utf-8")
+        images = [f'#image("{number}.svg", width: 100%, height: 100%)' for number in range(len(pages))]
+        text = '#set page(paper: "a4", margin: 0pt, fill: white)\n' + "\n#pagebreak()\n".join(images)
+        source = Path(folder, "sheets.typ")
+        source.write_text(text, encoding="utf-8")
+        return bytes(typst.compile(str(source), format=kind, ppi=PPI))
+
+
+def _needed(name: str) -> Any:
+    try:
+        return __import__(name)
+    except ImportError as error:
+        raise UserError(
+            f"sheets need {name}: pip install 'abc-symbolic[engraving]' (a page, -o PAGE.html, needs nothing)."
+        ) from error
