@@ -179,6 +179,7 @@ class TrainConfig:
     clip_norm: float = within(1e-6, help="largest norm of the gradient", default=1.0)
     evaluate_every: int = within(1, help="updates between two validations")
     checkpoint_every: int = within(1, help="updates between two checkpoints")
+    checkpoint_minutes: float = within(0, help="minutes after which a checkpoint is due, too; 0: never", default=30.0)
     evaluate_tunes: int = within(0, help="validation tunes used, 0: all", default=0)
     keep_checkpoints: int = within(1, help="newest checkpoints that are kept", default=2)
 

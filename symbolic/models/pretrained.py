@@ -7,6 +7,7 @@ under the keys of `LSTMConfig`, and only this project reads it. Special tokens a
 every vocabulary of this project.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,9 +58,20 @@ def save(model: "Model", folder: Path | str, metadata: dict[str, str] | None = N
     tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     if model.tied:
         del tensors["lm_head.weight"]
-    write_whole(Path(folder) / "model.safetensors", safetensors_bytes(tensors, {"format": "pt", **(metadata or {})}))
+    data = safetensors_bytes(tensors, {"format": "pt", **(metadata or {})})
+    write_whole(Path(folder) / "model.safetensors", _in_order(data))
     dtype = str(model.lm_head.weight.dtype).removeprefix("torch.")
     write_json(Path(folder) / "config.json", library_config(model.config, tied=model.tied, dtype=dtype))
+
+
+def _in_order(data: bytes) -> bytes:
+    """The bytes of a safetensors file with the metadata in order, so that equal models give equal files."""
+    n = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + n])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + n :]
 
 
 def load(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
-from tokenizers import decoders, pre_tokenizers
+from tokenizers import decoders, pre_tokenizers, processors
 
 from symbolic import files
 from symbolic.errors import UserError
@@ -131,7 +131,14 @@ def assemble(model: tokenizers.models.Model, pattern: str | None) -> tokenizers.
     engine.pre_tokenizer = pre_tokenizers.Sequence([*split, to_bytes])
     engine.decoder = decoders.ByteLevel()
     engine.add_special_tokens(list(SPECIALS))
+    begin_tunes(engine)
     return engine
+
+
+def begin_tunes(engine: tokenizers.Tokenizer) -> None:
+    """Have the library put the beginning-of-tune id before a text, as in training; `Tokenizer.encode` adds none."""
+    special = [(SPECIALS[BOS], BOS)]
+    engine.post_processor = processors.TemplateProcessing(single=f"{SPECIALS[BOS]} $A", special_tokens=special)
 
 
 def byte_vocabulary() -> dict[str, int]:

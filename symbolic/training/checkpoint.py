@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 RECORD = "training.json"
 TENSORS = "training.safetensors"
+SELF = "record_sha256"  # key of the record: its own digest
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,14 @@ def save(
                 save_file(_training_tensors(model, optimizer), temporary / TENSORS)
         except SafetensorError as error:  # a full disk, as safetensors words it
             raise UserError(f"cannot write {folder}: {error}. Free some space, then --resume.") from error
-        record = {"format": FORMAT, **asdict(progress), **asdict(origin)}
-        files.write_json(temporary / RECORD, {**record, "files": _manifest(temporary)})
+        record = {"format": FORMAT, **asdict(progress), **asdict(origin), "files": _manifest(temporary)}
+        files.write_json(temporary / RECORD, {**record, SELF: _digest(record)})
+
+
+def _digest(record: dict[str, Any]) -> str:
+    """SHA-256 of a record but for its own digest."""
+    others = {key: value for key, value in record.items() if key != SELF}
+    return files.digest(json.dumps(others, sort_keys=True))
 
 
 def verify(folder: Path) -> dict[str, Any]:
@@ -118,14 +125,22 @@ def load(
 def prune(folder: Path, keep: int) -> None:
     """Delete all but the newest `keep` checkpoints of a run."""
     for _, path in runs.checkpoints(folder)[:-keep]:
-        shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Delete a checkpoint, which loses its name first: a kill meanwhile leaves none that is half there."""
+    doomed = path.with_name(f".{path.name}.old")
+    shutil.rmtree(doomed, ignore_errors=True)
+    path.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def discard_after(folder: Path, step: int) -> None:
     """Delete checkpoints later than `step` and what a killed process left half-written."""
     for later, path in runs.checkpoints(folder):
         if later > step:
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
     for pattern in ("checkpoints/.step-*", ".best.*"):
         for path in folder.glob(pattern):
             shutil.rmtree(path, ignore_errors=True)
@@ -176,6 +191,8 @@ def _whole_record(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path} is cut or damaged: it is not whole JSON.") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise UserError(f"{path} is not a record of this version.")
+    if SELF in record and record[SELF] != _digest(record):
+        raise UserError(f"{path} is damaged: its SHA-256 is not the one written.")
     for name, expected in record["files"].items():
         _verify_file(folder / name, expected)
     return record

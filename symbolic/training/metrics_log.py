@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FLUSH_SECONDS = 0.5  # between logging moments
+_NEEDED = {"train": "loss", "speed": "tokens_per_second", "validation": "bits_per_byte"}  # a key that each kind has
 LINE_SECONDS = 15.0  # between status lines where they cannot be rewritten in place
 
 
@@ -180,15 +181,21 @@ class Journal:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a metrics file up to the first that a killed process left half-written; [] where there is none."""
-    rows = []
-    if path.exists():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-    return rows
+    """The rows of a metrics file but those that a killed process or a disk has damaged; [] where there is none."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [row for row in map(_row, lines) if row is not None]
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    """A row with its kind and step, None for a line that holds none."""
+    try:
+        row = json.loads(line)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    is_row = isinstance(row, dict) and isinstance(row.get("step"), int) and row.get("kind") in _NEEDED
+    return row if is_row and _NEEDED[row["kind"]] in row else None
 
 
 def clock(seconds: float) -> str:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # Keys that a resumed run may change: they alter no loss.
 FREE_KEYS = {"name", "device", "compile", "threads", "sharding", "data.folder", "data.sources"} | {
-    f"train.{key}" for key in ("evaluate_every", "evaluate_tunes", "checkpoint_every", "keep_checkpoints")
+    f"train.{key}" for key in ("evaluate_every", "checkpoint_every", "checkpoint_minutes", "keep_checkpoints")
 }
 
 
@@ -117,6 +117,10 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
         peak=machine.peak_flops(device, dtype),
     )
     console.say(_opening(made))
+    n_positions = getattr(config.model, "n_positions", 0)
+    if n_positions > config.data.context:
+        span = f"{config.data.context + 1} to {n_positions}"
+        console.say(f"positions {span} are not trained, so tunes end at {config.data.context} tokens.")
     if group.leads:
         _claim(made)
         checkpoint.discard_after(folder, at.step)
@@ -174,12 +178,18 @@ def check_folder(folder: Path, config: Config, resume: bool, option: str) -> Non
     ):  # nothing to go on from: a fresh start under any configuration
         return
     before = configuration.load(runs.config_file(folder))
-    changed = [key for key in configuration.differences(before, config) if key not in FREE_KEYS]
+    free = FREE_KEYS | ({"train.steps"} if _goes_on(folder, before, config) else set())
+    changed = [key for key in configuration.differences(before, config) if key not in free]
     if changed:
         raise UsageError(
             f"cannot resume {folder}: {', '.join(changed)} {'differs' if len(changed) == 1 else 'differ'} from "
             f"{runs.config_file(folder)}. Take the run's values, or start another with {option}."
         )
+
+
+def _goes_on(folder: Path, before: Config, config: Config) -> bool:
+    """Whether a finished run is given more steps; its learning rate goes on as a run of so many steps has it."""
+    return config.train.steps > before.train.steps and finished(folder, before) is not None
 
 
 def _is_ours(folder: Path) -> bool:

@@ -6,7 +6,8 @@
 
 Every key of the configuration is also an option. The run directory, runs/NAME unless --folder names another, is
 described file by file in `symbolic.runs`. Ctrl-C saves a checkpoint and exits with 130; --resume goes on from the
-newest whole checkpoint, on one thread with bit-identical losses, and starts a run that has none.
+newest whole checkpoint, on one thread with bit-identical losses, and starts a run that has none. SIGTERM and SIGHUP do
+the same; SIGUSR1 saves and goes on. With --resume and more train.steps a finished run goes on.
 
 Conventions: loss in nats a token, mean over all tokens of a step (batch_size * accumulation rows of `context` tokens);
 validation in bits per byte of the canonical text (`symbolic.training.likelihood`). A step is an optimiser update;
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
 
     from symbolic.data.loader import Batches
     from symbolic.training.distributed import Group
+
+
+STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # those that a system has
+SAVE_SIGNAL = "SIGUSR1"  # what Slurm sends ahead of a time limit
 
 
 class Interrupted(UserError):
@@ -149,7 +154,7 @@ class Loop:
         self.config, self.group, self.model = setup.config, setup.group, setup.model
         self.feed = Feed(setup.batches, setup.device, setup.group)
         self.step = self.first = self.saved = setup.at.step
-        self.began = time.perf_counter()
+        self.began = self.saved_at = time.perf_counter()
 
     def run(self) -> None:
         """Step until the last one, or until a signal."""
@@ -158,9 +163,11 @@ class Loop:
         while True:
             if self.step % distributed.AGREE_EVERY == 0 or self.step == self.config.train.steps:
                 self.stop.number = self.group.agreed(self.stop.asked)
+                self.stop.must_save = bool(self.group.agreed(self.stop.asked_to_save or self._is_late()))
             if self._due(self.config.train.evaluate_every) and self.step not in self.log.validations:
                 self.validate()
-            if self.step != self.saved and (self._due(self.config.train.checkpoint_every) or self.stop.number):
+            is_due = self._due(self.config.train.checkpoint_every) or self.stop.number or self.stop.must_save
+            if self.step != self.saved and is_due:
                 self.checkpoint()
             if self.step == self.config.train.steps or self.stop.number:
                 return
@@ -185,7 +192,8 @@ class Loop:
         self._save(runs.checkpoint_folder(self.setup.folder, self.step), True)
         if self.group.leads:
             checkpoint.prune(self.setup.folder, self.config.train.keep_checkpoints)
-        self.saved = self.step
+        self.saved, self.saved_at = self.step, time.perf_counter()
+        self.stop.asked_to_save = self.stop.must_save = False
 
     def update(self) -> None:
         """One optimiser step; nothing in it waits for the device."""
@@ -217,6 +225,11 @@ class Loop:
             self._flush()
             each = (time.perf_counter() - self.began) / (self.step - self.first)
             self.show(_status(self.config, self.log, self.step, each * (t.steps - self.step)))
+
+    def _is_late(self) -> bool:
+        """True when a checkpoint is due by the clock."""
+        minutes = self.config.train.checkpoint_minutes
+        return minutes > 0 and self.step != self.saved and time.perf_counter() - self.saved_at >= 60 * minutes
 
     def _due(self, every: int) -> bool:
         return self.step > 0 and (self.step % every == 0 or self.step == self.config.train.steps)
@@ -369,7 +382,11 @@ def _kept(folder: Path, saved: int) -> Iterator[None]:
     except UserError as error:
         kept = runs.checkpoint_folder(folder, saved) if saved else None
         left = f"The checkpoint {kept} is kept." if kept else "There is no checkpoint before it."
-        raise UserError(f"{error} {left} Try a lower train.learning_rate or more train.warmup_steps.") from error
+        begin = f" --from {kept}" if kept else ""
+        raise UserError(
+            f"{error} {left} Start a new run with a lower train.learning_rate or more train.warmup_steps: "
+            f"train {runs.config_file(folder)}{begin} --name NAME --train.learning_rate RATE"
+        ) from error
 
 
 class _Leave(Exception):
@@ -377,21 +394,28 @@ class _Leave(Exception):
 
 
 class Stop:
-    """The signal that asked training to stop: `asked` of this process, `number` when all processes know; 0 before."""
+    """The signal that asked training to stop: `asked` of this process, `number` when all processes know; 0 before. The
+    same of a checkpoint: `asked_to_save`, `must_save`."""
 
     asked = number = 0
+    asked_to_save = must_save = False
 
 
 @contextlib.contextmanager
 def _stop_signals(say: Callable[[str], None], alone: bool = True) -> Iterator[Stop]:
-    """Note SIGINT and SIGTERM instead of dying of them; a second one acts at once."""
+    """Note SIGINT, SIGTERM and SIGHUP instead of dying of them, a second one acts at once; and SIGUSR1, to save."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield stop
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [getattr(signal, name) for name in (*STOP_SIGNALS, SAVE_SIGNAL) if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
 
     def note(number: int, frame: Any) -> None:
+        if number == getattr(signal, SAVE_SIGNAL, None):
+            stop.asked_to_save = True
+            stop.must_save = alone
+            return
         stop.asked = number
         stop.number = number if alone else stop.number
         _restore(before)

@@ -1,6 +1,6 @@
 """Weights to begin a run with: those of another model, its embedding rows given to the tokens that mean the same.
 
-    python -m symbolic train configs/gpt2-6m-folk.yaml --from gpt2-6m --name mine --data.folder data/mine
+    python -m symbolic train configs/gpt2-6m-counted.yaml --from gpt2-6m --name mine --data.folder data/mine
 
 The body must have the same shape. Of two vocabularies each token takes the row of the token with its bytes; a token
 with marks (symbolic.tokens.counted) that of its bytes without them, and a little noise that parts those of one row. A

@@ -36,7 +36,11 @@ def test_shipped_files_load_and_survive_a_dump(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["*-6m.yaml", "*-60m.yaml", "*-1m.yaml", "*-debug.yaml", "*-6m-folk.yaml", "quickstart-*.yaml"]
+    "pattern",
+    [
+        *("*-6m.yaml", "*-60m.yaml", "*-1m.yaml", "*-debug.yaml", "*-6m-folk.yaml", "*-6m-counted.yaml"),
+        "quickstart-*.yaml",
+    ],
 )
 def test_paired_files_differ_in_name_and_model_only(pattern: str) -> None:
     first, *others = (config.load(path) for path in sorted(CONFIGS.glob(pattern)))
@@ -90,7 +94,7 @@ def test_dt_rank_null_is_a_sixteenth_of_the_width() -> None:
         ("name: gpt2-debug", "name: no", "name", 'write "no" in quotes'),
         ("name: gpt2-debug", "name: ../up", "name", "letters, digits"),
         ("  family: gpt2", "  family: gtp2", "model.family", "not one of gpt2, mamba, mamba2"),
-        ("  kind: grammar", "  kind: words", "tokenizer.kind", "not one of characters, grammar, bytepair"),
+        ("  kind: grammar", "  kind: words", "tokenizer.kind", "not one of characters, grammar, counted"),
         ("  n_head: 2", "  n_head: 3", "model.n_head", "does not divide model.n_embd 64"),
         ("  n_head: 2", "  n_haed: 2", "model.n_haed", "did you mean 'n_head'?"),
         ("  context: 256", "  context: 512", "data.context", "more than model.n_positions 256"),

@@ -71,7 +71,7 @@ def test_the_library_loads_it_with_equal_logits(tmp_path: Path) -> None:
     with torch.no_grad():
         torch.testing.assert_close(library(rows).logits, model.eval()(rows), atol=1e-5, rtol=1e-5)
     text = "M:6/8\nL:1/8\nK:G\nGAB c2d|\n"
-    assert AutoTokenizer.from_pretrained(tmp_path / "a")(text)["input_ids"] == TOKENIZER.encode(text)
+    assert AutoTokenizer.from_pretrained(tmp_path / "a")(text)["input_ids"] == [1, *TOKENIZER.encode(text)]
 
 
 def test_record_and_weights_say_where_they_come_from(tmp_path: Path) -> None:
@@ -162,3 +162,28 @@ def test_a_full_disk_leaves_nothing_and_the_old_one_whole(tmp_path: Path, monkey
         save(tmp_path / "b")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert checkpoint.verify(tmp_path / "a")["step"] == 1
+
+
+def test_a_changed_record_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "a", 7)
+    path = tmp_path / "a" / checkpoint.RECORD
+    path.write_text(path.read_text().replace('"step": 7', '"step": 8'))
+    with pytest.raises(UserError, match=r"training.json is damaged"):
+        checkpoint.verify(tmp_path / "a")
+
+
+def test_equal_models_give_equal_files(tmp_path: Path) -> None:
+    for name in ("a", "b", "c", "d"):
+        save(tmp_path / name, 7)
+    assert len({(tmp_path / name / "model.safetensors").read_bytes() for name in "abcd"}) == 1
+
+
+def test_a_kill_while_pruning_leaves_no_half_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for step in (1, 2, 3):
+        save(runs.checkpoint_folder(tmp_path, step), step)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.shutil, "rmtree", lambda *_, **__: None)  # killed before anything is deleted
+        checkpoint.prune(tmp_path, keep=1)
+    assert [step for step, _ in runs.checkpoints(tmp_path)] == [3]
+    checkpoint.discard_after(tmp_path, 3)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000003"]

@@ -139,3 +139,12 @@ def test_a_fresh_journal_starts_empty(tmp_path: Path) -> None:
     log.close()
     assert (tmp_path / "m.jsonl").read_text() == ""
     assert log.best == float("inf") and log.latest is None
+
+
+def test_a_damaged_line_loses_that_line_only(tmp_path: Path) -> None:
+    rows = [{"kind": "train", "step": step, "loss": 1.0} for step in range(1, 6)]
+    lines = [json.dumps(row) for row in rows]
+    for damaged in ("", "{", "[1]", lines[2].replace("loss", "lo\x00s"), lines[2][:-3], '{"step": 3}', "[" * 100_000):
+        path = tmp_path / "metrics.jsonl"
+        path.write_text("\n".join([*lines[:2], damaged, *lines[3:]]) + "\n")
+        assert metrics_log.read(path) == [*rows[:2], *rows[3:]], damaged[:20]

@@ -451,3 +451,60 @@ def test_a_run_begins_with_another_model(data: Path, tmp_path: Path) -> None:
     assert record["start"]["model"] == "a" and record["start"]["step"] == 20
     assert record["start"]["weights_sha256"] == files.sha256(runs.best_folder(tmp_path / "one") / "model.safetensors")
     assert files.read_json(runs.run_file(tmp_path / "two"))["start"] == record["start"]
+
+
+def signal_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> None:
+    update = train.Loop.update
+
+    def signalled(loop: train.Loop) -> None:
+        update(loop)
+        if loop.step == step:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(train.Loop, "update", signalled)
+
+
+def test_sigusr1_saves_and_goes_on(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signal_at(monkeypatch, 7, signal.SIGUSR1)
+    summary = train.train(make(data, keep_checkpoints=9), tmp_path / "a", on_status=quiet)
+    assert summary["steps"] == 20
+    assert [step for step, _ in runs.checkpoints(tmp_path / "a")] == [7, 10, 20]
+
+
+def test_sighup_saves_and_stops(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signal_at(monkeypatch, 7, signal.SIGHUP)
+    with pytest.raises(train.Interrupted, match="saved at step 7") as stopped:
+        train.train(make(data), tmp_path / "a", on_status=quiet)
+    assert stopped.value.status == 128 + signal.SIGHUP
+    assert [step for step, _ in runs.checkpoints(tmp_path / "a")] == [7]
+
+
+def test_a_checkpoint_is_due_by_the_clock(data: Path, tmp_path: Path) -> None:
+    settings = make(data, checkpoint_every=1000, checkpoint_minutes=1e-9, keep_checkpoints=9)
+    train.train(settings, tmp_path / "a", on_status=quiet)
+    assert [step for step, _ in runs.checkpoints(tmp_path / "a")] == [8, 16, 20]
+
+
+def test_a_finished_run_is_given_more_steps(data: Path, tmp_path: Path) -> None:
+    train.train(make(data), tmp_path / "a", on_status=quiet)
+    with pytest.raises(UsageError, match="learning_rate"):
+        train.train(make(data, steps=30, learning_rate=1e-3), tmp_path / "a", resume=True, on_status=quiet)
+    summary = train.train(make(data, steps=30), tmp_path / "a", resume=True, on_status=quiet)
+    assert summary["steps"] == 30 and [step for step, _, _ in losses(tmp_path / "a")] == list(range(1, 31))
+    with pytest.raises(UsageError, match=r"train.steps"):
+        train.train(make(data, steps=10), tmp_path / "a", resume=True, on_status=quiet)
+
+
+def test_the_tunes_of_the_validation_stay(data: Path, tmp_path: Path) -> None:
+    train.train(make(data), tmp_path / "a", on_status=quiet)
+    with pytest.raises(UsageError, match="evaluate_tunes"):
+        train.train(make(data, steps=30, evaluate_tunes=3), tmp_path / "a", resume=True, on_status=quiet)
+
+
+def test_positions_that_are_not_trained_are_told(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = make(data, steps=1, warmup_steps=0)
+    wide = dataclasses.replace(settings, model=dataclasses.replace(settings.model, n_positions=96))
+    train.train(wide, tmp_path / "a", on_status=quiet)
+    assert "positions 65 to 96 are not trained, so tunes end at 64 tokens" in capsys.readouterr().err

@@ -87,7 +87,7 @@ def test_another_body_is_refused_by_its_keys(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_ready_made_models_fit_the_configurations_that_count() -> None:
     for family in ("gpt2", "mamba2"):
-        settings = config.load(Path(__file__).parents[3] / "configs" / f"{family}-6m-folk.yaml")
+        settings = config.load(Path(__file__).parents[3] / "configs" / f"{family}-6m-counted.yaml")
         model = models.build(settings.model)
         tokenizer = tokens.build(settings.tokenizer.kind, settings.tokenizer.vocab_size)
         warm_start.fill(model, tokenizer, warm_start.read(f"{family}-6m"))
