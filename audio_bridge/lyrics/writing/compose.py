@@ -23,6 +23,8 @@ from symbolic.errors import UserError
 
 MOST_USES = 2  # of one phrase in a song
 CHOICES = 60  # lines looked at for one place
+MAX_HOOK = 12  # syllables of a chorus line with the title
+_ON_THEME, _OFF_THEME, _STAGE = (0.8, 0.4), 0.5, 0.4  # beside a repeated phrase, which costs 1
 Fit = Callable[[str, int, str], float]  # (kind of section, line in its stanza, text) -> cost
 
 
@@ -67,13 +69,16 @@ class _Song:
     notes: list[str] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
     cost: float = 0.0
+    themes: tuple[str, str] = ("", "")
+    stage: str = ""  # of the story: first, last, or between
 
 
 def write(brief: Brief, form: SongForm, *, fit: Fit | None = None, candidates: int = 4) -> Draft:
     """Lyrics by the grammar: the best of `candidates`."""
     brief = _plain(brief)
-    lines = phrase_grammar.pool(brief.language, brief.phrase_list, brief.seed)
-    drafts = [_draft(brief, form, lines, fit, turn) for turn in range(max(1, candidates))]
+    themes = phrase_grammar.themes_for(f"{brief.title} {brief.first_line}", brief.language, brief.seed)
+    lines = phrase_grammar.pool(brief.language, brief.phrase_list, brief.seed, themes=themes)
+    drafts = [_draft(brief, form, lines, fit, turn, themes) for turn in range(max(1, candidates))]
     return min(drafts, key=lambda draft: (len(draft.notes), draft.cost))
 
 
@@ -113,8 +118,10 @@ def _plain(brief: Brief) -> Brief:
     return replace(brief, **fields)  # type: ignore[arg-type]
 
 
-def _draft(brief: Brief, form: SongForm, pool: list[LyricLine], fit: Fit | None, turn: int) -> Draft:
-    song = _Song(brief, random.Random(f"{brief.seed}:{turn}"))
+def _draft(
+    brief: Brief, form: SongForm, pool: list[LyricLine], fit: Fit | None, turn: int, themes: tuple[str, str]
+) -> Draft:
+    song = _Song(brief, random.Random(f"{brief.seed}:{turn}"), themes=themes)
     form = form_for(brief, form)
     hooks = []
     if brief.title:
@@ -130,10 +137,32 @@ def _draft(brief: Brief, form: SongForm, pool: list[LyricLine], fit: Fit | None,
                          ending(last_word(brief.first_line), brief.language), (), "given")} \
             if index == 0 and brief.first_line else {}  # fmt: skip
         if hooks and kind == home:
+            form = _with_room(form, kind, hooks)
             fixed |= _hook(form.stanzas[kind], hooks, song, pool)
+        song.stage = _stage(form.kinds, index)
         made[kind] = _stanza(form.stanzas[kind], kind, pool, fixed, song, fit)
         stanzas.append((kind, made[kind]))
     return Draft(assemble(form, brief, stanzas), song.sources, song.notes, song.cost)
+
+
+def _with_room(form: SongForm, kind: str, hooks: list[LyricLine]) -> SongForm:
+    """The form with a chorus whose first line has room for the title: the nearest number of syllables that a line with
+    it can have."""
+    stanza = form.stanzas[kind]
+    wanted = stanza.syllables[0]
+    able = [one.n_syllables for one in hooks if one.n_syllables <= MAX_HOOK]
+    if not able or wanted in able:
+        return form
+    nearest = min(able, key=lambda n: (abs(n - wanted), n))
+    return SongForm(form.kinds, {**form.stanzas, kind: replace(stanza, syllables=(nearest, *stanza.syllables[1:]))})
+
+
+def _stage(kinds: Sequence[str], index: int) -> str:
+    """Which stage of the story a verse tells: the first begins it, the last of several ends it."""
+    verses = [i for i, kind in enumerate(kinds) if kind == "verse"]
+    if kinds[index] != "verse" or len(verses) < 2:
+        return ""
+    return "first" if index == verses[0] else "last" if index == verses[-1] else ""
 
 
 def _hook(stanza: Stanza, hooks: list[LyricLine], song: _Song, pool: list[LyricLine]) -> dict[int, LyricLine]:
@@ -226,6 +255,18 @@ def _best_ending(options: dict[int, list[LyricLine]], song: _Song) -> str | None
     return song.rng.choices(sorted(fresh), weights)[0]
 
 
+def _off_thread(line: LyricLine, song: _Song) -> float:
+    """What a line costs for images of other themes than the song's, and for telling the end first."""
+    grammar = phrase_grammar.load(song.brief.language)
+    own = grammar.themes_of(line.text)
+    cost = -_ON_THEME[0] if song.themes[0] in own else -_ON_THEME[1] if song.themes[1] in own else 0.0
+    cost += _OFF_THEME * len(own - set(song.themes))
+    stage = grammar.stage_of(line.text)
+    if song.stage and stage:
+        cost += -_STAGE if stage == song.stage else _STAGE
+    return cost
+
+
 def _is_new(line: LyricLine, song: _Song) -> bool:
     return line.text.lower() not in song.lines and all(song.used[p] < MOST_USES for p in line.phrases)
 
@@ -250,7 +291,10 @@ def _cheapest(able: list[LyricLine], kind: str, place: int, song: _Song, fit: Fi
     """The line that fits best among a random few; a phrase used before costs."""
     few = song.rng.sample(able, min(CHOICES, len(able)))
     costs = [
-        sum(song.used[p] for p in line.phrases) + (fit(kind, place, line.text) if fit else 0.0) + song.rng.random() / 4
+        sum(song.used[p] for p in line.phrases)
+        + (fit(kind, place, line.text) if fit else 0.0)
+        + _off_thread(line, song)
+        + song.rng.random() / 4
         for line in few
     ]
     lowest = min(range(len(few)), key=lambda i: costs[i])

@@ -7,6 +7,7 @@ and Spanish; other languages have none.
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,7 @@ DATA = Path(__file__).parents[1] / "data"
 POOL_LINES = 3000
 JOINED_FROM = 9  # syllables from which two lines may stand as one
 _TITLE = "T"
+_DRAWN, _NEUTRAL = (8, 4), 2  # times as often as a phrase of another theme
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,24 @@ class LyricLine:
 
 @dataclass(frozen=True)
 class Grammar:
-    """Phrases by list, and patterns of LINE and HOOK."""
+    """Phrases by list, and patterns of LINE and HOOK; the words by which a phrase belongs to a theme, or to the first
+    or last stage of a story."""
 
     phrases: dict[str, tuple[tuple[str, str], ...]]  # list -> (genre or '', phrase)
     patterns: dict[str, tuple[str, ...]]
+    themes: dict[str, frozenset[str]]
+    stages: dict[str, frozenset[str]]
+
+    def themes_of(self, text: str) -> frozenset[str]:
+        """The themes whose words a text has."""
+        words = frozenset(re.findall(r"[^\W\d_]+", text.lower()))
+        return frozenset(theme for theme, own in self.themes.items() if words & own)
+
+    def stage_of(self, text: str) -> str:
+        """`first` or `last` where a text's words tell that of a story, else ''."""
+        words = frozenset(re.findall(r"[^\W\d_]+", text.lower()))
+        found = [stage for stage, own in self.stages.items() if words & own]
+        return found[0] if len(found) == 1 else ""
 
 
 @lru_cache(maxsize=8)
@@ -59,14 +75,33 @@ def load(language: str) -> Grammar:
             genre, _, phrase = line.rpartition("|")
             lists[name].append((genre, phrase))
     patterns = {key: tuple(text for _, text in lists.pop(key)) for key in ("LINE", "HOOK")}
-    return Grammar({key: tuple(values) for key, values in lists.items()}, patterns)
+    themes, stages = (
+        {key: frozenset(text.split()) for key, _, text in (row.partition(":") for _, row in lists.pop(name))}
+        for name in ("THEMES", "STAGES")
+    )
+    return Grammar({key: tuple(values) for key, values in lists.items()}, patterns, themes, stages)
 
 
-def pool(language: str, words: str, seed: int, n: int = POOL_LINES) -> list[LyricLine]:
-    """Different lines of many lengths, short ones (single phrases) and long ones (two lines) among them; `words` names
-    the phrase list of a genre (GenreStyle.words)."""
+def themes_for(text: str, language: str, seed: int) -> tuple[str, str]:
+    """A song's theme and the one beside it: those of the title and first line, else drawn."""
+    grammar, rng = load(language), random.Random(f"theme:{text}:{seed}")
+    named = sorted(grammar.themes_of(text))
+    others = [theme for theme in grammar.themes if theme not in named]
+    rng.shuffle(named)
+    rng.shuffle(others)
+    first, second, *_ = [*named, *others]
+    return first, second
+
+
+def pool(language: str, words: str, seed: int, n: int = POOL_LINES, themes: Sequence[str] = ()) -> list[LyricLine]:
+    """Different lines of many lengths, short ones (single phrases) and long ones (two lines) among them.
+
+    `words` names the phrase list of a genre (GenreStyle.words); phrases of `themes` are drawn more often.
+    """
     grammar, rng = load(language), random.Random(f"{language}:{words}:{seed}")
     usable = _usable(grammar, words)
+    if themes:
+        usable = {name: _weighted(grammar, phrases, themes) for name, phrases in usable.items()}
     lines = {line.text: line for line in (_drawn(p, usable, language) for p in _phrases(usable))}
     for _ in range(n):
         line = _drawn(_filled(rng.choice(grammar.patterns["LINE"]), usable, rng), usable, language)
@@ -97,8 +132,18 @@ def _usable(grammar: Grammar, words: str) -> dict[str, tuple[str, ...]]:
     return {name: tuple(text for g, text in rows if g in ("", words)) for name, rows in grammar.phrases.items()}
 
 
+def _weighted(grammar: Grammar, phrases: tuple[str, ...], themes: Sequence[str]) -> tuple[str, ...]:
+    """Phrases as often as they are to be drawn: those of the first theme most, those of no theme next."""
+    times = []
+    for phrase in phrases:
+        own = grammar.themes_of(phrase)
+        near = next((i for i, theme in enumerate(themes) if theme in own), -1)
+        times.append(_DRAWN[near] if near >= 0 else _NEUTRAL if not own else 1)
+    return tuple(phrase for phrase, n in zip(phrases, times) for _ in range(n))
+
+
 def _phrases(usable: dict[str, tuple[str, ...]]) -> list[tuple[str, tuple[str, ...]]]:
-    return [(text, (text,)) for name in ("NP", "PP", "IMP", "I", "WE") for text in usable.get(name, ())]
+    return [(text, (text,)) for name in ("NP", "PP", "IMP", "I", "WE") for text in dict.fromkeys(usable.get(name, ()))]
 
 
 def _filled(pattern: str, usable: dict[str, tuple[str, ...]], rng: random.Random) -> tuple[str, tuple[str, ...]]:

@@ -475,3 +475,32 @@ def test_what_of_a_tune_gets_no_words_is_said() -> None:
     assert inputs.left_out(one, parse(one)) == []
     said = inputs.left_out(two + "\n" + one, parse(two))
     assert said == ["the words are set to the first of 2 tunes.", "the words are set to the first of 2 voices."]
+
+
+@pytest.mark.parametrize("language", ["en", "pt", "es"])
+def test_a_song_keeps_to_its_themes_and_sings_its_title(language: str) -> None:
+    grammar = phrase_grammar.load(language)
+    title = {"en": "River of Gold", "pt": "Barco de papel", "es": "Barco de papel"}[language]
+    themes = phrase_grammar.themes_for(title, language, 0)
+    assert themes[0] in grammar.themes_of(title)
+    on, off, lines = 0, 0, 0
+    for seed in range(3):
+        draft = compose.write(Brief(language, "folk", title, seed=seed), song_forms.make("folk"))
+        themes = phrase_grammar.themes_for(f"{title} ", language, seed)
+        chorus = next(section for section in draft.lyrics.sections if section.kind == "chorus")
+        assert title.lower() in chorus.lines[0].lower()
+        for line in draft.lyrics.lines:
+            own = grammar.themes_of(line)
+            on, off, lines = on + bool(own & set(themes)), off + bool(own - set(themes)), lines + 1
+    assert on > 2 * off and on / lines > 0.5, (on, off, lines)
+
+
+def test_the_story_begins_before_it_ends() -> None:
+    grammar = phrase_grammar.load("en")
+    stages: dict[str, list[str]] = {"Verse 1": [], "Verse 3": []}
+    for seed in range(4):
+        form = song_forms.make("folk", "verse-verse-verse")
+        for section in compose.write(Brief("en", "folk", "", seed=seed), form).lyrics.sections:
+            stages.setdefault(section.label, []).extend(grammar.stage_of(line) for line in section.lines)
+    assert stages["Verse 1"].count("first") > stages["Verse 3"].count("first")
+    assert stages["Verse 3"].count("last") > stages["Verse 1"].count("last")
