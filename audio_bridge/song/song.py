@@ -272,28 +272,36 @@ def words(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str,
 def melody(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
     """One tune for each kind of section, or the given tune for all."""
     from audio_bridge.lyrics.setting import melody_for_words as tunes
-    from audio_bridge.lyrics.setting.rhythm_plan import plan
     from symbolic.notation.harmony import with_progression
-    from symbolic.notation.theory import parse_key
 
-    lyrics, style = _lyrics(folder), _style(options)
     given = _tune(options)
     if given is not None:
         from symbolic.notation.abc_parser import canonical
 
         files.write_json(folder / "melody.json", {"tune": canonical(given), "title": given.title})
         return {"by": "given tune", "notes": left_out(options["tune"], given)}
-    kinds = list(dict.fromkeys(section.kind for section in lyrics.sections if section.lines))
-    texts = [[s.lines for s in lyrics.sections if s.kind == kind and s.lines] for kind in kinds]
-    plans = plan(texts, lyrics.language, options["metre"] or style.meter, style.rhythm)
     seed = options["seed"] + 1000 * variation
-    key = parse_key(options["key"] or _key_for(options, seed))
-    sections = [_melody_section(options, kind, one, key, seed) for kind, one in zip(kinds, plans)]
+    kinds, sections, key = melody_sections(folder, options, seed)
     made = tunes.compose(sections, key=key.text, model=options["melody_model"], seed=seed)
     with_chords = [with_progression(text, section.chords) for text, section in zip(made, sections)]
     files.write_json(folder / "melody.json", dict(zip(kinds, with_chords)))
     how = "pitches drawn under the words' rhythm plan and the genre's chords"
     return {"by": options["melody_model"], "how": how, "key": key.text}
+
+
+def melody_sections(
+    folder: Path, options: Mapping[str, Any], seed: int
+) -> tuple[list[str], list["MelodySection"], "Key"]:
+    """What the words in a song's folder ask of its melody: kinds of sections, their rhythm, chords, range; the key."""
+    from audio_bridge.lyrics.setting.rhythm_plan import plan
+    from symbolic.notation.theory import parse_key
+
+    lyrics, style = _lyrics(folder), _style(options)
+    kinds = list(dict.fromkeys(section.kind for section in lyrics.sections if section.lines))
+    texts = [[s.lines for s in lyrics.sections if s.kind == kind and s.lines] for kind in kinds]
+    plans = plan(texts, lyrics.language, options["metre"] or style.meter, style.rhythm)
+    key = parse_key(options["key"] or _key_for(options, seed))
+    return kinds, [_melody_section(options, kind, one, key, seed) for kind, one in zip(kinds, plans)], key
 
 
 def setting(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:

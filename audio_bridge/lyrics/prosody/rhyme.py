@@ -51,6 +51,7 @@ def assonant(one: str, other: str, language: str) -> bool:
     return bool(a) and a == b
 
 
+@lru_cache(maxsize=1 << 16)
 def last_word(line: str) -> str:
     """The last word of a line, without punctuation."""
     words = words_of(line)
