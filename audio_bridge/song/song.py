@@ -51,6 +51,7 @@ DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 _KINDS: dict[str, type | tuple[type, ...]] = {"lines": int, "seed": int, "tempo": (int, float)}  # others are text
 _MELODY = ("tune", "melody_model", "metre", "key", "chords", "genre", "genres", "title", "seed")
+_SCORE = ("tempo", "genre", "genres", "title", "artist", "melody_model", "chords", "seed", "tune")
 _WRITING = ("genre", "language", "title", "artist", "first_line", "structure", "lines", "syllables", "rhyme", "lyrics",
             "lyric_model", "genres", "seed")  # fmt: skip
 _SOUND_RATE = 44_100
@@ -327,9 +328,10 @@ def score(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str,
     from symbolic.formats import midi
 
     plain, qpm, style = _setting(folder), _qpm(folder, options), _style(options)
+    composer = _composer(options)
     whole = accompaniment.with_chords(plain, _progression(options) if options["tune"] else None)
-    files.write_whole(folder / "song.abc", sheet.abc(whole, fields={"Q": f"1/4={qpm:g}"}))
-    files.write_whole(folder / "song.musicxml", sheet.musicxml(whole))
+    files.write_whole(folder / "song.abc", sheet.abc(whole, fields={"Q": f"1/4={qpm:g}", "C": composer}, parts=True))
+    files.write_whole(folder / "song.musicxml", sheet.musicxml(whole, qpm, style.melody.instrument, composer))
     files.write_whole(
         folder / "song.mid", midi.to_bytes(timing.midi_with_lyrics(whole, qpm, band.arrangement(whole, qpm, style)))
     )
@@ -410,7 +412,7 @@ def karaoke(folder: Path, options: Mapping[str, Any], variation: int) -> dict[st
     note = "with a synthetic guide vocal" if (folder / "guide.wav").is_file() else "instrumental"
     audio = (folder / "song.mp3").read_bytes()
     whole = accompaniment.with_chords(_setting(folder), _progression(options) if options["tune"] else None)
-    page = pages.page(whole, _qpm(folder, options), audio, "mp3", note)
+    page = pages.page(whole, _qpm(folder, options), audio, "mp3", note, _composer(options))
     files.write_whole(folder / "karaoke.html", page)
     return {}
 
@@ -419,14 +421,14 @@ STAGES = (
     Stage("words", words, (), (*_WRITING, "tune", "tempo"), ("words.json", "lyrics.txt"), version=2),
     Stage("melody", melody, ("words",), _MELODY, ("melody.json",), version=2),
     Stage("setting", setting, ("words", "melody"), (), ("setting.json",), version=2),
-    Stage("score", score, ("setting",), ("tempo", "genre", "genres", "title", "chords", "seed", "tune"), (
+    Stage("score", score, ("setting",), _SCORE, (
         "song.abc", "song.musicxml", "song.mid", "song.lrc", "song.enhanced.lrc", "song.ultrastar.txt", "yue2.json",
         "chords.json"), version=3),
     Stage("backing", backing, ("score",), (), ("backing.wav",), version=2),
     Stage("conditioned", conditioned, ("score",), ("checkpoint", "prompt", "genre", "seed"), ("conditioned.wav",)),
     Stage("vocal", vocal, ("setting", "score"), ("vocal",), ("guide.wav",)),
     Stage("mix", mix, ("backing", "conditioned", "vocal"), (), ("song.mp3",)),
-    Stage("karaoke", karaoke, ("setting", "score", "vocal", "mix"), ("chords", "tune"), ("karaoke.html",), version=4),
+    Stage("karaoke", karaoke, ("setting", "score", "vocal", "mix"), _SCORE, ("karaoke.html",), version=4),
 )  # fmt: skip
 
 
@@ -435,6 +437,14 @@ STAGES = (
 
 def _tune(options: Mapping[str, Any]) -> "Score | None":
     return None if options["tune"] is None else tune_of(options["tune"])
+
+
+def _composer(options: Mapping[str, Any]) -> str:
+    """Whose melody it is: the artist's, the tune's composer's, or the model's that drew it."""
+    given = _tune(options)
+    if given is not None:
+        return ", ".join(given.fields.get("C", [])) or options["artist"]
+    return options["artist"] or f"melody drawn by {Path(options['melody_model']).name}"
 
 
 def _qpm(folder: Path, options: Mapping[str, Any]) -> float:

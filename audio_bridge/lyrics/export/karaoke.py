@@ -25,7 +25,7 @@ h2{font:600 .85rem/1 system-ui,sans-serif;letter-spacing:.08em;text-transform:up
 p.line{margin:0;font-size:1.5rem}p.line.now{border-left:4px solid var(--mark);padding-left:.6rem;margin-left:-.85rem}
 button{font:inherit;border:0;background:none;color:inherit;padding:0;cursor:pointer}button.sung{color:var(--quiet)}
 button.now{color:var(--mark);text-decoration:underline;text-decoration-thickness:3px;text-underline-offset:4px}
-#sheet{background:#fff;border:1px solid var(--line);border-radius:6px;margin:1.5rem 0;overflow-x:auto}
+#sheet{background:#fff;color:#1d1d1f;border:1px solid var(--line);border-radius:6px;margin:1.5rem 0;overflow:hidden}
 #sheet .now{fill:#b3470a}pre{white-space:pre-wrap;font-size:.85rem;border-top:1px solid var(--line);padding-top:1rem}
 footer{color:var(--quiet);font-size:.85rem}
 """
@@ -73,20 +73,38 @@ _SCRIPT = """
   ['play', 'seeked', 'timeupdate', 'pause'].forEach(function (name) { audio.addEventListener(name, follow); });
   buttons.forEach(function (button, i) {
     button.addEventListener('click', function () { audio.currentTime = data.starts[i]; audio.play(); });
+    button.addEventListener('focus', function () {  // one tab stop: arrows go from syllable to syllable
+      buttons.forEach(function (other) { other.tabIndex = other === button ? 0 : -1; });
+    });
+    button.addEventListener('keydown', function (event) {
+      var step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (step && buttons[i + step]) { event.preventDefault(); buttons[i + step].focus(); }
+    });
   });
-  if (window.ABCJS) {
-    var wrap = { minSpacing: 1.0, maxSpacing: 2.2, preferredMeasuresPerLine: 4 };
-    var options = { responsive: 'resize', add_classes: true, staffwidth: 860, wrap: wrap };
-    window.ABCJS.renderAbc('sheet', spaced(document.getElementById('abc').textContent), options);
+  var engraved = '';
+  function engrave() {  // a line of words a system where the page is narrow
+    var narrow = window.innerWidth < 640;
+    if (!window.ABCJS || engraved === String(narrow)) { return; }
+    engraved = String(narrow);
+    var text = narrow ? data.narrow : document.getElementById('abc').textContent;
+    var options = { responsive: 'resize', add_classes: true, staffwidth: narrow ? 420 : 860 };
+    window.ABCJS.renderAbc('sheet', spaced(text), options);
     notes = Array.prototype.slice.call(document.querySelectorAll('#sheet .abcjs-note'));
+    shown = '';
+    follow();
   }
+  engrave();
+  window.addEventListener('resize', engrave);
   window.karaoke = { at: at, starts: data.starts, ends: data.ends, texts: data.texts };
 }());
 """
 
 
-def page(setting: Setting, qpm: float, audio: bytes, audio_type: str = "mp3", note: str = "") -> str:
-    """The HTML; `audio` begins with the score. `note` is a line below the title, such as what was sung by whom."""
+def page(
+    setting: Setting, qpm: float, audio: bytes, audio_type: str = "mp3", note: str = "", composer: str = ""
+) -> str:
+    """The HTML; `audio` begins with the score. `note` is a line below the title, such as what was sung by whom;
+    `composer` stands on the score and below the title."""
     syllables = timed(setting, qpm)
     lyrics = setting.lyrics
     title = lyrics.title or "untitled"
@@ -94,19 +112,23 @@ def page(setting: Setting, qpm: float, audio: bytes, audio_type: str = "mp3", no
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; script-src "
     policy += " ".join(f"'sha256-{script_digest(text)}'" for text in scripts) + "; base-uri 'none'; form-action 'none'"
     sound = base64.b64encode(audio).decode("ascii")
+    credits = " · ".join(dict.fromkeys(filter(None, [lyrics.artist, composer, note])))
+    fields = {"Q": f"1/4={qpm:g}", **({"C": composer} if composer else {})}
+    data = {**_data(setting, syllables), "narrow": sheet.abc(setting, fields=fields, bars=1, parts=True)}
     return (
         f'<!DOCTYPE html>\n<html lang="{escape(lyrics.language)}">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f'<h1>{escape(title)}</h1>\n<p class="by">{escape(" · ".join(filter(None, [lyrics.artist, note])))}</p>\n'
-        f'<audio controls preload="auto" src="data:{AUDIO_TYPES[audio_type]};base64,{sound}"></audio>\n'
-        f"<main>{_words(setting, syllables)}</main>\n"
+        f'<header><h1>{escape(title)}</h1>\n<p class="by">{escape(credits)}</p></header>\n<main>\n'
+        f'<audio controls preload="auto" aria-label="{escape(title)}" '
+        f'src="data:{AUDIO_TYPES[audio_type]};base64,{sound}"></audio>\n'
+        f"{_words(setting, syllables)}"
         '<div id="sheet" role="img" aria-label="Score with words"></div>\n'
-        f'<details><summary>ABC</summary><pre id="abc">{escape(sheet.abc(setting, fields={"Q": f"1/4={qpm:g}"}))}</pre>'
-        "</details>\n"
+        f'<details><summary>ABC</summary><pre id="abc">{escape(sheet.abc(setting, fields=fields, parts=True))}</pre>'
+        "</details>\n</main>\n"
         "<footer><p>Sheet music engraved by abcjs (MIT licence). This page is complete in itself.</p></footer>\n"
-        f'<script type="application/json" id="data">{_json(_data(setting, syllables))}</script>\n'
+        f'<script type="application/json" id="data">{_json(data)}</script>\n'
         + "".join(f"<script>{text}</script>\n" for text in scripts)
         + "</body>\n</html>\n"
     )
@@ -116,7 +138,7 @@ def _words(setting: Setting, syllables: list[Timed]) -> str:
     """Sections and lines of buttons, one a syllable."""
     by_line: dict[int, str] = {}
     for n, s in enumerate(syllables):
-        by_line[s.line] = by_line.get(s.line, "") + f'<button type="button" data-n="{n}">{escape(s.text)}</button>'
+        by_line[s.line] = by_line.get(s.line, "") + _button(n, s.text)
         by_line[s.line] += " " if s.ends_word else ""
     out, line = "", 0
     for section in setting.lyrics.sections:
@@ -126,6 +148,10 @@ def _words(setting: Setting, syllables: list[Timed]) -> str:
             line += 1
         out += "</section>\n"
     return out
+
+
+def _button(n: int, text: str) -> str:
+    return f'<button type="button" data-n="{n}" tabindex="{-1 if n else 0}">{escape(text)}</button>'
 
 
 def _data(setting: Setting, syllables: list[Timed]) -> dict[str, list[object]]:

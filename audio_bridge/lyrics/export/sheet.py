@@ -7,6 +7,7 @@ or end, and `extend` where it is held.
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from xml.etree import ElementTree
 
@@ -15,25 +16,78 @@ from symbolic.notation import abc_parser
 from symbolic.notation.score import Note
 from symbolic.notation.theory import TICKS_PER_WHOLE
 
+BARS = 4  # bar lines in a line of music, at least
+_TRAILING = ("space", "rest", "bar", "tie", "slur_close", "broken")  # what may stand behind a line's last note
 _FORBIDDEN = re.compile(r"[-_*~|\\%\s]+")  # what w: reads as its own signs
 
 
-def abc(setting: Setting, *, number: int = 1, fields: Mapping[str, str] | None = None) -> str:
-    """The tune as ABC for people, each line of music with its line of words."""
+def abc(
+    setting: Setting, *, number: int = 1, fields: Mapping[str, str] | None = None, bars: int = BARS, parts: bool = False
+) -> str:
+    """The tune as ABC for people, words below: a line of music ends where a line of words does, after `bars` bar lines
+    or more. With `parts` a P: line names each section where it begins."""
     lyrics = setting.lyrics
     given = {"C": lyrics.artist} if lyrics.artist else {}
     text = abc_parser.pretty(setting.text, number=number, title=lyrics.title, fields={**given, **(fields or {})})
-    labels = iter(setting.labels)
-    lines: list[str] = []
-    in_music = False
-    for line in text.splitlines():
-        lines.append(line)
-        if in_music:
-            words = [next(labels) for _ in range(n_notes(line))]
-            if any(words):
-                lines.append("w: " + words_line(words))
-        in_music = in_music or line.startswith("K:")
+    head, _, music = text.partition("\nK:")
+    key, _, music = music.partition("\n")
+    lines = [*head.splitlines(), f"K:{key}"]
+    starts = _section_lines(setting) if parts else {}
+    named: set[int] = set()
+    for system in _systems(music, setting, bars):
+        own = [label for label in system.labels if label is not None]
+        begun = next((label.syllable.line for label in own if label.syllable.line in starts), None)
+        if begun is not None and begun not in named:
+            lines.append(f"P:{starts[begun]}")
+            named.add(begun)
+        lines.append(system.music)
+        if own:
+            lines.append("w: " + words_line(system.labels))
     return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class _System:
+    """A line of music and what is sung on its notes."""
+
+    music: str
+    labels: list[Label | None]
+
+
+def _systems(music: str, setting: Setting, bars: int) -> Iterator[_System]:
+    """Music cut behind the rest or bar line that follows the last note of a line of words, so a pick-up stands with its
+    own line."""
+    labels = list(setting.labels)
+    text, start, place, n_bars, is_open, ended = "", 0, 0, 0, "", False
+    for token in (token for line in music.splitlines() for token in abc_parser.lex(line)):
+        if ended and not is_open and token.kind not in _TRAILING:
+            if n_bars >= bars:
+                yield _System(text.strip(), labels[start:place])
+                text, start, n_bars = "", place, 0
+            ended = False
+        text += token.text
+        if token.kind in ("grace_open", "chord_open"):
+            is_open = token.kind
+        elif token.kind == "bar":
+            n_bars += place > start
+        if token.kind == "chord_close" or (token.kind == "note" and not is_open):
+            label, after = labels[place], labels[place + 1] if place + 1 < len(labels) else None
+            ended = (ended or (label is not None and label.syllable.ends_line)) and not (after and after.holds)
+            place += 1
+        if token.kind in ("grace_close", "chord_close"):
+            is_open = ""
+    if text.strip():
+        yield _System(text.strip(), labels[start:place])
+
+
+def _section_lines(setting: Setting) -> dict[int, str]:
+    """The number of each section's first line -> its name."""
+    found, line = {}, 0
+    for section in setting.lyrics.sections:
+        if section.lines:
+            found[line] = section.label
+        line += len(section.lines)
+    return found
 
 
 def words_line(labels: list[Label | None]) -> str:
@@ -64,13 +118,18 @@ def n_notes(line: str) -> int:
     return total
 
 
-def musicxml(setting: Setting) -> str:
-    """MusicXML 4.0 with a lyric under each note where a syllable begins."""
+def musicxml(setting: Setting, qpm: float | None = None, instrument: str = "", composer: str = "") -> str:
+    """MusicXML 4.0 with a lyric under each note where a syllable begins, and tempo, part name and General MIDI
+    instrument where they are given."""
     from symbolic.formats.musicxml.musicxml_writing import to_musicxml
 
-    text = to_musicxml(setting.score, title=setting.lyrics.title or "untitled")
+    fields = {**setting.score.fields, **({"Q": [f"1/4={qpm:g}"]} if qpm is not None else {})}
+    score = replace(setting.score, fields=fields)
+    text = to_musicxml(score, title=setting.lyrics.title or "untitled", composer=composer or setting.lyrics.artist)
     head, _, _ = text.partition("<score-partwise")
     root = ElementTree.fromstring(text)
+    if instrument:
+        _name_part(root, instrument)
     notes = [e for e in setting.score.voices[0].events if isinstance(e, Note)]
     for label, elements in zip(setting.labels, _grouped(root, notes), strict=True):
         if label is not None and not label.holds:
@@ -105,6 +164,23 @@ def _grouped(root: ElementTree.Element, notes: list[Note]) -> Iterator[list[Elem
             group.append(element)
             left -= Fraction(int(element.findtext("duration") or 0), divisions)
         yield group
+
+
+def _name_part(root: ElementTree.Element, instrument: str) -> None:
+    """The first part's name and its instrument; programs count from 1 in MusicXML."""
+    from audio_bridge.render.instruments import PROGRAMS, program
+
+    number = program(instrument)
+    part = root.find("part-list/score-part")
+    assert part is not None
+    name = part.find("part-name")
+    assert name is not None
+    name.text = "Voice"
+    sounding = ElementTree.SubElement(part, "score-instrument", id="P1-I1")
+    ElementTree.SubElement(sounding, "instrument-name").text = PROGRAMS[number].capitalize()
+    played = ElementTree.SubElement(part, "midi-instrument", id="P1-I1")
+    ElementTree.SubElement(played, "midi-channel").text = "1"
+    ElementTree.SubElement(played, "midi-program").text = str(number + 1)
 
 
 def _lyric(setting: Setting, label: Label) -> ElementTree.Element:

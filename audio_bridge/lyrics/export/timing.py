@@ -2,8 +2,8 @@
 
 LRC gives a line its start, `[01:02.34]`; the enhanced form gives each syllable its own, `<01:02.34>`, and the line's
 end. UltraStar counts quarters of a beat: `: start length pitch text`, pitch 0 = middle C, `~` for a syllable that goes
-on, `-` for a new line (usdx.eu/format). MIDI has a lyric event for each syllable on the melody's track, a space behind
-a word and a carriage return behind a line (MIDI Manufacturers Association, RP-017).
+on, `-` between two notes for a new line (usdx.eu/format). MIDI has a lyric event for each syllable on the melody's
+track, a space behind a word and a carriage return behind a line (MIDI Manufacturers Association, RP-017).
 """
 
 import re
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import mido
 
 _ULTRASTAR_LANGUAGES = {"en": "English", "pt": "Portuguese", "es": "Spanish"}
+LINE_GAP = 2  # units between the last note of a line and the next, in which the line break stands
 _FINEST = 12  # twelfths of a sixteenth note are as fine as UltraStar's tempo is made
 
 
@@ -45,18 +46,20 @@ def ultrastar(setting: Setting, qpm: float, audio: str = "song.mp3") -> str:
     head += [f"#GENRE:{lyrics.genre}"] if lyrics.genre else []
     head += [f"#MP3:{audio}", f"#BPM:{qpm * scale:g}", "#GAP:0"]
     rows: list[str] = []
-    ended = False
-    for label, midi, onset, ticks in labelled_notes(setting):
-        if label is None:
-            continue
+    notes = [note for note in labelled_notes(setting) if note[0] is not None]
+    for i, (label, midi, onset, ticks) in enumerate(notes):
+        assert label is not None
         start, length = onset * scale // unit, max(1, ticks * scale // unit)
-        if ended and not label.holds:
-            rows.append(f"- {start}")
-            ended = False
+        following = notes[i + 1] if i + 1 < len(notes) else None
+        breaks = following is not None and label.syllable.ends_line and not following[0].holds  # type: ignore[union-attr]
+        after = following[2] * scale // unit if following is not None else start + length
+        if breaks and length > 1:
+            length = max(1, min(length, after - start - LINE_GAP))
         text = "~" if label.holds else label.syllable.text
         space = " " if label.syllable.ends_word and not label.holds else ""
         rows.append(f": {start} {length} {midi - 60} {text}{space}")
-        ended = ended or label.syllable.ends_line
+        if breaks:
+            rows.append(f"- {start + length + (after - start - length) // 2}")
     return "\n".join([*head, *rows, "E"]) + "\n"
 
 

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     midi.microseconds(qpm)
     folder: Path = args.output
     files.write_whole(folder / "setting.abc", sheet.abc(whole, fields={"Q": f"1/4={qpm:g}"}))
-    files.write_whole(folder / "setting.musicxml", sheet.musicxml(whole))
+    files.write_whole(folder / "setting.musicxml", sheet.musicxml(whole, qpm))
     files.write_whole(folder / "setting.mid", midi.to_bytes(timing.midi_with_lyrics(whole, qpm)))
     files.write_whole(folder / "setting.lrc", timing.lrc(whole, qpm))
     files.write_whole(folder / "setting.enhanced.lrc", timing.enhanced_lrc(whole, qpm))

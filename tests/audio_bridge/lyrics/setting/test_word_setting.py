@@ -330,3 +330,34 @@ def test_brackets_in_words_are_the_same_in_every_format(tmp_path: Path) -> None:
     assert [re.sub(r"<[^>]*>", "", line.partition("]")[2]) for line in enhanced] == lines
     assert "[x]" in timing.ultrastar(whole, 100) and "[x]" in sheet.abc(whole) and "[x]" in sheet.plain_words(whole)
     assert timing.lrc(whole, 100).startswith("[ti:A b]\n"), "a tag ends with its bracket"
+
+
+def test_lines_of_music_end_with_lines_of_words_and_sections_are_named(strophe: Setting) -> None:
+    text = sheet.abc(strophe, bars=1, parts=True)
+    sung_lines = [line[3:] for line in text.splitlines() if line.startswith("w: ")]
+    assert [line.replace("-", "").split()[0] for line in sung_lines] == [
+        line.split()[0] for line in sheet.plain_words(strophe).splitlines()
+    ]
+    assert text.count("\nP:") == len(strophe.lyrics.sections)
+    assert canonical(parse(text)) == canonical(parse(sheet.abc(strophe)))
+
+
+def test_musicxml_has_tempo_part_name_and_instrument(strophe: Setting) -> None:
+    music21 = pytest.importorskip("music21")
+    score = music21.converter.parse(sheet.musicxml(strophe, 92, "flute", "Ana"), format="musicxml")
+    marks = list(score.recurse().getElementsByClass(music21.tempo.MetronomeMark))
+    assert [mark.number for mark in marks] == [92] and score.metadata.composer == "Ana"
+    part = score.parts[0]
+    assert part.partName == "Voice" and part.getInstrument().midiProgram == 73
+
+
+def test_ultrastar_breaks_stand_between_the_notes(strophe: Setting) -> None:
+    last_end, pending = 0, None
+    for row in timing.ultrastar(strophe, 100).splitlines():
+        if row.startswith("- "):
+            pending = int(row[2:])
+            assert pending >= last_end
+        elif row.startswith(":"):
+            start, length = map(int, row.split()[1:3])
+            assert start >= last_end and (pending is None or pending < start), row
+            last_end, pending = start + length, None
