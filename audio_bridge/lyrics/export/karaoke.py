@@ -84,7 +84,7 @@ _SCRIPT = """
   var engraved = '';
   function engrave() {  // a line of words a system where the page is narrow
     var narrow = window.innerWidth < 640;
-    if (!window.ABCJS || engraved === String(narrow)) { return; }
+    if (engraved === String(narrow)) { return; }
     engraved = String(narrow);
     var text = narrow ? data.narrow : document.getElementById('abc').textContent;
     var options = { responsive: 'resize', add_classes: true, staffwidth: narrow ? 420 : 860 };
@@ -93,8 +93,10 @@ _SCRIPT = """
     shown = '';
     follow();
   }
-  engrave();
-  window.addEventListener('resize', engrave);
+  if (window.ABCJS) {
+    engrave();
+    window.addEventListener('resize', engrave);
+  }
   window.karaoke = { at: at, starts: data.starts, ends: data.ends, texts: data.texts };
 }());
 """

@@ -70,6 +70,8 @@ def _systems(music: str, setting: Setting, bars: int) -> Iterator[_System]:
             is_open = token.kind
         elif token.kind == "bar":
             n_bars += place > start
+            unsung = place > 0 and labels[place - 1] is None
+            ended = ended or n_bars >= 2 * bars or (n_bars >= bars and unsung)
         if token.kind == "chord_close" or (token.kind == "note" and not is_open):
             label, after = labels[place], labels[place + 1] if place + 1 < len(labels) else None
             ended = (ended or (label is not None and label.syllable.ends_line)) and not (after and after.holds)
@@ -102,20 +104,6 @@ def words_line(labels: list[Label | None]) -> str:
             joined = re.search(r"-_*$", signs)
             signs += ("" if joined else " ") + _plain(label.syllable.text) + ("" if label.syllable.ends_word else "-")
     return re.sub(r" +", " ", signs).strip()
-
-
-def n_notes(line: str) -> int:
-    """Notes that a `w:` line counts: a chord is one, graces none."""
-    total, inside = 0, ""
-    for token in abc_parser.lex(line):
-        if token.kind in ("chord_open", "grace_open"):
-            total += token.kind == "chord_open"
-            inside = token.kind
-        elif token.kind in ("chord_close", "grace_close"):
-            inside = ""
-        elif token.kind == "note" and not inside:
-            total += 1
-    return total
 
 
 def musicxml(setting: Setting, qpm: float | None = None, instrument: str = "", composer: str = "") -> str:
