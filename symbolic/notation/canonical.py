@@ -21,10 +21,12 @@ from symbolic.notation.score import (
     Slur,
     TempoChange,
     Tuplet,
+    Voice,
 )
 from symbolic.notation.theory import Meter, length_text
 
 DECORATIONS = ".~HLMOPSTuv"
+MAX_BARE_TUPLET = 9  # notes of a tuplet that needs no ratio
 _TUPLET_TIME = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 
 
@@ -40,8 +42,13 @@ def _header(score: Score) -> str:
     header = f"M:{score.meter.text}\nL:1/8\nK:{score.key.text}\n"
     if len(score.voices) > 1 or score.voices[0].name:
         for voice in score.voices:
-            header += f"V:{voice.name}" + (f" clef={voice.clef}" if voice.clef else "") + "\n"
+            header += f"V:{voice.name}" + (f" clef={clef}" if (clef := plain_clef(voice)) else "") + "\n"
     return header
+
+
+def plain_clef(voice: Voice) -> str:
+    """The clef without its octave sign: canonical text is in sounding pitch. '' for the clef of drums."""
+    return voice.clef.rstrip("+-8").replace("perc", "")
 
 
 def interleaved(score: Score) -> str:
@@ -97,17 +104,16 @@ def event_text(event: Event, meter: Meter) -> str:
     """The canonical spelling of one event."""
     match event:
         case Note():
-            names = "".join(pitch.text for pitch in event.pitches)
-            chord = names if len(event.pitches) == 1 else f"[{names}]"
-            return event.marks + chord + length_text(event.written) + ("-" if event.tie else "")
+            chord, tie = chord_text(event)
+            return event.marks + chord + length_text(event.written) + tie
         case Bar():
-            return event.kind + event.ending if event.kind else f"[{event.ending}"
+            return bar_text(event) + event.ending if event.kind else f"[{event.ending}"
         case Rest():
             return "z" + length_text(event.written)
         case Grace():
             return "{" + "".join(pitch.text for pitch in event.pitches) + "}"
         case Tuplet():
-            default = event.count == event.p and event.q == tuplet_time(event.p, meter)
+            default = event.count == event.p and event.q == tuplet_time(event.p, meter) and event.p <= MAX_BARE_TUPLET
             return f"({event.p}" if default else text_with_ratio(event)
         case Slur():
             return "(" if event.opens else ")"
@@ -121,6 +127,25 @@ def event_text(event: Event, meter: Meter) -> str:
             return ""
 
 
+def chord_text(note: Note) -> tuple[str, str]:
+    """The pitches of a note or chord, and its tie: after the length, or inside the chord where only some go on."""
+    if len(note.pitches) == 1:
+        return note.pitches[0].text, "-" if note.tie else ""
+    if not (note.tie and note.untied):
+        return "[" + "".join(pitch.text for pitch in note.pitches) + "]", "-" if note.tie else ""
+    signs = ("" if place in note.untied else "-" for place in range(len(note.pitches)))
+    return "[" + "".join(pitch.text + sign for pitch, sign in zip(note.pitches, signs)) + "]", ""
+
+
+def bar_text(bar: Bar) -> str:
+    """A bar line; a colon more for each time more than two."""
+    if bar.times == 2 or not bar.ends_repeat:
+        return bar.kind
+    return ":" * (bar.times - 1) + ("|:" if bar.starts_repeat else "|")
+
+
 def tuplet_time(p: int, meter: Meter) -> int:
-    """q of a bare (p in ABC 2.1, section 4.13: p notes in the time of q."""
+    """q of a bare (p in ABC 2.1, section 4.13: p notes in the time of q; from ten on the power of two below p."""
+    if p > MAX_BARE_TUPLET:
+        return int(2 ** ((p - 1).bit_length() - 1))
     return _TUPLET_TIME.get(p, 3 if meter.is_compound else 2)

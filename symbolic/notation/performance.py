@@ -3,30 +3,34 @@
 Times are ticks, TICKS_PER_WHOLE = 40,320 to the whole note. Grace notes take no time and are left out.
 """
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from symbolic.notation.score import Bar, Event, KeyChange, MeterChange, Note, Rest, Score, Voice
-from symbolic.notation.theory import Key, Meter, NotationError
+from symbolic.notation.play_order import play_order
+from symbolic.notation.score import Direction, Event, KeyChange, MeterChange, Note, Rest, Score, TempoChange, Voice
+from symbolic.notation.theory import Key, Meter
 
-MAX_SOUNDS = 200_000  # a guard against repeats that multiply
-MOST_PASSES = 16  # of one section; endings with a higher number count as this one
+# MIDI velocities of the dynamics, as abc2midi has them.
+DYNAMICS = {"pppp": 30, "ppp": 30, "pp": 45, "p": 60, "mp": 75, "mf": 90, "f": 105, "ff": 120, "fff": 127, "ffff": 127}
+DYNAMICS |= {"sf": 120, "sfz": 120}
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """One sounding note of a performance; ties are merged."""
+    """One sounding note of a performance; ties are merged. `velocity` is None where no dynamics are written."""
 
     voice: int
     onset_ticks: int
     ticks: int
     midi: int
+    velocity: int | None = None
 
 
 def performance(score: Score, *, repeats: bool = True) -> list[Sound]:
     """The notes as they sound, by onset: repeats and endings unrolled, ties merged, graces left out.
 
-    Raises NotationError `too_long` past MAX_SOUNDS.
+    Raises NotationError `too_long` where repeats multiply too far.
     """
     sounds: list[Sound] = []
     for index, voice in enumerate(score.voices):
@@ -45,7 +49,7 @@ def signatures(score: Score, *, repeats: bool = True) -> Iterator[tuple[int, Key
         in_force.append((key, meter))
     tick, last = 0, (score.key, score.meter)
     yield tick, *last
-    for place in _played(events) if repeats else range(len(events)):
+    for place in play_order(score.voices[0]) if repeats else range(len(events)):
         event = events[place]
         if in_force[place] != last:
             last = in_force[place]
@@ -53,96 +57,63 @@ def signatures(score: Score, *, repeats: bool = True) -> Iterator[tuple[int, Key
         tick += event.ticks if isinstance(event, (Note, Rest)) else 0
 
 
+def tempo_changes(score: Score, *, repeats: bool = True) -> list[tuple[int, str]]:
+    """(tick, value of a Q: field) of the tempo changes inside the tune, as it is played; one voice's hold for all."""
+    found: dict[int, str] = {}
+    for voice in score.voices:
+        tick = 0
+        for event in unroll(voice) if repeats else voice.events:
+            if isinstance(event, TempoChange):
+                found.setdefault(tick, event.text)
+            tick += event.ticks if isinstance(event, (Note, Rest)) else 0
+    return sorted(found.items())
+
+
 def unroll(voice: Voice) -> Iterator[Event]:
-    """The events of a voice in playing order.
-
-    A repeat goes back to the last |:, else to the end of the last repeat, else to the beginning. In pass n only the
-    endings that name n are played.
-    """
-    yield from (voice.events[place] for place in _played(voice.events))
-
-
-def _played(events: list[Event]) -> Iterator[int]:
-    """Places of the events in playing order."""
-    start = position = played = 0
-    pass_number = 1
-    passes = _last_passes(events)
-    last_pass = passes[0]
-    while position < len(events):
-        event = events[position]
-        played += 1
-        if played > MAX_SOUNDS:
-            raise NotationError("too_long", f"the tune unrolls to more than {MAX_SOUNDS:,} events.")
-        yield position
-        position += 1
-        if not isinstance(event, Bar):
-            continue
-        if event.ends_repeat and pass_number < last_pass:
-            position, pass_number = start, pass_number + 1
-            continue
-        if event.starts_repeat or event.ends_repeat:
-            start, pass_number, last_pass = position, 1, passes[position]
-            if event.ending:  # `:|2` after the last pass belongs to the section that just ended
-                continue
-        if event.ending and pass_number not in _ending_numbers(event.ending):
-            position = _skip_ending(events, position, pass_number)
-
-
-def _last_passes(events: list[Event]) -> list[int]:
-    """How often the section that starts at each place is played: 2, or the highest ending number in it."""
-    passes = [2] * (len(events) + 1)
-    for place in range(len(events) - 1, -1, -1):
-        event, last = events[place], passes[place + 1]
-        if isinstance(event, Bar):
-            numbers = _ending_numbers(event.ending)
-            ends_here = event.starts_repeat or (event.ends_repeat and not numbers)
-            last = max([2 if ends_here else last, *numbers])
-        passes[place] = last
-    return passes
-
-
-def _ending_numbers(ending: str) -> list[int]:
-    numbers: list[int] = []
-    for part in ending.split(","):
-        low, _, high = part.partition("-")
-        if low.isdigit():
-            first, last = (min(int(n), MOST_PASSES) for n in (low, high if high.isdigit() else low))
-            numbers += range(first, last + 1)
-    return numbers
-
-
-def _skip_ending(events: list[Event], position: int, pass_number: int) -> int:
-    """Where to go on when an ending is not for this pass: inside the next ending that is, or at the section's end."""
-    for index in range(position, len(events)):
-        event = events[index]
-        if isinstance(event, Bar) and event.ending:
-            if pass_number in _ending_numbers(event.ending):
-                return index + 1
-        elif isinstance(event, Bar) and (event.starts_repeat or event.ends_repeat):
-            return index
-    return len(events)
+    """Yield the events of a voice in playing order, see `symbolic.notation.play_order`."""
+    yield from (voice.events[place] for place in play_order(voice))
 
 
 def _voice_sounds(index: int, voice: Voice, repeats: bool) -> list[Sound]:
     sounds: list[Sound] = []
     held: dict[int, int] = {}  # MIDI pitch -> index in sounds of a note whose tie is open
     onset = 0
-    for event in unroll(voice) if repeats else voice.events:
+    velocity: int | None = None
+    before = -1
+    for place in play_order(voice) if repeats else range(len(voice.events)):
+        event = voice.events[place]
+        if place <= before:  # a note at the end of a repeat is struck anew at its beginning
+            held = {}
+        before = place
         if isinstance(event, Note):
-            still_held: dict[int, int] = {}
-            for midi in {p.midi for p in event.pitches}:
-                place = held.get(midi)
-                if place is None:
-                    place = len(sounds)
-                    sounds.append(Sound(index, onset, event.ticks, midi))
-                else:
-                    first = sounds[place]
-                    sounds[place] = Sound(index, first.onset_ticks, onset + event.ticks - first.onset_ticks, midi)
-                if event.tie:
-                    still_held[midi] = place
-            held = still_held
-            onset += event.ticks
+            velocity = _velocity(event.marks, velocity)
+            held = _add_sounds(sounds, held, event, index, onset, velocity)
         elif isinstance(event, Rest):
             held = {}
-            onset += event.ticks
+        elif isinstance(event, Direction):
+            velocity = DYNAMICS.get(event.name, velocity)
+        onset += event.ticks if isinstance(event, (Note, Rest)) else 0
     return sounds
+
+
+def _add_sounds(
+    sounds: list[Sound], held: dict[int, int], note: Note, voice: int, onset: int, velocity: int | None
+) -> dict[int, int]:
+    """Add the sounds of a note or lengthen those it is tied to. Returns those that are tied on: pitch -> place."""
+    places: dict[int, int] = {}
+    for midi in {pitch.midi for pitch in note.pitches}:
+        place = held.get(midi)
+        if place is None:
+            place = len(sounds)
+            sounds.append(Sound(voice, onset, note.ticks, midi, velocity))
+        else:
+            sounds[place] = replace(sounds[place], ticks=onset + note.ticks - sounds[place].onset_ticks)
+        places[midi] = place
+    return {pitch.midi: places[pitch.midi] for pitch in note.tied_pitches}
+
+
+def _velocity(marks: str, before: int | None) -> int | None:
+    """The loudness that a note's decorations set, else the one before."""
+    for name in re.findall(r"!([a-z]+)!", marks):
+        before = DYNAMICS.get(name, before)
+    return before

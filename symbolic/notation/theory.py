@@ -21,7 +21,8 @@ ACCIDENTAL_VALUE = {text: value for value, text in ACCIDENTAL_TEXT.items()}
 # Sharps of a mode relative to the major key on the same tonic.
 MODES = {"": 0, "m": -3, "dor": -2, "phr": -4, "lyd": 1, "mix": -1, "loc": -5}
 _MODE_ALIASES = {"maj": "", "ion": "", "min": "m", "aeo": "m", "m": "m"}
-_KEY = re.compile(r"\s*([A-G])([#b]?)\s*([A-Za-z]*)")
+_KEY = re.compile(r"\s*([A-G]|[a-g](?=[#b]?(?:m|\s|$)))([#b]?)\s*([A-Za-z]*)")
+_FRACTION = r"\(?\d{1,2}(?:\+\d{1,2})*\)?/(?:1|2|4|8|16|32|64|128)"
 _CLEF_WORDS = {"clef", "treble", "bass", "alto", "tenor", "perc", "none", "octave", "transpose", "t", "middle", "style"}
 
 
@@ -75,21 +76,21 @@ def parse_key(text: str, line: int | None = None) -> Key:
     words = text.split()
     if not words:
         raise NotationError("no_key", "the K: field is empty; write the key, for example K:G or K:Edor.", line)
-    if words[0].lower() == "hp":  # Highland pipes: two sharps where spelled Hp, none where spelled HP
-        return Key("A", "mix") if words[0] == "Hp" else Key("C")
-    if words[0].lower() == "none" or words[0].split("=")[0].lower() in _CLEF_WORDS:
+    if words[0].lower() == "hp":  # Highland pipes sound F# and C#; HP only leaves the signature out
+        return Key("A", "mix")
+    if words[0].lower() in ("none", "exp") or words[0].split("=")[0].lower() in _CLEF_WORDS:
         return Key("C")
-    match = _KEY.match(text)
+    match = _KEY.match(text.replace("♯", "#").replace("♭", "b"))
     if match is None:
         raise NotationError(
             "bad_key", f"K:{text.strip()} is not a key; write for example K:G, K:Bb, K:Em, K:Ador.", line
         )
     mode = _mode(match[3], text, line)
-    if re.search(r"(?:^|\s)[\^_=]{1,2}[a-gA-G](?:\s|$)", text[match.end() :]):
+    if re.search(r"[\^_=]{1,2}[a-gA-G](?![\w-])", text[match.end() :]):
         raise NotationError(
             "key_accidentals", f"K:{text.strip()} has explicit accidentals; write them on the notes.", line
         )
-    key = Key(match[1] + match[2], mode)
+    key = Key(match[1].upper() + match[2], mode)
     if abs(key.sharps) > 7:
         raise NotationError("bad_key", f"K:{text.strip()} would need {abs(key.sharps)} accidentals.", line)
     return key
@@ -160,13 +161,15 @@ def parse_meter(text: str, line: int | None = None) -> Meter:
         return Meter(4, 4) if value == "C" else Meter(2, 2)
     if value.lower() == "none":
         return Meter(0, 1)
-    match = re.fullmatch(r"\(?(\d{1,2}(?:\+\d{1,2})*)\)?/(1|2|4|8|16|32|64)", value)
-    numerator = sum(map(int, match[1].split("+"))) if match else 0
-    if match is None or not 1 <= numerator <= 64:
+    numerator, denominator = 0, max((int(n) for n in re.findall(r"/(1|2|4|8|16|32|64|128)(?!\d)", value)), default=0)
+    if re.fullmatch(rf"{_FRACTION}(?:\+{_FRACTION})*", value):
+        for beats, unit in re.findall(r"([\d+]+)\)?/(\d+)", value):
+            numerator += sum(map(int, filter(None, beats.split("+")))) * denominator // int(unit)
+    if not 1 <= numerator <= 64:
         raise NotationError(
             "bad_metre", f"M:{text.strip()} is not a metre; write for example M:6/8, M:C or M:none.", line
         )
-    return Meter(numerator, int(match[2]))
+    return Meter(numerator, denominator)
 
 
 @dataclass(frozen=True, slots=True)

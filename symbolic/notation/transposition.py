@@ -16,6 +16,7 @@ from symbolic.notation.theory import (
     SEMITONES,
     Key,
     NotationError,
+    Pitch,
     parse_key,
     pitch_name,
 )
@@ -57,6 +58,26 @@ def transposed_key(key: Key, semitones: int) -> Key:
     return min(found, key=lambda new: (abs(new.sharps), (new.sharps < 0) != (key.sharps < 0)))
 
 
+def moved_pitch(pitch: Pitch, key: Key, semitones: int) -> Pitch:
+    """A pitch of a tune in `key`, moved, on the same place of the new key's scale.
+
+    An accidental that was written stays written; one that follows from the key or the bar is left to it.
+    Raises NotationError `transposition` outside MIDI's range.
+    """
+    index = 7 * pitch.octave + LETTERS.index(pitch.letter) + _steps(key, transposed_key(key, semitones), semitones)
+    octave, place = divmod(index, 7)
+    if not 0 <= octave <= 9:
+        raise NotationError("transposition", f"{pitch.text} moved by {semitones} semitones leaves MIDI's range.")
+    midi = pitch.midi + semitones
+    written = None if pitch.accidental is None else midi - 12 * (octave + 1) - SEMITONES[LETTERS[place]]
+    return Pitch(LETTERS[place], octave, written, midi)
+
+
+def moved_chord(symbol: str, key: Key, semitones: int) -> str:
+    """A chord symbol of a tune in `key`, moved: root and bass."""
+    return _ROOT.sub(lambda root: _root(root[1], key, semitones), symbol)
+
+
 def _music(line: str, key: Key, semitones: int) -> tuple[str, Key]:
     """The line transposed, and the key at its end."""
     current = key
@@ -71,7 +92,7 @@ def _music(line: str, key: Key, semitones: int) -> tuple[str, Key]:
             table = _table(current, semitones)
             return f"[K:{transposed_key(current, semitones).text}]"
         if match["chord"] is not None:
-            return '"' + _ROOT.sub(lambda root: _root(root[1], current, semitones), match["chord"]) + '"'
+            return '"' + moved_chord(match["chord"], current, semitones) + '"'
         return match[0]
 
     return _NOTE.sub(replace, line), current

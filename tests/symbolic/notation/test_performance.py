@@ -21,10 +21,26 @@ def names(body: str, **options: bool) -> str:
         ("|:C|1D:|2E:|3F|]", "CDCECF"),
         ("|:C|1,2D:|3E|]", "CDCDCE"),
         ("C::D::E:|", "CCDDEE"),
-        ("|:C|1D:|2E||F:|", "CDCEF"),  # the last pass is over, and no |: opens another
+        ("|:C|1D:|2E||F:|", "CDCEFF"),  # goes back to the double bar
         ("|:C|1D:|2E|:F:|", "CDCEFF"),
         ("|:C|1D:|E:|", "CDCEE"),
-        ("C|1D|2E", "CD"),
+        ("C|1D|2E", "CDCE"),  # a forgotten :|
+        ("C||D:|", "CDD"),
+        ("|:C||D:|", "CDCD"),  # a double bar inside |: :|
+        ("C|D|]E|F:|", "CDEFEF"),
+        ("CD||E|1F:|2G||A|1B:|2C|]", "CDEFEGABAC"),
+        ("|:C|1D:|[M:3/4][2E|]", "CDCE"),
+        ("|:C|1(D:|)[2E|]", "CDCE"),
+        ("|::C::|D", "CCCD"),
+        ("|:C:::|D", "CCCCD"),
+        ("C:|2D|E", "CCDE"),  # the first time has no ending
+        ("|:C|1D:|2E:|", "CDCE"),  # the last ending is closed
+        ("|:C|1D:|2E|F|G:|", "CDCEFGEFG"),  # a long one is another section
+        ("|:C|1D|2E|]", "CDCE"),
+        ("|:C|1,3D:|2E:|4F|]", "CDCECDCF"),
+        ("C | 62 | D", "CD"),  # a number that is no ending
+        ("C|1.D:|2.E|]", "CDCE"),
+        ('C["1"D:|["2"E|]', "CDCE"),
     ],
 )
 def test_repeats(body: str, played: str) -> None:

@@ -1,0 +1,123 @@
+"""The symbols of ABC music (ABC 2.1, section 4): the one lexer for every reader of ABC.
+
+A line of music is cut into symbols of the kinds in SYMBOLS. What the standard reserves or ignores (`#`, `*`, `;`, `?`,
+`@`, `y` spacers, `$` and `!` line ends) is read as space, so that the symbols together are the whole line.
+"""
+
+import html
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from symbolic.notation.theory import NotationError
+
+CHORD_SYMBOL = r"[A-G][#b]?(?:maj|min|m|M|dim|aug|sus|add|\+|-|\d|\(|\)|#|b)*(?:/[A-G][#b]?)?"
+LENGTH = r"(?:\d{1,4})?(?:/+\d{0,4})?"
+_NUMBERS = r"\d+(?:[,.\-]\d+)*(?:\.(?=[ \t]))?"  # of an ending: "1", "1,3", "1-3", and a full stop before a space
+_NOTE = rf"(?P<accidental>\^{{1,2}}|_{{1,2}}|=)?(?P<letter>[A-Ga-g])(?P<marks>[,']*)(?P<length>{LENGTH})"
+SYMBOLS = (
+    ("field", r"\[[A-Za-z]:[^\]]*\]"),
+    ("quoted", r'"[^"]*"'),
+    ("bar", rf"\.?(?::*\|[|:\]]*|\[\|[|:\]]*|::+)(?:[ \t]*\[?(?P<ending>{_NUMBERS}))?"),
+    (
+        "decoration",
+        r"!(?P<name>[^!\n|]{1,40})!|\+(?P<plus>[^+\n|\"!]{1,60})\+(?P<plus_length>\d{0,3}(?:/\d{0,3})?)|\.(?![(\-])|[~H-WYh-w]",
+    ),
+    ("ending", rf'\[[ \t]*(?:(?P<number>{_NUMBERS})|"(?P<named>\d[^"]*)")'),
+    ("note", _NOTE),
+    ("microtone", r"[\^_]{1,2}\d{0,2}(?:/\d{0,2})?(?=[A-Ga-g])"),
+    ("rest", rf"[zx](?P<rest_length>{LENGTH})"),
+    ("bar_rest", r"[ZX](?P<n_bars>\d{0,3})"),
+    ("tuplet", r"\((?P<p>\d{1,2})(?::(?P<q>\d{0,2}))?(?::(?P<r>\d{0,2}))?"),
+    ("overlay", r"\(&|&+\)?"),
+    ("slur_open", r"\("),
+    ("slur_close", r"\)"),
+    ("chord_open", r"\["),
+    ("chord_close", rf"\](?P<chord_length>{LENGTH})"),
+    ("grace_open", r"\{/?"),
+    ("grace_close", r"\}"),
+    ("broken", r">{1,3}|<{1,3}"),
+    ("tie", r"-"),
+    ("space", r"[\s`\\*$;#@?]+|y[\d/]*|!|\.|\+(?=\s|$)"),
+)
+_LEXER = re.compile("|".join(f"(?P<{kind}_>{pattern})" for kind, pattern in SYMBOLS))
+# Between two exclamation marks that are line ends (abc2win) stands music, not the name of a decoration.
+_MUSIC = re.compile(r"[A-Ga-gzx\^_=\[({~.][A-Ga-gzx,'\d/^_=<>(){}\[\]\-.~\"\s]*")
+_NAMES_LIKE_MUSIC = re.compile(r"f{1,4}|[dD]\.?[cC]\.?|\(|\)|\.|~")
+_WORDS = re.compile(r"[A-Za-z.]+(?:[ ]+[A-Za-z.]+)*")
+_OLD_CHORD = re.compile(rf"(?:(?:\^{{1,2}}|_{{1,2}}|=)?[A-Ga-g][,']*{LENGTH}-?)+")
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
+_ACCIDENTAL_SIGNS = str.maketrans({"♯": "^", "♭": "_", "♮": "=", "𝄪": "^^", "𝄫": "__", "’": "'", "\xa0": " "})
+_OUTSIDE_QUOTES = re.compile(r'"[^"]*"|[^"]+|"')
+
+
+class Token(NamedTuple):
+    """One symbol of a music line: its kind (see SYMBOLS), text and column (0-based)."""
+
+    kind: str
+    text: str
+    start: int
+
+
+def lex(line: str, line_number: int | None = None) -> Iterator[Token]:
+    """Yield the symbols of one line of music. Raises NotationError `unknown_symbol` with the column."""
+    for kind, match in matches(line, line_number):
+        yield Token(kind, match[0], match.start())
+
+
+def matches(line: str, line_number: int | None = None) -> Iterator[tuple[str, re.Match[str]]]:
+    """Yield (kind, match) of the symbols of one line; the match's groups are those in SYMBOLS.
+
+    Kinds beside those of SYMBOLS: `old_chord`, the notes between two plus signs. Raises as `lex`.
+    """
+    position = 0
+    while position < len(line):
+        match = _LEXER.match(line, position)
+        if match is None:
+            raise _unknown(line, position, line_number)
+        kind = str(match.lastgroup)[:-1]
+        if kind == "decoration" and match[0][0] in "!+" and len(match[0]) > 1:
+            kind, match = _named(line, match, line_number)
+        position = match.end()
+        yield kind, match
+
+
+def prepared(line: str) -> str:
+    """A line of music in plain signs: HTML entities and the accidental signs of Unicode replaced, quotes left alone."""
+    if line.isascii() and "&" not in line:
+        return line
+    line = _ENTITY.sub(lambda match: html.unescape(match[0]), line).translate({0xA0: " "})
+    pieces = _OUTSIDE_QUOTES.findall(line)
+    return "".join(piece if piece[0] == '"' else piece.translate(_ACCIDENTAL_SIGNS) for piece in pieces)
+
+
+def _named(line: str, match: re.Match[str], line_number: int | None) -> tuple[str, re.Match[str]]:
+    """What stands between two ! or two +: a decoration's name, an old-style chord, or music between two line ends."""
+    if match["plus"] is not None:
+        notes = match["plus"].replace(" ", "")
+        if _OLD_CHORD.fullmatch(notes) and not re.fullmatch("f{1,4}", notes):
+            return "old_chord", match
+        if re.fullmatch(r"[A-Za-z.()<>\d]+", match["plus"]):
+            return "decoration", match
+        raise _unknown(line, match.start(), line_number)
+    if _is_decoration(match["name"]):
+        return "decoration", match
+    sign = re.compile("!").match(line, match.start())
+    assert sign is not None
+    return "space", sign
+
+
+def _is_decoration(name: str) -> bool:
+    """True for a name, False for music that stands between two line ends."""
+    if _NAMES_LIKE_MUSIC.fullmatch(name):
+        return True
+    if re.search(r"\s", name):
+        return _WORDS.fullmatch(name) is not None and re.search("[h-tw]", name) is not None
+    return _MUSIC.fullmatch(name) is None
+
+
+def _unknown(line: str, position: int, line_number: int | None) -> NotationError:
+    near = line[max(0, position - 8) : position + 8].strip()
+    return NotationError(
+        "unknown_symbol", f"column {position + 1}: {line[position]!r} (in {near!r}) is not ABC music.", line_number
+    )

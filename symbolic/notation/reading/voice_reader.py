@@ -1,0 +1,459 @@
+"""One voice of ABC from symbols to events: pitches and accidentals, lengths, tuplets, ties, chords, graces (section 4).
+
+What a symbol means depends on those before it; `VoiceReader` is that state. Overlays (`&`) are read by readers of their
+own, a bar at a time, and become voices when the tune is finished (`symbolic.notation.reading.overlays`).
+"""
+
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from symbolic.notation.canonical import DECORATIONS, tuplet_time
+from symbolic.notation.reading.lexer import CHORD_SYMBOL, matches
+from symbolic.notation.score import (
+    Annotation,
+    Bar,
+    ChordSymbol,
+    Direction,
+    Event,
+    Grace,
+    KeyChange,
+    MeterChange,
+    Note,
+    Rest,
+    Slur,
+    Tuplet,
+    Voice,
+    WrittenOnly,
+)
+from symbolic.notation.theory import (
+    ACCIDENTAL_VALUE,
+    SEMITONES,
+    TICKS_PER_WHOLE,
+    UNIT_TICKS,
+    Key,
+    Meter,
+    NotationError,
+    Pitch,
+)
+
+MAX_WHOLE_NOTES = 64  # of one note or rest
+MAX_TUPLET = 64  # notes
+MAX_TIMES = 16  # a section is played
+_NAMED = {"trill": "T", "fermata": "H", "roll": "~", "staccato": ".", "upbow": "u", "downbow": "v", "accent": "L",
+          "lowermordent": "M", "mordent": "M", "uppermordent": "P", "pralltriller": "P", "coda": "O", "segno": "S",
+          "emphasis": "L", ">": "L"}  # fmt: skip
+_AT_BAR_LINES = {"H": "fermata", "O": "coda", "S": "segno"}  # decorations that may stand at a bar line
+
+
+@dataclass
+class ReadingRules:
+    """What the fields of a tune set for all its voices: U: symbols and how far an accidental holds."""
+
+    propagation: str = "pitch"  # "pitch": in all octaves, "octave": in its own, "not": on its note only
+    symbols: dict[str, str] = field(default_factory=dict)  # letter -> a decoration with its ! or a quoted annotation
+
+
+@dataclass
+class VoiceReader:
+    """What a voice carries from symbol to symbol."""
+
+    voice: Voice
+    key: Key
+    meter: Meter
+    unit: int
+    rules: ReadingRules
+    key_accidentals: dict[str, int] = field(default_factory=dict)  # beside the key's own
+    octaves: int = 0  # added to what is written
+    bar_accidentals: dict[tuple[str, int | None], int] = field(default_factory=dict)
+    tied: dict[tuple[str, int], Pitch] = field(default_factory=dict)
+    tied_into_endings: dict[tuple[str, int], Pitch] = field(default_factory=dict)
+    marks: str = ""
+    tuplet: tuple[int, int, int] = (1, 1, 0)  # p, q, notes left
+    tuplet_rest: Fraction = Fraction(0)  # of a tick, carried from note to note where lengths do not divide
+    broken: int = 0  # > counts up, < counts down; waits for the next note
+    times: int = 2  # that a |:: began
+    chord: list[Pitch] | None = None
+    chord_length: int = 0
+    chord_ties: set[int] = field(default_factory=set)
+    grace: list[Pitch] | None = None
+    grace_slashed: bool = False
+    overlays: list["VoiceReader"] = field(default_factory=list)
+    fragments: dict[int, list[Event]] = field(default_factory=dict)  # of an overlay: bar number -> its events
+    overlay: "VoiceReader | None" = None  # being read
+    needs_respelling: bool = False  # accidentals hold otherwise than in canonical text
+
+    @property
+    def has_notes(self) -> bool:
+        """True after the first note."""
+        return any(isinstance(event, Note) for event in self.voice.events)
+
+    def read_symbol(self, kind: str, match: re.Match[str], number: int) -> None:
+        """Read one symbol of line `number`. Raises NotationError, see `symbolic.notation.abc_parser.parse`."""
+        if kind == "overlay":
+            self._open_overlay(match[0])
+        elif kind in ("bar", "ending"):
+            self.overlay = None
+            ending = match["ending"] if kind == "bar" else match["number"] or match["named"]
+            _read_bar(self, match[0] if kind == "bar" else "", ending or "")
+        elif self.overlay is not None:
+            self.overlay.read_symbol(kind, match, number)
+        elif self.grace is not None and kind not in ("note", "grace_open", "grace_close"):
+            pass  # lengths, ties, slurs and chords of graces are theirs alone
+        else:
+            _READERS[kind](self, match, number)
+
+    def end_line(self, number: int) -> None:
+        """Check that chords and graces are closed where their line ends."""
+        for reader in (self, *self.overlays):
+            if reader.chord is not None:
+                raise NotationError("unbalanced_chord", "a chord '[' is not closed on its line.", number)
+            if reader.grace is not None:
+                raise NotationError("unbalanced_grace", "grace notes '{' are not closed on their line.", number)
+        if self.voice.events and isinstance(last := self.voice.events[-1], Bar):
+            last.line_end = True
+        _mark_space(self)
+
+    def set_key(self, key: Key, accidentals: dict[str, int]) -> None:
+        """A key from here on."""
+        if key != self.key or self.voice.events:
+            _append_change(self.voice.events, KeyChange(key))
+        self.key, self.key_accidentals = key, accidentals
+        self.needs_respelling |= bool(accidentals)
+
+    def set_meter(self, meter: Meter) -> None:
+        """A meter from here on."""
+        if meter != self.meter:
+            self.meter = meter
+            _append_change(self.voice.events, MeterChange(meter))
+
+    def _open_overlay(self, sign: str) -> None:
+        """`&`: what follows sounds from the beginning of the bar, in a further voice."""
+        if sign == "&)":
+            return
+        place = 0 if self.overlay is None else self.overlays.index(self.overlay) + 1
+        if place == len(self.overlays):
+            self.overlays.append(VoiceReader(Voice(), self.key, self.meter, self.unit, self.rules))
+        reader = self.overlays[place]
+        reader.key, reader.meter, reader.unit = self.key, self.meter, self.unit
+        reader.key_accidentals, reader.octaves, reader.bar_accidentals = self.key_accidentals, self.octaves, {}
+        bar = sum(isinstance(event, Bar) for event in self.voice.events)
+        reader.voice.events = reader.fragments.setdefault(bar, [])
+        self.overlay = reader
+
+
+def _read_note(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    pitch = _pitch(state, match["accidental"], match["letter"], match["marks"])
+    if state.grace is not None:
+        state.grace.append(pitch)
+        return
+    written = _length(match["length"], state.unit, number)
+    if state.chord is None:
+        _add_timed(state, Note((pitch,), written, written), number)
+        return
+    state.chord_length = state.chord_length or written
+    if pitch not in state.chord:
+        state.chord.append(pitch)
+
+
+def _pitch(state: VoiceReader, accidental: str | None, letter: str, marks: str) -> Pitch:
+    octave = (5 if letter.islower() else 4) + marks.count("'") - marks.count(",") + state.octaves
+    name = letter.upper()
+    if not 0 <= octave <= 9:
+        raise NotationError("bad_pitch", f"the pitch {letter}{marks} lies outside MIDI's range.")
+    base = 12 * (octave + 1) + SEMITONES[name]
+    place = (name, octave if state.rules.propagation == "octave" else None)
+    if accidental is not None:
+        value = ACCIDENTAL_VALUE[accidental]
+        if state.rules.propagation != "not":
+            state.bar_accidentals[place] = value
+        return Pitch(name, octave, value, base + value)
+    held = state.tied.get((name, octave))
+    if held is not None:  # a tie carries its accidental over the bar line
+        return Pitch(name, octave, None, held.midi)
+    of_key = state.key_accidentals.get(name, state.key.accidentals[name])
+    return Pitch(name, octave, None, base + state.bar_accidentals.get(place, of_key))
+
+
+def _length(text: str, unit: int, number: int) -> int:
+    if not text:
+        return unit
+    head, slash, tail = text.partition("/")
+    extra = len(tail) - len(tail.lstrip("/"))
+    tail = tail.lstrip("/")
+    numerator = int(head or 1)
+    denominator = (int(tail) if tail else 2 ** (extra + 1)) if slash else 1
+    if numerator == 0 or denominator == 0 or denominator > 1024 or (unit * numerator) % denominator:
+        raise NotationError("bad_length", f"the note length {text!r} cannot be counted.", number)
+    ticks = unit * numerator // denominator
+    if ticks > MAX_WHOLE_NOTES * TICKS_PER_WHOLE:
+        raise NotationError("bad_length", f"the note length {text!r} is over {MAX_WHOLE_NOTES} whole notes.", number)
+    return ticks
+
+
+def _read_rest(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    written = _length(match["rest_length"], state.unit, number)
+    if state.chord is None:  # in a chord a rest takes no time of its own
+        _add_timed(state, Rest(written, written, hidden=match[0][0] == "x"), number)
+
+
+def _read_bar_rest(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    """Z3 is three bars of rest, written out."""
+    n_bars = int(match["n_bars"] or 1)
+    if state.meter.is_free or not 1 <= n_bars <= MAX_WHOLE_NOTES * 4:
+        raise NotationError("bad_length", f"Z{n_bars}: bars of rest need a meter and a count from 1 to 256.", number)
+    for index in range(n_bars):
+        if index:
+            _read_bar(state, "|", "")
+        ticks = state.meter.ticks
+        _add_timed(state, Rest(ticks, ticks, hidden=match[0][0] == "X"), number)
+
+
+def _add_timed(state: VoiceReader, event: Note | Rest, number: int) -> None:
+    """Append a note or rest: decorations, broken rhythm and tuplets that wait for it are applied."""
+    if state.broken:
+        event.written = _scaled(event.written, state.broken < 0, abs(state.broken), number)
+        state.broken = 0
+    event.ticks = event.written
+    p, q, left = state.tuplet
+    if left:
+        exact = Fraction(event.written * q, p) + state.tuplet_rest
+        event.ticks = max(1, round(exact))
+        state.tuplet, state.tuplet_rest = (p, q, left - 1), exact - event.ticks
+    if isinstance(event, Note):
+        event.marks, state.marks = state.marks, ""
+    state.tied = {}
+    state.voice.events.append(event)
+
+
+def _scaled(written: int, lengthen: bool, count: int, number: int) -> int:
+    """Broken rhythm: with n marks one note takes 2 - 1/2^n of its length, the other 1/2^n."""
+    scaled, rest = divmod(written * (2 ** (count + 1) - 1 if lengthen else 1), 2**count)
+    if rest:
+        raise NotationError("bad_length", "broken rhythm makes a note too short to count.", number)
+    return scaled
+
+
+def _read_broken(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    """Apply > or < to the note before it, also over a bar line; the sign waits for the note after it."""
+    last = next((e for e in reversed(state.voice.events) if isinstance(e, (Note, Rest))), None)
+    if last is None:
+        return  # nothing to lengthen: a stray sign
+    state.broken = len(match[0]) if match[0][0] == ">" else -len(match[0])
+    scaled = _scaled(last.written, state.broken > 0, abs(state.broken), number)
+    if (last.ticks * scaled) % last.written:
+        raise NotationError("bad_length", "broken rhythm makes a note too short to count.", number)
+    last.ticks, last.written = last.ticks * scaled // last.written, scaled
+
+
+def _read_bar(state: VoiceReader, text: str, ending: str) -> None:
+    kind, closing, opening = bar_kind(text)
+    times = max(closing + 1, state.times) if closing else 2
+    _flush_marks(state)
+    ending = ",".join(part for part in re.split(r"[,.]", ending) if part.strip("- "))
+    ending = ending.replace(" ", "")
+    state.bar_accidentals = {}
+    if ending:
+        first = _first_number(ending) == 1
+        state.tied_into_endings = dict(state.tied) if first else state.tied_into_endings
+        state.tied = state.tied if first else state.tied_into_endings | state.tied
+    if closing or opening:
+        state.times = min(opening + 1, MAX_TIMES) if opening else 2
+    add_bar(state.voice.events, Bar(kind, ending, min(times, MAX_TIMES)))
+
+
+def add_bar(events: list[Event], bar: Bar) -> None:
+    """Append a bar line, or merge it with one that only words and signs stand between."""
+    place = len(events) - 1
+    while place >= 0 and isinstance(events[place], WrittenOnly):
+        place -= 1
+    last = events[place] if place >= 0 else None
+    if isinstance(last, Bar) and not last.ending:
+        kind, times = merged_kind(last.kind, bar.kind), max(last.times, bar.times)
+        events[place] = Bar(kind, bar.ending, times, last.line_end or bar.line_end)
+    else:
+        events.append(bar)
+
+
+def bar_kind(text: str) -> tuple[str, int, int]:
+    """The canonical kind of a bar line without its ending, and its colons before and after the line."""
+    head = re.sub(r"[ \t]*\[?\d.*", "", text.lstrip("."))
+    if not head:
+        return "", 0, 0
+    if not head.strip(":"):
+        return "::", max(1, len(head) // 2), max(1, len(head) // 2)
+    closing, opening = len(head) - len(head.lstrip(":")), len(head) - len(head.rstrip(":"))
+    inner = head.strip(":").replace("[", "")
+    if ":" in inner:  # such as |:| or :||:|
+        closing = opening = 0
+        inner = inner.replace(":", "")
+    if closing or opening:
+        return "::" if opening and closing else ("|:" if opening else ":|"), closing, opening
+    return ({"|": "|", "|]": "|]"}.get(inner, "||") if head != "[|]" else "|"), 0, 0
+
+
+def merged_kind(first: str, second: str) -> str:
+    """The kind of two bar lines with nothing between them."""
+    opens, closes = second in ("|:", "::") or first in ("|:", "::"), first in (":|", "::") or second in (":|", "::")
+    if opens or closes:
+        return "::" if opens and closes else ("|:" if opens else ":|")
+    return next(kind for kind in ("|]", "||", "|", "") if kind in (first, second))
+
+
+def _first_number(ending: str) -> int:
+    match = re.match(r"\d+", ending)
+    return int(match[0]) if match else 0
+
+
+def _flush_marks(state: VoiceReader) -> None:
+    """Decorations that wait for a note stand at the bar line when none comes before it."""
+    for mark in re.findall(r"![^!]*!|.", state.marks):
+        name = mark.strip("!") if mark[0] == "!" else _AT_BAR_LINES.get(mark, "")
+        if name:
+            state.voice.events.append(Direction(name))
+    state.marks = ""
+
+
+def _read_tuplet(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    p = int(match["p"])
+    q = int(match["q"] or 0) or tuplet_time(p, state.meter)
+    count = int(match["r"] or 0) or p
+    if p < 2 or max(p, q, count) > MAX_TUPLET:
+        raise NotationError(
+            "bad_tuplet", f"{match[0]!r} is not a tuplet; write (3, or (p:q:r with numbers from 2 to 64.", number
+        )
+    state.tuplet, state.tuplet_rest = (p, q, count), Fraction(0)
+    state.voice.events.append(Tuplet(p, q, count))
+
+
+def _read_slur(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    state.voice.events.append(Slur(match[0] == "("))
+
+
+def _read_tie(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    if state.chord is not None:
+        state.chord_ties |= {len(state.chord) - 1} if state.chord else set()
+        return
+    last = next((e for e in reversed(state.voice.events) if isinstance(e, (Note, Rest, Grace))), None)
+    if isinstance(last, Note):
+        last.tie = True
+        state.tied = {(p.letter, p.octave): p for p in last.tied_pitches}
+
+
+def _read_decoration(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    name = match["name"] or match["plus"]
+    if name is None and match[0] in state.rules.symbols:
+        for kind, symbol in matches(state.rules.symbols[match[0]], number):
+            if kind in ("decoration", "quoted") and symbol[0] != match[0]:
+                _READERS[kind](state, symbol, number)
+        return
+    mark = _NAMED.get(name, f"!{name}!") if name else match[0]
+    if mark.startswith("!") and not re.fullmatch(r"![a-z]{1,20}!", mark):
+        state.voice.events.append(Direction(name))
+    elif (mark.startswith("!") or mark in DECORATIONS) and mark not in state.marks:
+        state.marks += mark
+
+
+def _read_quoted(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    text = match[0][1:-1].strip()
+    symbol = text.replace("♯", "#").replace("♭", "b")
+    if state.chord is not None or not text:
+        return
+    is_symbol = re.fullmatch(CHORD_SYMBOL, symbol) is not None
+    state.voice.events.append(ChordSymbol(symbol) if is_symbol else Annotation(text))
+
+
+def _open_chord(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    if state.chord is not None:
+        raise NotationError("unbalanced_chord", "a chord '[' opens inside another.", number)
+    state.chord, state.chord_length, state.chord_ties = [], 0, set()
+
+
+def _close_chord(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    if state.chord is None:
+        raise NotationError("unbalanced_chord", "']' closes no chord.", number)
+    pitches, state.chord = tuple(state.chord), None
+    if not pitches:
+        return
+    outer = _length(match["chord_length"], UNIT_TICKS, number)
+    written, rest = divmod(state.chord_length * outer, UNIT_TICKS)
+    if rest:
+        raise NotationError("bad_length", f"the chord length {match['chord_length']!r} cannot be counted.", number)
+    note = Note(pitches, written, written)
+    _add_timed(state, note, number)
+    if state.chord_ties:
+        note.untied = tuple(place for place in range(len(pitches)) if place not in state.chord_ties)
+        _read_tie(state, match, number)
+
+
+def _read_old_chord(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    """+CEG+ is a chord of the first ABC."""
+    state.chord, state.chord_length, state.chord_ties = [], 0, set()
+    for kind, symbol in matches(match["plus"].replace(" ", ""), number):
+        if kind in ("note", "tie"):
+            _READERS[kind](state, symbol, number)
+    pitches, state.chord = tuple(state.chord), None
+    outer = _length(match["plus_length"], UNIT_TICKS, number)
+    written = max(1, state.chord_length * outer // UNIT_TICKS)
+    _add_timed(state, Note(pitches, written, written), number)
+
+
+def _open_grace(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    if state.grace is not None:
+        raise NotationError("unbalanced_grace", "grace notes '{' open inside others.", number)
+    state.grace, state.grace_slashed = [], match[0].endswith("/")
+
+
+def _close_grace(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    if state.grace is None:
+        raise NotationError("unbalanced_grace", "'}' closes no grace notes.", number)
+    if state.grace:
+        state.voice.events.append(Grace(tuple(state.grace), state.grace_slashed))
+    state.grace = None
+
+
+def _refuse_microtone(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    raise NotationError(
+        "microtone", f"column {match.start() + 1}: {match[0]!r} is a microtone; notes here are semitones.", number
+    )
+
+
+def _read_space(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    if match[0].isspace() and state.chord is None:
+        _mark_space(state)
+
+
+def _mark_space(state: VoiceReader) -> None:
+    """A space after a note ends its beam."""
+    last = next((e for e in reversed(state.voice.events) if not isinstance(e, Slur)), None)
+    if isinstance(last, (Note, Rest)):
+        last.spaced = True
+
+
+def _append_change(events: list[Event], change: KeyChange | MeterChange) -> None:
+    """A change right after another of its kind replaces it."""
+    if events and type(events[-1]) is type(change):
+        events[-1] = change
+    else:
+        events.append(change)
+
+
+_READERS = {
+    "note": _read_note,
+    "rest": _read_rest,
+    "bar_rest": _read_bar_rest,
+    "tuplet": _read_tuplet,
+    "slur_open": _read_slur,
+    "slur_close": _read_slur,
+    "tie": _read_tie,
+    "broken": _read_broken,
+    "decoration": _read_decoration,
+    "quoted": _read_quoted,
+    "chord_open": _open_chord,
+    "chord_close": _close_chord,
+    "old_chord": _read_old_chord,
+    "grace_open": _open_grace,
+    "grace_close": _close_grace,
+    "microtone": _refuse_microtone,
+    "space": _read_space,
+}

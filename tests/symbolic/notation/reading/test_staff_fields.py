@@ -1,0 +1,64 @@
+"""K: and V: fields: keys with accidentals of their own, clefs, octaves, transposition, names."""
+
+import pytest
+
+from symbolic.notation.abc_parser import NotationError, canonical, parse, performance
+from symbolic.notation.reading.staff_fields import read_key_field, read_voice_field
+
+
+def pitches(text: str) -> list[int]:
+    return [sound.midi for sound in performance(parse("X:1\nM:4/4\nL:1/8\n" + text))]
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "accidentals"),
+    [
+        ("D ^g^a", "D", {"G": 1, "A": 1}),
+        ("C^f^c", "D", {}),  # the signature of D
+        ("none ^f", "G", {}),
+        ("^f_b", "C", {"F": 1, "B": -1}),
+        ("Dmix =c", "Dmix", {}),
+        ("D =c", "Dmix", {}),
+        ("D Phr ^f", "Dphr", {"F": 1}),
+        ("D exp _b _e ^f", "D", {"B": -1, "E": -1, "C": 0}),
+        ("B♭", "Bb", {}),
+        ("F♯ minor", "F#m", {}),
+        ("", "C", {}),
+        ("HP", "Amix", {}),
+        ("G stafflines=1", "G", {}),
+        ("d minor", "Dm", {}),
+    ],
+)
+def test_keys(value: str, key: str, accidentals: dict[str, int]) -> None:
+    found = read_key_field(value)
+    assert found.key is not None
+    assert (found.key.text, found.accidentals) == (key, accidentals)
+
+
+def test_a_clef_is_no_key() -> None:
+    assert read_key_field("clef=bass").key is None and read_key_field("bass-8").staff.octaves == -1
+    assert pitches("K:D\nFC[K:clef=bass]FC\n") == [66, 61, 66, 61]
+
+
+@pytest.mark.parametrize(
+    ("header", "shift"),
+    [("K:C octave=-1", -12), ("K:C clef=treble-8", -12), ("K:C treble+8", 12), ("K:C transpose=-2", -2),
+     ("%%MIDI transpose 3\nK:C", 3), ("K:C clef=bass octave=1 transpose=-12", 0)],
+)  # fmt: skip
+def test_the_staff_sounds_elsewhere(header: str, shift: int) -> None:
+    plain = pitches("K:C\nC^DE=F[K:G]F\n")
+    assert pitches(f"{header}\nC^DE=F[K:G]F\n") == [midi + shift for midi in plain]
+    text = canonical(parse(f"X:1\nM:4/4\nL:1/8\n{header}\nC^DE=F[K:G]F\n"))
+    assert canonical(parse(text)) == text and pitches(text) == [midi + shift for midi in plain]
+
+
+def test_names_are_not_clefs() -> None:
+    name, staff = read_voice_field('1 name="bass guitar" snm = "B.g."')
+    assert (name, staff.clef, staff.title, staff.short_title) == ("1", None, "bass guitar", "B.g.")
+    assert read_voice_field("T clef=C3 octave=-1")[1].clef == "alto"
+
+
+def test_quarter_tones_are_refused_by_their_name() -> None:
+    with pytest.raises(NotationError) as caught:
+        read_key_field("D ^/f")
+    assert caught.value.reason == "microtone"

@@ -1,0 +1,61 @@
+"""Ties, chords, graces, broken rhythm and tuplets."""
+
+import pytest
+
+from symbolic.notation.abc_parser import TICKS_PER_WHOLE, canonical, parse, performance
+from symbolic.notation.score import Direction
+
+EIGHTH = TICKS_PER_WHOLE // 8
+
+
+def sounds(body: str) -> list[tuple[int, float, float]]:
+    """(pitch, onset, length) in eighths; canonical text must sound the same and be a fixed point."""
+    score = parse("X:1\nM:4/4\nL:1/8\nK:C\n" + body)
+    text = canonical(score)
+    assert canonical(parse(text)) == text
+    found = [
+        [(s.midi, s.onset_ticks / EIGHTH, s.ticks / EIGHTH) for s in performance(one)] for one in (score, parse(text))
+    ]
+    assert found[0] == found[1]
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("[c-e]4[ce]4|", [(72, 0, 8), (76, 0, 4), (76, 4, 4)]),
+        ("C8|-C8|", [(60, 0, 16)]),
+        ("|:C4-C4-:|C4|", [(60, 0, 8), (60, 8, 12)]),  # struck anew at the repeat
+        ("|:^F-|1F:|2F|", [(66, 0, 2), (66, 2, 2)]),
+        ("C-{D}C", [(60, 0, 2)]),
+        ("{C-}D-D", [(62, 0, 2)]),
+        ("A2>|B2 C4|", [(69, 0, 3), (71, 3, 1), (60, 4, 4)]),
+        ("[zCE]2 D2", [(60, 0, 2), (64, 0, 2), (62, 2, 2)]),
+        ("{zc}D2", [(62, 0, 2)]),
+        ("+CE+ D", [(60, 0, 1), (64, 0, 1), (62, 1, 1)]),
+        ("(10:8:10CCCCCCCCCC f", [*((60, i * 0.8, 0.8) for i in range(10)), (77, 8, 1)]),
+        ("{[ce]}D", [(62, 0, 1)]),
+    ],
+)  # fmt: skip
+def test_lengths_and_ties(body: str, expected: list[tuple[int, float, float]]) -> None:
+    found = sounds(body)
+    assert [(midi, pytest.approx(onset), pytest.approx(length)) for midi, onset, length in expected] == found
+
+
+def test_tuplets_that_do_not_divide_end_on_the_beat() -> None:
+    score = parse("X:1\nM:4/4\nL:1/8\nK:C\n(11:8:11CDEFGABcdef g\n")
+    assert performance(score)[-1].onset_ticks == 8 * EIGHTH
+
+
+@pytest.mark.parametrize(("rule", "third"), [("not", 65), ("octave", 66), ("pitch", 66)])
+def test_how_far_an_accidental_holds(rule: str, third: int) -> None:
+    score = parse(f"X:1\n%%propagate-accidentals {rule}\nM:4/4\nL:1/8\nK:C\n^FGFf\n")
+    midi = [sound.midi for sound in performance(score)]
+    assert midi == [66, 67, third, 78 if rule == "pitch" else 77]
+    assert [sound.midi for sound in performance(parse(canonical(score)))] == midi
+
+
+def test_a_letter_gets_another_meaning() -> None:
+    score = parse("X:1\nU:n=!crescendo(!\nU:T=!fermata!\nK:C\nnC TD\n")
+    assert [event for event in score.voices[0].events if isinstance(event, Direction)] == [Direction("crescendo(")]
+    assert canonical(score).endswith("CHD\n")
