@@ -37,7 +37,7 @@ _LETTER_SIGNS = {"S": "segno", "O": "coda"}
 
 
 @dataclass(frozen=True)
-class Section:
+class RepeatedSection:
     """Music between `start` and `stop` (places of events). What stands before `begin` is played once; then come
     `passes` times the body, up to `body_stop`, and the ending of that number."""
 
@@ -67,7 +67,7 @@ def play_order(voice: Voice) -> list[int]:
     return order
 
 
-def sections(events: list[Event], start: int = 0, stop: int | None = None) -> Iterator[Section]:
+def sections(events: list[Event], start: int = 0, stop: int | None = None) -> Iterator[RepeatedSection]:
     """Yield the sections of a voice, or of a part of it, in written order; they leave nothing out."""
     stop, explicit = len(events) if stop is None else stop, False
     while start < stop:
@@ -107,7 +107,7 @@ class _SectionReader:
         self.repeats = False  # a :| stood in it
         self.endings: list[tuple[frozenset[int], int]] = []  # numbers, place
 
-    def read(self) -> Section:
+    def read(self) -> RepeatedSection:
         """The section."""
         for place in range(self.start, self.stop):
             event = self.events[place]
@@ -115,7 +115,7 @@ class _SectionReader:
                 return section
         return self._ended(self.stop)
 
-    def _read_bar(self, place: int, bar: Bar) -> Section | None:
+    def _read_bar(self, place: int, bar: Bar) -> RepeatedSection | None:
         """The section if it ends at this bar line."""
         numbers = ending_numbers(bar.ending)
         if bar.kind == "|:":
@@ -126,13 +126,13 @@ class _SectionReader:
             return self._read_repeat_end(place, bar)
         return self._read_double_bar(place) if bar.kind in ("||", "|]") else None
 
-    def _read_start(self, place: int) -> Section | None:
+    def _read_start(self, place: int) -> RepeatedSection | None:
         if self.endings or self._ticks(self.begin, place):
             return self._ended(place)
         self.begin, self.explicit = place + 1, True
         return None
 
-    def _read_ending(self, place: int, bar: Bar, numbers: frozenset[int]) -> Section | None:
+    def _read_ending(self, place: int, bar: Bar, numbers: frozenset[int]) -> RepeatedSection | None:
         if not self._goes_on(numbers):  # the first ending of a section that begins after the last repeat's end
             return self._without_last_ending(self.endings[-1][1] + 1)
         if bar.ends_repeat:
@@ -142,7 +142,7 @@ class _SectionReader:
         self.endings.append((numbers, place))
         return None
 
-    def _read_repeat_end(self, place: int, bar: Bar) -> Section | None:
+    def _read_repeat_end(self, place: int, bar: Bar) -> RepeatedSection | None:
         following = self._next_ending(place + 1, across_notes=False)
         if bar.kind == ":|" and following and self._goes_on(following):
             self.repeats = True
@@ -154,7 +154,7 @@ class _SectionReader:
         self.repeats = True
         return self._ended(place + 1, bar.times)
 
-    def _read_double_bar(self, place: int) -> Section | None:
+    def _read_double_bar(self, place: int) -> RepeatedSection | None:
         if self.endings:
             following = self._next_ending(place + 1, across_notes=True)
             return None if following and self._goes_on(following) else self._ended(place + 1)
@@ -184,19 +184,19 @@ class _SectionReader:
     def _ticks(self, start: int, stop: int) -> int:
         return sum(event.ticks for event in self.events[start:stop] if isinstance(event, (Note, Rest)))
 
-    def _without_last_ending(self, stop: int) -> Section:
+    def _without_last_ending(self, stop: int) -> RepeatedSection:
         """End the section where its last ending begins; what follows is a section of its own."""
         *self.endings, (numbers, _) = self.endings
         section = self._ended(stop)
         return replace(section, passes=max(section.passes, *numbers))
 
-    def _ended(self, stop: int, times: int = 2) -> Section:
+    def _ended(self, stop: int, times: int = 2) -> RepeatedSection:
         places = [place for _, place in self.endings]
         ends = [max(end, place + 1) for place, end in zip(places, [*places[1:], stop])]
         endings = tuple((n, place, min(end, stop)) for (n, place), end in zip(self.endings, ends))
         highest = max((max(numbers) for numbers, _ in self.endings), default=0)
         passes = max(highest, (times if not self.endings else 2) if self.repeats else 1)
-        return Section(self.start, self.begin, places[0] if places else stop, stop, passes, endings)
+        return RepeatedSection(self.start, self.begin, places[0] if places else stop, stop, passes, endings)
 
 
 def ending_numbers(ending: str) -> frozenset[int]:
