@@ -14,6 +14,7 @@ from symbolic import files
 from symbolic.decode.editing import edit
 from symbolic.decode.editing.edit import GivenTune, TuneEdit
 from symbolic.notation import abc_parser, control_codes
+from symbolic.notation.layout import laid_out
 
 if TYPE_CHECKING:
     from symbolic.decode.loaded_model import LoadedModel
@@ -154,8 +155,9 @@ def _studio_tune(drawn: "DrawnTune", given: GivenTune | None = None) -> StudioTu
     """A drawn tune with the title and fields of the one that it was made from, or its own title."""
     if drawn.score is None:
         return StudioTune(drawn.text, drawn.text, drawn.title, drawn.fault or "it cannot be read")
-    text = abc_parser.canonical(drawn.score)
-    return tune_files.made(given or GivenTune(text, drawn.title), text)
+    title = given.title if given is not None else drawn.title
+    abc = laid_out(drawn.score, number=1, title=title, fields=drawn.fields)
+    return StudioTune(abc, abc_parser.canonical(drawn.score), title)
 
 
 def _written(

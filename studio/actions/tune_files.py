@@ -6,7 +6,7 @@ from typing import Any
 
 from studio.actions import warm_models
 from symbolic import files
-from symbolic.decode.editing.edit import KEPT_FIELDS, GivenTune, pick_tune
+from symbolic.decode.editing.edit import NOT_KEPT_FIELDS, GivenTune, pick_tune
 from symbolic.errors import UserError
 from symbolic.notation import abc_parser
 from symbolic.notation.theory import NotationError
@@ -40,7 +40,7 @@ def made(given: GivenTune, text: str, fault: str = "") -> StudioTune:
         return StudioTune(text, text, given.title, fault)
     try:
         return StudioTune(
-            abc_parser.pretty(text, title=given.title, fields=dict(given.fields)),
+            given.text_for_people(text),
             abc_parser.canonical(abc_parser.parse(text)),
             given.title,
         )
@@ -56,7 +56,8 @@ def read_upload(kind: str, data: bytes) -> str:
         return files.decoded(data).replace("\r\n", "\n")
     answer = warm_models.read_guarded(kind, data)
     title = (answer.get("fields", {}).get("T") or ["untitled"])[0]
-    fields = {letter: values for letter, values in answer.get("fields", {}).items() if letter in KEPT_FIELDS}
+    left_out = NOT_KEPT_FIELDS + "T"
+    fields = {letter: values for letter, values in answer.get("fields", {}).items() if letter not in left_out}
     return abc_parser.pretty(answer["text"], title=title, fields=fields)
 
 

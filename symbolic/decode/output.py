@@ -18,8 +18,8 @@ from symbolic import files
 from symbolic.decode.loaded_model import NO_MODEL, LoadedModel
 from symbolic.decode.tune_writer import DrawnTune, Generation, GenerationRequest
 from symbolic.errors import UserError
-from symbolic.notation import abc_parser
 from symbolic.notation.abc_parser import NotationError
+from symbolic.notation.layout import laid_out
 from symbolic.notation.score import Score
 
 FOLDERS = {"midi": "mid", "musicxml": "musicxml"}  # kinds of files beside the .abc file, and their suffixes
@@ -165,8 +165,7 @@ def _tune_text(tune: DrawnTune) -> str:
     note = f"% {_one_line(tune.remark)}\n" if tune.remark else ""
     note += "" if tune.finished == "eos" else f"% unfinished: {tune.finished}\n"
     if tune.score is not None:
-        text = abc_parser.canonical(tune.score)
-        return note + abc_parser.pretty(text, number=tune.number, title=tune.title, fields=tune.fields)
+        return note + laid_out(tune.score, number=tune.number, title=tune.title, fields=tune.fields)
     return note + f"% unparseable, {_one_line(tune.fault)}\nX:{tune.number}\nT:{tune.title}\n{_raw(tune.text)}\n"
 
 

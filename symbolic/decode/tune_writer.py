@@ -115,7 +115,7 @@ class DrawnTune:
     score: Score | None
     fault: str
     finished: str
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, list[str]] = field(default_factory=dict)
     remark: str = ""
 
 
@@ -407,7 +407,8 @@ class _Writer:
     ) -> DrawnTune:
         tune = self._tune(number, title, text, finished)
         if tune.score is not None:
-            tune.score.fields |= {letter: [value] for letter, value in (edit.given.fields | tune.fields).items()}
+            edit.given.dressed(tune.score, len(edit.bars) if edit.kind == "continue" else None)
+            tune.score.fields |= tune.fields
         score = None if fault else tune.score
         fields = edit.given.fields | tune.fields
         return replace(tune, fields=fields, remark=remark, fault=fault or tune.fault, score=score)
@@ -415,15 +416,15 @@ class _Writer:
     def _tune(self, number: int, title: str, text: str, finished: str, rhythm: str = "") -> DrawnTune:
         """Parse one text, transposed and harmonised as asked; without a title it gets one that says what it is."""
         try:
-            score = abc_parser.parse(text)
+            score = abc_parser.parse(text, strict=True)
         except NotationError as error:
             return DrawnTune(number, title or f"Tune {number}", text, None, f"{error.reason}: {error}", finished)
         transpose, harmonise = self.request.transpose, self.request.harmonise
         if transpose or harmonise:
             score = abc_parser.parse(transpose_and_harmonise(abc_parser.canonical(score), transpose, harmonise))
         title = title or title_of(score, rhythm)
-        fields = {"Q": _tempo_field(self.request.tempo, score)} if self.request.tempo else {}
-        score.fields |= {"T": [title]} | {letter: [value] for letter, value in fields.items()}
+        fields = {"Q": [_tempo_field(self.request.tempo, score)]} if self.request.tempo else {}
+        score.fields |= {"T": [title]} | fields
         return DrawnTune(number, title, text, score, "", finished, fields)
 
 

@@ -98,7 +98,7 @@ def observe_all(texts: Sequence[str], progress: Callable[[int, int], None] | Non
 def observe(text: str) -> TuneFeatures:
     """Read one tune."""
     try:
-        score = parse(text)
+        score = parse(text, strict=True)
     except NotationError as error:
         check = validity.Validity(reason=error.reason, parses=False)
         return TuneFeatures(check, [], "", _EMPTY, _NONE)

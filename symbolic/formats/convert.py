@@ -8,8 +8,8 @@
 The endings of the names say what is read (.abc, .mid, .midi, .kar, .musicxml, .xml, .mxl) and written (.abc, .mid,
 .musicxml). Everything goes through one score; what it does not hold is told on stderr, a line `note:` for each kind of
 loss with its number, and counted in the answer of --json.
-- ABC to ABC keeps X: numbers and all lines T C O R B D F G S Z N H Q of each tune, those inside the music in the
-  header.
+- ABC to ABC keeps X: numbers, all information fields, lyrics (w: and W:), annotations, parts, tempo changes, dynamics,
+  names and sounds of voices, the writer's beams and lines. Lengths are in eighths, and pitches sound as written.
 - To MIDI repeats are played out, and spelling, bars' kinds, slurs, graces, chord symbols and decorations are left
   behind; of the fields title and tempo stay.
 - From MIDI a key without a signature is estimated, changes of key stand at the next bar line, and one part's notes are
@@ -37,14 +37,13 @@ from symbolic.formats.file_bytes import read_bytes
 from symbolic.formats.midi import to_midi
 from symbolic.formats.musicxml.musicxml_writing import to_musicxml
 from symbolic.formats.smf import read_events, read_song, write_events
-from symbolic.notation import abc_parser
 from symbolic.notation.canonical import interleaved
-from symbolic.notation.layout import information
+from symbolic.notation.layout import information, laid_out
 from symbolic.notation.score import Score
 from symbolic.notation.theory import Key, Meter, NotationError
 
 WRITTEN = (".abc", ".mid", ".musicxml")
-KEPT_FIELDS = "CORBDFGSZNHQ"  # of the header, all lines
+NOT_KEPT_FIELDS = "XTMLKVIU"  # of the header: those that the music or its layout says anew
 MAX_SHOWN = 12  # names of files
 
 
@@ -185,10 +184,11 @@ def to_abc(score: Score, number: int = 1, *, interleave: bool = False) -> str:
     """
     own = re.match(r"\s*(\d{1,9})", score.fields.get("X", [""])[0])
     number = int(own[1]) if own else number
-    fields = {"T": score.fields.get("T", [])[1:]} | {letter: score.fields.get(letter, []) for letter in KEPT_FIELDS}
+    fields = {"T": score.fields.get("T", [])[1:]}
+    fields |= {letter: lines for letter, lines in score.fields.items() if letter not in NOT_KEPT_FIELDS}
     if interleave and len(score.voices) > 1:
         return "\n".join(information(number, score.title, fields)) + "\n" + interleaved(score)
-    return abc_parser.pretty(abc_parser.canonical(score), number=number, title=score.title, fields=fields)
+    return laid_out(score, number=number, title=score.title, fields=fields)
 
 
 def _shown(paths: list[Path]) -> str:

@@ -35,7 +35,7 @@ from symbolic.notation.reading.lyric_lines import set_lyrics
 from symbolic.notation.reading.overlays import overlay_voices
 from symbolic.notation.reading.respelling import respell, transpose_events
 from symbolic.notation.reading.staff_fields import StaffProperties, read_key_field, read_voice_field
-from symbolic.notation.reading.tunebook import RawTune, split_tunes, tune_lines
+from symbolic.notation.reading.tunebook import AFTER_TUNE, INSIDE_TUNE, RawTune, split_tunes, tune_lines
 from symbolic.notation.reading.voice_reader import ReadingRules, VoiceReader
 from symbolic.notation.score import (
     Bar,
@@ -47,6 +47,7 @@ from symbolic.notation.score import (
     TempoChange,
     Voice,
     WrittenBar,
+    WrittenOnly,
     bars,
     melody,
 )
@@ -88,18 +89,20 @@ _DIRECTIVE = re.compile(r"\s*([A-Za-z][\w-]*)\s*(.*)")
 _NOT_LOST = ("abc", "encoding", "abc-charset", "abc-version", "abc-creator", "linebreak", "decoration")
 
 
-def parse(text: str, line: int = 1) -> Score:
+def parse(text: str, line: int = 1, *, strict: bool = False) -> Score:
     """Read one tune, canonical or as people write it. `line` is the number of its first line, for messages.
 
-    What is read and cannot be kept is counted in the score's `losses`. Raises NotationError with a reason slug: no_key,
-    bad_key, bad_metre, no_notes, unknown_symbol, microtone, bad_length, bad_pitch, bad_octave, bad_tuplet,
-    unbalanced_chord, unbalanced_grace, transposition, too_long.
+    What is read and cannot be kept is counted in the score's `losses`. `strict` is for text that is to be ABC and
+    nothing else, such as a model's: what a reader of other people's tunes has to pass over (words between the notes,
+    reserved signs, a missing M:) is an error. Raises NotationError with a reason slug: no_key, bad_key, bad_metre,
+    no_notes, unknown_symbol, microtone, bad_length, bad_pitch, bad_octave, bad_tuplet, unbalanced_chord,
+    unbalanced_grace, transposition, too_long; no_metre where strict.
     """
     if len(text) > MAX_TUNE_BYTES:
         raise NotationError(
             "too_long", f"the tune has {len(text):,} characters; the limit is {MAX_TUNE_BYTES:,}.", line
         )
-    reader = _TuneReader()
+    reader = _TuneReader(strict)
     for number, own in tune_lines(text, line, reader.losses):
         reader.read_line(own, number)
     return reader.finish(line)
@@ -130,10 +133,12 @@ class _Lyrics:
 class _TuneReader:
     """Reads a tune line by line into a Score."""
 
-    def __init__(self) -> None:
+    def __init__(self, strict: bool = False) -> None:
+        self.strict = strict
         self.fields: dict[str, list[str]] = {}
         self.losses: Counter[str] = Counter()
         self.meter = Meter(0, 1)
+        self.has_meter = False
         self.key: Key | None = None
         self.key_accidentals: dict[str, int] = {}
         self.unit: int | None = None
@@ -141,7 +146,7 @@ class _TuneReader:
         self.staves: dict[str, StaffProperties] = {}
         self.programs: dict[str, int] = {}
         self.drums: set[str] = set()
-        self.rules = ReadingRules()
+        self.rules = ReadingRules(strict=strict)
         self.voices: dict[str, VoiceReader] = {}
         self.current: VoiceReader | None = None
         self.names_voices = False  # a V: field stood in the body
@@ -166,12 +171,14 @@ class _TuneReader:
         self.last_field = "\\" if line.rstrip().endswith("\\") else ""
         if self.last_field != "\\" or id(self.voice()) not in self.line_starts:
             self.line_starts.setdefault(id(self.voice()), len(self.voice().voice.events))
+        reader = self.voice()
         for kind, match in matches(line, number):
             if kind == "field":
                 self.read_inline(match[0], number)
-                self.line_starts.setdefault(id(self.voice()), len(self.voice().voice.events))
+                reader = self.voice()
+                self.line_starts.setdefault(id(reader), len(reader.voice.events))
             else:
-                self.voice().read_symbol(kind, match, number)
+                reader.read_symbol(kind, match, number)
         self.voice().end_line(number)
 
     def read_inline(self, text: str, number: int) -> None:
@@ -239,8 +246,8 @@ class _TuneReader:
 
     @property
     def has_music(self) -> bool:
-        """True after the first event of any voice."""
-        return any(reader.voice.events for reader in self.voices.values())
+        """True after the first event of any voice; words and the names of parts are none."""
+        return any(not isinstance(event, WrittenOnly) for own in self.voices.values() for event in own.voice.events)
 
     @property
     def holds_for_all(self) -> bool:
@@ -264,6 +271,7 @@ class _TuneReader:
 
     def set_meter(self, value: str, number: int) -> None:
         meter = parse_meter(value, number) if value else Meter(0, 1)
+        self.has_meter = True
         if self.key is None or self.holds_for_all:
             self.meter = meter
             for reader in self.voices.values():
@@ -366,6 +374,8 @@ class _TuneReader:
         """The score of all that was read."""
         if self.key is None:
             raise NotationError("no_key", "the tune has no K: field, which ends the header; add for example K:G.", line)
+        if self.strict:
+            self.check_strictly(line)
         for lyrics in self.lyrics:
             own = lyrics.reader.voice.events[lyrics.start : lyrics.end]
             self.losses["syllable without a note (w:)"] += set_lyrics(own, lyrics.text, lyrics.verse)
@@ -381,11 +391,19 @@ class _TuneReader:
             voice.part_order = order
         return Score(self.fields, self.meter, key, voices, +self.losses)
 
+    def check_strictly(self, line: int) -> None:
+        """Refuse what was passed over."""
+        if not self.has_meter:
+            raise NotationError("no_metre", "the tune has no M: field; add for example M:6/8, or M:none.", line)
+        if self.losses[AFTER_TUNE] or self.losses[INSIDE_TUNE]:
+            raise NotationError("unknown_symbol", "the tune has lines of text that are not ABC music.", line)
+
     def moved_key(self, readers: list[VoiceReader]) -> Key:
         """The key as it sounds, where all voices are moved by the same interval."""
         assert self.key is not None
         moves = {self.semitones(reader) for reader in readers}
-        return transposed_key(self.key, moves.pop()) if len(moves) == 1 else self.key
+        semitones = moves.pop() if len(moves) == 1 else 0
+        return transposed_key(self.key, semitones) if semitones else self.key
 
     def semitones(self, reader: VoiceReader) -> int:
         """By how much a transposing instrument sounds higher than written."""

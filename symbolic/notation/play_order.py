@@ -31,8 +31,9 @@ _SIGNS = {
     "dc": "dacapo",
     "dalsegno": "dalsegno",
     "ds": "dalsegno",
+    "end": "fine",
 }
-_SIGN = re.compile("(dacapo|dalsegno|dc|ds|dacoda|tocoda|fine|segno|coda)(?:al(?:la)?(fine|coda))?")
+_SIGN = re.compile("(dacapo|dalsegno|dc|ds|dacoda|tocoda|fine|end|segno|coda)(?:al(?:la)?(fine|coda))?")
 _LETTER_SIGNS = {"S": "segno", "O": "coda"}
 
 
@@ -192,7 +193,7 @@ class _SectionReader:
 
     def _ended(self, stop: int, times: int = 2) -> RepeatedSection:
         places = [place for _, place in self.endings]
-        ends = [max(end, place + 1) for place, end in zip(places, [*places[1:], stop])]
+        ends = [max(end, place + 1) for place, end in zip(places, [*(next_ + 1 for next_ in places[1:]), stop])]
         endings = tuple((n, place, min(end, stop)) for (n, place), end in zip(self.endings, ends))
         highest = max((max(numbers) for numbers, _ in self.endings), default=0)
         passes = max(highest, (times if not self.endings else 2) if self.repeats else 1)

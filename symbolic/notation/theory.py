@@ -197,7 +197,8 @@ def pitch_name(letter: str, octave: int) -> str:
 
 def length_text(ticks: int) -> str:
     """Canonical ABC note length at L:1/8: '' for an eighth, `2`, `3/2`, `/2`, `3/4`."""
-    return _LENGTH_CACHE.get(ticks) or _length_text(ticks)
+    text = _LENGTH_CACHE.get(ticks)
+    return _length_text(ticks) if text is None else text
 
 
 def _length_text(ticks: int) -> str:

@@ -56,7 +56,7 @@ class Validity:
 def check(text: str) -> Validity:
     """Judge one tune in ABC; never raises."""
     try:
-        return check_score(parse(text))
+        return check_score(parse(text, strict=True))
     except NotationError as error:
         return Validity(reason=error.reason, parses=False)
 

@@ -25,22 +25,40 @@ from symbolic.data import augmentation
 from symbolic.errors import UsageError, UserError
 from symbolic.notation import abc_parser, control_codes, harmony
 from symbolic.notation.abc_parser import NotationError
+from symbolic.notation.carried_marks import carry_marks
 from symbolic.notation.chord_symbols import parse_progression
+from symbolic.notation.layout import laid_out
+from symbolic.notation.score import Score
 from symbolic.notation.score import bars as measures
 
-KEPT_FIELDS = "RCOSBDZNQ"  # of the header, as they are
+NOT_KEPT_FIELDS = "XMLKVIU"  # of the header: what an edit writes anew
 MAX_BYTES = 64 << 20
 ALL_BARS = sys.maxsize  # --continue without a number
 
 
 @dataclass(frozen=True)
 class GivenTune:
-    """The tune that the user brings: its canonical text, title, other header fields, and where it was read."""
+    """The tune that the user brings: its canonical text, title, other header fields (all lines of each, further titles
+    under T), where it was read, and the score with all that canonical text leaves out."""
 
     text: str
     title: str
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, list[str]] = field(default_factory=dict)
     where: str = "the tune"
+    score: Score | None = None
+
+    def dressed(self, edited: Score, n_bars: int | None = None) -> Score:
+        """An edit of the tune with its fields, lyrics, annotations and names; with `n_bars` in its first bars only."""
+        edited.fields |= {letter: list(values) for letter, values in self.fields.items() if letter != "T"}
+        edited.fields["T"] = [*edited.fields.get("T", [self.title])[:1], *self.fields.get("T", [])]
+        if self.score is not None:
+            carry_marks(self.score, edited, n_bars)
+        return edited
+
+    def text_for_people(self, text: str, number: int = 1) -> str:
+        """ABC for people of an edit of the tune, given as canonical text."""
+        score = self.dressed(abc_parser.parse(text))
+        return laid_out(score, number=number, title=self.title, fields=self.fields)
 
     @property
     def has_pickup(self) -> bool:
@@ -142,8 +160,10 @@ def pick_tune(text: str, number: int | None = None, where: str = "the text") -> 
         score = abc_parser.parse(chosen.text, chosen.line)
     except NotationError as error:
         raise UserError(f"{where}: {error}") from error
-    fields = {letter: values[0] for letter, values in score.fields.items() if letter in KEPT_FIELDS and values[0]}
-    return GivenTune(abc_parser.canonical(score), score.title or "untitled", fields, where)
+    fields = {letter: list(filter(None, lines)) for letter, lines in score.fields.items()}
+    fields["T"] = fields.get("T", [])[1:]
+    fields = {letter: lines for letter, lines in fields.items() if lines and letter not in NOT_KEPT_FIELDS}
+    return GivenTune(abc_parser.canonical(score), score.title or "untitled", fields, where, score)
 
 
 def _tune_number(text: str) -> int:

@@ -16,16 +16,14 @@ def tidy(events: list[Event]) -> list[Event]:
     """Drop slurs without a partner, tuplets without notes and numbers that are no endings; merge what is then one bar
     line."""
     dropped = _unpaired_slurs(events)
-    last_timed = max((i for i, event in enumerate(events) if isinstance(event, (Note, Rest))), default=-1)
-    kept: list[Event] = []
-    for index, event in enumerate(events):
-        if index in dropped or (isinstance(event, Tuplet) and index > last_timed):
-            continue
-        if isinstance(event, Bar):
-            add_bar(kept, event)
-        else:
-            kept.append(event)
-    return _with_true_endings(kept)
+    place = len(events) - 1
+    while place >= 0 and not isinstance(events[place], (Note, Rest)):
+        dropped |= {place} if isinstance(events[place], Tuplet) else set()
+        place -= 1
+    if dropped:
+        events = _with_merged_bars([event for index, event in enumerate(events) if index not in dropped])
+    has_endings = any(isinstance(event, Bar) and (event.ending or not event.kind) for event in events)
+    return _with_true_endings(events) if has_endings else events
 
 
 def name_voices(voices: list[Voice]) -> None:
@@ -45,6 +43,8 @@ def name_voices(voices: list[Voice]) -> None:
 
 def share_marks(voices: list[Voice]) -> None:
     """Parts and jumps (D.C., Fine, ...) written in one voice hold for all: the others get them at the same time."""
+    if len(voices) == 1:
+        return
     for marks_of in (_parts_in, _jumps_in):
         found = [marks_of(voice) for voice in voices]
         source = next((marks for marks in found if marks), [])
@@ -102,6 +102,16 @@ def _unpaired_slurs(events: list[Event]) -> set[int]:
         elif isinstance(event, Slur):
             unpaired.add(index)
     return unpaired | set(open_slurs)
+
+
+def _with_merged_bars(events: list[Event]) -> list[Event]:
+    kept: list[Event] = []
+    for event in events:
+        if isinstance(event, Bar):
+            add_bar(kept, event)
+        else:
+            kept.append(event)
+    return kept
 
 
 def _with_true_endings(events: list[Event]) -> list[Event]:

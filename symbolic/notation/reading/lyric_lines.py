@@ -67,6 +67,16 @@ def lyric_text(notes: Sequence[Note], verse: int) -> str:
         found.pop()
     text = ""
     for syllable in found:
-        sign = syllable.replace(" ", "~").replace(HARD_HYPHEN, "\\-") or "*"
-        text += sign if sign.endswith("-") or sign == "_" else sign + " "
+        if syllable == "_":
+            text = text.rstrip() + "_"
+        else:
+            gap = "" if text.endswith(("-", " ")) or not text else " "
+            text += gap + _written(syllable) + ("" if syllable.endswith("-") else " ")
     return text.strip()
+
+
+def _written(syllable: str) -> str:
+    """A syllable with the signs of w: fields that it holds itself out of the way."""
+    inner, hyphen = (syllable[:-1], "-") if syllable.endswith("-") else (syllable, "")
+    inner = re.sub(r"[*|_\\]", "", inner).replace("-", HARD_HYPHEN)
+    return (inner.replace(" ", "~").replace(HARD_HYPHEN, "\\-") or "*") + hyphen

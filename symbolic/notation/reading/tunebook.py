@@ -58,8 +58,8 @@ def tune_lines(text: str, first_line: int, losses: Counter[str]) -> Iterator[tup
         if block or (block := _block(raw)):
             block = "" if re.match(rf"%%\s*end{block}", raw) else block
             continue
-        line = raw if raw.startswith("%%") else re.split(r"(?<!\\)%", raw, maxsplit=1)[0].rstrip()
-        line, ends_here = _without_html(line)
+        line = raw if raw.startswith("%%") or "%" not in raw else _without_comment(raw)
+        line, ends_here = _without_html(line.rstrip())
         is_field = _FIELD.match(line) is not None
         if ended:
             if line and line[0] == "W" and is_field:
@@ -119,6 +119,11 @@ def _header_letters(lines: list[str]) -> set[str]:
             if match[1] == "K":
                 break
     return letters
+
+
+def _without_comment(line: str) -> str:
+    """The line up to its comment; `\\%` is a percent sign."""
+    return re.split(r"(?<!\\)%", line, maxsplit=1)[0].replace(r"\%", "%")
 
 
 def _without_html(line: str) -> tuple[str, bool]:

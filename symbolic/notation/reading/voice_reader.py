@@ -7,6 +7,7 @@ own, a bar at a time, and become voices when the tune is finished (`symbolic.not
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 
 from symbolic.notation.canonical import DECORATIONS, tuplet_time
 from symbolic.notation.reading.lexer import CHORD_SYMBOL, matches
@@ -52,6 +53,7 @@ class ReadingRules:
 
     propagation: str = "pitch"  # "pitch": in all octaves, "octave": in its own, "not": on its note only
     symbols: dict[str, str] = field(default_factory=dict)  # letter -> a decoration with its ! or a quoted annotation
+    strict: bool = False  # reserved signs are errors
 
 
 @dataclass
@@ -90,9 +92,11 @@ class VoiceReader:
 
     def read_symbol(self, kind: str, match: re.Match[str], number: int) -> None:
         """Read one symbol of line `number`. Raises NotationError, see `symbolic.notation.abc_parser.parse`."""
-        if kind == "overlay":
+        if kind == "note" and self.overlay is None:
+            _read_note(self, match, number)
+        elif kind == "overlay":
             self._open_overlay(match[0])
-        elif kind in ("bar", "ending"):
+        elif kind == "bar" or kind == "ending":
             self.overlay = None
             ending = match["ending"] if kind == "bar" else match["number"] or match["named"]
             _read_bar(self, match[0] if kind == "bar" else "", ending or "")
@@ -157,8 +161,10 @@ def _read_note(state: VoiceReader, match: re.Match[str], number: int) -> None:
 
 
 def _pitch(state: VoiceReader, accidental: str | None, letter: str, marks: str) -> Pitch:
-    octave = (5 if letter.islower() else 4) + marks.count("'") - marks.count(",") + state.octaves
     name = letter.upper()
+    octave = (4 if name == letter else 5) + state.octaves
+    if marks:
+        octave += marks.count("'") - marks.count(",")
     if not 0 <= octave <= 9:
         raise NotationError("bad_pitch", f"the pitch {letter}{marks} lies outside MIDI's range.")
     base = 12 * (octave + 1) + SEMITONES[name]
@@ -168,27 +174,36 @@ def _pitch(state: VoiceReader, accidental: str | None, letter: str, marks: str) 
         if state.rules.propagation != "not":
             state.bar_accidentals[place] = value
         return Pitch(name, octave, value, base + value)
-    held = state.tied.get((name, octave))
-    if held is not None:  # a tie carries its accidental over the bar line
-        return Pitch(name, octave, None, held.midi)
-    of_key = state.key_accidentals.get(name, state.key.accidentals[name])
-    return Pitch(name, octave, None, base + state.bar_accidentals.get(place, of_key))
+    if state.tied and (held := state.tied.get((name, octave))) is not None:
+        return Pitch(name, octave, None, held.midi)  # a tie carries its accidental over the bar line
+    of_bar = state.bar_accidentals.get(place) if state.bar_accidentals else None
+    if of_bar is not None:
+        return Pitch(name, octave, None, base + of_bar)
+    return Pitch(name, octave, None, base + state.key_accidentals.get(name, state.key.accidentals[name]))
 
 
 def _length(text: str, unit: int, number: int) -> int:
     if not text:
         return unit
+    ticks = _counted(text, unit)
+    if not ticks:
+        raise NotationError("bad_length", f"the note length {text!r} cannot be counted.", number)
+    if ticks > MAX_WHOLE_NOTES * TICKS_PER_WHOLE:
+        raise NotationError("bad_length", f"the note length {text!r} is over {MAX_WHOLE_NOTES} whole notes.", number)
+    return ticks
+
+
+@lru_cache(maxsize=4096)
+def _counted(text: str, unit: int) -> int:
+    """The ticks of a length such as `3/2`; 0 where it is no whole number of them."""
     head, slash, tail = text.partition("/")
     extra = len(tail) - len(tail.lstrip("/"))
     tail = tail.lstrip("/")
     numerator = int(head or 1)
     denominator = (int(tail) if tail else 2 ** (extra + 1)) if slash else 1
-    if numerator == 0 or denominator == 0 or denominator > 1024 or (unit * numerator) % denominator:
-        raise NotationError("bad_length", f"the note length {text!r} cannot be counted.", number)
-    ticks = unit * numerator // denominator
-    if ticks > MAX_WHOLE_NOTES * TICKS_PER_WHOLE:
-        raise NotationError("bad_length", f"the note length {text!r} is over {MAX_WHOLE_NOTES} whole notes.", number)
-    return ticks
+    if denominator == 0 or denominator > 1024 or (unit * numerator) % denominator:
+        return 0
+    return unit * numerator // denominator
 
 
 def _read_rest(state: VoiceReader, match: re.Match[str], number: int) -> None:
@@ -220,9 +235,10 @@ def _add_timed(state: VoiceReader, event: Note | Rest, number: int) -> None:
         exact = Fraction(event.written * q, p) + state.tuplet_rest
         event.ticks = max(1, round(exact))
         state.tuplet, state.tuplet_rest = (p, q, left - 1), exact - event.ticks
-    if isinstance(event, Note):
+    if state.marks and isinstance(event, Note):
         event.marks, state.marks = state.marks, ""
-    state.tied = {}
+    if state.tied:
+        state.tied = {}
     state.voice.events.append(event)
 
 
@@ -419,14 +435,21 @@ def _refuse_microtone(state: VoiceReader, match: re.Match[str], number: int) -> 
 
 
 def _read_space(state: VoiceReader, match: re.Match[str], number: int) -> None:
-    if match[0].isspace() and state.chord is None:
-        _mark_space(state)
+    if match[0].isspace():
+        if state.chord is None:
+            _mark_space(state)
+    elif state.rules.strict and (reserved := re.search("[#@+]", match[0])):
+        column = match.start() + reserved.start() + 1
+        raise NotationError("unknown_symbol", f"column {column}: {reserved[0]!r} is not ABC music.", number)
 
 
 def _mark_space(state: VoiceReader) -> None:
     """A space after a note ends its beam."""
-    last = next((e for e in reversed(state.voice.events) if not isinstance(e, Slur)), None)
-    if isinstance(last, (Note, Rest)):
+    events = state.voice.events
+    place = len(events) - 1
+    while place >= 0 and isinstance(events[place], Slur):
+        place -= 1
+    if place >= 0 and isinstance(last := events[place], (Note, Rest)):
         last.spaced = True
 
 

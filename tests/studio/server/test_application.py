@@ -173,7 +173,7 @@ def test_wrong_values_name_their_place(bench: Any) -> None:
 
 
 def test_a_check_says_the_line(bench: Any) -> None:
-    found = bench.client.post("/api/v1/score/check", json={"abc": "X:1\nT:t\nM:4/4\nK:C\nCDEF|\nC@D|\n"}).json()
+    found = bench.client.post("/api/v1/score/check", json={"abc": "X:1\nT:t\nM:4/4\nK:C\nCDEF|\nC§D|\n"}).json()
     assert (found["ok"], found["line"]) == (False, 6)
     good = bench.client.post("/api/v1/score/check", json={"abc": TUNE}).json()
     assert (good["ok"], good["bars"], good["pickup"]) == (True, 10, True)

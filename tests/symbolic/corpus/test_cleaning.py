@@ -33,7 +33,7 @@ def test_a_tune_is_spelled_canonically_and_its_words_kept_beside() -> None:
     ("X:1\nT:A Tune\nM:4/4\nGABc|", "no_key", 30),
     (HEADER + "K:G\nGABc|", "too_short", 30),
     (HEADER + "K:G\n" + BODY * 9, "too_long", 30),
-    (HEADER + "K:G\n" + BODY + "\nGA&Bc", "overlay", 38),
+    (HEADER + "K:G\n" + BODY + "\nGA^/Bc", "microtone", 38),
     (HEADER + "K:Q\n" + BODY, "bad_key", 36),
 ])  # fmt: skip
 def test_rejections_are_typed_and_placed(text: str, reason: str, line: int) -> None:

@@ -44,7 +44,7 @@ T:Bad
 M:4/4
 L:1/8
 K:C
-CDE@
+CDE§
 
 X:9
 T:Nine
@@ -61,7 +61,7 @@ def test_abc_keeps_numbers_and_information(tmp_path: Path, capsys: pytest.Captur
     assert main("symbolic", VERBS, ["convert", str(start), "-o", str(out)]) == 1  # one of three is no tune
     assert f"2 of 3 converted to {out}" in capsys.readouterr().out
     before, after = (set(text.split("X:7")[0].splitlines()) for text in (BOOK, out.read_text()))
-    assert before - after == {"CDEF GABc|]"} and "X:9" in out.read_text()
+    assert before <= after and "X:9" in out.read_text()  # the writer's own beams too
     assert main("symbolic", VERBS, ["convert", str(start), "-o", str(tmp_path / "c.mid")]) == 1
     assert f"2 of 3 converted to {tmp_path / 'c-1.mid'}, c-3.mid\n" in capsys.readouterr().out
 

@@ -9,7 +9,7 @@ from symbolic.formats import file_bytes
 from symbolic.formats.documents import kind_of, read_tunes
 from tests.symbolic.formats.musicxml_pages import attributes, document, notes
 
-BOOK = "X:5\nT:Five\nM:2/4\nL:1/8\nK:G\nGABc|\n\nX:9\nT:Nine\nM:2/4\nL:1/8\nK:G\nGA@@|\n\nX:2\nT:Two\nM:2/4\nK:C\nc2|\n"
+BOOK = "X:5\nT:Five\nM:2/4\nL:1/8\nK:G\nGABc|\n\nX:9\nT:Nine\nM:2/4\nL:1/8\nK:G\nGA§§|\n\nX:2\nT:Two\nM:2/4\nK:C\nc2|\n"
 
 
 def test_kinds() -> None:

@@ -196,3 +196,20 @@ def test_a_metre_change_inside_a_bar_is_for_the_next_one() -> None:
 def test_a_tuplet_before_a_repeat_sign_is_not_read_as_a_ratio() -> None:
     text = canonical(parse("M:4/4\nL:1/8\nK:C\n(3(::g\n"))
     assert text.endswith("\n(3:2:3::g\n") and canonical(parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("music", "reason"),
+    [("CD@EF|", "unknown_symbol"), ("CDEF|\nplay this with a swing\nGABc|", "unknown_symbol"), ("CDEF|$", "")],
+)
+def test_what_readers_pass_over_is_an_error_where_strict(music: str, reason: str) -> None:
+    text = f"M:4/4\nL:1/4\nK:C\n{music}\n"
+    assert parse(text).voices
+    if not reason:
+        assert canonical(parse(text, strict=True)) == canonical(parse(text))
+        return
+    with pytest.raises(NotationError) as caught:
+        parse(text, strict=True)
+    assert caught.value.reason == reason
+    with pytest.raises(NotationError, match="no M: field"):
+        parse("K:C\nCDEF|\n", strict=True)
