@@ -144,6 +144,7 @@ class _TuneReader:
         self.unit: int | None = None
         self.staff = StaffProperties()  # of the K: field, for all voices
         self.staves: dict[str, StaffProperties] = {}
+        self.first_words: dict[str, str] = {}  # identifier of a voice -> the words of its V: field
         self.programs: dict[str, int] = {}
         self.drums: set[str] = set()
         self.rules = ReadingRules(strict=strict)
@@ -163,7 +164,7 @@ class _TuneReader:
         elif match := _FIELD_LINE.match(line):
             self.read_field(match[1], match[2].strip(), number)
         elif self.key is not None:
-            self.read_music(prepared(line), number)
+            self.read_music(prepared(line, number), number)
 
     def read_music(self, line: str, number: int) -> None:
         if not (self.lyrics and self.last_field == "\\"):
@@ -298,9 +299,10 @@ class _TuneReader:
             self.rules.symbols[match[1]] = match[2]
 
     def read_voice(self, value: str, number: int) -> None:
-        name, staff = read_voice_field(value, number)
+        name, words, staff = read_voice_field(value, number)
         if not name or name == "*":
             return
+        name = self.voice_name(name, words)
         is_new = name not in self.staves
         if self.key is not None:
             self.adopt_first_music(name)
@@ -316,6 +318,16 @@ class _TuneReader:
             self.place_on_staff(self.current)
         elif is_new:
             self.staves.setdefault(name, staff)
+
+    def voice_name(self, name: str, words: str) -> str:
+        """The identifier of a voice: the first word, or all of them where two voices begin with the same (Violin 1,
+        Violin 2)."""
+        whole = f"{name} {words}"
+        if not words or name.isdigit():
+            return name
+        if whole in self.staves or self.first_words.setdefault(name, whole) != whole:
+            return whole
+        return name
 
     def adopt_first_music(self, name: str) -> None:
         """Music before the first V: is the first named voice's."""

@@ -46,7 +46,7 @@ _MUSIC = re.compile(r"[A-Ga-gzx\^_=\[({~.][A-Ga-gzx,'\d/^_=<>(){}\[\]\-.~\"\s]*"
 _NAMES_LIKE_MUSIC = re.compile(r"f{1,4}|[dD]\.?[cC]\.?|\(|\)|\.|~")
 _WORDS = re.compile(r"[A-Za-z.]+(?:[ ]+[A-Za-z.]+)*")
 _OLD_CHORD = re.compile(rf"(?:(?:\^{{1,2}}|_{{1,2}}|=)?[A-Ga-g][,']*{LENGTH}-?)+")
-_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
+_ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
 _ACCIDENTAL_SIGNS = str.maketrans({"♯": "^", "♭": "_", "♮": "=", "𝄪": "^^", "𝄫": "__", "’": "'", "\xa0": " "})
 _OUTSIDE_QUOTES = re.compile(r'"[^"]*"|[^"]+|"')
 
@@ -82,13 +82,29 @@ def matches(line: str, line_number: int | None = None) -> Iterator[tuple[str, re
         yield kind, match
 
 
-def prepared(line: str) -> str:
-    """A line of music in plain signs: HTML entities and the accidental signs of Unicode replaced, quotes left alone."""
+def prepared(line: str, line_number: int | None = None) -> str:
+    """A line of music in plain signs: HTML entities and the accidental signs of Unicode replaced, quotes left alone.
+
+    Raises NotationError `unknown_symbol` for an entity that is no sign of music.
+    """
     if line.isascii() and "&" not in line:
         return line
-    line = _ENTITY.sub(lambda match: html.unescape(match[0]), line).translate({0xA0: " "})
+    line = _ENTITY.sub(lambda match: _sign_of(match, line_number), line).translate({0xA0: " "})
     pieces = _OUTSIDE_QUOTES.findall(line)
     return "".join(piece if piece[0] == '"' else piece.translate(_ACCIDENTAL_SIGNS) for piece in pieces)
+
+
+def _sign_of(entity: re.Match[str], line_number: int | None) -> str:
+    """The sign that an HTML entity stands for; what is none is left alone."""
+    sign = html.unescape(entity[0])
+    in_quotes = entity.string[: entity.start()].count('"') % 2 == 1
+    if sign == entity[0] or in_quotes or sign.isascii() or ord(sign[0]) in _ACCIDENTAL_SIGNS:
+        return sign
+    raise NotationError(
+        "unknown_symbol",
+        f"column {entity.start() + 1}: {entity[0]!r} is an HTML entity and not ABC music.",
+        line_number,
+    )
 
 
 def _named(line: str, match: re.Match[str], line_number: int | None) -> tuple[str, re.Match[str]]:

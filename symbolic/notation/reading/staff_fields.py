@@ -4,7 +4,7 @@ K:Ador clef=bass octave=-1      K:D ^g_b      K:C exp ^f      K:clef=alto transp
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from symbolic.notation.theory import ACCIDENTAL_VALUE, LETTERS, MODES, Key, NotationError, parse_key
 
@@ -70,12 +70,24 @@ def read_key_field(value: str, line: int | None = None) -> KeyField:
     return _signed(name, signature, staff, line)
 
 
-def read_voice_field(value: str, line: int | None = None) -> tuple[str, StaffProperties]:
-    """Read the value of a V: field: the voice's identifier and its staff. Raises NotationError `bad_octave`."""
+def read_voice_field(value: str, line: int | None = None) -> tuple[str, str, StaffProperties]:
+    """Read the value of a V: field: the voice's identifier, further words, and its staff. Raises NotationError
+    `bad_octave`.
+
+    Among words that are a name for people (`V:T Tenor und Bass`), none is a clef; they are the title if no other is
+    given.
+    """
     match = re.match(r"\s*(\"[^\"]*\"|[^\s\"]+)\s*(.*)", value, re.DOTALL)
     if match is None:
-        return "", StaffProperties()
-    return match[1].strip('"'), _split(re.sub(r"\s*=\s*", "=", match[2]), line)[1]
+        return "", "", StaffProperties()
+    name, rest = match[1].strip('"'), re.sub(r"\s*=\s*", "=", match[2])
+    words, staff = _split(rest, line)
+    if all(word.lower() in _PROPERTIES | {"up", "down"} for word in words):
+        return name, "", staff
+    text = " ".join(found[0] for found in _WORD.finditer(rest) if not found[1] and found[0][0] != '"')
+    staff = _split(" ".join(found[0] for found in _WORD.finditer(rest) if found[1]), line)[1]
+    title = text if name.isdigit() else f"{name} {text}"
+    return name, text, replace(staff, title=staff.title or title)
 
 
 def _signed(name: str, signature: dict[str, int], staff: StaffProperties, line: int | None) -> KeyField:

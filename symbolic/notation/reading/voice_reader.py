@@ -44,6 +44,7 @@ MAX_TIMES = 16  # a section is played
 _NAMED = {"trill": "T", "fermata": "H", "roll": "~", "staccato": ".", "upbow": "u", "downbow": "v", "accent": "L",
           "lowermordent": "M", "mordent": "M", "uppermordent": "P", "pralltriller": "P", "coda": "O", "segno": "S",
           "emphasis": "L", ">": "L"}  # fmt: skip
+_NUMBERS = re.compile(r"\d+(?:[,.\-]\s*\d+)*")  # of an ending, before words such as "1st time"
 _AT_BAR_LINES = {"H": "fermata", "O": "coda", "S": "segno"}  # decorations that may stand at a bar line
 
 
@@ -99,7 +100,8 @@ class VoiceReader:
         elif kind == "bar" or kind == "ending":
             self.overlay = None
             ending = match["ending"] if kind == "bar" else match["number"] or match["named"]
-            _read_bar(self, match[0] if kind == "bar" else "", ending or "")
+            numbers = _NUMBERS.match(ending or "")
+            _read_bar(self, match[0] if kind == "bar" else "", numbers[0] if numbers else "")
         elif self.overlay is not None:
             self.overlay.read_symbol(kind, match, number)
         elif self.grace is not None and kind not in ("note", "grace_open", "grace_close"):

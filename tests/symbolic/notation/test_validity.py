@@ -111,16 +111,18 @@ def test_failing_cannot_raise_a_share() -> None:
     [("oneills1850", 0.985, 0.842), ("ryansMammoth", 0.985, 0.877), ("airdsAirs", 0.995, 0.952)],
 )
 def test_human_collections(music21_corpus: Path, folder: str, bars: float, tunes: float) -> None:
-    """Of the tunes that parse, within half a point of bars and (Aird: two) points of tunes of figures found elsewhere.
+    """Of the tunes that parse, within half a point of bars and a few of tunes of figures found elsewhere.
 
-    Aird comes out two points higher because parts of three (end of a section, ending, pick-up) are put together here.
+    Aird comes out three points higher and Ryan one, because parts of three (end of a section, ending, pick-up) are put
+    together here, and a repeat without a start goes back to the double bar before it (ABC 2.1, section 4.8).
     """
     paths = sorted((music21_corpus / folder).glob("*.abc"))
     checks = [check(raw.text) for path in paths for raw in split_tunes(path.read_text(encoding="latin-1"))]
     parsed = [found for found in checks if found.parses]
     assert len(parsed) > 0.96 * len(checks)
     assert abs(share_of_full_bars(parsed) - bars) < 0.005
-    assert abs(share_of_right_tunes(parsed) - tunes) < (0.022 if folder == "airdsAirs" else 0.01)
+    higher = {"airdsAirs": 0.0285, "ryansMammoth": 0.01}.get(folder, 0.0025)
+    assert share_of_right_tunes(parsed) == pytest.approx(tunes + higher, abs=0.001)
 
 
 def test_controls_fail(real_tunes: list[str]) -> None:

@@ -53,12 +53,19 @@ def test_the_staff_sounds_elsewhere(header: str, shift: int) -> None:
 
 
 def test_names_are_not_clefs() -> None:
-    name, staff = read_voice_field('1 name="bass guitar" snm = "B.g."')
+    name, _, staff = read_voice_field('1 name="bass guitar" snm = "B.g."')
     assert (name, staff.clef, staff.title, staff.short_title) == ("1", None, "bass guitar", "B.g.")
-    assert read_voice_field("T clef=C3 octave=-1")[1].clef == "alto"
+    assert read_voice_field("T clef=C3 octave=-1")[2].clef == "alto"
 
 
 def test_quarter_tones_are_refused_by_their_name() -> None:
     with pytest.raises(NotationError) as caught:
         read_key_field("D ^/f")
     assert caught.value.reason == "microtone"
+
+
+def test_words_of_a_voice_are_its_name_and_no_clef() -> None:
+    name, words, staff = read_voice_field("T Tenor und Bass octave=1 merge")
+    assert (name, words, staff.clef, staff.octaves) == ("T", "Tenor und Bass merge", None, 1)
+    assert staff.title == "T Tenor und Bass merge"
+    assert read_voice_field("2 bass up") == ("2", "", read_voice_field("2 clef=bass")[2])

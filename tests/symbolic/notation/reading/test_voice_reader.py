@@ -2,7 +2,7 @@
 
 import pytest
 
-from symbolic.notation.abc_parser import TICKS_PER_WHOLE, canonical, parse, performance
+from symbolic.notation.abc_parser import TICKS_PER_WHOLE, NotationError, canonical, parse, performance
 from symbolic.notation.score import Direction
 
 EIGHTH = TICKS_PER_WHOLE // 8
@@ -59,3 +59,12 @@ def test_a_letter_gets_another_meaning() -> None:
     score = parse("X:1\nU:n=!crescendo(!\nU:T=!fermata!\nK:C\nnC TD\n")
     assert [event for event in score.voices[0].events if isinstance(event, Direction)] == [Direction("crescendo(")]
     assert canonical(score).endswith("CHD\n")
+
+
+def test_two_violins_are_two_voices_and_an_ending_has_a_number() -> None:
+    head = "X:1\nM:4/4\nL:1/4\nV:Violin 1\nV:Violin 2\nK:C\n"
+    score = parse(head + 'V:Violin 1\n|:C4|["1st time"D4:|["2nd"E4|]\nV:Violin 2\nG4|A4:|B4|]\n')
+    assert [voice.title for voice in score.voices] == ["Violin 1", "Violin 2"]
+    assert canonical(score).splitlines()[6] == "|:C8|1D8:|2E8|]"
+    with pytest.raises(NotationError, match="'&eacute;' is an HTML entity"):
+        parse("X:1\nM:4/4\nK:C\nC&eacute;D|\n")
