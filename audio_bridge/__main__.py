@@ -14,6 +14,8 @@ VERBS = {
     "dataset": ("audio_bridge.musicgen.dataset", "a folder of recordings to checked clips for fine-tuning"),
     "finetune": ("audio_bridge.musicgen.finetune", "train MusicGen on the clips of a genre"),
     "lyrics": ("audio_bridge.lyrics.lyrics_verb", "lyric corpora, models, generation, measures, alignment"),
+    "affect": ("audio_bridge.affect.recording_verb", "valence and arousal of a recording"),
+    "soundtrack": ("audio_bridge.affect.soundtrack_verb", "music with sound for a story"),
     "song": ("audio_bridge.song.song", "words, melody, chords, sound, score and karaoke from a title"),
 }
 

@@ -16,6 +16,8 @@ VERBS = {
     "affect": ("symbolic.affect.affect_verb", "valence and arousal of a score or a text"),
     "compose": ("symbolic.affect.compose_verb", "music for a story, from its mood"),
     "view": ("symbolic.formats.view", "a page, a sheet or a picture of any music file"),
+    "story": ("symbolic.affect.story_verb", "a story for music, from its mood"),
+    "roundtrip": ("symbolic.affect.roundtrip_verb", "music to a story and back, and what is left of the arc"),
     "convert": ("symbolic.formats.convert", "ABC, MIDI and MusicXML into one another"),
     "sizes": ("symbolic.models.sizes", "parameters of every configuration"),
 }

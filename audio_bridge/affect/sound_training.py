@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +64,14 @@ def played_scores(
     soundfont: Path | None = None,
     program: int | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
+    jobs: int = 1,
 ) -> list[HeardSound]:
-    """Rated MIDI files as they sound by our synthesiser, with the ratings of the bars that sound."""
+    """Rated MIDI files as they sound by our synthesiser, with the ratings of the bars that sound; `jobs` at a time."""
+    if jobs > 1:
+        with ProcessPoolExecutor(jobs) as pool:
+            parts = [replace(rated, items=(item,)) for item in rated.items]
+            played = pool.map(played_scores, parts, repeat(soundfont), repeat(program))
+            return [one for part in played for one in part]
     from symbolic.affect.hearing import note_table
 
     found = []

@@ -86,6 +86,7 @@ DOMAINS = {
     "sound": Domain("sound", (0.163, 0.052), (0.130, 0.190)),
     "text": Domain("text", (-0.010, 0.020), (0.119, 0.070)),
     "passages": Domain("passages", (-0.010, 0.030), (0.075, 0.040)),  # means of the text reader over a section
+    "second passages": Domain("second passages", (-0.010, 0.030), (0.060, 0.030)),  # the same by the second reader
     "sections": Domain("sections", (0.147, 0.058), (0.222, 0.236)),  # rated pieces: what music is asked for
     "words": Domain("words", (0.0, 0.0), (0.48, 0.42)),
 }

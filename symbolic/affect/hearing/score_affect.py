@@ -103,6 +103,7 @@ def score_arc(table: NoteTable, model: ScoreModel | None = None) -> Arc:
     share, oddest = model.strangeness(features, kind)
     record = {
         "seconds": [round(float(t), 3) for t in table.bar_starts[:-1]],
+        "end_seconds": round(float(table.bar_starts[-1]), 3),
         "level": [round(float(v), 4) for v in level],
         "domain": "out" if share > 1 else "in",
         "model": f"score-va {kind}",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 WEIGHTS = Path(__file__).parents[1] / "ready" / "text-va.safetensors"
+SECOND_WEIGHTS = WEIGHTS.with_name("text-second.safetensors")
 READERS = ("ngrams", "norms", "encoder")
 LEAST_KNOWN = 0.6  # share of a text's words
 LEAST_WORDS = 3
@@ -173,6 +174,12 @@ def is_known(word: str, known: NDArray[np.uint8]) -> bool:
 def bundled() -> TextModel:
     """The model that the package carries."""
     return load(WEIGHTS)
+
+
+@cache
+def second() -> TextModel:
+    """A second reader, of sentences that the first never saw: it measures what the first one chose."""
+    return load(SECOND_WEIGHTS)
 
 
 def load(path: Path) -> TextModel:

@@ -1,0 +1,146 @@
+"""How well are valence and arousal heard in scores, with whole game series apart, and on clips never trained on?
+
+    python -m experiments.affect_hearing --data vgmidi:FOLDER emopia:FOLDER [--bigru]
+
+VGMIDI: the level of a piece by each model beside the mean of the others and shuffled ratings; the arc inside a piece
+beside position alone; both with series apart. EMOPIA: the quadrants of clips that the shipped models never saw (AUC),
+and how far the errors of both scorers go together. --bigru adds a bidirectional GRU over the features of the bars,
+trained on the arcs themselves in the same folds.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import result_file
+from experiments.affect_rows import printed, record_level, record_values
+from symbolic import command_line
+from symbolic.affect import arc_measures, ridge
+from symbolic.affect.hearing import quadrant_model, score_affect
+from symbolic.affect.labels import rating_sets
+from symbolic.affect.learning import quadrant_training, score_training
+from symbolic.affect.learning.score_training import HeardScore
+
+Floats = NDArray[np.float64]
+HIDDEN, EPOCHS, RATE = 32, 12, 3e-3
+FOLDS = 5  # of the network
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs=2, required=True, metavar="NAME:FOLDER", help="vgmidi and emopia")
+    parser.add_argument("--bigru", action="store_true", help="also the network")
+    parser.add_argument("--clips", type=int, default=1078, help="of EMOPIA (default all)")
+    parser.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "affect_hearing.json")
+    args = parser.parse_args(arguments)
+    return command_line.guarded(lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Hear, learn with series apart, print, write."""
+    (_, rated), (_, clips) = map(rating_sets.load, args.data)
+    settings = {"pieces": len(rated.items), "clips": min(args.clips, len(clips.items))}
+    recorder = result_file.Recorder("affect_hearing", settings=settings)
+    scores = score_training.heard_scores(rated)
+    targets, groups = np.array([s.item.target for s in scores]), [s.item.group for s in scores]
+    for name, predicted in levels(scores).items():
+        print(printed(name, "VGMIDI level", record_level(recorder, name, "VGMIDI level", predicted, targets, groups)))
+    arcs = {kind: score_training.deviations_out_of_fold(scores, kind) for kind in ("position", "features")}
+    if args.bigru:
+        whole = network_arcs(scores)
+        level = np.array([arc.mean(axis=0) for arc in whole])
+        print(printed("BiGRU", "VGMIDI level", record_level(recorder, "BiGRU", "VGMIDI level", level, targets, groups)))
+        arcs["BiGRU"] = whole
+    for name, found in arcs.items():
+        pair = arc_measures.within_song(found, [s.ratings for s in scores])
+        record_values(recorder, name, "VGMIDI within piece", "r", pair)
+        print(f"VGMIDI within piece: {name} r V {pair[0]:+.3f} A {pair[1]:+.3f}")
+    coverage(recorder, scores)
+    few = replace(clips, items=clips.items[:: max(1, len(clips.items) // args.clips)])
+    heard = score_training.heard_scores(few)
+    found = score_training.transfer(score_affect.bundled(), heard, ["untimed"] * len(heard))
+    record_values(recorder, "untimed", "EMOPIA, never seen", "AUC", (found["valence"], found["arousal"]))
+    print(f"EMOPIA, never seen: AUC V {found['valence']:.3f} A {found['arousal']:.3f} ({len(heard)} clips)")
+    second = quadrant_model.bundled().points(score_training.level_features(scores, "full"))
+    row = record_level(recorder, "second scorer", "VGMIDI level, never rated by it", second, targets, groups)
+    print(printed("second scorer", "VGMIDI level", row))
+    pair = quadrant_training.error_correlation(quadrant_model.bundled(), scores)
+    record_values(recorder, "errors of both scorers", "VGMIDI level", "r", pair)
+    print(f"errors of both scorers go together with r V {pair[0]:.2f} A {pair[1]:.2f}")
+    recorder.write(args.output)
+    return 0
+
+
+def levels(scores: Sequence[HeardScore]) -> dict[str, Floats]:
+    """(n, 2) levels with series apart: floors, then the models."""
+    found = {
+        "mean of the others": score_training.mean_out_of_fold(scores),
+        "shuffled ratings": score_training.level_out_of_fold(score_training.shuffled(scores, 0), "full"),
+    }
+    return found | {kind: score_training.level_out_of_fold(scores, kind) for kind in score_affect.LEVELS}
+
+
+def coverage(recorder: result_file.Recorder, scores: Sequence[HeardScore]) -> None:
+    """Share of left-out ratings inside the 90 % intervals of the other series."""
+    targets = np.array([s.item.target for s in scores])
+    residuals = np.abs(score_training.level_out_of_fold(scores, "full") - targets)
+    inside = np.zeros_like(residuals)
+    for train_rows, test_rows in ridge.folds([s.item.group for s in scores], 10):
+        inside[test_rows] = residuals[test_rows] <= ridge.conformal(residuals[train_rows])
+    pair = inside.mean(axis=0)
+    record_values(recorder, "90 % intervals", "VGMIDI level", "share inside", pair)
+    print(f"inside the 90 % intervals: V {pair[0]:.3f} A {pair[1]:.3f}")
+
+
+def network_arcs(scores: Sequence[HeardScore]) -> list[Floats]:
+    """(bars, 2) of each piece by a bidirectional GRU that heard no piece of its series."""
+    import torch
+
+    torch.set_num_threads(1)
+    found: list[Floats] = [np.zeros((0, 2))] * len(scores)
+    for train_rows, test_rows in ridge.folds([s.item.group for s in scores], FOLDS):
+        rows = np.vstack([scores[i].bars for i in train_rows])
+        mean, sd = rows.mean(axis=0), rows.std(axis=0) + 1e-6
+        model = _trained([scores[i] for i in train_rows], mean, sd, torch)
+        for i in test_rows:
+            with torch.inference_mode():
+                found[i] = model(torch.tensor((scores[i].bars - mean) / sd, dtype=torch.float32)).double().numpy()
+    return found
+
+
+def _trained(scores: Sequence[HeardScore], mean: Floats, sd: Floats, torch: Any) -> Any:
+    """A network of 2 x HIDDEN units, after EPOCHS passes, a piece at a time."""
+
+    class BarNetwork(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru = torch.nn.GRU(len(mean), HIDDEN, bidirectional=True, batch_first=True)
+            self.drop, self.out = torch.nn.Dropout(0.3), torch.nn.Linear(2 * HIDDEN, 2)
+
+        def forward(self, bars: Any) -> Any:
+            return self.out(self.drop(self.gru(bars[None])[0][0]))
+
+    torch.manual_seed(0)
+    model = BarNetwork()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.05)
+    pieces = [tuple(torch.tensor(x, dtype=torch.float32) for x in ((s.bars - mean) / sd, s.ratings)) for s in scores]
+    generator = np.random.default_rng(0)
+    model.train()
+    for _ in range(EPOCHS):
+        for i in generator.permutation(len(pieces)):
+            bars, ratings = pieces[i]
+            loss = ((model(bars) - ratings) ** 2).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    return model.eval()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""How much of an arc is left after music became a story, and that story music again? And is the right story found?
+
+    python -m experiments.affect_round_trip --scores FOLDER --tunes FILE.abc
+
+Each piece (.mid, .abc) of the folder is heard, told, and composed for again; stories and music are measured by scorers
+that chose nothing. Beside r and CCC stand the constant, the reversed, the shuffled arc and those of the other pieces;
+`retrieval` is the rank of the right story among all for the arc of a piece, with the rank by chance.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import result_file
+from symbolic import command_line
+from symbolic.affect import arc_measures, round_trip
+from symbolic.affect.composing import melody_pool
+from symbolic.affect.round_trip import RoundTrip
+from symbolic.affect.story_verb import music_of
+from symbolic.errors import UserError
+
+SUFFIXES = (".mid", ".midi", ".abc")
+MEASURES = ("r", "ccc", "mae", "constant", "reversed", "other arcs", "shuffles beaten")
+DRAWS = 1000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scores", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument(
+        "--tunes", type=Path, metavar="FILE.abc", help="melodies to compose with (default: the model's)"
+    )
+    parser.add_argument("--model", default="mamba2-6m")
+    parser.add_argument("-n", type=int, default=20, help="pieces, evenly over the folder (default 20)")
+    parser.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "affect_round_trip.json")
+    args = parser.parse_args(arguments)
+    return command_line.guarded(lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Every piece there and back, print, write."""
+    paths = sorted(path for path in args.scores.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if len(paths) < args.n:
+        raise UserError(f"{args.scores} holds {len(paths)} pieces, fewer than -n {args.n}.")
+    paths = [paths[i * len(paths) // args.n] for i in range(args.n)]
+    recorder = result_file.Recorder("affect_round_trip", settings={"pieces": len(paths)})
+    tunes = melody_pool.read_texts(args.tunes) if args.tunes else []
+    trips = []
+    for number, path in enumerate(paths):
+        trips.append(round_trip.of_music(music_of(path)[0], number, args.model, tunes, n=4))
+        print(f"{number + 1}/{len(paths)}", file=sys.stderr)
+    for leg in (0, 1):
+        rows = [trip.table()[leg] for trip in trips]
+        for measure in MEASURES:
+            values = [float(row[measure]) for row in rows]
+            low, high = interval(values)
+            keys = {"leg": rows[0]["leg"], "measure": measure, "n": len(values)}
+            recorder.measured([round(value, 4) for value in values], "", low=low, high=high, **keys)
+            print(f"{rows[0]['leg']:10} {measure:16} {np.mean(values):+.3f} [{low:+.3f}, {high:+.3f}]")
+    for leg, name in ((0, "right story"), (1, "right music")):
+        ranks = retrieval(trips, leg)
+        for measure, values in ranks.items():
+            low, high = interval(values)
+            recorder.measured(values, "", low=low, high=high, leg=name, measure=measure, n=len(values))
+            print(f"{name:10} {measure:16} {np.mean(values):.3f} [{low:.3f}, {high:.3f}]")
+    recorder.write(args.output)
+    return 0
+
+
+def retrieval(trips: Sequence[RoundTrip], leg: int) -> dict[str, list[float]]:
+    """Of each piece's arc: whether its own text (leg 0) or music (leg 1) is first, in the first five; reciprocal rank.
+    Arcs are compared by shape and level. `chance` is the same with the candidates dealt out at random."""
+    queries = [trip.first.sampled() for trip in trips]
+    candidates = [(trip.half_way if leg == 0 else trip.last).sampled() for trip in trips]
+    order = np.random.default_rng(0).permutation(len(trips))
+    found: dict[str, list[float]] = {}
+    for name, places in (("", range(len(trips))), ("chance ", order)):
+        ranks = [arc_measures.retrieval_rank(query, candidates, int(place)) for query, place in zip(queries, places)]
+        found |= {
+            f"{name}R@1": [float(rank == 1) for rank in ranks],
+            f"{name}R@5": [float(rank <= 5) for rank in ranks],
+            f"{name}MRR": [1 / rank for rank in ranks],
+        }
+    return found
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """95 % interval of a mean, by bootstrap over pieces."""
+    array = np.asarray(values)
+    draws = np.random.default_rng(0).integers(len(array), size=(DRAWS, len(array)))
+    low, high = np.percentile(array[draws].mean(axis=1), [2.5, 97.5])
+    return round(float(low), 4), round(float(high), 4)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""A story to sound."""
+
+import numpy as np
+import pytest
+
+from audio_bridge.affect import soundtrack
+from audio_bridge.sound.audio import Audio
+from symbolic.affect.composing import composer
+from tests.symbolic.affect.test_melody_pool import TUNE
+
+TEXT = "They were happy and sang all day. Then the terrible storm killed two men, and everyone screamed in panic!"
+MADE = composer.compose(TEXT, tunes=[TUNE], bars=2)
+
+
+def test_the_mix_lasts_as_long_as_the_score_and_has_its_level() -> None:
+    found = soundtrack.soundtrack(MADE)
+    assert found.mix.seconds == pytest.approx(MADE.starts[-1] + soundtrack.TAIL_SECONDS, abs=0.01)
+    assert found.record["loudness_lufs"] == pytest.approx(soundtrack.LOUDNESS_LUFS, abs=0.6)
+    assert "melody" in found.stems and all(s.samples.shape == found.mix.samples.shape for s in found.stems.values())
+    assert len(found.record["descriptions"]) == len(MADE.plans)
+
+
+def test_music_is_lower_under_speech_and_comes_back() -> None:
+    rate = soundtrack.RATE
+    gain = soundtrack.ducking([(1.0, 2.0)], 4 * rate)
+    low = 10 ** (soundtrack.DUCK_DB / 20)
+    assert gain[: rate // 2] == pytest.approx(1) and gain[rate : 2 * rate] == pytest.approx(low)
+    assert gain[3 * rate :] == pytest.approx(1) and np.abs(np.diff(gain)).max() < 0.001
+    assert len(soundtrack.ducking([(0.0, 5.0)], 4 * rate)) == 4 * rate
+
+
+def test_parts_are_fitted_and_faded_where_they_meet() -> None:
+    ones = [Audio(np.ones((1, n), np.float32), soundtrack.RATE) for n in (90_000, 40_000)]
+    found = soundtrack.joined(ones, [50_000, 60_000])
+    assert found.samples.shape == (2, 110_000)
+    assert found.samples[0, 49_999] == found.samples[0, 50_000] == 0 and found.samples[0, 25_000] == 1
+    assert found.samples[0, 95_000] == 0  # the second part was shorter than its section
