@@ -30,6 +30,7 @@ from symbolic.affect.learning.score_training import HeardScore
 Floats = NDArray[np.float64]
 HIDDEN, EPOCHS, RATE = 32, 12, 3e-3
 FOLDS = 5  # of the network
+SHUFFLES = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     targets, groups = np.array([s.item.target for s in scores]), [s.item.group for s in scores]
     for name, predicted in levels(scores).items():
         print(printed(name, "VGMIDI level", record_level(recorder, name, "VGMIDI level", predicted, targets, groups)))
+    chance(recorder, scores)
     arcs = {kind: score_training.deviations_out_of_fold(scores, kind) for kind in ("position", "features")}
     if args.bigru:
         whole = network_arcs(scores)
@@ -81,9 +83,21 @@ def levels(scores: Sequence[HeardScore]) -> dict[str, Floats]:
     """(n, 2) levels with series apart: floors, then the models."""
     found = {
         "mean of the others": score_training.mean_out_of_fold(scores),
-        "shuffled ratings": score_training.level_out_of_fold(score_training.shuffled(scores, 0), "full"),
     }
     return found | {kind: score_training.level_out_of_fold(scores, kind) for kind in score_affect.LEVELS}
+
+
+def chance(recorder: result_file.Recorder, scores: Sequence[HeardScore]) -> None:
+    """r and MAE of models of shuffled ratings, SHUFFLES times: what the features give without anything learnt."""
+    targets = np.array([s.item.target for s in scores])
+    drawn = [score_training.level_out_of_fold(score_training.shuffled(scores, i), "full") for i in range(SHUFFLES)]
+    rows = [arc_measures.agreement(predicted, targets) for predicted in drawn]
+    for dimension in ("valence", "arousal"):
+        for measure in ("r", "mae"):
+            values = [row[dimension][measure] for row in rows]
+            keys = {"model": "shuffled ratings", "of": "VGMIDI level", "dimension": dimension, "measure": measure}
+            recorder.measured(values, "", **keys)
+            print(f"shuffled ratings: {measure} of {dimension} {np.mean(values):+.3f} +- {np.std(values):.3f}")
 
 
 def coverage(recorder: result_file.Recorder, scores: Sequence[HeardScore]) -> None:

@@ -47,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"{args.scores} holds {len(paths)} pieces, fewer than -n {args.n}.")
     paths = [paths[i * len(paths) // args.n] for i in range(args.n)]
     recorder = result_file.Recorder("affect_round_trip", settings={"pieces": len(paths)})
-    tunes = melody_pool.read_texts(args.tunes) if args.tunes else []
+    tunes = (
+        melody_pool.read_texts(args.tunes) if args.tunes else [line.text for line in melody_pool.drawn(args.model, 8)]
+    )
     trips = []
     for number, path in enumerate(paths):
         trips.append(round_trip.of_music(music_of(path)[0], number, args.model, tunes, n=4))

@@ -11,6 +11,10 @@ from functools import cache
 from pathlib import Path
 
 PHRASES = Path(__file__).parent / "phrases.txt"
+RELATED = {
+    "Q0": ("Q0", "Q1", "Q2", "Q3", "Q4"), "Q1": ("Q1", "Q4", "Q0"), "Q2": ("Q2", "Q3", "Q0"), "Q3": ("Q3", "Q2", "Q0"),
+    "Q4": ("Q4", "Q1", "Q0"),
+}  # fmt: skip
 _SLOT = re.compile(r"\{(\w+)\}")
 _PRONOUNS = {"she": ("she", "her", "her"), "he": ("he", "his", "him")}
 
@@ -37,7 +41,7 @@ class Cast:
 
 
 @dataclass(frozen=True)
-class Phrases:
+class StoryPhrases:
     """Frames by part of the plot, as (mood, frame), and the lists that fill their slots."""
 
     frames: dict[str, tuple[tuple[str, str], ...]]
@@ -54,7 +58,7 @@ class Candidate:
 
 
 @cache
-def phrases() -> Phrases:
+def phrases() -> StoryPhrases:
     """The bundled phrases."""
     blocks: dict[str, list[str]] = {}
     name = ""
@@ -66,7 +70,7 @@ def phrases() -> Phrases:
             blocks[name].append(line)
     parts = ("opening", "turn", "middle", "ending")
     frames = {part: tuple((line[:2], line[3:]) for line in blocks[part]) for part in parts}
-    return Phrases(frames, {key: tuple(lines) for key, lines in blocks.items() if key not in parts})
+    return StoryPhrases(frames, {key: tuple(lines) for key, lines in blocks.items() if key not in parts})
 
 
 def cast_of(seed: int) -> Cast:
@@ -78,10 +82,11 @@ def cast_of(seed: int) -> Cast:
 
 
 def candidates(part: str, mood: str, cast: Cast, n: int, draw: random.Random) -> list[Candidate]:
-    """n different sentences at most for a part of the plot; two thirds of the mood that is asked, the rest of any."""
+    """n different sentences at most for a part of the plot; two thirds of the mood that is asked, the rest of moods as
+    pleasant or unpleasant as that one."""
     frames = phrases().frames[part]
-    own = [frame for name, frame in frames if name == mood] or [frame for _, frame in frames]
-    every = [frame for _, frame in frames]
+    own = [frame for name, frame in frames if name == mood]
+    every = [frame for name, frame in frames if name in RELATED[mood]]
     found: dict[str, Candidate] = {}
     for number in range(4 * n):
         frame = draw.choice(own if number % 3 else every)

@@ -19,7 +19,7 @@ from symbolic.affect.hearing.note_table import NoteTable
 from symbolic.affect.story.story_choice import Story
 from symbolic.evaluate.report.page import AUDIO_TYPES, script_digest
 
-WIDTH, HEIGHT, EDGE = 720.0, 150.0, 6.0  # of a chart, in SVG units
+WIDTH, HEIGHT, EDGE = 720.0, 200.0, 6.0  # of a chart, in SVG units
 MOST_NOTES = 20_000
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d1d1f;--paper:#fbfaf7;--quiet:#5f5f66;--mark:#b3470a;--other:#14618f;--line:#e0dacd;--lit:#ffe9d6}
@@ -32,7 +32,7 @@ h1{font-size:1.6rem;line-height:1.25;margin:0 0 .25rem}p.note{color:var(--quiet)
 .player output{font:.95rem ui-monospace,monospace;color:var(--quiet)}
 figure{margin:1rem 0}figcaption{font-size:.85rem;color:var(--quiet)}svg{width:100%;height:auto;display:block;border:1px solid var(--line);border-radius:6px}
 svg .axis{stroke:var(--line)}svg .edge{stroke:var(--line);stroke-dasharray:3 4}svg .music{fill:none;stroke:var(--other);stroke-width:2}
-svg .story{fill:none;stroke:var(--mark);stroke-width:3}svg .now{stroke:var(--ink);stroke-width:1.5}svg text{fill:var(--quiet);font:13px system-ui,sans-serif}
+svg .story{fill:none;stroke:var(--mark);stroke-width:3}svg .now{stroke:var(--ink);stroke-width:1.5}svg text{fill:var(--quiet);font:20px system-ui,sans-serif}
 .key i{display:inline-block;width:1.4rem;height:.25rem;vertical-align:middle;margin:0 .35rem 0 .8rem}.key i:first-child{margin-left:0}
 h2{font:600 .85rem/1 system-ui,sans-serif;letter-spacing:.06em;color:var(--quiet);margin:1.5rem 0 .35rem}
 .sentence{font:inherit;text-align:left;border:0;background:none;color:inherit;padding:.05rem .15rem;margin:0;cursor:pointer;border-radius:4px;display:inline}
@@ -191,7 +191,7 @@ def _chart(name: str, asked: Any, measured: Any, edges: Sequence[float]) -> str:
     return (
         f'<figure><svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img" aria-label="{name} of music and story over time">'
         f'<line class="axis" x1="0" x2="{WIDTH:g}" y1="{HEIGHT / 2:g}" y2="{HEIGHT / 2:g}"/>{marks}'
-        f'<text x="{EDGE + 4:g}" y="18">{low[0]}</text><text x="{EDGE + 4:g}" y="{HEIGHT - 8:g}">{low[1]}</text>'
+        f'<text x="{EDGE + 4:g}" y="24">{low[0]}</text><text x="{EDGE + 4:g}" y="{HEIGHT - 10:g}">{low[1]}</text>'
         f'<polyline class="music" points="{steps(asked)}"/><polyline class="story" points="{steps(measured)}"/>'
         f'<line class="now" x1="{EDGE:g}" x2="{EDGE:g}" y1="0" y2="{HEIGHT:g}"/></svg><figcaption>{name}</figcaption></figure>\n'
     )

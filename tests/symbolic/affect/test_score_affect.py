@@ -56,3 +56,22 @@ def test_one_note_is_refused() -> None:
 def test_other_weights_are_refused_with_their_path(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read as weights"):
         score_affect.load(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "X:1\nM:4/4\nL:1/8\nK:none\n" + "C^F=B_e|^ga'_D=G|" * 6 + "\n",  # atonal, no tempo
+        "X:1\nM:none\nL:1/4\nK:C\n" + "CDEF GABc" * 6 + "\n",  # no bar lines
+        "X:1\nM:4/4\nL:1/4\nQ:1/4=60\nK:C\nCDEF|z4|z4|z4|GABc|\n",  # silent bars
+    ],
+)
+def test_odd_music_has_an_arc_of_finite_values(text: str) -> None:
+    found = score_affect.score_arc(of_abc(text))
+    assert np.isfinite(found.points).all() and np.abs(found.points).max() <= 1
+
+
+@pytest.mark.slow
+def test_two_hours_of_music_are_heard() -> None:
+    found = score_affect.score_arc(of_abc("X:1\nM:4/4\nL:1/2\nQ:1/4=60\nK:C\n" + "C2|E2|G2|E2|" * 450 + "\n"))
+    assert found.record["end_seconds"] == 7200 and len(found.at) == 1800

@@ -25,7 +25,7 @@ def test_every_part_has_frames_of_every_mood_and_every_slot_has_a_list() -> None
 def test_candidates_are_whole_sentences_of_the_cast(part: str, mood: str) -> None:
     cast = story_grammar.cast_of(5)
     found = story_grammar.candidates(part, mood, cast, 20, random.Random(1))
-    assert len({candidate.text for candidate in found}) == len(found) > 5
+    assert len({candidate.text for candidate in found}) == len(found) > 3
     for candidate in found:
         assert re.fullmatch(r"[A-Z\"“].*[.!?\"]", candidate.text) and "{" not in candidate.text
         assert not re.search(r"\ba [aeio]", candidate.text), candidate.text

@@ -10,7 +10,8 @@ from symbolic.affect.story import story_plan
 def music(points: list[tuple[float, float]], seconds: float = 4.0) -> story_plan.Arc:
     """An arc of bars that last `seconds` each."""
     starts = [seconds * i for i in range(len(points))]
-    return arc("bars", range(1, len(points) + 1), points, len(points) + 1, record={"seconds": starts})
+    record = {"seconds": starts, "end_seconds": seconds * len(points)}
+    return arc("bars", range(1, len(points) + 1), points, len(points) + 1, record=record)
 
 
 GLAD_SAD_GLAD = music([(0.3, 0.3)] * 6 + [(-0.2, -0.2)] * 6 + [(0.3, 0.2)] * 6)

@@ -53,3 +53,20 @@ def test_known_words_are_kept_as_bits() -> None:
     assert text_affect.is_known("one", known) and text_affect.is_known("two", known)
     assert not text_affect.is_known("three", known)
     assert np.unpackbits(known).sum() == 2
+
+
+def test_dialogue_html_and_capitals_are_read() -> None:
+    text = '<p>"I am so happy!" she cried.</p><p>"WE HAVE LOST," HE SAID. It was a terrible, sad day.</p>'
+    arc = text_affect.text_arc(text)
+    assert len(arc.at) >= 3 and arc.valence[0] > arc.valence[-1]
+
+
+def test_a_text_that_is_too_large_is_refused() -> None:
+    with pytest.raises(UserError, match="give a part of it"):
+        text_affect.text_arc("It was a good day. " * 300_000)
+
+
+@pytest.mark.slow
+def test_a_megabyte_is_read() -> None:
+    text = "The river was high and the old bridge shook in the wind that evening. " * 15_000
+    assert len(text_affect.text_arc(text).at) == 15_000
