@@ -43,8 +43,8 @@ def recording_arc(path: Path, model: SoundModel | None = None) -> Arc:
 
 def sound_arc(samples: NDArray[np.float32], model: SoundModel | None = None) -> Arc:
     """The arc of mono samples at 16 kHz, with 90 % intervals."""
-    model = model or bundled()
     spectra = sound_features.Spectra(samples)
+    model = model or bundled()
     features = sound_features.whole(spectra)
     starts, rows = sound_features.windows(spectra)
     level = model.level.predict(features)[0]

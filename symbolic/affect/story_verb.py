@@ -34,7 +34,7 @@ MAX_ARC_BYTES = 16 * 2**20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument("music", type=Path, metavar="FILE", help="a score, or the JSON line of `affect --json`")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.txt")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.txt", help="where to write")
     parser.add_argument("--tune", type=int, metavar="N", help="the tune X:N of an .abc file, else the N-th")
     parser.add_argument("--sections", type=int, default=9, metavar="N", help="at most, 1 to 9 (default 9)")
     parser.add_argument(

@@ -1,11 +1,17 @@
 """A story to sound."""
 
+import io
+import wave
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from audio_bridge.affect import soundtrack
+from audio_bridge.lyrics.export import guide_vocal
 from audio_bridge.sound.audio import Audio
 from symbolic.affect.composing import composer
+from symbolic.errors import UserError
 from tests.symbolic.affect.test_melody_pool import TUNE
 
 TEXT = "They were happy and sang all day. Then the terrible storm killed two men, and everyone screamed in panic!"
@@ -35,3 +41,31 @@ def test_parts_are_fitted_and_faded_where_they_meet() -> None:
     assert found.samples.shape == (2, 110_000)
     assert found.samples[0, 49_999] == found.samples[0, 50_000] == 0 and found.samples[0, 25_000] == 1
     assert found.samples[0, 95_000] == 0  # the second part was shorter than its section
+
+
+def _wav(seconds: float) -> bytes:
+    """A tone as WAV bytes at 22,050 Hz, as a voice gives it."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(22_050)
+        tone = 8000 * np.sin(np.arange(round(seconds * 22_050)) * 0.05)
+        file.writeframes(tone.astype("<i2").tobytes())
+    return buffer.getvalue()
+
+
+def test_sentences_are_spoken_in_their_section_and_never_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guide_vocal, "engine", lambda: guide_vocal.Engine("x", "x"))
+    monkeypatch.setattr(guide_vocal, "spoken", lambda texts, *_: {text: _wav(1.5) for text in texts})
+    voice, spoken = soundtrack.narration(MADE)
+    assert len(spoken) == sum(len(section.sentences) for section in MADE.sections)
+    assert all(end < later for (_, end), (later, _) in pairwise(spoken))
+    assert all(start >= edge for (start, _), edge in zip(spoken, MADE.starts))
+    assert np.abs(voice.samples[:, round(spoken[0][0] * soundtrack.RATE) + 100 :][:, :10_000]).max() > 0.01
+
+
+def test_without_a_voice_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guide_vocal, "engine", lambda: None)
+    with pytest.raises(UserError, match="espeak-ng"):
+        soundtrack.narration(MADE)
