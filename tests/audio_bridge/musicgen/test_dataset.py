@@ -1,5 +1,6 @@
 """Cuts and checks, and the verb on a folder with every kind of file that people have."""
 
+import argparse
 import json
 import re
 from itertools import pairwise
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 
 from audio_bridge.__main__ import VERBS
+from audio_bridge.musicgen import dataset as dataset_verb
 from audio_bridge.sound import fingerprints, segmentation
 from symbolic.command_line import main
 
@@ -219,3 +221,14 @@ def test_names_in_any_script_are_plotted(jig: Path) -> None:
     (jig / "jig.wav").rename(jig / "哀愁の踊り.wav")
     assert dataset(jig, "-o", jig.parent / "out") == 0  # a warning would be an error here
     assert "哀愁の踊り" in (jig.parent / "out" / "chroma.svg").read_text(encoding="utf-8")
+
+
+def test_the_seed_decides_the_split() -> None:
+    sound, bits = np.zeros(1, np.float32), np.zeros(1, np.int8)
+    kept = [dataset_verb._Kept(dataset_verb.RecordingRow(f"{i}.wav"), sound, bits) for i in range(40)]
+
+    def held_out(seed: int) -> list[int]:
+        dataset_verb._split(kept, argparse.Namespace(seed=seed, valid=0.2, test=0.1))
+        return [i for i, one in enumerate(kept) if one.row.split != "train"]
+
+    assert held_out(1) == held_out(1) != held_out(2) and len(held_out(3)) == 12

@@ -115,3 +115,15 @@ def test_few_tunes(n: int) -> None:
 def test_fractions_of_nothing() -> None:
     assert set(split(range(50), [str(i) for i in range(50)], valid_fraction=0, test_fraction=0)) == {"train"}
     assert leakage(phrases([]), []).as_dict()["share_sharing"] == 0
+
+
+def test_a_tenth_of_the_smaller_held_out_set_is_the_largest_family_in_it() -> None:
+    """1,000 tunes: 60 are tested and 50 valid, so families of five may be held out and families of six may not."""
+    for size in (5, 6):
+        family = [i // size for i in range(60 * size)]
+        family += list(range(60, 60 + 1000 - len(family)))
+        assigned = [
+            families.split(family, [f"{i:04}" for i in range(1000)], test_fraction=0.06, seed=seed) for seed in range(5)
+        ]
+        held_out = [name for one in assigned for name, number in zip(one, family, strict=True) if number < 60]
+        assert {name for name in held_out if name != families.TRAIN} == ({"test", "valid"} if size == 5 else set())

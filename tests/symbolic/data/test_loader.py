@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import tracemalloc
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -301,3 +302,15 @@ def test_transpositions_are_drawn_by_weight() -> None:
     found = np.bincount((begins - 10) // 1000, minlength=3) / len(begins)
     assert np.abs(found - [0.6, 0.3, 0.1]).max() < 0.03
     assert Batches(shard, batch_size=4, context=64, seed=1).state_dict()["keys"] == "uniform"
+
+
+def test_rows_are_filled_with_tunes_drawn_at_random() -> None:
+    """What stands in a row beyond the whole tunes of an epoch comes from many tunes, none far oftener than another."""
+    drawn: Counter[int] = Counter()
+    for seed in range(40):
+        rows = np.concatenate(epoch_of(Batches(make_shard(), 1, 10, seed=seed, packing="tunes")))
+        tunes = [(span[1] - 10) % 1000 for row in rows for span in spans_of(row) if len(span) > 1]
+        counts = Counter(tunes)
+        drawn.update({tune: count - 1 for tune, count in counts.items()})
+    n_drawn = sum(drawn.values())
+    assert n_drawn > 200 and len(+drawn) >= 35 and max(drawn.values()) < 0.15 * n_drawn

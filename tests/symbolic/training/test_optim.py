@@ -121,3 +121,24 @@ def _step(model: nn.Module, optimizer: torch.optim.Optimizer, gradients: list[to
     for p, gradient in zip(model.parameters(), gradients, strict=True):
         p.grad = gradient.clone()
     optimizer.step()
+
+
+def test_two_updates_are_those_of_the_paper() -> None:
+    """Kingma and Ba 2015, algorithm 1, with decoupled decay, by hand in float64."""
+    model, beta1, beta2, eps, rate, decay = Small(), 0.8, 0.95, 1e-3, 0.05, 0.1
+    optimizer = optim.build(model, settings(beta1=beta1, beta2=beta2, eps=eps, weight_decay=decay))
+    optim.set_learning_rate(optimizer, rate)
+    weight = model.mixer.weight.detach().double().clone()
+    mean = torch.zeros_like(weight)
+    square = torch.zeros_like(weight)
+    for step, size in enumerate((1.0, 3.0), start=1):
+        gradient = torch.full((4, 4), size)
+        for p in model.parameters():
+            p.grad = torch.zeros_like(p)
+        model.mixer.weight.grad = gradient.clone()
+        optimizer.step()
+        mean = beta1 * mean + (1 - beta1) * size
+        square = beta2 * square + (1 - beta2) * size**2
+        direction = mean / (1 - beta1**step) / ((square / (1 - beta2**step)).sqrt() + eps)
+        weight = weight * (1 - rate * decay) - rate * direction
+    torch.testing.assert_close(model.mixer.weight.detach().double(), weight, rtol=1e-5, atol=1e-6)

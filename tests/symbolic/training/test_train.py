@@ -508,3 +508,15 @@ def test_positions_that_are_not_trained_are_told(
     wide = dataclasses.replace(settings, model=dataclasses.replace(settings.model, n_positions=96))
     train.train(wide, tmp_path / "a", on_status=quiet)
     assert "positions 65 to 96 are not trained, so tunes end at 64 tokens" in capsys.readouterr().err
+
+
+def test_the_gradient_that_is_stepped_is_clipped(data: Path, tmp_path: Path) -> None:
+    """After one update the first moments are (1 - beta1) times the gradient: their norm tells how long it was."""
+    clip = 0.01
+    run = make(data, steps=1, warmup_steps=1, evaluate_every=1, checkpoint_every=1, clip_norm=clip)
+    train.train(run, tmp_path / "run", on_status=quiet)
+    with safe_open(runs.checkpoint_folder(tmp_path / "run", 1) / checkpoint.TENSORS, "pt") as tensors:
+        moments = [tensors.get_tensor(name) for name in tensors.keys() if name.startswith("exp_avg.")]  # noqa: SIM118
+    norm = math.sqrt(sum(float(m.double().square().sum()) for m in moments)) / (1 - run.train.beta1)
+    assert norm == pytest.approx(clip, rel=1e-3)
+    assert losses(tmp_path / "run")[0][2] > 10 * clip  # as it is recorded: before clipping

@@ -69,3 +69,26 @@ def test_features_of_tunes(real_tunes: list[str]) -> None:
     assert frechet(noise, real) > 10 * frechet(human, real)
     assert neighbours(noise, real)["precision"] < 0.1 < 0.7 < neighbours(human, real)["precision"]
     assert set_distance.FEATURES == 37
+
+
+def test_neighbours_are_those_of_the_definition() -> None:
+    """Kynkäänniemi et al. 2019 and Naeem et al. 2020 point by point, the K-th nearest other by sorting."""
+    rng = np.random.default_rng(3)
+    made, real = rng.normal(0.4, 1.2, (60, 3)), rng.normal(0.0, 1.0, (60, 3))
+
+    def reach(points: np.ndarray, i: int) -> float:
+        others = [float(np.linalg.norm(points[i] - points[j])) for j in range(len(points)) if j != i]
+        return sorted(others)[set_distance.K - 1]
+
+    inside = np.array([[np.linalg.norm(a - b) <= reach(real, j) for j, b in enumerate(real)] for a in made])
+    covers = np.array([[np.linalg.norm(a - b) <= reach(made, i) for b in real] for i, a in enumerate(made)])
+    found = set_distance.neighbours(made, real)
+    assert found == pytest.approx(
+        {
+            "precision": inside.any(axis=1).mean(),
+            "recall": covers.any(axis=0).mean(),
+            "density": inside.sum() / (60 * set_distance.K),
+            "coverage": inside.any(axis=0).mean(),
+        }
+    )
+    assert 0 < found["precision"] < 1 and 0 < found["recall"] < 1 and 0 < found["coverage"] < 1

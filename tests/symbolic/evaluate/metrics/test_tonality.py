@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from symbolic.evaluate.metrics import tonality
+from symbolic.notation.theory import MODES
 
 MAJOR_SCALE = np.array([60, 62, 64, 65, 67, 69, 71, 72])
 ONES = np.ones(8)
@@ -46,3 +47,13 @@ def test_transposition_with_its_tonic_changes_nothing() -> None:
 def test_edges() -> None:
     assert tonality.key_fit(np.ones(12), "") == 0.0 and math.isnan(tonality.key_fit(np.zeros(12), ""))
     assert tonality.compass(MAJOR_SCALE) == 12.0 and math.isnan(tonality.compass(np.array([], dtype=int)))
+
+
+def test_each_mode_is_judged_by_the_profile_of_its_third() -> None:
+    """Krumhansl and Kessler's two profiles (1982, from the tonic): modes with a minor third by the minor one."""
+    major = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
+    minor = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
+    for mode in MODES:
+        profile, other = (minor, major) if mode in ("m", "dor", "phr", "loc") else (major, minor)
+        assert tonality.key_fit(profile, mode) == pytest.approx(1.0), mode
+        assert tonality.key_fit(other, mode) == pytest.approx(np.corrcoef(major, minor)[0, 1]), mode
