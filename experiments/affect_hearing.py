@@ -11,6 +11,7 @@ trained on the arcs themselves in the same folds.
 import argparse
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from symbolic import command_line
 from symbolic.affect import arc_measures, ridge
 from symbolic.affect.hearing import quadrant_model, score_affect
 from symbolic.affect.labels import rating_sets
+from symbolic.affect.labels.rated_items import RatedSet
 from symbolic.affect.learning import quadrant_training, score_training
 from symbolic.affect.learning.score_training import HeardScore
 
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs=2, required=True, metavar="NAME:FOLDER", help="vgmidi and emopia")
     parser.add_argument("--bigru", action="store_true", help="also the network")
+    parser.add_argument("--jobs", type=int, default=1, help="files heard at a time")
     parser.add_argument("--clips", type=int, default=1078, help="of EMOPIA (default all)")
     parser.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "affect_hearing.json")
     args = parser.parse_args(arguments)
@@ -48,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     (_, rated), (_, clips) = map(rating_sets.load, args.data)
     settings = {"pieces": len(rated.items), "clips": min(args.clips, len(clips.items))}
     recorder = result_file.Recorder("affect_hearing", settings=settings)
-    scores = score_training.heard_scores(rated)
+    scores = heard_in_parallel(rated, args.jobs)
     targets, groups = np.array([s.item.target for s in scores]), [s.item.group for s in scores]
     for name, predicted in levels(scores).items():
         print(printed(name, "VGMIDI level", record_level(recorder, name, "VGMIDI level", predicted, targets, groups)))
@@ -65,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"VGMIDI within piece: {name} r V {pair[0]:+.3f} A {pair[1]:+.3f}")
     coverage(recorder, scores)
     few = replace(clips, items=clips.items[:: max(1, len(clips.items) // args.clips)])
-    heard = score_training.heard_scores(few)
+    heard = heard_in_parallel(few, args.jobs)
     found = score_training.transfer(score_affect.bundled(), heard, ["untimed"] * len(heard))
     record_values(recorder, "untimed", "EMOPIA, never seen", "AUC", (found["valence"], found["arousal"]))
     print(f"EMOPIA, never seen: AUC V {found['valence']:.3f} A {found['arousal']:.3f} ({len(heard)} clips)")
@@ -77,6 +80,15 @@ def run(args: argparse.Namespace) -> int:
     print(f"errors of both scorers go together with r V {pair[0]:.2f} A {pair[1]:.2f}")
     recorder.write(args.output)
     return 0
+
+
+def heard_in_parallel(rated: RatedSet, jobs: int) -> list[HeardScore]:
+    """The rated scores with their features, `jobs` at a time."""
+    if jobs == 1:
+        return score_training.heard_scores(rated)
+    with ProcessPoolExecutor(jobs) as pool:
+        parts = pool.map(score_training.heard_scores, [replace(rated, items=(item,)) for item in rated.items])
+        return [one for part in parts for one in part]
 
 
 def levels(scores: Sequence[HeardScore]) -> dict[str, Floats]:

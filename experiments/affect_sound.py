@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, metavar="vgmidi:FOLDER")
     parser.add_argument("--others", type=int, default=OTHER_PIECES, help="pieces played by other instruments")
+    parser.add_argument("--pieces", type=int, default=1000, help="evenly over the set (default: all)")
     parser.add_argument("--jobs", type=int, default=1, help="pieces played at a time")
     parser.add_argument("--ship", type=Path, metavar="FOLDER", help="write weights and card")
     parser.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "affect_sound.json")
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> int:
     """Play, learn with series apart, print, write."""
     _, rated = rating_sets.load(args.data)
+    count = min(args.pieces, len(rated.items))
+    rated = replace(rated, items=tuple(rated.items[i * len(rated.items) // count] for i in range(count)))
     recorder = result_file.Recorder("affect_sound", settings={"data": rated.name, "items": len(rated.items)})
     sounds = sound_training.played_scores(rated, jobs=args.jobs)
     targets, groups = np.array([s.target for s in sounds]), [s.item.group for s in sounds]
@@ -67,8 +70,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"within piece: {name} r V {pair[0]:+.3f} A {pair[1]:+.3f}")
     if args.ship:
         ship(sounds, rated, table, args.ship)
-    few = replace(rated, items=rated.items[:: max(1, len(rated.items) // args.others)][: args.others])
-    for instrument, program in OTHERS.items():
+    few = replace(rated, items=rated.items[:: max(1, len(rated.items) // max(1, args.others))][: args.others])
+    for instrument, program in OTHERS.items() if args.others else ():
         played = sound_training.played_scores(few, program=program, jobs=args.jobs)
         own = np.array([s.target for s in played])
         found = record_level(
