@@ -2,6 +2,7 @@
 
     python -m experiments.ready_made gpt2-6m-folk gpt2-6m
     python -m experiments.ready_made mamba2-6m-folk mamba2-6m --mean
+    python -m experiments.ready_made --again gpt2-6m              # measure a model that ships; its weights stay
 
 Takes the run's best checkpoint, or with --mean the mean of the weights of all checkpoints that the run kept, which on
 one path through training is better than each (Izmailov et al. 2018, arXiv:1803.05407). Writes symbolic/ready/NAME (a
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from symbolic import command_line, config, files, machine, runs
+from symbolic.decode.engine.sampling_rules import DEFAULT
 from symbolic.errors import UserError
 
 RESULTS = Path(__file__).parent / "results"
@@ -28,14 +30,31 @@ PPMD_ORDER, PPMD_MEMORY = 16, 1 << 28
 def main() -> int:
     """Read the command line, run, return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", help="a finished training run")
+    parser.add_argument("run", nargs="?", help="a finished training run")
     parser.add_argument("name", help="the model's name in symbolic/ready")
+    parser.add_argument("--again", action="store_true", help="measure the model that is there; without RUN")
     parser.add_argument("-n", type=int, default=1000, help="tunes to measure (default 1000)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--top-p", type=float, default=0.95)
     parser.add_argument("--mean", action="store_true", help="the mean of the run's checkpoints instead of the best")
     args = parser.parse_args()
-    return command_line.guarded(lambda: make(args))
+    if args.again == (args.run is not None):
+        parser.error("give RUN and NAME, or --again NAME.")
+    return command_line.guarded(lambda: measure_again(args) if args.again else make(args))
+
+
+def measure_again(args: argparse.Namespace) -> int:
+    """Measure a model that ships and write its result file and card; what is told of its training stays."""
+    target, path = runs.READY / args.name, RESULTS / f"ready-{args.name}.json"
+    before = files.read_json(path)
+    settings = config.load(Path("configs") / f"{before['training']['name']}.yaml")
+    result = before | {
+        "measured_by": f"python -m experiments.ready_made --again {args.name} -n {args.n} --seed {args.seed}",
+        "made": time.strftime("%Y-%m-%d", time.gmtime()),
+        "machine": machine.card(),
+        "sampling": _sampling(args),
+        **_measure(target, settings, args),
+    }
+    return _write(args.name, result, settings)
 
 
 def make(args: argparse.Namespace) -> int:
@@ -56,15 +75,24 @@ def make(args: argparse.Namespace) -> int:
         "mean_of_steps": steps,
         "training": {**summary, "machine": files.read_json(runs.run_file(run))["machine"]},
         "config_digest": config.digest(settings),
-        "sampling": {"n": args.n, "seed": args.seed, "top_p": args.top_p, "temperature": 1.0, "constrained": False},
+        "sampling": _sampling(args),
         **_measure(target, settings, args),
         "ppmd_bits_per_byte": _ppmd(Path(settings.data.folder)),
     }
-    files.write_json(RESULTS / f"ready-{args.name}.json", result)
+    return _write(args.name, result, settings)
+
+
+def _write(name: str, result: dict[str, Any], settings: config.Config) -> int:
+    files.write_json(RESULTS / f"ready-{name}.json", result)
     sources = files.read_json(Path(settings.data.folder) / "sources.json")
-    files.write_whole(target / "README.md", card(args.name, result, settings, sources))
-    print(f"{target}: {result['bits_per_byte']:.4f} bits/byte of held-out tunes, PPMd {result['ppmd_bits_per_byte']}")
+    files.write_whole(runs.READY / name / "README.md", card(name, result, settings, sources))
+    print(f"{name}: {result['bits_per_byte']:.4f} bits/byte of held-out tunes, PPMd {result['ppmd_bits_per_byte']}")
     return 0
+
+
+def _sampling(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings that the tunes are drawn with: those of `generate` as it is typed."""
+    return {"n": args.n, "seed": args.seed, **dataclasses.asdict(DEFAULT), "constrained": False}
 
 
 def _export(run: Path, target: Path, is_mean: bool) -> list[int]:
@@ -93,7 +121,7 @@ def _measure(target: Path, settings: config.Config, args: argparse.Namespace) ->
     reference = comparison.load_reference(settings.data.folder)
     with tempfile.TemporaryDirectory() as folder:
         tunes = Path(folder) / "tunes.abc"
-        words = ["generate", target, "-n", args.n, "--seed", args.seed, "--top-p", args.top_p, "-o", tunes]
+        words = ["generate", target, "-n", args.n, "--seed", args.seed, "-o", tunes]
         if command_line.main("symbolic", VERBS, [str(word) for word in words]):
             raise UserError(f"{target} could not write its tunes.")
         found = sets.read_tunes(tunes)
@@ -132,7 +160,11 @@ def card_table(name: str, result: dict[str, Any]) -> str:
     from symbolic.evaluate.report import tables
 
     columns = {name: {**result["measures"], "bits_per_byte": result["bits_per_byte"]}, **result["comparison"]}
-    title = f"{result['sampling']['n']} tunes of {name}, unconstrained"
+    drawn = result["sampling"]
+    rules = "".join(
+        f", {key.replace('_', '-')} {drawn[key]:g}" for key in ("top_p", "min_p") if drawn.get(key, 1) not in (0, 1)
+    )
+    title = f"{drawn['n']} tunes of {name}, temperature {drawn['temperature']:g}{rules}, unconstrained"
     return tables.markdown(comparison_table(columns, title=title))
 
 

@@ -62,3 +62,12 @@ def test_writes_tunes_that_parse(folder: Path, tmp_path: Path) -> None:
     tunes = read_tunes(target)
     assert len(tunes) == 4
     assert sum((score := parse(tune.text)).key.text == "G" and score.meter.text == "6/8" for tune in tunes) >= 3
+
+
+def test_gpt2_ends_where_its_training_ended() -> None:
+    """It has 1,024 positions and was trained on rows of 512 tokens: after them it writes noise."""
+    from symbolic.decode.engine import engine
+    from symbolic.decode.loaded_model import load_source
+
+    for step in ("torch", "auto"):
+        assert engine.context_limit(load_source("gpt2-6m", "cpu", threads=1, step=step).model) == 512
