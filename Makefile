@@ -57,4 +57,4 @@ $(READY): requirements.lock pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv build dist docs/_build docs/how-to docs/reference *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist docs/_build docs/commands docs/reference *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,7 +1,7 @@
 """The site: Sphinx with MyST and furo. `make docs` builds it strictly; nothing is fetched.
 
-Pages that would go stale are made while building, into folders that git ignores: docs/how-to/ from the verbs' own help,
-docs/reference/measures.md from the table of measures.
+Pages that would go stale are made while building, in folders that git ignores: docs/commands/ from the help of the
+verbs, docs/reference/measures.md from the table of measures.
 """
 
 import argparse
@@ -53,8 +53,8 @@ def as_literal(app: Any, what: str, name: str, obj: Any, options: Any, lines: li
 
 
 def make_pages() -> None:
-    """Write docs/how-to/*.md and docs/reference/*.md."""
-    folder = DOCS / "how-to"
+    """Write docs/commands/*.md and docs/reference/*.md."""
+    folder = DOCS / "commands"
     folder.mkdir(exist_ok=True)
     names = []
     for package, program in PROGRAMS.items():

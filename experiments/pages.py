@@ -33,11 +33,12 @@ from symbolic.errors import UserError
 ROOT = result_file.ROOT
 MOST_SHOWN = 10  # faults of a page
 PAGES = ("README.md", "docs/*.md", "docs/*/*.md", "symbolic/ready/*/README.md")
-NOT_READ = ("docs/tree.md", "docs/how-to/", "docs/reference/", "docs/_build/")  # listings and pages made from code
+NOT_READ = ("docs/tree.md", "docs/commands/", "docs/reference/", "docs/_build/")  # listings and pages made from code
 NUMBER = r"[-−]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?: ?%)?"
 SOURCED = re.compile(rf"({NUMBER})<!-- =(\S+) (.+?) (\*\S+ )?(\S+) -->")
 GIVEN = re.compile(rf"({NUMBER})<!-- given -->")
 OTHERS = re.compile(r"^<!-- numbers here: [^>]{10,} -->$", re.MULTILINE)
+LICENCE = re.compile(r"CC[ -]BY[A-Z-]*\s+\d\.\d")  # a version is no measurement
 MEASURED = re.compile(r"\d+\.\d+|\d+(?: ?%)|\d{1,3}(?:,\d{3})+")
 SUMMARIES = {"mean": statistics.fmean, "median": statistics.median, "min": min, "max": max, "n": len}  # of a list
 
@@ -103,6 +104,7 @@ def unsourced(text: str) -> list[str]:
     for name in SECTIONS:
         text = re.sub(rf"<!-- {name} -->.*?<!-- /{name} -->", lambda m: "\n" * m[0].count("\n"), text, flags=re.DOTALL)
     text = GIVEN.sub("", SOURCED.sub("", text))
+    text = LICENCE.sub(lambda match: "\n" * match[0].count("\n"), text)
     text = re.sub(r"`[^`]*`|\]\([^)]*\)|<!--.*?-->|<[^>]*>", "", text, flags=re.DOTALL)
     return [
         f"line {n}: {match[0]} names no source: {line.strip()[:80]!r}"

@@ -21,7 +21,7 @@ def test_every_page_shows_what_the_result_files_say(path: Path) -> None:
 def test_pages_include_the_readme_and_exclude_what_is_made_from_code() -> None:
     names = {path.relative_to(pages.ROOT).as_posix() for path in pages.pages(pages.ROOT)}
     assert {"README.md", "docs/results.md", "docs/benchmarks.md", "docs/concepts/measures.md"} <= names
-    assert not [name for name in names if name.startswith(("docs/how-to/", "docs/reference/", "docs/_build/"))]
+    assert not [name for name in names if name.startswith(("docs/commands/", "docs/reference/", "docs/_build/"))]
 
 
 def swapped_columns(text: str) -> str:
@@ -69,6 +69,11 @@ def test_number_in_prose_without_a_source_is_refused(number: str) -> None:
     (fault,) = pages.unsourced(f"# Title\n\nIt needs {number}.\n")
     assert fault.startswith("line 3: ") and "names no source" in fault
     assert pages.unsourced(f"It needs `{number}`.\n\n```text\n{number}\n```\n") == []
+
+
+def test_version_of_a_licence_is_no_measurement() -> None:
+    assert pages.unsourced("Under CC BY-NC-SA\n4.0, and CC BY 4.0.\n") == []
+    assert pages.unsourced("Under CC BY-SA 4.0,\nit is 4.0 times as good.\n")[0].startswith("line 2")
 
 
 def test_given_number_is_allowed_and_stays() -> None:
