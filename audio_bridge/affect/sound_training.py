@@ -182,12 +182,14 @@ def deviation_model(sounds: Sequence[HeardSound]) -> ridge.Ridge:
 
 
 def deviations_out_of_fold(sounds: Sequence[HeardSound]) -> list[Floats]:
-    """(n, 2) departures of each recording by a model that heard none of its group."""
+    """(n, 2) departures of each recording by a model that heard none of its group; no rows where only the level was
+    rated."""
     found: list[Floats] = [np.zeros((0, 2))] * len(sounds)
     for train_rows, test_rows in ridge.folds([sound.item.group for sound in sounds], 10):
         model = deviation_model([sounds[i] for i in train_rows])
         for i in test_rows:
-            found[i] = model.predict(sounds[i].rows - sounds[i].rows.mean(axis=0))
+            if len(sounds[i].rows):
+                found[i] = model.predict(sounds[i].rows - sounds[i].rows.mean(axis=0))
     return found
 
 
