@@ -128,7 +128,7 @@ def measured_text(story: Story) -> StepArc:
 
 def measured_music(made: Composition) -> StepArc:
     """The second scorer's points of the sections of a piece, over its seconds."""
-    return StepArc(tuple(made.starts), made.arcs()["measured"], "sections")
+    return StepArc(tuple(made.starts), made.arcs()["measured"], "second sections")
 
 
 def read_arc(sections: Sequence[StorySection]) -> StepArc:
