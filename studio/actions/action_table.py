@@ -39,9 +39,9 @@ _TUNES, _SONGS = "studio.actions.tune_actions", "studio.actions.song_actions"
 ACTIONS = {
     action.verb: action
     for action in (
-        Action("words", f"{_SONGS}:make_song", "short", 0.2),
-        Action("score", f"{_SONGS}:make_song", "short", 1.5),
-        Action("song", f"{_SONGS}:make_song", "long", 7.0),
+        Action("words", f"{_SONGS}:make_song", "short", 0.5),
+        Action("score", f"{_SONGS}:make_song", "short", 4.0),
+        Action("song", f"{_SONGS}:make_song", "long", 15.0),
         Action("tune", f"{_TUNES}:write", "short", 0.5, needs_model=True),
         Action("import", f"{_TUNES}:bring", "short", 0.2),
         Action("fill", f"{_TUNES}:fill", "short", 0.4, needs_model=True),

@@ -64,8 +64,9 @@ class SongRequest(StudioRequest):
     lyrics: Words | None = Field(None, description="words that are there already")
     tune: Abc | None = Field(None, description="a tune that is there already, as ABC")
     melody_model: ModelName | None = None
-    metre: Meter = "4/4"
+    metre: Meter | None = Field(None, description="the default is the genre's")
     key: KeyName | None = None
+    chords: Line | None = Field(None, description='repeated to the end: "| Am | F | C | G |"')
     tempo: Annotated[float, Field(ge=20, le=300)] | None = None
     vocal: Literal["auto", "off"] = "auto"
     variations: Annotated[

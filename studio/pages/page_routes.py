@@ -252,7 +252,7 @@ def _abc_models(studio: Studio) -> list[Any]:
 def _address(record: dict[str, Any]) -> str:
     """An address that fills the form with what this take was made from."""
     is_song = record["verb"] in SONG_VERBS
-    names = ("genre", "language", "title", "artist", "first_line", "metre", "key", "seed") if is_song else (
+    names = ("genre", "language", "title", "artist", "first_line", "metre", "key", "chords", "seed") if is_song else (
         "model", "metre", "key", "first_bars", "n", "temperature", "seed"
     )  # fmt: skip
     values = {name: record["options"].get(name) for name in names}

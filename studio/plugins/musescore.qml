@@ -102,15 +102,30 @@ MuseScore {
         cursor.track = track;
         var last = notes[notes.length - 1], end = last[0] + ticks(last[1]), bars = 0;
         while (curScore.lastSegment.tick < end && bars++ < 64) curScore.appendMeasures(1);
+        var rests = [];
         if (moveTo(cursor, from)) {
             for (var i = 0; i < notes.length; i++) {
                 var length = notes[i][1].split("/");
                 cursor.setDuration(Number(length[0]), Number(length[1]));
-                if (notes[i][2] === null) { if (cursor.addRest) cursor.addRest(); else cursor.next(); }
-                else cursor.addNote(notes[i][2], false);
+                if (notes[i][2] !== null) cursor.addNote(notes[i][2], false);
+                else if (cursor.addRest) cursor.addRest();
+                else { rests.push(notes[i]); cursor.addNote(60, false); }
             }
         }
         curScore.endCmd();
+        for (var k = 0; k < rests.length; k++) makeRest(track, rests[k]);
+    }
+
+    // MuseScore before 3.3 cannot write a rest: a note is written, which selects it, and deleted.
+    function makeRest(track, rest) {
+        var cursor = curScore.newCursor(), length = rest[1].split("/");
+        cursor.track = track;
+        if (!moveTo(cursor, rest[0])) return;
+        curScore.startCmd();
+        cursor.setDuration(Number(length[0]), Number(length[1]));
+        cursor.addNote(60, false);
+        curScore.endCmd();
+        cmd("delete");
     }
 
     function writeChords(track, chords) {
@@ -126,7 +141,7 @@ MuseScore {
         curScore.endCmd();
     }
 
-    function run(verb, isAgain) {
+    function edit(verb, isAgain) {
         if (!curScore) { say("Open a score first."); return; }
         var where = isAgain && selection ? selection : selected();
         var notes = isAgain && selection ? selection.notes : read(where.track);
@@ -164,8 +179,8 @@ MuseScore {
                     id: area
                     anchors.fill: parent
                     function act() {
-                        if (modelData[0] !== "again") run(modelData[0], false);
-                        else if (lastVerb !== "") run(lastVerb, true);
+                        if (modelData[0] !== "again") edit(modelData[0], false);
+                        else if (lastVerb !== "") edit(lastVerb, true);
                         else say("Fill, vary or go on first.");
                     }
                     onClicked: act()
@@ -175,5 +190,5 @@ MuseScore {
         Text { id: status; width: 356; wrapMode: Text.Wrap; text: "" }
     }
 
-    onRun: { if (startWith !== "") run(startWith, false); }
+    onRun: { if (startWith !== "") edit(startWith, false); }
 }

@@ -40,7 +40,7 @@ def list_models(studio: Service) -> dict[str, Any]:
 
 @router.get("/api/v1/genres")
 def list_genres() -> dict[str, Any]:
-    """List the genres that songs are written in; others are taken for the nearest."""
+    """List the genres that songs are written in."""
     from audio_bridge.lyrics.genre_styles import DEFAULT_GENRE, styles
 
     return {"genres": list(styles()), "default": DEFAULT_GENRE}

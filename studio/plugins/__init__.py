@@ -1,0 +1,1 @@
+"""What other programs use: a MuseScore plug-in, an example of a client."""
