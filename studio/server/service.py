@@ -5,6 +5,7 @@ import json
 import time
 from typing import Any
 
+from audio_bridge.lyrics import genre_styles
 from studio.actions import models, requests, song_actions
 from studio.actions.action_table import ACTIONS
 from studio.actions.requests import StudioRequest
@@ -170,7 +171,9 @@ class Studio:
             options["model"] = models.choose(self.models, options.get("model"), infill=fills)
         elif verb == "condition":
             options["model"] = models.choose(self.models, options.get("model"), notation="audio")
-        elif verb in ("score", "song"):
+        if verb in ("words", "score", "song"):
+            genre_styles.find_style(options.get("genre") or genre_styles.DEFAULT_GENRE, None)  # UserError with the list
+        if verb in ("score", "song"):
             options["melody_model"] = models.choose(self.models, options.get("melody_model"))
         return options
 
