@@ -133,7 +133,7 @@ def check_score(body: requests.CheckRequest) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@router.post("/score/{verb}", response_model=None)
+@router.post("/score/{verb}", response_model=None, responses={202: {"description": "A job that takes longer"}})
 def edit_score(
     studio: Service,
     client: Client,
