@@ -6,16 +6,19 @@ or end, and `extend` where it is held.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from xml.etree import ElementTree
 
 from audio_bridge.lyrics.setting.word_setting import Label, Setting
 from symbolic.notation import abc_parser
-from symbolic.notation.score import Note
+from symbolic.notation.layout import laid_out
+from symbolic.notation.play_order import jump_signs
+from symbolic.notation.score import Bar, Event, Note, PartMark, Score
 from symbolic.notation.theory import TICKS_PER_WHOLE
 
+_NOT_KEPT_FIELDS = "XTMLKVIUPQW"  # of the tune's header: those that the setting has anew
 BARS = 4  # bar lines in a line of music, at least
 _TRAILING = ("space", "rest", "bar", "tie", "slur_close", "broken")  # what may stand behind a line's last note
 _FORBIDDEN = re.compile(r"[-_*~|\\%\s]+")  # what w: reads as its own signs
@@ -27,8 +30,11 @@ def abc(
     """The tune as ABC for people, words below: a line of music ends where a line of words does, after `bars` bar lines
     or more. With `parts` a P: line names each section where it begins."""
     lyrics = setting.lyrics
-    given = {"C": lyrics.artist} if lyrics.artist else {}
-    text = abc_parser.pretty(setting.text, number=number, title=lyrics.title, fields={**given, **(fields or {})})
+    given: dict[str, str | Sequence[str]] = {
+        letter: lines for letter, lines in setting.score.fields.items() if letter not in _NOT_KEPT_FIELDS
+    }
+    given |= {"C": lyrics.artist} if lyrics.artist else {}
+    text = laid_out(_unsung(setting.score), number=number, title=lyrics.title, fields={**given, **(fields or {})})
     head, _, music = text.partition("\nK:")
     key, _, music = music.partition("\n")
     lines = [*head.splitlines(), f"K:{key}"]
@@ -44,6 +50,20 @@ def abc(
         if own:
             lines.append("w: " + words_line(system.labels))
     return "\n".join(lines) + "\n"
+
+
+def _unsung(score: Score) -> Score:
+    """The score without its own words, lines and parts: it has been written out, and its lines are those of the lyrics.
+    Annotations, tempo changes and dynamics stay."""
+    events: list[Event] = []
+    for event in score.voices[0].events:
+        if isinstance(event, Note):
+            events.append(replace(event, syllables=()))
+        elif isinstance(event, Bar):
+            events.append(replace(event, line_end=False))
+        elif not isinstance(event, PartMark) and not jump_signs(event):
+            events.append(event)
+    return replace(score, voices=[replace(score.voices[0], events=events)])
 
 
 @dataclass(frozen=True)

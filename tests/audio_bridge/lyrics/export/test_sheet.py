@@ -1,0 +1,25 @@
+"""A setting as ABC: new words under the user's tune, with what the user wrote beside it."""
+
+from audio_bridge.lyrics import lyric_text
+from audio_bridge.lyrics.export import sheet
+from audio_bridge.lyrics.setting.word_setting import set_words
+from symbolic.notation.abc_parser import parse
+
+TUNE = """X:1
+T:A Song
+C:Me
+M:4/4
+L:1/4
+Q:1/4=90
+K:C
+"^Slowly"!p!CD EF|G2 [Q:1/4=60]G2|!f!c2 "_loud"c2|C4 !fine!|]
+w:old words
+"""
+
+
+def test_the_tunes_own_marks_stay_and_its_words_go() -> None:
+    words = lyric_text.parse("one two three four five six seven eight nine\n", title="New", artist="")
+    text = sheet.abc(set_words(parse(TUNE), words))
+    assert "old" not in text and "fine" not in text and "\nC:Me\n" in text
+    assert '"^Slowly"!p!C2D2 E2F2| G4 [Q:1/4=60]G4| !f!c2 c2 "_loud"c4| C8' in text
+    assert "w: one two three four five six sev-en eight nine" in text
