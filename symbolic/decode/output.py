@@ -22,6 +22,8 @@ from symbolic.notation.abc_parser import NotationError
 from symbolic.notation.layout import laid_out
 from symbolic.notation.score import Score
 
+# What begins another tune, a block of text or an empty line, or is no text.
+_BREAKS = re.compile(r"^[ \t\ufeff\u200b]*X:|^%%\s*begin|^\s*$|[^\S \n]|[\x00-\x09\x0b-\x1f\x7f]", re.MULTILINE)
 FOLDERS = {"midi": "mid", "musicxml": "musicxml"}  # kinds of files beside the .abc file, and their suffixes
 
 
@@ -171,7 +173,7 @@ def _tune_text(tune: DrawnTune) -> str:
 
 def _raw(text: str) -> str:
     """Return text that is no tune unchanged, or as a JSON string in a comment where it would break the file."""
-    breaks = re.search(r"^X:|^\s*$|[^\S \n]|[\x00-\x09\x0b-\x1f\x7f]", text.strip("\n"), re.MULTILINE)
+    breaks = _BREAKS.search(text.strip("\n"))
     return f"% text {json.dumps(text)}" if breaks else text.strip("\n")
 
 
