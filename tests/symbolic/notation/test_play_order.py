@@ -19,6 +19,7 @@ def names(body: str) -> str:
         ("C|!fine!D|!D.C.alfine!E|]", "CDECD"),
         ("|:C:|D!fine!|E!dacapo!|]", "CCDECD"),
         ('C|D"^Fine"|E"_D.C. al Fine"|]', "CDECD"),
+        ('C|D"(End)"|E"D.C."|]', "CDECD"),
         ("C|!segno!D!fine!|E!D.S.!|]", "CDED"),
         ("C|SD|E!dacoda!|F!D.S.alcoda!|!coda!G|]", "CDEFDEG"),
         ("C|D|E!D.C.!|]", "CDECDE"),
