@@ -5,12 +5,17 @@
  *           EXACT is float32 whose weights all fit bfloat16: half the bytes, the same weights, x in float32.
  * Order     an output is a sum over the inputs in their order, whatever other rows are multiplied with it. So a kind is
  *           always multiplied by the same instructions, however many rows there are (int8 is exact by any).
+ * AVX2      has half the registers of half the width, and compilers keep wider vectors in memory: a tile is written out for
+ *           it, with the same sums in the same order (int8: products of 16-bit pairs, exact as well).
  * Tiles     take words as they lie: 16 words of 16 outputs are a tile. For EXACT a row of x becomes three of bfloat16
  *           whose sum it is, all 24 bits of it: their products are exact, and their outputs are added.
  */
 enum { VECTORS = 4 }; /* in a panel */
 #ifdef __AVX512F__
 enum { TILE = 6 }; /* rows of x whose TILE * VECTORS sums fit the 32 registers */
+#elif defined(__AVX2__) && defined(__FMA__)
+#define AVX2 1
+enum { TILE = 3 }; /* rows of x whose sums of half a panel, 4 registers each, fit 16 */
 #else
 enum { TILE = 1 };
 #endif
@@ -131,6 +136,65 @@ static __attribute__((noinline)) void finish(const matrix *m, const float *sums,
         }
 }
 
+#if AVX2
+/* `product` of 8 outputs. word: of x, two numbers of it for EXACT. */
+INLINE __m256 product_of_8(int kind, __m256 a, const uint32_t *word, __m256i w) {
+    const __m256i upper = _mm256_set1_epi32((int)0xffff0000);
+    if (kind == FLOAT32) return _mm256_fmadd_ps(_mm256_broadcast_ss((const float *)word), _mm256_castsi256_ps(w), a);
+    const __m256 low = _mm256_castsi256_ps(_mm256_slli_epi32(w, 16));
+    const __m256 high = _mm256_castsi256_ps(_mm256_and_si256(w, upper));
+    if (kind == EXACT) {
+        a = _mm256_fmadd_ps(_mm256_broadcast_ss((const float *)word), low, a);
+        return _mm256_fmadd_ps(_mm256_broadcast_ss((const float *)word + 1), high, a);
+    }
+    const __m256i x = _mm256_set1_epi32((int)*word);
+    if (kind == BFLOAT16) {
+        a = _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_and_si256(x, upper)), high, a);
+        return _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_slli_epi32(x, 16)), low, a);
+    }
+    /* Bytes 0 and 2, then 1 and 3, as 16-bit numbers: x without, w with a sign. */
+    const __m256i bytes = _mm256_set1_epi32(0x00ff00ff);
+    const __m256i even = _mm256_madd_epi16(_mm256_and_si256(x, bytes), _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8));
+    const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(x, 8), _mm256_srai_epi16(w, 8));
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), _mm256_add_epi32(even, odd)));
+}
+
+/* R rows of x by V registers of a panel, from register `first` on -> sums (R, PANEL). R and V are constants. */
+INLINE void sums_of_8(const matrix *m, int kind, int R, int V, const operand *x, int64_t row, int64_t panel, int first,
+                      float *sums) {
+    enum { REGISTERS = PANEL / 8 };
+    const uint32_t *in = x->words + row * x->stride;
+    const __m256i *w = (const __m256i *)m->words + panel * m->n_words * REGISTERS + first;
+    __m256 a[12];
+#pragma GCC unroll 12
+    for (int i = 0; i < R * V; i++) a[i] = _mm256_setzero_ps();
+    for (int64_t k = 0; k < m->n_words; k++, w += REGISTERS) {
+#pragma GCC unroll 8
+        for (int v = 0; v < V; v++) {
+            const __m256i column = _mm256_load_si256(w + v);
+#pragma GCC unroll 3
+            for (int r = 0; r < R; r++)
+                a[r * V + v] = product_of_8(kind, a[r * V + v], in + r * x->stride + (kind == EXACT ? 2 * k : k), column);
+        }
+    }
+#pragma GCC unroll 3
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 8
+        for (int v = 0; v < V; v++) _mm256_store_ps(sums + r * PANEL + 8 * (first + v), a[r * V + v]);
+}
+
+/* R rows of x by one panel; one row takes all of its outputs at once, more take half of them at a time. */
+INLINE void tile(const matrix *m, int kind, int R, const operand *x, int64_t row, int64_t panel, float *y,
+                 int64_t stride, int after) {
+    float sums[TILE * PANEL] __attribute__((aligned(64)));
+    if (R == 1) sums_of_8(m, kind, 1, 8, x, row, panel, 0, sums);
+    else {
+        sums_of_8(m, kind, R, 4, x, row, panel, 0, sums);
+        sums_of_8(m, kind, R, 4, x, row, panel, 4, sums);
+    }
+    finish(m, sums, x->scale + row, R, panel * PANEL, y + row * stride + panel * PANEL, stride, after);
+}
+#else
 /* R rows of x by one panel; R is a constant wherever this is inlined, so the sums are registers. */
 INLINE void tile(const matrix *m, int kind, int R, const operand *x, int64_t row, int64_t panel, float *y,
                  int64_t stride, int after) {
@@ -154,6 +218,8 @@ INLINE void tile(const matrix *m, int kind, int R, const operand *x, int64_t row
     for (int i = 0; i < R * VECTORS; i++) store(sums + i * W, a[i]);
     finish(m, sums, x->scale + row, R, panel * PANEL, y + row * stride + panel * PANEL, stride, after);
 }
+
+#endif
 
 INLINE void rows_of_panel(const matrix *m, int kind, const operand *x, int64_t n, int64_t panel, float *y,
                           int64_t stride, int after) {
