@@ -56,7 +56,7 @@ STEPS = ("auto", "native", "graph", "torch")
 WEIGHTS = ("float32", "bfloat16", "int8")  # in the order of the kernel's kinds, which has a fourth:
 EXACT = 3  # float32 that is held in bfloat16, as weights allow that were rounded to it
 BLOCK = 64  # positions of a block of the cache
-LANES = 16
+LANES = 16  # of the widest vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +383,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "native_choose": (ctypes.c_int32, [*[_POINTER] * 5, ctypes.c_double, *[_POINTER] * 2]),
     "native_function": (None, [_INTEGER, _INTEGER, _POINTER, _POINTER]),
     "native_panel": (_INTEGER, []),
+    "native_lanes": (_INTEGER, []),
     "native_instructions": (ctypes.c_char_p, []),
 }
 
@@ -415,8 +416,9 @@ class _Packer:
         return self.memory.put(_pad(values, -1, self.up(values.shape[-1])))
 
     def blocks(self, values: Tensor) -> int:
-        """Rows (D, N) as (D / 16, N, 16), padded with zeros."""
-        return self.memory.put(_pad(values.detach(), 0, self.up(len(values))).unflatten(0, (-1, LANES)).transpose(1, 2))
+        """Rows (D, N) as (D / W, N, W) for W lanes of a vector, padded with zeros."""
+        lanes = int(_library().native_lanes())
+        return self.memory.put(_pad(values.detach(), 0, self.up(len(values))).unflatten(0, (-1, lanes)).transpose(1, 2))
 
     def matrix(self, weight: Tensor, bias: Tensor | None = None, kind: int | None = None) -> _Matrix:
         """weight (out, in) as panels; float32 in half the bytes where that changes no weight."""

@@ -10,7 +10,7 @@
  * Tiles     take words as they lie: 16 words of 16 outputs are a tile. For EXACT a row of x becomes three of bfloat16
  *           whose sum it is, all 24 bits of it: their products are exact, and their outputs are added.
  */
-enum { VECTORS = 4 }; /* in a panel */
+enum { VECTORS = 64 / W }; /* in a panel */
 #ifdef __AVX512F__
 enum { TILE = 6 }; /* rows of x whose TILE * VECTORS sums fit the 32 registers */
 #elif defined(__AVX2__) && defined(__FMA__)
@@ -205,7 +205,9 @@ INLINE void tile(const matrix *m, int kind, int R, const operand *x, int64_t row
 #pragma GCC unroll 24
     for (int i = 0; i < R * VECTORS; i++) a[i] = splat(0);
     for (int64_t k = 0; k < words; k++, w += VECTORS) {
-        const ivec columns[VECTORS] = {w[0], w[1], w[2], w[3]};
+        ivec columns[VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++) columns[v] = w[v];
 #pragma GCC unroll 6
         for (int r = 0; r < R; r++) {
             const uint32_t *word = in + r * step + (kind == EXACT ? 2 * k : k);

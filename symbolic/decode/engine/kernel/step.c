@@ -3,7 +3,7 @@
  *
  * Pass      up to MOST items, an item being the next token of one slot (a row of the state). Consecutive items of one
  *           slot are its next tokens in order, so a prompt is read by the same code that takes a step.
- * Vectors   W = 16 lanes. Every row of numbers is padded with zeros to a multiple of PANEL, so no loop has a tail.
+ * Vectors   W lanes, 8 or 16. Every row of numbers is padded with zeros to a multiple of PANEL, so no loop has a tail.
  * Equality  a slot's numbers never depend, in any bit, on its company or on the number of threads.
  */
 #define _GNU_SOURCE
@@ -197,6 +197,8 @@ void native_function(int64_t which, int64_t n, const float *x, float *y) {
 }
 
 int64_t native_panel(void) { return PANEL; }
+
+int64_t native_lanes(void) { return W; }
 
 const char *native_instructions(void) {
     if (has_tiles()) return "avx512 bf16 vnni amx";

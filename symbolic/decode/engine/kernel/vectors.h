@@ -11,13 +11,18 @@
 #define PAUSE() ((void)0)
 #endif
 
+/* A register of the processor: compilers keep wider vectors in memory. */
+#if defined(__AVX2__) && !defined(__AVX512F__)
+enum { W = 8 };
+#else
 enum { W = 16 };
+#endif
 
-typedef float vec __attribute__((vector_size(4 * W), aligned(64), may_alias));
-typedef int32_t ivec __attribute__((vector_size(4 * W), aligned(64), may_alias));
+typedef float vec __attribute__((vector_size(4 * W), aligned(4 * W), may_alias));
+typedef int32_t ivec __attribute__((vector_size(4 * W), aligned(4 * W), may_alias));
 #define INLINE static inline __attribute__((always_inline))
 
-#define AHEAD 32 /* vectors between a stream's reads and its prefetches: the processor's own stop at small pages */
+#define AHEAD (512 / W) /* vectors between a stream's reads and its prefetches: the processor's own stop at small pages */
 #define PREFETCH(p) __builtin_prefetch(p)
 
 INLINE vec splat(float a) { return a - (vec){0}; }
