@@ -56,6 +56,7 @@ from symbolic.decode.engine.native_step import NativeModel
 from symbolic.decode.engine.rejection import MaskedSampler, NativeDraws, TorchDraws
 from symbolic.decode.engine.samplers import NativeSampler, Sampler, TorchSampler
 from symbolic.decode.engine.sampling import Sampling
+from symbolic.decode.engine.speculation import SpeculativeSampler
 from symbolic.errors import UsageError, UserError
 from symbolic.tokens import BOS, PAD
 
@@ -108,6 +109,7 @@ class _Request:
     on_token: Callable[[int, int], bool | None] | None
     on_block: Callable[[int], None] | None
     block: int  # steps
+    guesses: bool
 
 
 def prepare(model: Any, step: str = "auto", weights: str = "auto") -> Any:
@@ -150,6 +152,7 @@ def generate(
     on_block: Callable[[int], None] | None = None,
     synchronise_every: int | None = None,
     indices: Sequence[int] | None = None,
+    guesses: bool = True,
 ) -> list[Generated]:
     """Continue every prompt; return the tunes by their indices.
 
@@ -161,6 +164,7 @@ def generate(
     tune by returning True; on_block(n) with the number of tokens drawn since its last call, for progress.
     synchronise_every: overrides the number of steps in a block.
     indices: the tunes' numbers, which choose their random numbers (default: 0, 1, ... in the order of the prompts).
+    guesses: the native step may guess ahead in a batch of one, which changes no tune (engine.speculation).
     Raises UsageError for settings out of range, UserError for a prompt longer than the model's context.
     """
     if not prompts:
@@ -173,7 +177,7 @@ def generate(
     request = _request(
         model, tunes, n_tokens,
         rules=sampling, seed=seed, stream=stream, eos=eos, mask=mask, on_token=on_token, on_block=on_block,
-        block=1 if mask or on_token else synchronise_every or _block(model, n_rows),
+        block=1 if mask or on_token else synchronise_every or _block(model, n_rows), guesses=guesses,
     )  # fmt: skip
     done: list[Generated] = []
     for tune in _run(request, deque(tunes), n_rows):
@@ -363,7 +367,8 @@ def _sampler(request: _Request, state: Any, pending: Tensor) -> Sampler:
         step = model.recorded_step(state) if isinstance(model, GraphedModel) else partial(model.step, state=state)
         return MaskedSampler(TorchDraws(step, pending, rules, bias), request.mask, rules)
     if isinstance(model, NativeModel):
-        return NativeSampler(model, state, pending, rules, bias, request.eos)
+        kind = SpeculativeSampler if len(pending) == 1 and request.guesses else NativeSampler
+        return kind(model, state, pending, rules, bias, request.eos)
     if isinstance(model, GraphedModel):
         return GraphSampler(model, state, pending, rules, bias)
     return TorchSampler(model, state, pending, rules, bias)

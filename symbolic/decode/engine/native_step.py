@@ -115,12 +115,12 @@ class NativeModel:
         real = torch.arange(T) < lengths[:, None]
         slots = torch.arange(B)[:, None].expand(B, T)[real]
         state.reset(torch.arange(B))
-        return self._read(slots, tokens[real], lengths.cumsum(0) - 1, state)
+        return self.read(slots, tokens[real], lengths.cumsum(0) - 1, state)
 
     def step(self, tokens: Tensor, state: "NativeState") -> Tensor:
         """One more token in every row: tokens (B) -> scores (B, V)."""
         rows = torch.arange(len(tokens))
-        return self._read(rows, tokens, rows, state)
+        return self.read(rows, tokens, rows, state)
 
     def run(
         self,
@@ -166,7 +166,8 @@ class NativeModel:
         _check(fault, self.config, state)
         return Drawn(ids.long(), log_probabilities, counts.long())
 
-    def _read(self, slots: Tensor, tokens: Tensor, wanted: Tensor, state: "NativeState") -> Tensor:
+    def read(self, slots: Tensor, tokens: Tensor, wanted: Tensor, state: "NativeState") -> Tensor:
+        """Read tokens (n) in rows `slots` (n), those of a row in their order; scores after the `wanted` of them."""
         slots, tokens, wanted = (_as(t, torch.int32) for t in (slots, tokens, wanted))
         scores = _aligned(len(wanted) * self._rows)
         with self._lock:
@@ -184,6 +185,22 @@ class NativeModel:
         if bias is not None:
             added[..., : bias.shape[-1]] = bias
         return added
+
+
+class Chooser:
+    """Draws tokens from scores that a pass gave."""
+
+    def __init__(self, model: NativeModel, rules: Sampling, bias: Tensor | None) -> None:
+        self.model, self.bias, self._rules = model, model.padded(bias), _rules(rules)
+        self._room, self._one = _aligned(3 * int(model._c.vocab)), np.zeros(1, np.float32)
+
+    def choose(self, scores: Tensor, row: int, uniform: float) -> tuple[int, float]:
+        """Draw from a row of scores, as `NativeModel.read` returns them: the token and its log-probability."""
+        token = _library().native_choose(
+            *(ctypes.byref(self.model._c), scores.data_ptr() + 4 * scores.stride(0) * row, self.bias.data_ptr(), None),
+            *(ctypes.byref(self._rules), uniform, self._room.data_ptr(), self._one.ctypes.data),
+        )
+        return int(token), float(self._one[0])
 
 
 class Calls:

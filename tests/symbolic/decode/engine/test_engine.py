@@ -1,5 +1,7 @@
 """The engine: the tunes of a full forward pass, whatever the batch; ends, limits, masks and callbacks."""
 
+import gc
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -310,3 +312,25 @@ def test_cuda_graphs_draw_the_same_tunes(family: str) -> None:
     fast = engine.prepare(model, "graph")
     want = generate(model, RAGGED, batch_size=8)
     assert [t.tokens for t in generate(fast, RAGGED, batch_size=8)] == [t.tokens for t in want]
+
+
+@pytest.mark.parametrize("step", ["torch", pytest.param("native", marks=compiler)])
+def test_the_state_is_freed_when_the_call_returns(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, by its count of references: a cycle would hold hundreds of megabytes until the collector runs."""
+    model = engine.prepare(make_model("gpt2"), step)
+    states: list[weakref.ref[Any]] = []
+    new_state = type(model).new_state
+
+    def note(*arguments: Any, **settings: Any) -> Any:
+        state = new_state(*arguments, **settings)
+        states.append(weakref.ref(state))
+        return state
+
+    monkeypatch.setattr(type(model), "new_state", note)
+    gc.disable()
+    try:
+        for batch_size, mask in ((1, None), (4, None), (4, EvenOnly())):
+            generate(model, RAGGED[:8], batch_size=batch_size, mask=mask)
+        assert len(states) >= 3 and all(state() is None for state in states)
+    finally:
+        gc.enable()
