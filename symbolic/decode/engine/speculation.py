@@ -10,7 +10,7 @@ Guess    the token that last followed the same 6, else 5 ... 2 tokens, in this t
 Undoing  GPT-2's cache forgets its last position. The state of the Mambas is copied before, and put back; what it then
          lacks is read with the next pass.
 Switch   whether guesses pay depends on the processor, the weights and the tunes. A model's first blocks of tokens are
-         drawn with and without them in turn, and timed; after that it guesses or does not (`Trial`).
+         drawn with and without them in turn, and timed; after that it guesses or does not (`GuessTrial`).
 
 Leviathan, Kalman & Matias 2023, Fast Inference from Transformers via Speculative Decoding (arXiv:2211.17192), with
 look-up in place of a small model (Saxena 2023, prompt lookup decoding).
@@ -66,7 +66,7 @@ class Lookup:
         return None
 
 
-class Trial:
+class GuessTrial:
     """Times blocks with and without guesses in turn, then judges once. `verdict`: whether guesses pay, None before."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Trial:
             self.verdict = GAIN * median(self._seconds[True][2:]) <= median(self._seconds[False])
 
 
-_TRIALS: WeakKeyDictionary[NativeModel, Trial] = WeakKeyDictionary()
+_TRIALS: WeakKeyDictionary[NativeModel, GuessTrial] = WeakKeyDictionary()
 
 
 class SpeculativeSampler:
@@ -101,7 +101,7 @@ class SpeculativeSampler:
         self.model, self.state, self.pending, self.eos = model, state, pending, eos
         self.plain = NativeSampler(model, state, pending, rules, bias, eos)
         self.chooser = native_step.Chooser(model, rules, bias)
-        self.lookup, self.trial = Lookup(), _TRIALS.setdefault(model, Trial())
+        self.lookup, self.trial = Lookup(), _TRIALS.setdefault(model, GuessTrial())
         self.n_guesses = self.n_right = 0
         self.kept = [] if state.blocks else [part.clone() for part in state.parts]  # of a recurrent state
         self.kept_length = 0

@@ -6,7 +6,7 @@ import pytest
 
 from symbolic.decode.engine import engine, native_step, speculation
 from symbolic.decode.engine.sampling import Sampling
-from symbolic.decode.engine.speculation import Lookup, SpeculativeSampler, Trial
+from symbolic.decode.engine.speculation import GuessTrial, Lookup, SpeculativeSampler
 from tests.small_models import RAGGED, SHAPES, generate, make_model
 
 compiler = pytest.mark.skipif(native_step.problem() is not None, reason="no C compiler")
@@ -18,7 +18,7 @@ compiler = pytest.mark.skipif(native_step.problem() is not None, reason="no C co
 def test_tunes_are_those_without_guesses_bit_for_bit(
     family: str, weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Trial, "guesses", True)
+    monkeypatch.setattr(GuessTrial, "guesses", True)
     seen: list[SpeculativeSampler] = []
     made = SpeculativeSampler.__init__
 
@@ -27,7 +27,7 @@ def test_tunes_are_those_without_guesses_bit_for_bit(
         seen.append(sampler)
 
     monkeypatch.setattr(SpeculativeSampler, "__init__", note)
-    monkeypatch.setattr(Trial, "add", lambda *_: None)
+    monkeypatch.setattr(GuessTrial, "add", lambda *_: None)
     model = engine.prepare(make_model(family), "native", weights)
     for sampling in (Sampling(temperature=0.3), Sampling(0.6, min_p=0.05), Sampling(temperature=0)):
         settings: dict[str, Any] = {"batch_size": 1, "max_new_tokens": 50, "sampling": sampling}
@@ -61,7 +61,7 @@ def test_the_longest_ending_is_looked_up() -> None:
 
 def test_a_trial_compares_medians() -> None:
     for seconds, pays in ((1.1, False), (0.9, True)):
-        trial, order = Trial(), []
+        trial, order = GuessTrial(), []
         while trial.verdict is None:
             order.append(trial.guesses)
             n_so_far = order.count(True)  # the first two fill the table; one block waits for the processor
