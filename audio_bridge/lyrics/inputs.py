@@ -17,7 +17,13 @@ MOST_SYLLABLES = 1500  # of a song: about ten minutes
 
 
 def text_of(path: Path) -> str:
-    """A file's text: it is kept in song.json, so that the song can be made again without the file."""
+    """A file's text, of MIDI and MusicXML as ABC: it is kept in song.json, so that the song can be made again without
+    the file."""
+    from symbolic.formats.convert import abc_text
+    from symbolic.formats.documents import KINDS
+
+    if KINDS.get(path.suffix.lower(), "abc") != "abc":
+        return abc_text(path)
     try:
         data = path.read_bytes()[: 4 * MAX_CHARACTERS + 1]
     except OSError as error:

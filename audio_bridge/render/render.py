@@ -194,13 +194,17 @@ class RenderJob:
 
 
 def pieces_of(source: Path, target: Path | None, tune: int | None) -> list[RenderJob]:
+    from symbolic.formats.convert import abc_text
+    from symbolic.formats.documents import KINDS
+
     target = target or source.with_suffix(".wav")
     data = _source_bytes(source)
     if data[:4] == b"MThd" or source.suffix.lower() in _MIDI_SUFFIXES:
         if tune is not None:
             raise UsageError(f"{source} is a MIDI file and holds one piece; leave --tune out.")
         return [RenderJob(source, target)]
-    pieces = _abc_pieces(source, target, _text(source, data))
+    is_musicxml = KINDS.get(source.suffix.lower()) == "musicxml"
+    pieces = _abc_pieces(source, target, abc_text(source) if is_musicxml else _text(source, data))
     if tune is None:
         return pieces
     place = choose_tune([piece.number for piece in pieces], tune, source)

@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words.add_argument("--lyrics", type=Path, metavar="FILE", help="words that are there already")
     words.add_argument("--lyric-model", metavar="MODEL", help="a run, a folder or a hub name of a causal model")
     tune = parser.add_argument_group("tune")
-    tune.add_argument("--tune", type=Path, metavar="FILE.abc", help="a tune that is there already (its first)")
+    tune.add_argument("--tune", type=Path, metavar="FILE", help="a tune that is there: ABC (its first), MIDI, MusicXML")
     tune.add_argument("--melody-model", metavar="MODEL", help="ABC model that draws the melody (default gpt2-6m)")
     tune.add_argument("--metre", help="2/4, 3/4, 4/4, 6/8, ... (default: the genre's)")
     tune.add_argument("--key", help="as D, Am, Dmix")

@@ -32,7 +32,7 @@ from pathlib import Path
 
 from symbolic import files
 from symbolic.errors import UsageError, UserError
-from symbolic.formats.documents import ReadTune, kind_of, read_tunes
+from symbolic.formats.documents import KINDS, ReadTune, kind_of, read_text, read_tunes
 from symbolic.formats.file_bytes import read_bytes
 from symbolic.formats.midi import to_midi
 from symbolic.formats.musicxml.musicxml_writing import to_musicxml
@@ -189,6 +189,19 @@ def to_abc(score: Score, number: int = 1, *, interleave: bool = False) -> str:
     if interleave and len(score.voices) > 1:
         return "\n".join(information(number, score.title, fields)) + "\n" + interleaved(score)
     return laid_out(score, number=number, title=score.title, fields=fields)
+
+
+def abc_text(path: Path | str) -> str:
+    """The ABC text of a file: an .abc file's own (or that of an unknown ending), MIDI and MusicXML as converted.
+
+    What is lost is told on stderr. Raises UserError where the file cannot be read.
+    """
+    path = Path(path)
+    if KINDS.get(path.suffix.lower(), "abc") == "abc":
+        return read_text(path)
+    tunes = list(read_tunes(path))
+    _tell(path, tunes)
+    return "\n".join(to_abc(tune.score, tune.number) for tune in tunes if tune.score is not None)
 
 
 def _shown(paths: list[Path]) -> str:

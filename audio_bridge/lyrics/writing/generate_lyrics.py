@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--lines", type=int, help="lines a section")
     form.add_argument("--syllables", help="a line: 8, or 8,6,8,6")
     form.add_argument("--rhyme", help="ABAB, AABB, XAXA; X is free")
-    form.add_argument("--tune", type=Path, metavar="FILE.abc", help="words for this tune: a line a phrase")
+    form.add_argument("--tune", type=Path, metavar="FILE", help="words for this ABC, MIDI, MusicXML: a line a phrase")
     drawing = parser.add_argument_group("how a model draws")
     drawing.add_argument("--temperature", type=float, default=1.0)
     drawing.add_argument("--top-k", type=int, default=50)

@@ -23,6 +23,8 @@ import numpy as np
 
 from symbolic.data import augmentation
 from symbolic.errors import UsageError, UserError
+from symbolic.formats.convert import abc_text
+from symbolic.formats.documents import KINDS
 from symbolic.notation import abc_parser, control_codes, harmony
 from symbolic.notation.abc_parser import NotationError
 from symbolic.notation.carried_marks import carry_marks
@@ -133,9 +135,14 @@ def _n_varied(share: float, n_bars: int) -> int:
 
 
 def read_tune(path: Path, number: int | None = None) -> GivenTune:
-    """Read the tune X:`number` of a file, or its first. UserError names the file and line of what is wrong."""
+    """Read the tune X:`number` of an .abc file, or its first, or the music of a MIDI or MusicXML file.
+
+    UserError names the file and line of what is wrong.
+    """
     if not path.is_file():
-        raise UserError(f"{path} is {'a folder' if path.is_dir() else 'not there'}: name an .abc file.")
+        raise UserError(f"{path} is {'a folder' if path.is_dir() else 'not there'}: name ABC, MIDI or MusicXML.")
+    if KINDS.get(path.suffix.lower(), "abc") != "abc":
+        return pick_tune(abc_text(path), number, str(path))
     if path.stat().st_size > MAX_BYTES:
         raise UserError(f"{path} is larger than {MAX_BYTES >> 20} MB: cut the tune out of it.")
     raw = path.read_bytes()

@@ -109,7 +109,15 @@ def _divisions(score: Score) -> int:
 
 def _list_part(part_list: Element, number: int, voice: Voice) -> None:
     part = SubElement(part_list, "score-part", id=f"P{number}")
-    SubElement(part, "part-name").text = voice.name or "Melody"
+    SubElement(part, "part-name").text = voice.title or voice.name or "Melody"
+    if voice.program is None and not voice.drums:
+        return
+    played = SubElement(part, "midi-instrument", id=f"P{number}-I1")
+    part.insert(1, instrument := Element("score-instrument", id=f"P{number}-I1"))
+    SubElement(instrument, "instrument-name").text = voice.title or voice.name or ("Drums" if voice.drums else "Melody")
+    if voice.drums:
+        SubElement(played, "midi-channel").text = "10"
+    SubElement(played, "midi-program").text = str((voice.program or 0) + 1)
 
 
 class _PartWriter:

@@ -4,6 +4,9 @@ Both come with the extra `engraving`: verovio (verovio.org, LGPL-3.0) reads the 
 (typst.app, Apache-2.0) makes PDF and PNG of it. Pages are A4, in portrait.
 """
 
+import base64
+import io
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,12 +64,30 @@ def _on_pages(pages: Sequence[str], kind: str) -> bytes:
     typst = _needed("typst")
     with tempfile.TemporaryDirectory() as folder:
         for number, page in enumerate(pages):
-            Path(folder, f"{number}.svg").write_text(page, encoding="utf-8")
+            Path(folder, f"{number}.svg").write_text(_without_gaps(page), encoding="utf-8")
+            _write_font(page, Path(folder, "music.ttf"))
         images = [f'#image("{number}.svg", width: 100%, height: 100%)' for number in range(len(pages))]
         text = '#set page(paper: "a4", margin: 0pt, fill: white)\n' + "\n#pagebreak()\n".join(images)
         source = Path(folder, "sheets.typ")
         source.write_text(text, encoding="utf-8")
-        return bytes(typst.compile(str(source), format=kind, ppi=PPI))
+        return bytes(typst.compile(str(source), format=kind, ppi=PPI, font_paths=[folder]))
+
+
+def _without_gaps(page: str) -> str:
+    """A page without the blanks between its elements, which typst takes for the text that a place belongs to."""
+    return re.sub(r">\s+<", "><", re.sub(r'<title class="labelAttr">[^<]*</title>', "", page))
+
+
+def _write_font(page: str, path: Path) -> None:
+    """The music font that a page carries for signs among words, as a font that typst reads."""
+    packed = re.search(r"@font-face\s*{[^}]*?base64,([A-Za-z0-9+/=]+)", page)
+    if packed is None or path.exists():
+        return
+    fonts = _needed("fontTools.ttLib")
+    _needed("brotli")  # unpacks WOFF2
+    font = fonts.ttLib.TTFont(io.BytesIO(base64.b64decode(packed[1])))
+    font.flavor = None
+    font.save(path)
 
 
 def _needed(name: str) -> Any:
@@ -74,5 +95,5 @@ def _needed(name: str) -> Any:
         return __import__(name)
     except ImportError as error:
         raise UserError(
-            f"sheets need {name}: pip install 'abc-symbolic[engraving]' (a page, -o PAGE.html, needs nothing)."
+            f"sheets need {name.partition('.')[0]}: pip install 'abc-symbolic[engraving]'; -o PAGE.html needs nothing."
         ) from error

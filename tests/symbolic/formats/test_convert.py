@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from audio_bridge.lyrics.inputs import text_of
+from audio_bridge.render.render import pieces_of
 from symbolic.__main__ import VERBS
 from symbolic.command_line import main
+from symbolic.decode.editing.edit import read_tune
+from symbolic.formats.convert import abc_text
 
 HARD = 'M:6/8\nL:1/8\nK:Dmix\nA|:d2f{g}a2f|(3gab[CEG]2-[CEG]z|1"Am"(d3~d2)A:|2d5/2e/2d2||[K:G][M:2/4]^c=c_cc|g4-|g4|]\n'
 
@@ -71,3 +75,30 @@ def test_a_source_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixtu
     start.write_text(BOOK)
     assert main("symbolic", VERBS, ["convert", str(start), "-o", str(tmp_path / "." / "a.abc")]) == 2
     assert "is the source" in capsys.readouterr().err and start.read_text() == BOOK
+
+
+def test_the_tune_of_any_file_as_abc(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What takes a tune takes it as ABC, MIDI or MusicXML; a tune of .abc is its own text."""
+    (tmp_path / "a.abc").write_text(BOOK)
+    assert abc_text(tmp_path / "a.abc") == BOOK
+    for kind in ("mid", "musicxml"):
+        argv = ["convert", str(tmp_path / "a.abc"), "--tune", "9", "-o", str(tmp_path / f"a.{kind}")]
+        assert main("symbolic", VERBS, argv) == 0
+        given = read_tune(tmp_path / f"a.{kind}")
+        assert given.title == "Nine" and given.text.endswith("K:C\nCDEFGABc|]\n")
+        assert text_of(tmp_path / f"a.{kind}") == abc_text(tmp_path / f"a.{kind}")
+    assert len(pieces_of(tmp_path / "a.musicxml", None, None)) == 1
+
+
+def test_midi_to_midi_keeps_every_event(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Drums, programs, controllers, velocities and names; only what is damaged is put in order."""
+    track = b"\x00\xff\x03\x05Drums\x00\xc3\x28\x00\xb3\x07\x50\x00\x99\x24\x63\x00\x93\x3c\x11"
+    track += b"\x60\x89\x24\x00\x00\x83\x3c\x00\x00\xff\x2f\x00"
+    whole = b"MThd\x00\x00\x00\x06\x00\x01\x00\x01\x01\xe0MTrk" + len(track).to_bytes(4, "big") + track
+    (tmp_path / "a.mid").write_bytes(whole)
+    assert main("symbolic", VERBS, ["convert", str(tmp_path / "a.mid"), "-o", str(tmp_path / "b.mid")]) == 0
+    assert (tmp_path / "b.mid").read_bytes() == whole
+    (tmp_path / "cut.mid").write_bytes(whole[:-4])
+    assert main("symbolic", VERBS, ["convert", str(tmp_path / "cut.mid"), "-o", str(tmp_path / "c.mid")]) == 0
+    assert (tmp_path / "c.mid").read_bytes() == whole
+    assert "note: " in capsys.readouterr().err

@@ -156,3 +156,12 @@ def test_title_composer_and_tempo_survive() -> None:
 def test_the_same_text_gives_the_same_bytes() -> None:
     assert to_musicxml(abc_parser.parse(TWO_VOICES)) == to_musicxml(abc_parser.parse(TWO_VOICES))
     assert "encoding-date" not in to_musicxml(abc_parser.parse(TWO_VOICES))
+
+
+def test_names_programs_and_drums_of_voices_are_kept() -> None:
+    score = abc_parser.parse("M:4/4\nL:1/4\nK:C\nV:1\nCDEF|]\nV:2\nC,D,C,D,|]\n")
+    violin, drums = score.voices
+    violin.title, violin.program, drums.title, drums.drums = "Violine 1", 40, "Schlagzeug", True
+    first, second = from_musicxml(to_musicxml(score).encode()).voices
+    assert (first.title, first.program, first.drums) == ("Violine 1", 40, False)
+    assert (second.title, second.drums) == ("Schlagzeug", True)
