@@ -17,7 +17,7 @@ TUNE = "X:1\nT:One\nM:4/4\nL:1/8\nK:G\nGABc dedB|G8|]\n"
 
 def test_every_kind_on_one_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     score = abc_parser.parse(TUNE)
-    (tmp_path / "a.abc").write_text(TUNE + "\nX:2\nT:Bad\nK:C\nCDE@\n\nX:7\nT:Two\nM:3/4\nL:1/4\nK:C\nCDE|]\n")
+    (tmp_path / "a.abc").write_text(TUNE + "\nX:2\nT:Bad\nK:C\nCDE§\n\nX:7\nT:Two\nM:3/4\nL:1/4\nK:C\nCDE|]\n")
     (tmp_path / "b.mid").write_bytes(to_midi(score))
     (tmp_path / "c.musicxml").write_text(to_musicxml(score))
     names = [str(tmp_path / name) for name in ("a.abc", "b.mid", "c.musicxml")]
