@@ -77,7 +77,7 @@ class MarkMask(Mask):
         self.marks[: len(self.raw)] = torch.tensor(self.is_mark)
         self.everything = torch.ones(vocab_size, dtype=torch.bool)
         self.opening = torch.zeros(vocab_size, dtype=torch.bool)  # bar lines, which may stand before the first section
-        self.opening[[id for id, text in enumerate(self.texts) if re.fullmatch(r"[|:]+", text)]] = True
+        self.opening[[id for id, word in enumerate(self.raw) if re.fullmatch(r"[|:]+", word)]] = True
         self.ends = torch.zeros(vocab_size, dtype=torch.bool)  # of the music
         self.ends[[tokenizer.eos, *(id for id, text in enumerate(self.texts) if "\n" in text)]] = True
         self.rows: dict[int, _Row] = {}
@@ -111,7 +111,7 @@ class MarkMask(Mask):
             return True
         if (self._must_mark(row) and not self._may_open(row, token)) or (self.forced and not self._spells(row)[token]):
             return False
-        if self.ends[token] and self._has_more(row):
+        if self.ends[token] and self._has_more(row) and not self.allowed(row)[token]:
             return False
         if self.inner is not None and not self.inner.take(row, token):
             return False
@@ -126,21 +126,27 @@ class MarkMask(Mask):
             others = others & self.opening if self.rows[row].last[:2] != "@S" else self.marks
         if self.forced:
             others = others & self._spells(row)
-        if self._has_more(row):
+        if self._has_more(row) and ((others & ~self.ends).any() or marks.any()):
             others = others & ~self.ends
         return (others & ~self.marks) | marks
 
     def _must_mark(self, row: int) -> bool:
         """True where a section that is asked for begins, and its bars are not told yet."""
         at = self.rows[row]
-        if self.plan is None or not at.is_music:
+        if self.plan is None or not at.is_music or self._is_near_limit(row):
             return False
         return at.n_sections == 0 or at.last.startswith("@S")
 
     def _has_more(self, row: int) -> bool:
         """True in the music before the last section of a plan."""
         at = self.rows[row]
-        return self.plan is not None and at.is_music and at.n_sections < len(self.plan)
+        if self.plan is None or not at.is_music or self._is_near_limit(row):
+            return False
+        return at.n_sections < len(self.plan)
+
+    def _is_near_limit(self, row: int) -> bool:
+        """True where the tokens that are left are needed to end the tune: no marks then, and no further sections."""
+        return self.budget is not None and self.budget.is_near_limit(row)
 
     def _may_open(self, row: int, token: int) -> bool:
         return self.rows[row].last[:2] != "@S" and bool(self.opening[token])
@@ -148,8 +154,13 @@ class MarkMask(Mask):
     def _marks(self, row: int) -> Tensor:
         """Return the boolean mask (V,) of the marks that may come next."""
         at = self.rows[row]
-        is_near = self.budget is not None and self.budget.tokens_left[row] <= self.budget.near_limit
-        key = at.is_music and not is_near, at.last[:2] == "@S", at.last.endswith(";"), at.n_sections, tuple(at.wanted)
+        key = (
+            at.is_music and not self._is_near_limit(row),
+            at.last[:2] == "@S",
+            at.last.endswith(";"),
+            at.n_sections,
+            tuple(at.wanted),
+        )
         mask = self._masks.get(key)
         if mask is None:
             mask = self._masks[key] = torch.zeros_like(self.marks)

@@ -219,6 +219,11 @@ class TokenMask(Mask):
         """True if the end-of-budget filter may exclude anything."""
         return tokens_left <= self._ending(at) + TUPLET_CHARACTERS
 
+    def is_near_limit(self, row: int) -> bool:
+        """True if the end of the budget may exclude tokens in a row."""
+        tokens_left = self.tokens_left[row]
+        return tokens_left <= self.near_limit and self._is_near(self.rows[row], tokens_left)
+
     def _leaves_enough(self, row: int, token: int) -> bool:
         """True if the token survives the end-of-budget filter; builds no mask when only tuplet openers are excluded."""
         at, tokens_left = self.rows[row], self.tokens_left[row]

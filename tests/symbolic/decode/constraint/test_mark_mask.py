@@ -81,6 +81,14 @@ def test_constrained_bars_are_full_with_marks_between(tokenizer: CountedTokenize
     assert all(validity.check(tune.text).is_right and tune.finished == "eos" for tune in made.tunes)
 
 
+@pytest.mark.parametrize("max_tokens", [60, 200])
+def test_sections_and_full_bars_at_once(tokenizer: CountedTokenizer, max_tokens: int) -> None:
+    """Whatever an untrained model draws, and however few tokens are left, something may come next."""
+    asked = control_codes.ask(bars=(2, 2))
+    made = generate(loaded(tokenizer), 3, seed=2, prompt="K:D", asked=asked, constrain=True, max_tokens=max_tokens)
+    assert all(validity.check(tune.text).is_right and tune.finished == "eos" for tune in made.tunes)
+
+
 def test_filled_bars_are_full(tokenizer: CountedTokenizer) -> None:
     given = edit.pick_tune(JIG)
     made = generate(loaded(tokenizer, infill=True), 2, edit=edit.fill_edit(given, "2-3"), constrain=True)
