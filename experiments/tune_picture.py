@@ -16,9 +16,10 @@ from pathlib import Path
 from benchmarks import result_file
 from symbolic import command_line, files
 from symbolic.errors import UserError
+from symbolic.formats.page.score_page import ASSETS
 
 FOLDER = result_file.ROOT / "docs" / "pictures"
-ENGRAVER = result_file.ROOT / "symbolic" / "evaluate" / "report" / "assets" / "abcjs-basic-min.js"
+ENGRAVER = ASSETS / "abcjs-basic-min.js"
 WIDTH = 740  # CSS pixels
 SECONDS = 60
 

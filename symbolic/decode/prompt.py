@@ -174,9 +174,11 @@ def _bars(text: str, metre: str, key: str, unit: str) -> str:
         raise UserError(f"prompt: the first bars hold a field or a second voice: {text!r}. {ALLOWED}")
     try:  # three header lines, so that the bars' first line is number 1 in messages
         _check_letters(text)
-        score = abc_parser.parse(f"M:{metre}\nL:{unit}\nK:{key}\n{text}\n", line=-2)
+        score = abc_parser.parse(f"M:{metre}\nL:{unit}\nK:{key}\n{text}\n", line=-2, strict=True)
     except NotationError as error:
         raise UserError(f"prompt: the first bars {text!r} cannot be read as ABC: {error} {ALLOWED}") from error
+    if len(score.voices) > 1:
+        raise UserError(f"prompt: the first bars hold an overlay (&), a second voice: {text!r}. {ALLOWED}")
     return abc_parser.canonical(score).splitlines()[3]
 
 

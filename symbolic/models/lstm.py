@@ -44,15 +44,16 @@ class LSTM(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         h = self._embed(tokens)
-        if h.is_cuda and torch.is_autocast_enabled("cuda"):
-            # PyTorch casts cuDNN's LSTM to float16 under autocast, whatever type was asked for: too narrow a range
-            with torch.autocast("cuda", enabled=False):
+        if torch.is_autocast_enabled(h.device.type):
+            # PyTorch casts cuDNN's LSTM to float16 under autocast, whatever type was asked for: too narrow a range; and
+            # oneDNN has none in bfloat16 for processors without AVX-512
+            with torch.autocast(h.device.type, enabled=False):
                 return self._scores(self.lstm(h.float())[0])
         return self._scores(self.lstm(h)[0])
 
     def path(self) -> str:
-        """The form that runs: PyTorch's operator, on a GPU in float32 where it is trained in mixed precision."""
-        return "torch, recurrence in float32" if self.embeddings.weight.is_cuda else "torch"
+        """The form that runs: PyTorch's operator, in float32 also where the model is trained in mixed precision."""
+        return "torch, recurrence in float32"
 
     def new_state(self, batch: int, max_tokens: int, dtype: torch.dtype, device: torch.device | str) -> "LSTMState":
         """Blank memory for `batch` rows; its size does not depend on `max_tokens`."""

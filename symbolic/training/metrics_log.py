@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FLUSH_SECONDS = 0.5  # between logging moments
-_NEEDED = {"train": "loss", "speed": "tokens_per_second", "validation": "bits_per_byte"}  # a key that each kind has
+_NEEDED = {"train": ("loss",), "speed": ("seconds",), "validation": ("bits_per_byte", "loss")}  # one of them, by kind
 LINE_SECONDS = 15.0  # between status lines where they cannot be rewritten in place
 
 
@@ -195,7 +195,7 @@ def _row(line: str) -> dict[str, Any] | None:
     except (json.JSONDecodeError, RecursionError):
         return None
     is_row = isinstance(row, dict) and isinstance(row.get("step"), int) and row.get("kind") in _NEEDED
-    return row if is_row and _NEEDED[row["kind"]] in row else None
+    return row if is_row and any(key in row for key in _NEEDED[row["kind"]]) else None
 
 
 def clock(seconds: float) -> str:

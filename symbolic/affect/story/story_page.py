@@ -17,7 +17,8 @@ import numpy as np
 
 from symbolic.affect.hearing.note_table import NoteTable
 from symbolic.affect.story.story_choice import Story
-from symbolic.evaluate.report.page import AUDIO_TYPES, script_digest
+from symbolic.evaluate.report.page import AUDIO_TYPES
+from symbolic.formats.page.score_page import script_digest
 
 WIDTH, HEIGHT, EDGE = 720.0, 200.0, 6.0  # of a chart, in SVG units
 MOST_NOTES = 20_000

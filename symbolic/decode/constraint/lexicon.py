@@ -16,11 +16,12 @@ from symbolic.notation.theory import FIFTHS, MODES, TICKS_PER_WHOLE, Key, Meter,
 
 GRID_TICKS = TICKS_PER_WHOLE // 128  # every length is a multiple: spelled in halves to sixteenths of an eighth
 MAX_BAR_TICKS = 4 * TICKS_PER_WHOLE
-# ABC 2.1, section 4.14: decorations in letters only, without those that have a sign of their own.
+# ABC 2.1, section 4.14: decorations in letters only, without those that have a sign of their own, and without jumps
+# (D.C., the way to the coda, Fine), after which other bars would have to be full.
 MARKS = (
     *("turn", "turnx", "invertedturn", "invertedturnx", "arpeggio", "tenuto", "slide", "breath", "wedge", "plus"),
     *("pppp", "ppp", "pp", "p", "mp", "mf", "f", "ff", "fff", "ffff", "sf", "sfz", "open", "thumb", "snap", "slur"),
-    *("invertedfermata", "shortphrase", "mediumphrase", "longphrase", "dacapo", "dacoda", "fine", "crescendo"),
+    *("invertedfermata", "shortphrase", "mediumphrase", "longphrase", "crescendo"),
 )
 ROOTS = ("A", "A#", "Ab")  # for chords on every letter
 # Those that abc2midi, too, knows.

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from symbolic.affect.hearing import note_table
 from symbolic.affect.story import story_page
-from symbolic.evaluate.report.page import script_digest
+from symbolic.formats.page.score_page import script_digest
 from tests.symbolic.affect.affect_files import HAPPY
 from tests.symbolic.affect.test_story_choice import STORY
 
