@@ -169,7 +169,7 @@ def _unwrapped(data: bytes) -> bytes:
     """The file from its MThd on: out of a RIFF (.rmi) or MacBinary wrapper."""
     place = data.find(b"MThd", 0, _WRAPPER)
     if place < 0:
-        raise NotationError("not_midi", "it does not begin with MThd, as MIDI files do.")
+        raise NotationError("not_midi", "it does not begin as a MIDI file does (MThd).")
     if len(data) < place + 14:
         raise NotationError("not_midi", "it is cut or damaged.")
     return data[place:]
