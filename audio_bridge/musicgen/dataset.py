@@ -3,10 +3,11 @@
     python -m audio_bridge dataset RECORDINGS -o data/concertina
     python -m audio_bridge dataset RECORDINGS -o data/concertina --labels labels.csv --text "concertina and accordion"
 
-Every audio file below the folder (wav, flac, mp3, ogg, aiff; m4a with PyAV or ffmpeg) is decoded in a guarded process,
-mixed to mono at 32 kHz, and cut at silences or between notes. Files that are broken, silent, too short, of a low sample
-rate, clipped or duplicates are left out, each with its reason; of duplicates the longest is kept. Nothing else is left
-out: every file has a row in the report, but for hidden ones and those in hidden folders (.NAME), which are not read.
+Every audio file below the folder (wav, flac, mp3, ogg, opus, aiff; m4a with PyAV or ffmpeg) is decoded in a guarded
+process, mixed to mono at 32 kHz, and cut at silences or between notes. Files that are broken, silent, too short, of a
+low sample rate, clipped or duplicates are left out, each with its reason; of duplicates the best is kept. Nothing else
+is left out: every file has a row in the report, but for hidden ones and those in hidden folders (.NAME), which are
+not read.
 
 The folder: train/ and valid/ (and test/) with NAME-001.wav and NAME-001.txt, dataset.json (every file, segment and
 reason), report.md, chroma.svg (what pitch classes the recordings have).
@@ -15,6 +16,7 @@ reason), report.md, chroma.svg (what pitch classes the recordings have).
 import argparse
 import csv
 import json
+import math
 import re
 import sys
 from collections import Counter
@@ -30,6 +32,9 @@ from symbolic import files
 from symbolic.errors import UsageError, UserError
 
 SPLITS = ("train", "valid", "test")
+LOSSLESS = (".wav", ".flac", ".aif", ".aiff")
+FULL_RATE = 44_100  # hertz; a higher rate is no better
+MIN_FOR_TWO = 4  # recordings, from which two are held out
 MOST_SECONDS = 30.0  # what MusicGen hears at once
 SAMPLE_RATE = MUSICGEN_RATE
 SHORTER_SECONDS = 0.5  # than its header claims: more than an encoder's padding, and a file was cut off
@@ -140,12 +145,14 @@ def _judged(row: RecordingRow, recording: Any, args: argparse.Namespace) -> _Kep
     row.seconds, row.sample_rate, row.channels = round(audio.seconds, 2), audio.sample_rate, audio.samples.shape[0]
     mono = recordings.mono(audio)
     samples = mono.samples[0]
-    row.reason = segmentation.fault(samples, audio.sample_rate, args.shortest)
+    not_finite = int(np.sum(~np.isfinite(audio.samples)))
+    clipped = max(segmentation.clipped_share(channel) for channel in audio.samples)
+    row.reason = segmentation.fault(samples, audio.sample_rate, args.shortest, clipped)
     if row.reason:
         row.status = "left out"
         return None
     row.lufs = round(loudness.integrated_lufs(mono), 1)
-    row.remarks = segmentation.remarks(samples, row.lufs)
+    row.remarks = segmentation.remarks(clipped, row.lufs, not_finite)
     if recording.claimed_seconds - audio.seconds > SHORTER_SECONDS:
         row.remarks.append(f"cut off: holds {audio.seconds:.1f} s of the {recording.claimed_seconds:.1f} s it claims")
     weights = analysis.pitch_class_weights(samples)
@@ -154,11 +161,12 @@ def _judged(row: RecordingRow, recording: Any, args: argparse.Namespace) -> _Kep
 
 
 def _without_twins(usable: list[_Kept]) -> list[_Kept]:
-    """Of recordings that are the same the longest; of those that last alike the one with the fewest remarks."""
+    """Of recordings that are the same the longest; of those that last alike (within a tenth) the better: the one with
+    the fewest remarks, then the one at the higher rate, then the one that was stored without loss."""
     from audio_bridge.sound import fingerprints
 
     kept: list[_Kept] = []
-    for one in sorted(usable, key=lambda one: (-round(one.row.seconds), len(one.row.remarks))):
+    for one in sorted(usable, key=_goodness, reverse=True):
         middle = _middle(one.bits)
         twin = next((o for o in kept if fingerprints.agreement(middle, o.bits) >= fingerprints.SAME), None)
         if twin is None:
@@ -166,6 +174,13 @@ def _without_twins(usable: list[_Kept]) -> list[_Kept]:
         else:
             one.row.status, one.row.reason = "left out", f"duplicate of {twin.row.file}"
     return [one for one in usable if one.row.status == "kept"]
+
+
+def _goodness(one: _Kept) -> tuple[int, int, int, bool, float]:
+    row = one.row
+    lasting = round(math.log(max(row.seconds, 0.1)) / math.log(1.1))
+    lossless = Path(row.file).suffix.lower() in LOSSLESS
+    return lasting, -len(row.remarks), min(row.sample_rate, FULL_RATE), lossless, row.seconds
 
 
 def _middle(bits: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -214,14 +229,15 @@ def _text(row: RecordingRow, tags: dict[str, str], texts: dict[str, str] | None,
         if not own:
             row.remarks.append("no tags")
     else:
-        own = " ".join(re.sub(r"[\W_\d]+", " ", Path(row.file).stem).split())
+        own = " ".join(re.sub(r"[\W_]+", " ", Path(row.file).stem).split())
     return ", ".join(part for part in (args.text, own) if part)
 
 
 def _split(kept: list[_Kept], args: argparse.Namespace) -> None:
     """Whole recordings go to one split; where there are two or more, at least one is held out."""
     order = np.random.default_rng(args.seed).permutation(len(kept))
-    n_valid = max(1, round(args.valid * len(kept))) if args.valid and len(kept) > 1 else 0
+    least = 2 if len(kept) >= MIN_FOR_TWO else 1  # two, so that melodies can be exchanged between held-out clips
+    n_valid = max(least, round(args.valid * len(kept))) if args.valid and len(kept) > 1 else 0
     n_test = round(args.test * len(kept))
     for place, index in enumerate(order):
         split = "valid" if place < n_valid else "test" if place < n_valid + n_test else "train"

@@ -43,6 +43,9 @@ LICENCE_NOTE = "Derived from {model}: its licence and the terms of the clips it 
 FREE_KEYS = ("name", "epochs", "patience", "save_every", "samples", "device")
 
 
+_VARIANTS = {"exchanged": "exchanged melodies", "none": "none"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
     """One fine-tuning run. A step sees batch_size * accumulation clips of at most `clip_seconds`; an epoch sees every
@@ -307,9 +310,9 @@ class _Loop:
         finetune_checkpoint.note(
             self.folder, "validation", step=state.step, epoch=state.epoch, **losses, samples=[str(p) for p in paths]
         )
-        melody = (
-            f", exchanged melodies {losses['exchanged']:.4f}, none {losses['none']:.4f}" if "none" in losses else ""
-        )
+        melody = "".join(f", {what} {losses[name]:.4f}" for name, what in _VARIANTS.items() if name in losses)
+        if "none" in losses and "exchanged" not in losses:
+            melody += ", exchanged melodies: one validation clip has nothing to exchange"
         self.console.say(f"epoch {state.epoch + 1}: validation {losses['loss']:.4f} nats a code{melody}")
         if losses["loss"] < state.best_loss:
             state.best_loss, state.best_epoch = losses["loss"], state.epoch
@@ -330,8 +333,8 @@ class _Loop:
 def validation(
     gen: "MusicGen", valid: "list[Clip]", config: FinetuneConfig, autocast: Callable[[], Any] = contextlib.nullcontext
 ) -> dict[str, float]:
-    """Loss of held-out clips under their own conditions; of a melody model also under the next clip's melody
-    (`exchanged`) and under none (`none`)."""
+    """Loss of held-out clips under their own conditions; of a melody model also under another clip's melody
+    (`exchanged`, left out where all clips have one melody) and under none (`none`)."""
     import numpy as np
     import torch
 
@@ -342,10 +345,25 @@ def validation(
     cut = [clips.crop(clip, config.clip_seconds, gen, rng) for clip in valid]
     variants = {"loss": (cut, clips.Dropout(0, 0, 0))}
     if gen.hears_melody:
-        others = [replace(clip, classes=other.classes) for clip, other in zip(cut, cut[1:] + cut[:1], strict=True)]
-        variants |= {"exchanged": (others, clips.Dropout(0, 0, 0)), "none": (cut, clips.Dropout(0, 1, 0))}
+        others = exchanged(cut)
+        if others:
+            variants["exchanged"] = (others, clips.Dropout(0, 0, 0))
+        variants["none"] = (cut, clips.Dropout(0, 1, 0))
     with torch.no_grad(), autocast():
         return {name: _mean_loss(gen, own, dropout, config, rng) for name, (own, dropout) in variants.items()}
+
+
+def exchanged(cut: "list[Clip]") -> "list[Clip]":
+    """The clips that have another melody to be given, each with the next one that differs from its own."""
+    import numpy as np
+
+    found = []
+    for i, clip in enumerate(cut):
+        following = [*cut[i + 1 :], *cut[:i]]
+        other = next((one for one in following if not np.array_equal(one.classes, clip.classes)), None)
+        if other is not None:
+            found.append(replace(clip, classes=other.classes))
+    return found
 
 
 def sampled(gen: "MusicGen", valid: "list[Clip]", config: FinetuneConfig) -> "list[np.ndarray]":

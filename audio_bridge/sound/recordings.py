@@ -1,6 +1,6 @@
 """Audio files of others: decoded in a guarded child, as they are or as 32 kHz mono.
 
-WAV, FLAC, MP3, OGG and AIFF are decoded by libsndfile; M4A and AAC by PyAV or by ffmpeg, whichever is installed.
+WAV, FLAC, MP3, OGG, Opus and AIFF are decoded by libsndfile; M4A and AAC by PyAV or by ffmpeg, whichever is installed.
 
 The child is this module: python -m audio_bridge.sound.recordings IN OUT.f32 CPU_SECONDS MEMORY_BYTES MOST_SECONDS
 It writes raw float32 samples (interleaved channels) and prints a JSON header.
@@ -24,7 +24,7 @@ from symbolic.errors import UserError
 if TYPE_CHECKING:
     from audio_bridge.sound.audio import Audio
 
-SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aif", ".aiff", ".m4a", ".aac")
+SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".m4a", ".aac")
 AAC_SUFFIXES = (".m4a", ".aac", ".mp4")
 MOST_SECONDS = 3600.0
 CPU_SECONDS = 60.0

@@ -68,8 +68,12 @@ def clipped_share(samples: NDArray[np.float32]) -> float:
     return float(runs.mean()) if samples.size else 0.0
 
 
-def fault(samples: NDArray[np.float32], sample_rate: int, shortest: float) -> str:
-    """Why a recording should not be trained on; '' where it may be. `sample_rate` is the file's own."""
+def fault(samples: NDArray[np.float32], sample_rate: int, shortest: float, clipped: float | None = None) -> str:
+    """Why a recording should not be trained on; '' where it may be.
+
+    `sample_rate` is the file's own, `clipped` the share of its own samples (by default that of `samples`): a mean of
+    channels or another rate hides what was clipped.
+    """
     seconds = samples.size / SAMPLE_RATE
     if seconds < shortest:
         return f"too short: {math.floor(seconds * 1000) / 1000:g} s, at least {shortest:g} s"
@@ -77,15 +81,18 @@ def fault(samples: NDArray[np.float32], sample_rate: int, shortest: float) -> st
         return "silent"
     if sample_rate < LOWEST_RATE:
         return f"narrow band: {sample_rate} Hz, at least {LOWEST_RATE} Hz"
-    clipped = clipped_share(samples)
+    clipped = clipped_share(samples) if clipped is None else clipped
     return f"clipped: {clipped:.1%} of the samples" if clipped > MOST_CLIPPED else ""
 
 
-def remarks(samples: NDArray[np.float32], lufs: float) -> list[str]:
-    """What is worth a look in a recording that is kept."""
+def remarks(clipped: float, lufs: float, not_finite: int = 0) -> list[str]:
+    """What is worth a look in a recording that is kept: its share of clipped samples, loudness, samples that are not
+    numbers."""
     found = []
-    if (share := clipped_share(samples)) > SOME_CLIPPED:
-        found.append(f"{share:.2%} of the samples clipped")
+    if clipped > SOME_CLIPPED:
+        found.append(f"{clipped:.2%} of the samples clipped")
+    if not_finite:
+        found.append(f"{not_finite:,} samples were no finite numbers and became silence")
     if lufs < -35:
         found.append(f"quiet: {lufs:.1f} LUFS")
     return found
