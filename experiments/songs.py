@@ -20,9 +20,12 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -89,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--folder", type=Path, metavar="FOLDER", help="keep the songs there, and take those that are there"
     )
+    made.add_argument("--workers", type=int, default=2, metavar="N", help="processes (default 2)")
     made.add_argument("--no-sound", action="store_true", help="render none, so no genres told by sound")
     made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "songs.json")
     return made
@@ -99,29 +103,25 @@ def run(args: argparse.Namespace) -> int:
     recorder = result_file.Recorder("songs", settings={"songs": args.songs, "form": "verse-chorus-verse-chorus"})
     with contextlib.ExitStack() as stack:
         folder = args.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="songs-"))
-        made = [make(number, Path(folder)) for number in _numbered(args.songs)]
+        pool = stack.enter_context(ProcessPoolExecutor(args.workers, mp_context=get_context("fork")))
+        made = list(pool.map(partial(make, parent=Path(folder)), range(args.songs)))
+        sounds = [] if args.no_sound else [pool.submit(sound_vector, one) for one in made]
+        choices = [pool.submit(chosen_by_rules, n, Path(folder)) for n in range(min(CHOOSER_SONGS, args.songs))]
         record_melodies(recorder, made)
         record_harmony(recorder, made)
         record_words(recorder, made)
-        record_choosers(recorder, min(CHOOSER_SONGS, args.songs), Path(folder))
+        record_choosers(recorder, [choice.result() for choice in choices])
         labels = [one.genre for one in made]
         recorder.measured([told(np.stack([melody_vector(one) for one in made]), labels)], "share", of="genres told",
                           by="melody")  # fmt: skip
         recorder.measured([1 / len(set(labels))], "share", of="genres told", by="chance")
         if not args.no_sound:
-            vectors = np.stack([sound_vector(one) for one in made])
+            vectors = np.stack([sound.result() for sound in sounds])
             recorder.measured([told(vectors, labels)], "share", of="genres told", by="sound")
         recorder.measured([whole_song_cost(Path(folder))], "processor seconds", of="a whole song, warm")
     result = recorder.write(args.output)
     print(table(result), file=sys.stderr)
     return 0
-
-
-def _numbered(n: int) -> Iterator[int]:
-    for number in range(n):
-        if sys.stderr.isatty():
-            print(f"\rsong {number + 1} of {n}", end="\n" if number + 1 == n else "", file=sys.stderr)
-        yield number
 
 
 def options_of(number: int) -> dict[str, Any]:
@@ -196,18 +196,22 @@ def human_melodies() -> Iterator[list[SungNote]]:
                 yield notes
 
 
-def record_choosers(recorder: result_file.Recorder, n: int, parent: Path) -> None:
-    """The tune that the old and the new rule take of the same eight candidates."""
-    taken: dict[str, list[MelodyDraw]] = {"old": [], "new": []}
-    for number in range(n):
-        options = {**songs.DEFAULTS, **options_of(number)}
-        _, sections, key = songs.melody_sections(parent / str(number), options, options["seed"])
-        mask, draws = melody_for_words.draw(sections, key=key.text, seed=options["seed"])
-        roles = [section.role for section in sections]
-        taken["new"].append(max(draws, key=lambda one: melody_for_words.score(one, roles, mask.n_tokens)))
-        taken["old"].append(max(draws, key=lambda one: one.log_probability / mask.n_tokens + _old_bonus(one)))
-    for rule, chosen in taken.items():
-        melodies = [section for one in chosen for section in one.sections]
+def chosen_by_rules(number: int, parent: Path) -> dict[str, MelodyDraw]:
+    """The tune that the old and the new rule take of the same eight candidates of a song."""
+    options = {**songs.DEFAULTS, **options_of(number)}
+    _, sections, key = songs.melody_sections(parent / str(number), options, options["seed"])
+    mask, draws = melody_for_words.draw(sections, key=key.text, seed=options["seed"])
+    roles = [section.role for section in sections]
+    return {
+        "new": max(draws, key=lambda one: melody_for_words.score(one, roles, mask.n_tokens)),
+        "old": max(draws, key=lambda one: one.log_probability / mask.n_tokens + _old_bonus(one)),
+    }
+
+
+def record_choosers(recorder: result_file.Recorder, taken: Sequence[dict[str, MelodyDraw]]) -> None:
+    """How the tunes that the two rules take are like human ones."""
+    for rule in ("old", "new"):
+        melodies = [section for one in taken for section in one[rule].sections]
         costs = [melody_chooser.unlikeness(melody) for melody in melodies]
         recorder.measured([round(cost, 4) for cost in costs], "nats", of="unlikeness", chooser=rule)
         rows = [melody_chooser.features(melody) for melody in melodies]

@@ -4,7 +4,7 @@ Every function returns a new file and leaves its argument alone. Percussion (cha
 System-exclusive messages are dropped: they address devices, and a reset among them would undo the volume.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import mido
 
@@ -33,6 +33,45 @@ def arranged(
         head += [mido.Message("program_change", channel=channel, program=program) for channel in PITCHED_CHANNELS]
     tracks = ([_moved(message, transpose) for message in _kept(track, dropped)] for track in source.tracks)
     return _file(source, head, tracks)
+
+
+def tuned(
+    source: mido.MidiFile, replaced: Mapping[int, int], cents: Mapping[int, Sequence[tuple[int, float]]]
+) -> mido.MidiFile:
+    """Programs in place of others, and notes of instruments that are off bent to their pitch.
+
+    `cents` says of a program by how much it is off, from each MIDI note on. A channel with pitch bends of its own is
+    left as it is; a note that begins while another of its channel sounds keeps that one's bend.
+    """
+    bent = {m.channel for track in source.tracks for m in track if m.type == "pitchwheel"}
+    programs: dict[int, int] = {}
+    tracks = []
+    for track in source.tracks:
+        out, sounding, bend = [], dict[int, set[int]](), dict[int, int]()
+        for message in track:
+            if message.type == "program_change":
+                programs[message.channel] = message.program
+                message = message.copy(program=replaced.get(message.program, message.program))
+            elif message.type in ("note_on", "note_off") and message.channel != DRUM_CHANNEL:
+                own = sounding.setdefault(message.channel, set())
+                if message.type == "note_on" and message.velocity:
+                    wanted = _bend(cents.get(programs.get(message.channel, 0), ()), message.note)
+                    if not own and message.channel not in bent and bend.get(message.channel, 0) != wanted:
+                        out.append(mido.Message("pitchwheel", channel=message.channel, pitch=wanted, time=message.time))
+                        message = message.copy(time=0)
+                        bend[message.channel] = wanted
+                    own.add(message.note)
+                else:
+                    own.discard(message.note)
+            out.append(message)
+        tracks.append(out)
+    return _file(source, [], tracks)
+
+
+def _bend(zones: Sequence[tuple[int, float]], note: int) -> int:
+    """The pitch bend, of 8,192 for two semitones, that takes back what a note is off."""
+    off = next((cents for lowest, cents in reversed(zones) if note >= lowest), 0.0)
+    return round(-off / 200 * 8192)
 
 
 def for_synthesis(source: mido.MidiFile, *, volume: float, tail_seconds: float) -> bytes:

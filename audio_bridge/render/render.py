@@ -379,9 +379,10 @@ def _synthesised(midi: "mido.MidiFile", score_seconds: float, recipe: Recipe) ->
     import numpy as np
 
     from audio_bridge.render import soundfonts, synthesis
-    from audio_bridge.render.midi_edits import for_synthesis
+    from audio_bridge.render.midi_edits import for_synthesis, tuned
 
     font = soundfonts.find(recipe.soundfont)
+    midi = tuned(midi, font.replaced, font.cents)
     for turn in range(_MAX_PASSES):
         data = for_synthesis(midi, volume=_QUIETER**turn, tail_seconds=TAIL_SECONDS)
         sound = synthesis.synthesise(data, font.path, score_seconds + TAIL_SECONDS, recipe.backend)

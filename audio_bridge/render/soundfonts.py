@@ -5,7 +5,8 @@ A font of the user's own is named by its path; its hash then stands in the rende
 """
 
 import importlib.util
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from symbolic.errors import UserError
@@ -21,9 +22,20 @@ class SoundFont:
     licence: str
     sha256: str
     path: Path
+    replaced: Mapping[int, int] = field(default_factory=dict)  # program -> the one that is played in its place
+    cents: Mapping[int, tuple[tuple[int, float], ...]] = field(default_factory=dict)  # see TIMGM6MB_CENTS
 
 
 TIMGM6MB_SHA256 = "82475b91a76de15cb28a104707d3247ba932e228bada3f47bba63c6b31aaf7a1"
+
+
+# Its whistle (program 78) sounds no written note, so the piccolo's preset is played at the written pitch. By how many
+# cents its harmonica (22) and flute (73) are off, from each MIDI note on: measured from the spectrum of each note.
+TIMGM6MB_REPLACED = {78: 72}
+TIMGM6MB_CENTS = {
+    22: ((0, 3.0), (65, -29.4), (71, -35.8), (74, 3.0)),
+    73: ((0, 7.4), (61, 15.3), (66, 0.3), (69, 13.1), (72, -5.8), (77, 0.3), (81, 3.7), (85, 2.2)),
+}
 
 
 def find(path: Path | str | None = None) -> SoundFont:
@@ -44,7 +56,8 @@ def _default() -> SoundFont:
             f"{path} is missing or is not the recorded TimGM6mb (SHA-256 {TIMGM6MB_SHA256[:12]}...): "
             "pip install --force-reinstall pretty_midi==0.2.11.post0, or pass --soundfont FILE.sf2."
         )
-    return SoundFont("TimGM6mb", "pretty_midi (PyPI), timgm6mb-soundfont (Debian)", "GPL-2.0", TIMGM6MB_SHA256, path)
+    return SoundFont("TimGM6mb", "pretty_midi (PyPI), timgm6mb-soundfont (Debian)", "GPL-2.0", TIMGM6MB_SHA256, path,
+                     TIMGM6MB_REPLACED, TIMGM6MB_CENTS)  # fmt: skip
 
 
 def _own(path: Path) -> SoundFont:

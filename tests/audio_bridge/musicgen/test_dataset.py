@@ -232,3 +232,22 @@ def test_the_seed_decides_the_split() -> None:
         return [i for i, one in enumerate(kept) if one.row.split != "train"]
 
     assert held_out(1) == held_out(1) != held_out(2) and len(held_out(3)) == 12
+
+
+def test_clipping_is_judged_on_the_file_s_own_samples_and_the_better_twin_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    left = np.clip(melody(12, 3) * 50, -1, 1)
+    wide = np.stack([left, -0.9 * left[::-1]], axis=1)
+    soundfile.write(folder / "wide.wav", wide, RATE)
+    good = melody(12, 5)
+    soundfile.write(folder / "take 1999 good.wav", good, RATE)
+    broken = good.copy()
+    broken[: RATE // 10] = np.nan
+    soundfile.write(folder / "broken.wav", broken, RATE, subtype="FLOAT")
+    assert dataset(folder, "-o", tmp_path / "out") == 0
+    rows = rows_of(tmp_path / "out")
+    assert rows["wide.wav"]["reason"].startswith("clipped")
+    assert rows["take 1999 good.wav"]["status"] == "kept" and rows["take 1999 good.wav"]["text"] == "take 1999 good"
+    assert rows["broken.wav"]["reason"] == "duplicate of take 1999 good.wav"
+    assert any("no finite numbers" in remark for remark in rows["broken.wav"]["remarks"])

@@ -13,6 +13,7 @@ import torch
 
 from audio_bridge.__main__ import VERBS
 from audio_bridge.musicgen import finetune, finetune_checkpoint, musicgen_model
+from audio_bridge.musicgen.clips import Clip
 from audio_bridge.musicgen.finetune import FinetuneConfig
 from audio_bridge.sound import chroma
 from audio_bridge.sound.audio import Audio, write_audio
@@ -213,3 +214,14 @@ def test_the_help_names_a_configuration_that_is_there(capsys: pytest.CaptureFixt
         main("audio_bridge", VERBS, ["finetune", "--help"])
     named = set(re.findall(r"configs/[\w/.-]+\.yaml", capsys.readouterr().out + str(finetune.__doc__)))
     assert named and all((Path(__file__).parents[3] / name).is_file() for name in named)
+
+
+def test_a_clip_is_never_exchanged_with_itself() -> None:
+    from typing import Any
+
+    def clip(*classes: int) -> Any:
+        return Clip("", np.zeros((4, 2), dtype=np.int64), np.array(classes), "")
+
+    assert finetune.exchanged([clip(1, 2)]) == [] and finetune.exchanged([clip(1, 2), clip(1, 2)]) == []
+    made = finetune.exchanged([clip(1, 2), clip(1, 2), clip(3, 4)])
+    assert [list(one.classes) for one in made] == [[3, 4], [3, 4], [1, 2]]

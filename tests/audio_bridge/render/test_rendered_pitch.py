@@ -189,3 +189,16 @@ def test_the_end_is_silent_and_not_long() -> None:
 def test_music_and_options_that_cannot_be_rendered(sounds: list[Sound], options: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         render(sounds, **options)
+
+
+@pytest.mark.parametrize("name", ["tin whistle", "flute", "harmonica"])
+def test_instruments_that_the_font_has_wrong_sound_the_written_note(name: str) -> None:
+    """The preset of the whistle sounded no written note; flute and harmonica were up to 15 and 36 cents off."""
+    sounds = [Sound(0, 4 * i * Q, 4 * Q, pitch) for i, pitch in enumerate((69, 74, 71))]
+    audio = render(sounds, instrument=name, tempo_qpm=120, backend="midirenderer")
+    for i, pitch in enumerate((69, 74, 71)):
+        magnitude, step = spectrum(audio, 2 * i + 0.3, 2 * i + 1.8)
+        partials = [_peak(magnitude, step, k * hertz(pitch), 45) for k in (1, 2, 3)]
+        k = max(range(3), key=lambda k: magnitude[partials[k]])
+        assert magnitude[partials[k]] > 0.9 * magnitude.max()
+        assert abs(1200 * np.log2(partials[k] * step / ((k + 1) * hertz(pitch)))) < 5
