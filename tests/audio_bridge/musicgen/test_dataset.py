@@ -121,7 +121,7 @@ def test_the_verb_keeps_the_good_and_names_the_rest(recordings: Path, capsys: py
             assert (info.samplerate, info.channels) == (RATE, 1) and 10 <= info.duration <= 30
             text = audio.with_suffix(".txt").read_text(encoding="utf-8").strip()
             assert text == {"air": "concertina, air", "jig": "concertina, jig"}.get(
-                audio.stem[:3], "concertina, polka da serra"
+                audio.stem[:3], "concertina, polka da serra 01"
             )
     assert "<svg" in (out / "chroma.svg").read_text(encoding="utf-8")
     assert "twin.wav" in (out / "report.md").read_text(encoding="utf-8")
