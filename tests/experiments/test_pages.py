@@ -76,6 +76,10 @@ def test_version_of_a_licence_is_no_measurement() -> None:
     assert pages.unsourced("Under CC BY-SA 4.0,\nit is 4.0 times as good.\n")[0].startswith("line 2")
 
 
+def test_version_of_a_program_is_no_measurement() -> None:
+    assert pages.unsourced("Tested in MuseScore 3.2.3.\n") == []
+
+
 def test_given_number_is_allowed_and_stays() -> None:
     text = "Python 3.11<!-- given --> or later.\n"
     assert pages.unsourced(text) == [] and pages.filled(text) == text
