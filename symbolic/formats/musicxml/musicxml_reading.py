@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import accumulate
 from xml.etree.ElementTree import Element
 
@@ -178,6 +179,22 @@ class _Sheet:
                     seen.add((place, qpm))
                     yield place, TempoChange(f"1/4={qpm:g}")
 
+    def jumps(self, index: int) -> Iterator[tuple[Fraction, str]]:
+        """Signs of a measure that change the order of playing, of any part: they hold for all voices."""
+        seen = {name: place for part in reversed(self.parts) for place, name in reversed(part.measures[index].jumps)}
+        for name, place in seen.items():
+            yield place, self.jump_names[name]
+
+    @cached_property
+    def jump_names(self) -> dict[str, str]:
+        """How ABC names each sign; a jump goes up to the coda, else to the fine, where the piece has one."""
+        names = {name for part in self.parts for measure in part.measures for _, name in measure.jumps}
+        until = "alcoda" if {"coda", "tocoda"} & names else "alfine" if "fine" in names else ""
+        return {"segno": "segno", "coda": "coda", "tocoda": "dacoda", "fine": "fine"} | {
+            "dacapo": f"D.C.{until}",
+            "dalsegno": f"D.S.{until}",
+        }
+
     def voices(self, part: SheetPart, key: Key) -> Iterator[Voice]:
         """The voices of a part, from the highest staff down, each without overlaps."""
         self.place(part)
@@ -248,7 +265,8 @@ class _VoiceWriter:
             events += measure_events(signs, self.key)
             changes = [event for sign in signs for event in sign.before if isinstance(event, KeyChange)]
             self.key = changes[-1].key if changes else self.key
-            events.append(Bar(_right_bar(self.bars(index))))
+            times = max(one.bars.times for one in self.bars(index))
+            events.append(Bar(_right_bar(self.bars(index)), times=times))
         return events
 
     def bars(self, index: int) -> list[SheetMeasure]:
@@ -286,6 +304,7 @@ class _VoiceWriter:
                 elif (element.findtext("kind") or "").strip() != "none":
                     self.sheet.losses["chord symbols of a kind that ABC does not name"] += 1
         found += [(start + self.sheet.ticks(place), Direction(name)) for place, name in self.dynamics(measure)]
+        found += [(start + self.sheet.ticks(place), Direction(name)) for place, name in self.sheet.jumps(index)]
         if self.is_first:
             found += [(start + self.sheet.ticks(place), event) for place, event in self.sheet.directions(index)]
         last = self.sheet.starts[index + 1] - 1
@@ -557,8 +576,8 @@ def _opened(before: Bar | None, starts: bool, ending: str) -> Bar:
     if before is None:
         return Bar("|:" if starts else "", ending)
     if starts:
-        return Bar("::" if before.ends_repeat else "|:", ending)
-    return Bar(before.kind, ending)
+        return Bar("::" if before.ends_repeat else "|:", ending, before.times)
+    return Bar(before.kind, ending, before.times)
 
 
 def _right_bar(measures: Iterable[SheetMeasure]) -> str:

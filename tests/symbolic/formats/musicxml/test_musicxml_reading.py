@@ -101,6 +101,32 @@ def test_an_arpeggio_is_held_into_the_chord_that_its_ties_lead_to() -> None:
     assert (4, 4, 60) in sounds(from_musicxml(document([attributes() + struck, chord])))
 
 
+def test_a_repeat_says_how_often_it_is_played() -> None:
+    end = '<barline location="right"><repeat direction="backward" times="3"/></barline>'
+    begin = '<barline location="left"><repeat direction="forward"/></barline>'
+    assert len(performance(from_musicxml(document([attributes() + FOUR + end, begin + FOUR + end, FOUR])))) == 28
+
+
+def test_jumps_of_any_part_are_played_by_all() -> None:
+    """D.C. al Fine: bars 1 2 3 1 2; D.S. al Coda: 1 2 3 2 4, with a second part that names none of it."""
+    fine, dacapo = '<direction><sound fine="yes"/></direction>', '<direction><sound dacapo="yes"/></direction>'
+    plain = [attributes() + FOUR, FOUR, FOUR]
+    data = document([attributes() + FOUR, notes("G4 A4 B4 C5") + fine, FOUR + dacapo], plain)
+    score = from_musicxml(data)
+    assert len(performance(score)) == 2 * 20
+    assert [s.midi for s in performance(score) if not s.voice][-4:] == [67, 69, 71, 72]
+    segno = "<direction><direction-type><segno/></direction-type></direction>"
+    words = "<direction><direction-type><words>{}</words></direction-type></direction>"
+    coda = "<direction><direction-type><coda/></direction-type></direction>"
+    bars = [
+        attributes() + FOUR,
+        segno + FOUR + words.format("To Coda"),
+        FOUR + words.format("D.S. al Coda"),
+        coda + FOUR,
+    ]
+    assert len(performance(from_musicxml(document(bars)))) == 20
+
+
 def test_repeats_of_any_part_hold_for_all() -> None:
     left = '<barline location="left"><repeat direction="forward"/></barline>'
     right = '<barline location="right"><repeat direction="backward"/></barline>'
