@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
         level = np.array([arc.mean(axis=0) for arc in whole])
         print(printed("BiGRU", "VGMIDI level", record_level(recorder, "BiGRU", "VGMIDI level", level, targets, groups)))
         arcs["BiGRU"] = whole
-    for name, found in arcs.items():
-        pair = arc_measures.within_song(found, [s.ratings for s in scores])
+    for name, arc_list in arcs.items():
+        pair = arc_measures.within_song(arc_list, [s.ratings for s in scores])
         record_values(recorder, name, "VGMIDI within piece", "r", pair)
         print(f"VGMIDI within piece: {name} r V {pair[0]:+.3f} A {pair[1]:+.3f}")
     coverage(recorder, scores)
@@ -143,7 +143,7 @@ def network_arcs(scores: Sequence[HeardScore]) -> list[Floats]:
 def _trained(scores: Sequence[HeardScore], mean: Floats, sd: Floats, torch: Any) -> Any:
     """A network of 2 x HIDDEN units, after EPOCHS passes, a piece at a time."""
 
-    class BarNetwork(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class BarNetwork(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.gru = torch.nn.GRU(len(mean), HIDDEN, bidirectional=True, batch_first=True)

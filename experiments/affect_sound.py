@@ -89,13 +89,14 @@ def run(args: argparse.Namespace) -> int:
 
 def ship(sounds: Sequence[HeardSound], rated: RatedSet, table: Sequence[dict[str, Any]], folder: Path) -> None:
     """The weights of all sounds, with their card."""
-    record = {"sources": [affect_cards.source_record(rated)], "played": "TimGM6mb"}
+    sources = [affect_cards.source_record(rated)]
+    record = {"sources": sources, "played": "TimGM6mb"}
     path = folder / "sound-va.safetensors"
     folder.mkdir(exist_ok=True)
     sound_affect.save(sound_training.train(sounds, record), path)
     rows = affect_cards.markdown_table(table)
     title = "Valence and arousal of recordings"
-    affect_cards.write_card(folder / "sound-va.md", title, path, record["sources"], NOTES, rows)
+    affect_cards.write_card(folder / "sound-va.md", title, path, sources, NOTES, rows)
 
 
 def level_predictions(sounds: Sequence[HeardSound]) -> dict[str, np.ndarray]:

@@ -104,8 +104,8 @@ def make_config(args: argparse.Namespace, data: Path, start: str) -> Config:
     tokenizer = tokens.load(folder)
     return Config(
         name="own",
-        model=dataclasses.replace(shape, **({"n_positions": 512} if shape.family == "gpt2" else {})),
-        tokenizer=config.TokenizerConfig(kind=tokenizer.kind, vocab_size=tokenizer.vocab_size),
+        model=dataclasses.replace(shape, n_positions=512) if isinstance(shape, config.GPT2Config) else shape,
+        tokenizer=config.TokenizerConfig(kind=tokenizer.kind, vocab_size=tokenizer.vocab_size),  # type: ignore[arg-type]
         data=DataConfig(folder=str(data), context=512, packing="tunes"),
         train=TrainConfig(
             steps=args.steps,

@@ -40,7 +40,9 @@ GIVEN = re.compile(rf"({NUMBER})<!-- given -->")
 OTHERS = re.compile(r"^<!-- numbers here: [^>]{10,} -->$", re.MULTILINE)
 LICENCE = re.compile(r"CC[ -]BY[A-Z-]*\s+\d\.\d")  # a version is no measurement
 MEASURED = re.compile(r"(?<![\d.])\d+\.\d+(?!\.?\d)|\d+(?: ?%)|\d{1,3}(?:,\d{3})+")
-SUMMARIES = {"mean": statistics.fmean, "median": statistics.median, "min": min, "max": max, "n": len}  # of a list
+SUMMARIES: dict[str, Callable[[list[Any]], float]] = {  # of a list
+    "mean": statistics.fmean, "median": statistics.median, "min": min, "max": max, "n": len,
+}  # fmt: skip
 
 
 def main() -> int:

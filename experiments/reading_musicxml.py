@@ -133,11 +133,10 @@ def reference_notes(path: Path) -> Counter[Place]:
                 for one in note.notes if note.isChord else [note]:
                     heads.append((number, place, one.pitch.midi, length, one.tie.type if one.tie else ""))
         open_ties: Counter[int] = Counter()
-        for *place, tie in sorted(heads):
-            midi = place[2]
+        for number, place, midi, length, tie in sorted(heads):
             is_held = tie in ("stop", "continue") and open_ties[midi] > 0
             open_ties[midi] += (tie in ("start", "continue")) - is_held
-            found[tuple(place)] += not is_held
+            found[number, place, midi, length] += not is_held
     return +found
 
 

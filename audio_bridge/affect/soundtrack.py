@@ -69,7 +69,7 @@ def soundtrack(
         gain = ducking(spoken, n_samples)
         found = {name: Audio(stem.samples * gain, RATE) for name, stem in found.items()}
         found["narration"] = stems.fitted(_stereo(voice), n_samples)
-    total = np.sum([stem.samples for stem in found.values()], axis=0, dtype=np.float32)
+    total = np.stack([stem.samples for stem in found.values()]).sum(axis=0, dtype=np.float32)
     mix, levels = loudness.normalised(Audio(total, RATE), LOUDNESS_LUFS)
     record = {
         "seconds": round(mix.seconds, 3), "score_seconds": round(made.starts[-1], 3), "starts": made.starts,

@@ -123,7 +123,7 @@ def _playing_order(voice: Voice) -> list[int]:
     fresh = True
     for event in unroll(voice):
         if isinstance(event, (Note, Rest)):
-            if fresh:
+            if fresh or piece_of[id(event)] != order[-1]:  # past an ending that is left out no bar line is met
                 order.append(piece_of[id(event)])
             fresh = False
         elif isinstance(event, Bar):

@@ -78,5 +78,5 @@ def norms(melodies: Sequence[Sequence[int]]) -> dict[str, list[object]]:
 def _norms() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     value = json.loads(NORMS_FILE.read_text(encoding="utf-8"))
     covariance = np.array(value["covariance"])
-    inverse: NDArray[np.float64] = np.linalg.inv(covariance + _RIDGE * np.diag(np.diag(covariance)))
-    return np.array(value["mean"]), inverse
+    inverse = np.linalg.inv(covariance + _RIDGE * np.diag(np.diag(covariance)))
+    return np.array(value["mean"]), inverse.astype(np.float64)

@@ -17,7 +17,8 @@ missing (symbolic.evaluate.checkers.abc2midi), less is read than the checker cou
 - a pick-up behind a bar line with which the tune begins, as | or ||, is not come back to;
 - endings are |1, at the end of a bar, then :|2; nothing divides a first ending, and after the second a section is
   repeated only if |: opens it; a second ending that :| closes must have no pick-up to lead to;
-- between :| and a :| without |: stands no other double bar line;
+- before a :| without |: stands no double bar line but one with which the tune begins: a repeat goes back to the latest
+  double bar (ABC 2.1, section 4.8), or to the beginning, as programs please;
 - in a section that is repeated the meter changes at its beginning only;
 - || and |] stand inside a bar where a pick-up follows: as long as that of the tune, or at most a quarter of a bar, or
   where the tune has none half a bar;
@@ -221,8 +222,12 @@ def _opening(form: FormState, text: str) -> FormState | None:
         return None
     if text == "|:" and form.repeat != Repeat.OPENED:
         return _section(form, form.open, Repeat.OPENED)._replace(opened=text, may_end=False)
-    may_stand = (text == "|" and not form.open.inner) or (text in ("||", "|]") and form.repeat != Repeat.AFTER)
-    return form._replace(opened=text) if may_stand and not form.ending else None
+    is_double = text in ("||", "|]")
+    may_stand = (text == "|" and not form.open.inner) or (is_double and form.repeat != Repeat.AFTER)
+    if not may_stand or form.ending:
+        return None
+    is_new = is_double and form.repeat == Repeat.FIRST and not form.is_fresh
+    return form._replace(opened=text, repeat=Repeat.NEVER if is_new else form.repeat)
 
 
 def _going_on(form: FormState, piece: BarPiece, open_: Open, text: str) -> FormState | None:
@@ -242,11 +247,11 @@ def _going_on(form: FormState, piece: BarPiece, open_: Open, text: str) -> FormS
 
 def _after_bar_line(form: FormState, open_: Open, text: str) -> FormState | None:
     """Return the state after | or a double bar line."""
-    if text != "|" and open_.inner and not _leads_on(form, open_):
+    if text != "|" and (form.ending == 1 or (open_.inner and not _leads_on(form, open_))):
         return None
-    if text == "|" or form.repeat in (Repeat.FIRST, Repeat.OPENED):
+    if text == "|" or form.repeat == Repeat.OPENED:
         has_head = form.is_closed or form.ending or form.repeat == Repeat.NEVER or len(form.head) < MAX_HEAD
-        return form._replace(open=open_) if has_head and (text == "|" or form.ending != 1) else None
+        return form._replace(open=open_) if has_head else None
     return _section(form, open_, Repeat.NEVER)
 
 

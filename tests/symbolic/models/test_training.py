@@ -75,7 +75,7 @@ def test_mamba_starts_with_the_papers_step_sizes() -> None:
 
 def test_forms_by_name_agree(config: ModelConfig, tokens: Tensor) -> None:
     if isinstance(config, LSTMConfig):
-        assert models.paths(models.build(config)) == {"lstm": "torch"}
+        assert models.paths(models.build(config)) == {"lstm": "torch, recurrence in float32"}
         return
     key = "attention" if isinstance(config, GPT2Config) else "scan"
     names = {"attention": ["explicit", "sdpa", "auto"], "scan": ["auto", "chunked", "recurrence"]}[key]

@@ -141,3 +141,9 @@ def test_controls_fail(real_tunes: list[str]) -> None:
         limit = 0.5 if name == "dropped" else 0.03
         assert share_of_full_bars(found) < limit, name
         assert share_of_right_tunes(found) < 0.03, name
+
+
+def test_what_follows_an_ending_that_is_left_out_begins_a_bar() -> None:
+    """The second time the first ending is skipped, and with it its bar line."""
+    found = check("M:4/4\nL:1/4\nK:C\nCDEF|GABc|1d4:|e2|]f2|g4|a4|]\n")
+    assert (found.n_full, found.n_bars) == (7, 7)
