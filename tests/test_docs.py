@@ -154,12 +154,12 @@ def test_site_builds_and_a_broken_link_fails(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
     copy = tmp_path / "project" / "docs"
     shutil.copytree(DOCS, copy, ignore=shutil.ignore_patterns(*MADE))
-    for name in ("experiments/figures", "symbolic/ready"):
+    for name in ("experiments/figures", "symbolic/ready", "studio/plugins"):
         (copy.parent / name).parent.mkdir(parents=True, exist_ok=True)
         (copy.parent / name).symlink_to(ROOT / name)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     run([*command, str(copy), str(tmp_path / "html")], ROOT, environment)
-    page = copy / "installing.md"
+    page = copy / "howto" / "installing.md"
     page.write_text(page.read_text(encoding="utf-8") + "\n[lost](nowhere.md)\n", encoding="utf-8")
     done = subprocess.run(
         [*command, str(copy), str(tmp_path / "html")], env=environment, capture_output=True, text=True, check=False

@@ -57,9 +57,15 @@ def ask(port: int, path: str, method: str = "GET", body: Any = None) -> Any:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/api/v1/surveys/pilot{path}", data, {"Content-Type": "application/json"}, method=method
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        text = answer.read()
-        return json.loads(text) if text else None
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                text = answer.read()
+                return json.loads(text) if text else None
+        except urllib.error.HTTPError as error:
+            if error.code != 429:  # faster than people click: wait, as the page does
+                raise
+            time.sleep(float(error.headers["Retry-After"]))
 
 
 @pytest.mark.slow
