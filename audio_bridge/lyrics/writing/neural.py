@@ -315,7 +315,12 @@ class _Draft:
         fitting = [
             line.text for line in self.pool if line.n_syllables == n and not used[lyric_measures.plain_line(line.text)]
         ]
-        fitting = [line for line in fitting if not answered or self._can_be_answered(line)] or fitting
+        if answered:  # by another line of the grammar, since the model may give none
+            words: dict[str, set[str]] = defaultdict(set)
+            for line in fitting:
+                words[ending(last_word(line), self.brief.language)].add(last_word(line).lower())
+            paired = [line for line in fitting if len(words[ending(last_word(line), self.brief.language)]) > 1]
+            fitting = paired or fitting
         rhymed = [line for line in fitting if all(self._rhymes(line, partner) for partner in partners)]
         if partners and not rhymed:
             self.notes.append(f"nothing at hand rhymes with {last_word(partners[0])!r}: the line is left unrhymed.")
