@@ -100,6 +100,9 @@ MEASURES: tuple[Metric, ...] = (
         (SHUFFLED, DROPPED, MARKOV),
         "less",
     ),
+    Metric("divergence of keys (bits)", "divergence_key", float, (), "less"),
+    Metric("divergence of metres (bits)", "divergence_meter", float, (), "less"),
+    Metric("tunes with a length that no training tune has", "share_with_odd_lengths", Share, (), "as human"),
     Metric("overlap of pitch classes", "overlap_pitch_class", float, (SHUFFLED, MARKOV, PITCHES), "more"),
     Metric("overlap of intervals", "overlap_interval", float, (SHUFFLED, MARKOV, PITCHES), "more"),
     Metric("overlap of contours", "overlap_contour", float, (SHUFFLED, PITCHES), "more"),
@@ -346,6 +349,10 @@ def _music(seen: Observations, reference: TuneReference, seed: int) -> dict[str,
     for name, value in histograms.divergences(seen.histograms, real).items():
         found[f"divergence_{name}"] = value
         found[f"overlap_{name}"] = histograms.overlap(seen.histograms[name], real[name], seed)
+    for name, counts in seen.labels.items():
+        found[f"divergence_{name}"] = histograms.label_divergence(counts, reference.seen.labels[name])
+    known = reference.seen.lengths
+    found["share_with_odd_lengths"] = sum(not tune.lengths <= known for tune in seen.tunes) / len(seen)
     found |= set_distance.neighbours(points, reference.points, seed)
     frechet = set_distance.frechet(points, reference.points)
     return {key: value for key, value in {**found, "frechet_distance": frechet}.items() if _is_number(value)}

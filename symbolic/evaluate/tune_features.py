@@ -9,8 +9,9 @@ that does not parse has its place everywhere: no notes, rows of zeros, NaN.
 """
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -23,25 +24,32 @@ from symbolic.evaluate.metrics import form, tonality
 from symbolic.evaluate.metrics import histograms as statistics
 from symbolic.evaluate.metrics.histograms import Histograms
 from symbolic.notation import validity
-from symbolic.notation.abc_parser import NotationError, Score, melody, parse
+from symbolic.notation.abc_parser import NotationError, Note, Rest, Score, melody, parse
 
 VALUES = (
     *("n_notes", "mean_pitch", "lowest", "highest", "compass", "pitch_class_entropy", "scale_consistency", "key_fit"),
     *("ends_on_tonic", "groove_consistency", "self_similarity", "n_sections", "n_square_sections", "bars_per_section"),
 )
+LABELS = ("key", "meter")
 _NONE = dict.fromkeys(VALUES, float("nan"))
 _EMPTY = {name: np.zeros(bins, np.int64) for name, bins in statistics.FEATURES.items()}
 
 
 @dataclass(frozen=True)
 class TuneFeatures:
-    """One tune. `melody` is its MIDI pitches by voice, `key` names the melody whatever its transposition."""
+    """One tune. `melody` is its MIDI pitches by voice, `key` names the melody whatever its transposition.
+
+    `labels` are key and meter as the header has them (LABELS; empty where the tune does not parse), `lengths` the ticks of
+    its notes and rests as written.
+    """
 
     check: validity.Validity
     melody: Melody
     key: str
     histograms: Mapping[str, NDArray[np.int64]]
     values: Mapping[str, float]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    lengths: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +88,16 @@ class Observations:
         return statistics.stacked([tune.histograms for tune in self.tunes])
 
     @cached_property
+    def labels(self) -> dict[str, Counter[str]]:
+        """How many tunes have which key and which meter."""
+        return {name: Counter(tune.labels[name] for tune in self.tunes if tune.labels) for name in LABELS}
+
+    @cached_property
+    def lengths(self) -> frozenset[int]:
+        """Ticks of all notes and rests as written."""
+        return frozenset().union(*(tune.lengths for tune in self.tunes))
+
+    @cached_property
     def values(self) -> dict[str, NDArray[np.float64]]:
         """One number a tune, by name (VALUES)."""
         return {name: np.array([tune.values[name] for tune in self.tunes], np.float64) for name in VALUES}
@@ -106,7 +124,13 @@ def observe(text: str) -> TuneFeatures:
     pitches = [array("h", [midi for midi, _ in voice]) for voice in voices]
     histograms = statistics.of_tune(score)
     values = _values(score, [note for voice in voices for note in voice], voices[0])
-    return TuneFeatures(validity.check_score(score), pitches, melody_key(voices), histograms, values)
+    return TuneFeatures(
+        *(validity.check_score(score), pitches, melody_key(voices), histograms, values),
+        labels={"key": score.key.text, "meter": score.meter.text},
+        lengths=frozenset(
+            event.ticks for voice in score.voices for event in voice.events if isinstance(event, Note | Rest)
+        ),
+    )
 
 
 def _values(score: Score, notes: list[tuple[int, int]], first_voice: list[tuple[int, int]]) -> dict[str, float]:

@@ -93,6 +93,12 @@ def divergence(p: NDArray[np.int64], q: NDArray[np.int64]) -> float:
     return float(min(1.0, max(0.0, (_relative_entropy(a, middle) + _relative_entropy(b, middle)) / 2)))
 
 
+def label_divergence(p: Mapping[str, int], q: Mapping[str, int]) -> float:
+    """Jensen-Shannon divergence of two counts of labels, as of keys, in bits, 0 to 1."""
+    names = sorted({*p, *q})
+    return divergence(*(np.array([counts.get(name, 0) for name in names], np.int64) for counts in (p, q)))
+
+
 def divergences(tunes: Histograms, reference: Histograms) -> dict[str, float]:
     """The divergence of one set from another, by feature."""
     return {name: divergence(tunes[name].sum(axis=0), reference[name].sum(axis=0)) for name in FEATURES}

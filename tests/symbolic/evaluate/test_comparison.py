@@ -62,3 +62,14 @@ def test_controls_are_told_from_human_tunes(reference: TuneReference) -> None:
         assert columns[name]["share_of_right_tunes"] < human["share_of_right_tunes"] - 0.5, name
     assert columns["training tunes"]["share_with_copied_phrase"] == 1.0 > human["share_with_copied_phrase"]
     assert comparison.comparison(reference) == columns
+
+
+def test_keys_meters_and_lengths_that_people_do_not_use_are_told(reference: TuneReference) -> None:
+    human = [tune.text for tune in reference.human.train]
+    same = evaluate_tunes(human, reference)["measures"]
+    assert same["divergence_key"] == same["divergence_meter"] == same["share_with_odd_lengths"] == 0.0
+    far = evaluate_tunes([transpose(text, 6) for text in human], reference)["measures"]
+    assert far["divergence_key"] > 0.5 and far["divergence_meter"] == 0.0
+    odd = "X:1\nM:11/16\nL:1/16\nK:G\nG11|A11|B11|G11|]\n"
+    found = evaluate_tunes([odd, human[0]], reference)["measures"]
+    assert found["share_with_odd_lengths"] == 0.5 and found["divergence_meter"] > 0.1

@@ -37,3 +37,10 @@ def test_transposition_moves_pitch_and_nothing_else(real_tunes: list[str]) -> No
         for name in histograms.FEATURES:
             assert here.histograms[name].tolist() == there.histograms[name].tolist()
         assert here.key == there.key
+
+
+def test_key_meter_and_lengths_are_as_written() -> None:
+    seen = observe_all([TUNE, "nonsense", transpose(TUNE, 2)])
+    assert seen.labels == {"key": {"G": 1, "A": 1}, "meter": {"4/4": 2}}
+    eighth = 5040
+    assert seen.tunes[0].lengths == {2 * eighth, 6 * eighth} and seen.tunes[1].lengths == frozenset()
