@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from audio_bridge.musicgen.musicgen_model import MusicGen
 
 LORA, FULL = "lora", "full"
+LORA_LAYERS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")  # of the decoder
 SPLITS = ("train", "valid")
 LICENCE_NOTE = "Derived from {model}: its licence and the terms of the clips it was trained on both hold."
 FREE_KEYS = ("name", "epochs", "patience", "save_every", "samples", "device")
@@ -155,21 +156,18 @@ def prepare(gen: "MusicGen", config: FinetuneConfig) -> dict[str, "torch.nn.Para
     """Freeze what is not trained, put LoRA in place, and return the trained parameters by name."""
     import torch
 
-    from audio_bridge.musicgen import lora
+    from symbolic.training import lora
 
     torch.manual_seed(config.seed)
     gen.model.requires_grad_(False)
     if config.method == LORA:
-        lora.attach(gen.model.decoder, config.rank, config.alpha, config.lora_dropout)
-        trained = {n: p for n, p in gen.model.named_parameters() if n.endswith((".a", ".b")) and "decoder" in n}
+        lora.attach(gen.model.decoder, LORA_LAYERS, config.rank, config.alpha, config.lora_dropout)
     else:
-        frozen = ("text_encoder.", "audio_encoder.")
-        trained = {n: p for n, p in gen.model.named_parameters() if not n.startswith(frozen)}
-    for parameter in trained.values():
-        parameter.requires_grad_(True)
+        for name, parameter in gen.model.named_parameters():
+            parameter.requires_grad_(not name.startswith(("text_encoder.", "audio_encoder.")))
     if config.gradient_checkpointing:
         finetune_checkpoint.checkpoint_activations(gen.model.decoder)
-    return trained
+    return {name: parameter for name, parameter in gen.model.named_parameters() if parameter.requires_grad}
 
 
 def memory_bytes(config: FinetuneConfig, gen: "MusicGen", n_trained: int) -> int:
@@ -417,7 +415,7 @@ def _opening(
 
 def _finish(loop: _Loop, state: FinetuneState) -> dict[str, Any]:
     """Load the best weights, look for copies in what it plays, and export a plain folder."""
-    from audio_bridge.musicgen import lora
+    from symbolic.training import lora
 
     finetune_checkpoint.put(finetune_checkpoint.load(loop.folder / "best"), loop.trained)
     if loop.config.method == LORA:

@@ -10,8 +10,7 @@ are scored in bits per byte; the best weights are kept in FOLDER/best, a Hugging
 metrics.jsonl and run.json beside it. A kill loses at most `save_every` steps: the order of the songs and the model's
 dropout depend on seed and step alone, so that a run which goes on has the losses of one that was never stopped.
 
-LoRA (Hu et al. 2021, arXiv 2106.09685) adds a trained product of two thin matrices to every attention and feed-forward
-matrix and is merged before saving, so the result needs nothing of it.
+LoRA (`symbolic.training.lora`) is put on every attention and feed-forward matrix and merged before saving.
 """
 
 import math
@@ -23,7 +22,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from audio_bridge.lyrics.training import causal_lm
 from audio_bridge.musicgen import finetune_checkpoint
@@ -31,13 +29,15 @@ from audio_bridge.musicgen.musicgen_model import quiet
 from symbolic import files, machine
 from symbolic.config import within
 from symbolic.errors import UserError
-from symbolic.training import metrics_log
+from symbolic.training import lora, metrics_log
 from symbolic.training.metrics_log import Console
 from symbolic.training.optim import set_learning_rate
 from symbolic.training.train import accumulate
 
-LORA_LAYERS = ("c_attn", "c_proj", "c_fc", "q_proj", "k_proj", "v_proj", "o_proj", "out_proj", "fc1", "fc2",
-               "up_proj", "down_proj", "gate_proj", "query_key_value", "dense", "in_proj", "x_proj")  # fmt: skip
+LORA_LAYERS = (
+    *("c_attn", "c_proj", "c_fc", "q_proj", "k_proj", "v_proj", "o_proj", "out_proj", "fc1", "fc2", "up_proj"),
+    *("down_proj", "gate_proj", "query_key_value", "dense", "in_proj", "x_proj"),
+)  # of GPT-2, Llama and its kin, GPT-NeoX, OPT, Mamba
 FREE_KEYS = ("name", "save_every")  # alter no loss
 _STEP_SEED = 7919  # a prime: seeds of neighbouring runs do not meet
 
@@ -72,20 +72,6 @@ class LyricFinetuneState:
     step: int = 0
     best: float = math.inf
     seconds: float = 0.0
-
-
-class LowRank(nn.Module):
-    """W + (alpha / rank) A B as a parametrization, for layers whose weight is (in, out) or (out, in)."""
-
-    def __init__(self, weight: Tensor, rank: int, alpha: float) -> None:
-        super().__init__()
-        rows, columns = weight.shape
-        self.scale = alpha / rank
-        self.a = nn.Parameter(torch.randn(rows, rank) / math.sqrt(rank))
-        self.b = nn.Parameter(torch.zeros(rank, columns))
-
-    def forward(self, weight: Tensor) -> Tensor:
-        return weight + (self.scale * (self.a @ self.b)).to(weight.dtype)
 
 
 def finetune(config: FineTune, folder: Path, *, resume: bool = False) -> dict[str, Any]:
@@ -224,25 +210,9 @@ def _prepared(model: Any, config: FineTune) -> dict[str, nn.Parameter]:
     if config.gradient_checkpointing:
         finetune_checkpoint.checkpoint_activations(model)
         model.config.use_cache = False
-    return _with_lora(model, config) if config.lora_rank else dict(model.named_parameters())
-
-
-def _with_lora(model: nn.Module, config: FineTune) -> dict[str, nn.Parameter]:
-    """Freeze the model and put LowRank on its layers; the parameters to train."""
-    model.requires_grad_(False)
-    for name, layer in list(model.named_modules()):
-        if name.rpartition(".")[2] in LORA_LAYERS and getattr(getattr(layer, "weight", None), "ndim", 0) == 2:
-            parametrize.register_parametrization(
-                layer, "weight", LowRank(layer.weight, config.lora_rank, config.lora_alpha)
-            )
-    trained = {
-        name: p for name, p in model.named_parameters() if name.endswith((".a", ".b")) and "parametrizations" in name
-    }
-    if not trained:
-        raise UserError("no layer of this model is known to LoRA: set lora_rank to 0 and train all weights.")
-    for p in trained.values():
-        p.requires_grad_(True)
-    return trained
+    if config.lora_rank:
+        lora.attach(model, LORA_LAYERS, config.lora_rank, config.lora_alpha)
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def _rate(step: int, n_steps: int, config: FineTune) -> float:
@@ -268,7 +238,7 @@ def _evaluate(
     if value < state.best:
         state.best = value
         with files.whole_folder(folder / "best") as temporary, quiet():
-            model.save_pretrained(temporary, state_dict=_merged_state(model))
+            model.save_pretrained(temporary, state_dict=lora.merged_weights(model))
             tokenizer.save_pretrained(temporary)
     return value
 
@@ -284,12 +254,3 @@ def _opening(
         f"{config.name}: {n_trained:,} of {n_all:,} parameters trained on {device}, {n_steps} steps of "
         f"{config.batch_size * config.accumulation * context:,} tokens; {machine.memory_text(needed, device, remedy)}."
     )
-
-
-def _merged_state(model: nn.Module) -> dict[str, Tensor]:
-    """The weights under their plain names, LoRA added in."""
-    merged = {name: value for name, value in model.state_dict().items() if ".parametrizations." not in name}
-    for name, layer in model.named_modules():
-        if parametrize.is_parametrized(layer):
-            merged[f"{name}.weight"] = layer.weight.detach().clone()
-    return merged

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from audio_bridge.musicgen import clips, lora, musicgen_model
+from audio_bridge.musicgen import clips, finetune, musicgen_model
 from audio_bridge.musicgen.clips import Clip, Dropout
 from audio_bridge.musicgen.musicgen_model import MusicGen
+from symbolic.training import lora
 
 NONE = Dropout(0.0, 0.0, 0.0)
 
@@ -122,7 +123,7 @@ def test_lora_changes_nothing_at_first_and_merges_into_plain_layers(gen: MusicGe
         return gen.model.decoder(input_ids=ids, encoder_hidden_states=hidden).logits
 
     before, names = logits(), list(gen.model.state_dict())
-    assert lora.attach(gen.model.decoder, rank=2, alpha=4.0) == 2 * 6
+    assert lora.attach(gen.model.decoder, finetune.LORA_LAYERS, rank=2, alpha=4.0) == 2 * 6
     assert torch.equal(logits(), before)
     trained = [p for p in gen.model.decoder.parameters() if p.requires_grad]
     assert len(trained) == 24 and all(2 in p.shape for p in trained)

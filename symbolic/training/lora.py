@@ -1,0 +1,73 @@
+"""LoRA by `peft`: frozen layers, each with a trained product of two thin matrices (Hu et al. 2021, arXiv:2106.09685).
+
+    y = W x + (alpha / rank) B A x,   A (rank, in) random, B (out, rank) zero at the start
+
+`attach` puts it on layers of a model in place; `merged_weights` are the weights of the plain model with B A added in,
+while training goes on; `merge` ends it and leaves the plain model, so that what is saved needs nothing of this.
+"""
+
+import warnings
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+from symbolic.errors import UserError
+
+if TYPE_CHECKING:
+    from peft.tuners.lora.layer import LoraLayer
+    from torch import Tensor, nn
+
+ADAPTER = "default"  # peft's name of an only adapter
+
+
+def attach(model: "nn.Module", layers: Collection[str], rank: int, alpha: float, dropout: float = 0.0) -> int:
+    """Freeze `model` and put LoRA on its linear layers whose last name is in `layers`; return how many.
+
+    The factors are float32 whatever the type of the weights. Raises UserError where the model has none of the layers.
+    """
+    import peft
+    from peft.tuners.tuners_utils import cast_adapter_dtype
+
+    names = {name.rpartition(".")[2] for name, layer in model.named_modules() if _is_linear(layer)} & set(layers)
+    if not names:
+        raise UserError("no layer of this model is known to LoRA: train all its weights instead.")
+    config = peft.LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=sorted(names), bias="none")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set")  # it finds out itself which way W is stored
+        peft.inject_adapter_in_model(config, model, adapter_name=ADAPTER)
+    cast_adapter_dtype(model, ADAPTER)
+    return len(list(_layers(model)))
+
+
+def merged_weights(model: "nn.Module") -> "dict[str, Tensor]":
+    """The weights of the plain model, under its own names, with the products added; the model stays as it is."""
+    adapted = dict(_layers(model))
+    merged = {
+        name.replace(".base_layer.", "."): tensor for name, tensor in model.state_dict().items() if ".lora_" not in name
+    }
+    for name, layer in adapted.items():
+        weight = merged[f"{name}.weight"]
+        merged[f"{name}.weight"] = (weight + layer.get_delta_weight(ADAPTER).detach()).to(weight.dtype)
+    return merged
+
+
+def merge(model: "nn.Module") -> None:
+    """Add the products into the weights and put the plain layers back in place."""
+    for name, layer in list(_layers(model)):
+        layer.merge()
+        parent, _, last = name.rpartition(".")
+        setattr(model.get_submodule(parent), last, layer.get_base_layer())
+
+
+def _layers(model: "nn.Module") -> "Iterator[tuple[str, LoraLayer]]":
+    """The layers that carry LoRA, by their place in the model."""
+    from peft.tuners.lora.layer import LoraLayer
+
+    return ((name, layer) for name, layer in model.named_modules() if isinstance(layer, LoraLayer))
+
+
+def _is_linear(layer: "nn.Module") -> bool:
+    """Whether a layer is one that peft adapts: PyTorch's linear layer, or that of GPT-2 in transformers."""
+    from torch import nn
+    from transformers.pytorch_utils import Conv1D
+
+    return isinstance(layer, nn.Linear | Conv1D)
