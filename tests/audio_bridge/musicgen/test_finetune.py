@@ -20,6 +20,7 @@ from audio_bridge.sound.audio import Audio, write_audio
 from symbolic.command_line import main
 from symbolic.errors import UsageError, UserError
 from symbolic.training import metrics_log
+from symbolic.training.metrics_log import Console
 
 RATE = 32_000
 
@@ -225,3 +226,58 @@ def test_a_clip_is_never_exchanged_with_itself() -> None:
     assert finetune.exchanged([clip(1, 2)]) == [] and finetune.exchanged([clip(1, 2), clip(1, 2)]) == []
     made = finetune.exchanged([clip(1, 2), clip(1, 2), clip(3, 4)])
     assert [list(one.classes) for one in made] == [[3, 4], [3, 4], [1, 2]]
+
+
+def _clips(*lengths: int) -> list[Clip]:
+    rng = np.random.default_rng(1)
+    return [Clip(str(n), rng.integers(0, 64, (4, n)), rng.integers(0, 12, 5 + n // 4), "") for n in lengths]
+
+
+def test_validation_weighs_clips_by_their_codes() -> None:
+    """A loss is the mean over codes, so it does not depend on how clips are grouped; nor is it the mean of clips."""
+    gen = musicgen_model.debug_model()
+    own = _clips(8, 40, 20)
+    whole = finetune.validation(gen, own, config(Path(), batch_size=3))
+    alone = finetune.validation(gen, own, config(Path(), batch_size=1))
+    assert alone == pytest.approx(whole, rel=1e-5)
+    each = [finetune.validation(gen, [clip], config(Path()))["loss"] for clip in own]
+    assert whole["loss"] == pytest.approx(np.average(each, weights=[8, 40, 20]), rel=1e-5)
+    assert abs(whole["loss"] - np.mean(each)) > 1e-3
+
+
+def test_exchanged_melodies_are_those_of_the_other_clips() -> None:
+    gen = musicgen_model.debug_model()
+    one, other = _clips(30, 30)
+    swapped = [replace(one, classes=other.classes), replace(other, classes=one.classes)]
+    losses = finetune.validation(gen, [one, other], config(Path()))
+    assert losses["exchanged"] == finetune.validation(gen, swapped, config(Path()))["loss"] != losses["loss"]
+    held = [replace(clip, classes=np.zeros(1, dtype=np.int64)) for clip in (one, other)]  # a C throughout: no melody
+    assert losses["none"] == finetune.validation(gen, held, config(Path()))["loss"]
+    assert len({losses["loss"], losses["exchanged"], losses["none"]}) == 3
+
+
+def test_a_step_is_the_same_however_its_clips_are_grouped(tmp_path: Path) -> None:
+    """Gradients of clips of unequal length, one at a time or together, move the weights alike, and by clipped norm."""
+    moved = []
+    for batch_size, accumulation in ((1, 3), (3, 1)):
+        gen = musicgen_model.debug_model()
+        for module in gen.model.modules():
+            for name in ("dropout", "activation_dropout", "attention_dropout"):
+                if isinstance(getattr(module, name, None), float):
+                    setattr(module, name, 0.0)
+        settings = config(
+            Path(), method="full", batch_size=batch_size, accumulation=accumulation, drop_both=0.0, drop_melody=0.0,
+            gradient_checkpointing=False, clip_norm=0.1, learning_rate=1.0, warmup_steps=0,
+        )  # fmt: skip
+        trained = finetune.prepare(gen, settings)
+        before = {name: p.detach().clone() for name, p in trained.items()}
+        optimizer = torch.optim.SGD(trained.values(), lr=1.0)
+        own = _clips(8, 40, 20)
+        loop = finetune._Loop(settings, tmp_path, gen, trained, optimizer, own, own, torch.float32, Console())
+        loss = loop.update(own, 0)
+        moved.append((loss, {name: p.detach() - before[name] for name, p in trained.items()}))
+    assert moved[0][0] == pytest.approx(moved[1][0], rel=1e-5)
+    for name, change in moved[0][1].items():
+        torch.testing.assert_close(change, moved[1][1][name], rtol=1e-3, atol=1e-6)
+    norm = torch.sqrt(sum(((change**2).sum() for change in moved[0][1].values()), torch.zeros(())))
+    assert float(norm) == pytest.approx(0.1, rel=1e-3)

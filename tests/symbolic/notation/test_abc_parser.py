@@ -28,6 +28,7 @@ def music(body: str, header: str = "X:1\nM:4/4\nL:1/8\nK:C\n") -> str:
     ("written", "spelled"),
     [
         ("C2 D/ E// F3/2 G3/ |", "C2D/2E/4F3/2G3/2|"),
+        ("C4/// D8//// E8/8 F2/ G//2 |", "C/2D/2EFG/2|"),
         ("A>B c<d e>>f |", "A3/2B/2c/2d3/2e7/4f/4|"),
         ("(3abc (5abcde (3:2:2a2b |", "(3abc(5abcde(3:2:2a2b|"),
         ("{/ab}c {g}d- d |", "{ab}c{g}d-d|"),

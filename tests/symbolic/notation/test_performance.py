@@ -4,6 +4,7 @@ import pytest
 
 from symbolic.notation.abc_parser import parse
 from symbolic.notation.performance import performance
+from symbolic.notation.theory import TICKS_PER_WHOLE
 
 
 def names(body: str, **options: bool) -> str:
@@ -53,3 +54,18 @@ def test_repeats_can_be_left_out() -> None:
 
 def test_absurd_endings_do_not_multiply() -> None:
     assert len(performance(parse("X:1\nM:none\nL:1/8\nK:C\n|:C|1-999999999D:|\n"))) == 32
+
+
+def test_a_tie_ends_at_a_rest() -> None:
+    """A tie joins notes that follow one another (ABC 2.1, 4.11); after a rest the note is struck anew."""
+    unit = TICKS_PER_WHOLE // 8
+    for body, sounds in (
+        ("C-zC", [(0, 1), (2, 1)]),
+        ("C-C", [(0, 2)]),
+        ("C-|C2-|C", [(0, 4)]),
+        ("C-DC", [(0, 1), (1, 1), (2, 1)]),
+    ):
+        found = [
+            (s.onset_ticks // unit, s.ticks // unit) for s in performance(parse(f"X:1\nM:none\nL:1/8\nK:C\n{body}"))
+        ]
+        assert found == sounds, body
