@@ -18,13 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import result_file
-from symbolic import command_line, files, runs
-from symbolic import config as configuration
+from symbolic import command_line, runs
 from symbolic.errors import UserError
-from symbolic.models import costs
-from symbolic.training import metrics_log
+from symbolic.training import learning_curve
 
-AXES = ("steps", "tokens", "seconds", "flops")
 STUDENT_95 = (4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # two-sided, 2 to 9 degrees of freedom
 NORMAL_95 = 1.960
 
@@ -74,43 +71,22 @@ def interval(values: Sequence[float]) -> result_file.Spread:
 
 def read_curve(folder: Path) -> dict[str, Any]:
     """One run: the validation results with their places on the four axes, the training losses thinned to 400 points."""
-    config = configuration.load(runs.config_file(folder))
-    record, rows = files.read_json(runs.run_file(folder)), metrics_log.read(runs.metrics_file(folder))
-    validations = [row for row in rows if row["kind"] == "validation"]
-    if not validations:
+    curve = learning_curve.read(folder)
+    if not curve.steps:
         raise UserError(f"{runs.metrics_file(folder)}: no evaluation yet. Train on, or lower train.evaluate_every.")
-    t = config.train
-    per_step = t.batch_size * t.accumulation * config.data.context
-    steps = [row["step"] for row in validations]
-    flops = costs.training_flops(config.model, config.data.context)
     return {
-        "model": family_name(config.name, config.seed),
+        "model": curve.model,
         "run": folder.name,
-        "family": config.model.family,
-        "seed": config.seed,
-        "finished": "summary" in record,
-        "config_digest": record["config_digest"],
-        "data_digest": result_file.data_digest(config.data.folder),
-        "machine": record["machine"],
-        "bits_per_byte": [row["bits_per_byte"] for row in validations],
-        "steps": steps,
-        "tokens": [step * per_step for step in steps],
-        "seconds": [seconds_at(rows, step) for step in steps],
-        "flops": [step * per_step * flops for step in steps],
-        "training": _thinned([(row["step"], row["loss"]) for row in rows if row["kind"] == "train"]),
+        "family": curve.config.model.family,
+        "seed": curve.config.seed,
+        "finished": curve.finished,
+        "config_digest": curve.record["config_digest"],
+        "data_digest": result_file.data_digest(curve.config.data.folder),
+        "machine": curve.record["machine"],
+        "bits_per_byte": curve.bits_per_byte,
+        **{axis: getattr(curve, axis) for axis in learning_curve.AXES},
+        "training": curve.training,
     }
-
-
-def seconds_at(rows: Sequence[dict[str, Any]], step: int) -> float:
-    """Seconds of training when `step` was reached: the last speed row up to it."""
-    return max((row["seconds"] for row in rows if row["kind"] == "speed" and row["step"] <= step), default=0.0)
-
-
-def family_name(name: str, seed: int) -> str:
-    """The run's name without its seed: gpt2-6m-seed3 -> gpt2-6m."""
-    for suffix in (f"-seed{seed}", f"-s{seed}"):
-        name = name.removesuffix(suffix)
-    return name
 
 
 def table(result: dict[str, Any]) -> str:
@@ -120,13 +96,6 @@ def table(result: dict[str, Any]) -> str:
         best, last = min(row["repeats"]), row["repeats"][-1]
         lines.append(f"{row['run']:32} {row['steps'][-1]:9,} {row['seconds'][-1]:10,.0f} {best:15.4f} {last:8.4f}")
     return "\n".join(lines)
-
-
-def _thinned(pairs: Sequence[tuple[int, float]], most: int = 400) -> list[list[float]]:
-    """Means of equal stretches of steps."""
-    size = -(-len(pairs) // most) if pairs else 1
-    stretches = [pairs[i : i + size] for i in range(0, len(pairs), size)]
-    return [[stretch[-1][0], sum(loss for _, loss in stretch) / len(stretch)] for stretch in stretches]
 
 
 if __name__ == "__main__":

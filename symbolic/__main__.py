@@ -1,4 +1,4 @@
-"""The verbs: `python -m symbolic prepare|train|generate|evaluate|judge|convert|view|sizes`; each has its own --help.
+"""The verbs: `python -m symbolic prepare|train|generate|evaluate|compare|...`; each has its own --help.
 
 Results go to stdout, messages to stderr; exit status 0 done, 1 failed, 2 usage, 130 interrupted.
 """
@@ -12,6 +12,7 @@ VERBS = {
     "train": ("symbolic.training.train", "train a model from a YAML configuration"),
     "generate": ("symbolic.decode.generate", "write tunes with a trained model"),
     "evaluate": ("symbolic.evaluate.evaluate", "measure tunes beside human ones and controls"),
+    "compare": ("symbolic.evaluate.compare", "training runs side by side: curves, conditions, measures, tunes"),
     "judge": ("symbolic.judge.judge", "ask a language model, and whether to believe it"),
     "affect": ("symbolic.affect.affect_verb", "valence and arousal of a score or a text"),
     "compose": ("symbolic.affect.compose_verb", "music for a story, from its mood"),

@@ -313,9 +313,14 @@ def digest(config: Config) -> str:
 _ABSENT = object()
 
 
+def leaves(config: Config) -> dict[str, Any]:
+    """Every dotted key of a configuration with its value."""
+    return dict(_leaves(dataclasses.asdict(config)))
+
+
 def differences(one: Config, other: Config) -> list[str]:
     """Dotted keys whose values differ between two configurations."""
-    left, right = dict(_leaves(dataclasses.asdict(one))), dict(_leaves(dataclasses.asdict(other)))
+    left, right = leaves(one), leaves(other)
     return [key for key in left | right if left.get(key, _ABSENT) != right.get(key, _ABSENT)]
 
 

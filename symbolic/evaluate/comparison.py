@@ -198,10 +198,13 @@ def evaluate_tunes(texts: Sequence[str], reference: TuneReference, progress: Pro
     Raises UserError for an empty set.
     """
     measured = measure(texts, reference, progress)
-    repeats = _repeats(measured.seen)
-    rows = zip(measured.seen.checks, measured.copies, repeats)
-    values = summary(measured, reference)
-    return {"measures": values, "tunes": [_tune_row(c, copy, repeat, reference) for c, copy, repeat in rows]}
+    return {"measures": summary(measured, reference), "tunes": rows_of(measured, reference)}
+
+
+def rows_of(measured: Measured, reference: TuneReference) -> list[dict[str, Any]]:
+    """What is found of each tune of a set, in order."""
+    rows = zip(measured.seen.checks, measured.copies, _repeats(measured.seen))
+    return [_tune_row(check, copy, repeat, reference) for check, copy, repeat in rows]
 
 
 def measure(texts: Sequence[str], reference: TuneReference, progress: Progress | None = None) -> Measured:

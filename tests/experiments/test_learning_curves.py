@@ -11,6 +11,7 @@ from experiments import inference, learning_curves, representations, seeds, trai
 from symbolic import config as configuration
 from symbolic import files, runs
 from symbolic.errors import UsageError, UserError
+from symbolic.training import learning_curve
 
 CONFIG = Path("configs/gpt2-debug.yaml")
 
@@ -115,7 +116,7 @@ def test_seeds_of_paired_models_differ_in_nothing_else() -> None:
     planned = [seeds.make_config(args, name, seed) for name in seeds.FAMILIES for seed in args.seeds]
     assert len({config.name for config in planned}) == len(planned) == 12
     assert {config.train.steps for config in planned} == {40} and planned[0].data.folder == "elsewhere"
-    assert learning_curves.family_name(planned[0].name, 0) == "gpt2-1m-40"
+    assert learning_curve.seedless_name(planned[0].name, 0) == "gpt2-1m-40"
     seeds.check_equal(planned)
     with pytest.raises(UsageError, match=r"differ in .*train\.steps"):
         seeds.check_equal([planned[0], configuration.load(CONFIG)])

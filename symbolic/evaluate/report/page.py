@@ -69,9 +69,13 @@ def write_report(
     tables: Sequence[Table] = (),
     tunes: Sequence[TuneCard] = (),
     provenance: Mapping[str, Any] | None = None,
+    conditions: Sequence[Table] = (),
+    n_abreast: int = 1,
 ) -> None:
-    """Write the page whole. `intro` is plain text, paragraphs apart by an empty line."""
-    files.write_whole(path, page(title, intro, curves, tables, tunes, provenance or {}))
+    """Write the page whole. `intro` is plain text, paragraphs apart by an empty line; `conditions` are tables that
+    stand before the curves; of the tunes `n_abreast` stand side by side."""
+    text = page(title, intro, curves, tables, tunes, provenance or {}, conditions, n_abreast)
+    files.write_whole(path, text)
 
 
 def page(
@@ -81,12 +85,15 @@ def page(
     tables: Sequence[Table],
     tunes: Sequence[TuneCard],
     provenance: Mapping[str, Any],
+    conditions: Sequence[Table] = (),
+    n_abreast: int = 1,
 ) -> str:
     """The HTML of the report."""
     sections = [
+        ("conditions", "Conditions", "".join(map(table_html, conditions))),
         ("curves", "Learning curves", "".join(charts(curves))),
         ("measures", "Measures", "".join(map(table_html, tables))),
-        ("tunes", f"Tunes ({len(tunes):,})", "".join(_tune(n, tune) for n, tune in enumerate(tunes, start=1))),
+        ("tunes", f"Tunes ({len(tunes):,})", _tunes(tunes, n_abreast)),
         ("provenance", "How this was made", _provenance(provenance)),
     ]
     shown = [section for section in sections if section[2]]
@@ -156,6 +163,14 @@ def _palette_css(families: Iterable[str]) -> str:
     light = "".join(f".{name} {{ --family: {colours.light}; }}\n" for name, colours in inks.items())
     dark = "".join(f".{name} {{ --family: {colours.dark}; }}\n" for name, colours in inks.items())
     return f"{light}@media screen and (prefers-color-scheme: dark) {{\n{dark}}}\n"
+
+
+def _tunes(tunes: Sequence[TuneCard], n_abreast: int) -> str:
+    cards = [_tune(number, tune) for number, tune in enumerate(tunes, start=1)]
+    if n_abreast == 1:
+        return "".join(cards)
+    groups = (cards[i : i + n_abreast] for i in range(0, len(cards), n_abreast))
+    return "".join(f'<div class="abreast">{"".join(group)}</div>\n' for group in groups)
 
 
 def _tune(number: int, tune: TuneCard) -> str:

@@ -5,6 +5,7 @@ deficiency; where a line must be read on paper or in grey, its pattern tells the
 backgrounds; each value has a contrast of at least 3:1 against its own (WCAG 2.2, 1.4.11, graphical objects).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 LIGHT_BACKGROUND = "#fcfcfa"
@@ -24,15 +25,27 @@ FAMILIES = {
     "gpt2": Ink("#0072b2", "#56b4e9"),
     "mamba": Ink("#c25400", "#f0813d", "7 3"),
     "mamba2": Ink("#00805d", "#2fc99a", "2 3"),
+    "lstm": Ink("#a3528a", "#d991c0", "9 4"),
+    "gpt2-modern": Ink("#4b5fc4", "#9fb0ff", "12 3"),
+    "mamba2-hybrid": Ink("#5c7a00", "#a8cc3a", "4 2"),
     "human": Ink("#3b3b3b", "#d6d6d6", "10 3 2 3"),
     "control": Ink("#7a7a7a", "#9a9a9a", "1 3"),
 }
-_OTHERS = (Ink("#a3528a", "#d991c0", "9 4"), Ink("#8a6d00", "#e6c84a", "5 2 1 2"))
+_OTHERS = (Ink("#b3404a", "#ff9aa2", "6 2"), Ink("#8a6d00", "#e6c84a", "5 2 1 2"))
+_NUMBERED = (*(FAMILIES[name] for name in ("gpt2", "mamba", "mamba2", "lstm")), *_OTHERS, FAMILIES["human"])
+_SERIES = {f"series {number}": ink for number, ink in enumerate(_NUMBERED)}
 
 
 def ink(family: str) -> Ink:
-    """The ink of a family; one that is not known has always the same of two spare inks."""
-    return FAMILIES.get(family) or _OTHERS[sum(map(ord, family)) % len(_OTHERS)]
+    """The ink of a family, or of `series`; one that is not known has always the same of two spare inks."""
+    return FAMILIES.get(family) or _SERIES.get(family) or _OTHERS[sum(map(ord, family)) % len(_OTHERS)]
+
+
+def series(families: Sequence[str]) -> list[str]:
+    """Names by which to draw lines of these families: the families, or where one comes twice numbered inks."""
+    if len(set(families)) == len(families):
+        return list(families)
+    return [f"series {number % len(_SERIES)}" for number in range(len(families))]
 
 
 def contrast(colour: str, background: str) -> float:
