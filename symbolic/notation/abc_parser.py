@@ -32,6 +32,7 @@ from symbolic.notation.performance import Sound, performance
 from symbolic.notation.reading.finishing import name_voices, part_order, share_marks, tidy
 from symbolic.notation.reading.lexer import CHORD_SYMBOL, Token, lex, matches, prepared
 from symbolic.notation.reading.lyric_lines import set_lyrics
+from symbolic.notation.reading.macros import Macros
 from symbolic.notation.reading.overlays import overlay_voices
 from symbolic.notation.reading.respelling import respell, transpose_events
 from symbolic.notation.reading.staff_fields import StaffProperties, read_key_field, read_voice_field
@@ -83,7 +84,7 @@ __all__ = [
 
 MAX_TUNE_BYTES = 200_000
 LYRICS, WORDS = "w", "W"
-_FIELD_LINE = re.compile(r"[ \t]*([A-Zmrsw]|\+):(?![|:])(.*)", re.DOTALL)
+_FIELD_LINE = re.compile(r"[ \t]*([A-Zmrsw]|\+|d(?=:[^A-Ga-gz]*$)):(?![|:])(.*)", re.DOTALL)  # d: is an older s:
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,16}")
 _DIRECTIVE = re.compile(r"\s*([A-Za-z][\w-]*)\s*(.*)")
 _NOT_LOST = ("abc", "encoding", "abc-charset", "abc-version", "abc-creator", "linebreak", "decoration")
@@ -147,7 +148,8 @@ class _TuneReader:
         self.first_words: dict[str, str] = {}  # identifier of a voice -> the words of its V: field
         self.programs: dict[str, int] = {}
         self.drums: set[str] = set()
-        self.rules = ReadingRules(strict=strict)
+        self.rules = ReadingRules(strict=strict, losses=self.losses)
+        self.macros = Macros()
         self.voices: dict[str, VoiceReader] = {}
         self.current: VoiceReader | None = None
         self.names_voices = False  # a V: field stood in the body
@@ -164,7 +166,8 @@ class _TuneReader:
         elif match := _FIELD_LINE.match(line):
             self.read_field(match[1], match[2].strip(), number)
         elif self.key is not None:
-            self.read_music(prepared(line, number), number)
+            line = prepared(line, number)
+            self.read_music(self.macros.applied(line) if self.macros.rules else line, number)
 
     def read_music(self, line: str, number: int) -> None:
         if not (self.lyrics and self.last_field == "\\"):
@@ -174,12 +177,12 @@ class _TuneReader:
             self.line_starts.setdefault(id(self.voice()), len(self.voice().voice.events))
         reader = self.voice()
         for kind, match in matches(line, number):
-            if kind == "field":
-                self.read_inline(match[0], number)
-                reader = self.voice()
-                self.line_starts.setdefault(id(reader), len(reader.voice.events))
-            else:
+            if kind != "field":
                 reader.read_symbol(kind, match, number)
+                continue
+            self.read_inline(match[0], number)
+            reader = self.voice()
+            self.line_starts.setdefault(id(reader), len(reader.voice.events))
         self.voice().end_line(number)
 
     def read_inline(self, text: str, number: int) -> None:
@@ -202,8 +205,10 @@ class _TuneReader:
             events.append(TempoChange(value) if letter == "Q" else PartMark(value))
         elif letter in "QP" and self.key is not None and letter == "P":
             self.voice().voice.events.append(PartMark(value))
-        elif letter in "sm":
-            self.losses["line of symbols (s:)" if letter == "s" else "macro (m:)"] += 1
+        elif letter in "ds" or (letter == "m" and not self.macros.add(value)):
+            self.losses["line of symbols (s:)" if letter in "ds" else "macro that is none (m:)"] += 1
+        elif letter == "m":
+            pass  # its music is written out
         else:
             self.fields.setdefault(letter, []).append(value)
 
@@ -271,8 +276,14 @@ class _TuneReader:
             reader.set_key(found.key, found.accidentals)
 
     def set_meter(self, value: str, number: int) -> None:
-        meter = parse_meter(value, number) if value else Meter(0, 1)
         self.has_meter = True
+        try:
+            meter = parse_meter(value, number) if value else Meter(0, 1)
+        except NotationError:
+            if self.strict:
+                raise
+            meter = Meter(0, 1)
+            self.losses["meter that is not known, read as free (M:)"] += 1
         if self.key is None or self.holds_for_all:
             self.meter = meter
             for reader in self.voices.values():
@@ -293,8 +304,8 @@ class _TuneReader:
             self.voice().unit = unit
 
     def set_symbol(self, value: str, number: int) -> None:
-        """U:T=!trill! gives a letter another meaning."""
-        match = re.fullmatch(r"\s*([H-Yh-w~])\s*=\s*(![^!]+!|\"[^\"]+\")\s*", value)
+        """U:T=!trill! gives a letter another meaning; `U:T=+trill+` and `U:T +trill+` are older."""
+        match = re.fullmatch(r"\s*([H-Yh-w~])\s*(?:=\s*)?(![^!]+!|\+[^+]+\+|\"[^\"]+\")\s*", value)
         if match:
             self.rules.symbols[match[1]] = match[2]
 

@@ -1,7 +1,7 @@
 """The symbols of ABC music (ABC 2.1, section 4): the one lexer for every reader of ABC.
 
 A line of music is cut into symbols of the kinds in SYMBOLS. What the standard reserves or ignores (`#`, `*`, `;`, `?`,
-`@`, `y` spacers, `$` and `!` line ends) is read as space, so that the symbols together are the whole line.
+`@`, `+`, `y` spacers, `$` and `!` line ends) is read as space, so that the symbols together are the whole line.
 """
 
 import html
@@ -21,29 +21,34 @@ SYMBOLS = (
     ("bar", rf"\.?(?::*\|[|:\]]*|\[\|[|:\]]*|::+)(?:[ \t]*\[?(?P<ending>{_NUMBERS}))?"),
     (
         "decoration",
-        r"!(?P<name>[^!\n|]{1,40})!|\+(?P<plus>[^+\n|\"!]{1,60})\+(?P<plus_length>\d{0,3}(?:/\d{0,3})?)|\.(?![(\-])|[~H-WYh-w]",
+        r"!(?P<name>[^!\n|]{1,40})!|\+(?P<plus>[^+\n|\"!\[\]]{1,60})\+(?P<plus_length>\d{0,3}(?:/\d{0,3})?)"
+        r"|\.(?![(\-])|[~H-WYh-w]",
     ),
     ("ending", rf'\[[ \t]*(?:(?P<number>{_NUMBERS})|"(?P<named>\d[^"]*)")'),
     ("note", _NOTE),
-    ("microtone", r"[\^_]{1,2}\d{0,2}(?:/\d{0,2})?(?=[A-Ga-g])"),
+    ("microtone", r"[\^_]{1,2}\d{0,3}(?:/\d{0,3})?(?=[A-Ga-g])"),
     ("rest", rf"[zx](?P<rest_length>{LENGTH})"),
     ("bar_rest", r"[ZX](?P<n_bars>\d{0,3})"),
     ("tuplet", r"\((?P<p>\d{1,2})(?::(?P<q>\d{0,2}))?(?::(?P<r>\d{0,2}))?"),
     ("overlay", r"\(&|&+\)?"),
-    ("slur_open", r"\("),
+    ("slur_open", r"\([,']?"),  # with abcm2ps's sign for its direction
     ("slur_close", r"\)"),
+    ("named_ending", r'\[(?="[^"]*"[^\]|]*(?:\||$))'),  # ["Coda": the words are read on their own
     ("chord_open", r"\["),
     ("chord_close", rf"\](?P<chord_length>{LENGTH})"),
     ("grace_open", r"\{/?"),
     ("grace_close", r"\}"),
     ("broken", r">{1,3}|<{1,3}"),
-    ("tie", r"-"),
-    ("space", r"[\s`\\*$;#@?]+|y[\d/]*|!|\.|\+(?=\s|$)"),
+    ("tie", r"-[,']?"),
+    ("colon", r":(?P<closing>[ \t]+\|(?![|:\]]))?"),  # apart from its bar line, or instead of one
+    ("space", r"[\s`\\*$;#@?]+|y[\d/]*|!|\.|\+"),
 )
 _LEXER = re.compile("|".join(f"(?P<{kind}_>{pattern})" for kind, pattern in SYMBOLS))
+_KIND_OF_GROUP = {f"{kind}_": kind for kind, _ in SYMBOLS}
 # Between two exclamation marks that are line ends (abc2win) stands music, not the name of a decoration.
-_MUSIC = re.compile(r"[A-Ga-gzx\^_=\[({~.][A-Ga-gzx,'\d/^_=<>(){}\[\]\-.~\"\s]*")
-_NAMES_LIKE_MUSIC = re.compile(r"f{1,4}|[dD]\.?[cC]\.?|\(|\)|\.|~")
+_MUSIC = re.compile(r"(?=.*[A-Ga-gzx])[A-Ga-gzx\^_=\[({~.][A-Ga-gzx,'\d/^_=<>(){}\[\]\-.~\"\s]*")
+_NAMES_LIKE_MUSIC = re.compile(r"\(?f{1,4}\)?|[dD]\.?[cC]\.?|\(|\)|\.|~")
+_SIGN = re.compile("[!+]")
 _WORDS = re.compile(r"[A-Za-z.]+(?:[ ]+[A-Za-z.]+)*")
 _OLD_CHORD = re.compile(rf"(?:(?:\^{{1,2}}|_{{1,2}}|=)?[A-Ga-g][,']*{LENGTH}-?)+")
 _ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
@@ -72,14 +77,22 @@ def matches(line: str, line_number: int | None = None) -> Iterator[tuple[str, re
     """
     position = 0
     while position < len(line):
-        match = _LEXER.match(line, position)
-        if match is None:
-            raise _unknown(line, position, line_number)
-        kind = str(match.lastgroup)[:-1]
-        if kind == "decoration" and match[0][0] in "!+" and len(match[0]) > 1:
-            kind, match = _named(line, match, line_number)
-        position = match.end()
-        yield kind, match
+        for match in _LEXER.finditer(line, position):
+            if match.start() != position:
+                raise _unknown(line, position, line_number)
+            kind = _KIND_OF_GROUP[match.lastgroup or ""]
+            position = match.end()
+            if kind != "decoration" or match[0][0] not in "!+":
+                yield kind, match
+                continue
+            kind, match = _named(line, match)
+            yield kind, match
+            if position != match.end():  # no name: go on after its first sign
+                position = match.end()
+                break
+        else:
+            if position < len(line):
+                raise _unknown(line, position, line_number)
 
 
 def prepared(line: str, line_number: int | None = None) -> str:
@@ -107,18 +120,17 @@ def _sign_of(entity: re.Match[str], line_number: int | None) -> str:
     )
 
 
-def _named(line: str, match: re.Match[str], line_number: int | None) -> tuple[str, re.Match[str]]:
-    """What stands between two ! or two +: a decoration's name, an old-style chord, or music between two line ends."""
+def _named(line: str, match: re.Match[str]) -> tuple[str, re.Match[str]]:
+    """What stands between two ! or two +: a decoration's name, an old-style chord, else the first sign as space."""
     if match["plus"] is not None:
         notes = match["plus"].replace(" ", "")
         if _OLD_CHORD.fullmatch(notes) and not re.fullmatch("f{1,4}", notes):
             return "old_chord", match
         if re.fullmatch(r"[A-Za-z.()<>\d]+", match["plus"]):
             return "decoration", match
-        raise _unknown(line, match.start(), line_number)
-    if _is_decoration(match["name"]):
+    elif _is_decoration(match["name"]):
         return "decoration", match
-    sign = re.compile("!").match(line, match.start())
+    sign = _SIGN.match(line, match.start())
     assert sign is not None
     return "space", sign
 

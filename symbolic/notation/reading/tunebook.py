@@ -122,7 +122,9 @@ def _header_letters(lines: list[str]) -> set[str]:
 
 
 def _without_comment(line: str) -> str:
-    """The line up to its comment; `\\%` is a percent sign."""
+    """The line up to its comment; `\\%` is a percent sign, and in music without words a line that goes on."""
+    if r"\%" in line and '"' not in line and not _FIELD.match(line):
+        return line.split("%", maxsplit=1)[0]
     return re.split(r"(?<!\\)%", line, maxsplit=1)[0].replace(r"\%", "%")
 
 

@@ -5,6 +5,7 @@ own, a bar at a time, and become voices when the tune is finished (`symbolic.not
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -44,7 +45,9 @@ MAX_TIMES = 16  # a section is played
 _NAMED = {"trill": "T", "fermata": "H", "roll": "~", "staccato": ".", "upbow": "u", "downbow": "v", "accent": "L",
           "lowermordent": "M", "mordent": "M", "uppermordent": "P", "pralltriller": "P", "coda": "O", "segno": "S",
           "emphasis": "L", ">": "L"}  # fmt: skip
+_ENDING_NUMBERS = re.compile(r"[ \t]*\[?\d.*")
 _NUMBERS = re.compile(r"\d+(?:[,.\-]\s*\d+)*")  # of an ending, before words such as "1st time"
+NO_LENGTH = "note of no length (C0)"
 _AT_BAR_LINES = {"H": "fermata", "O": "coda", "S": "segno"}  # decorations that may stand at a bar line
 
 
@@ -54,7 +57,8 @@ class ReadingRules:
 
     propagation: str = "pitch"  # "pitch": in all octaves, "octave": in its own, "not": on its note only
     symbols: dict[str, str] = field(default_factory=dict)  # letter -> a decoration with its ! or a quoted annotation
-    strict: bool = False  # reserved signs are errors
+    strict: bool = False  # reserved signs, and bar lines that are none, are errors
+    losses: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -97,6 +101,8 @@ class VoiceReader:
             _read_note(self, match, number)
         elif kind == "overlay":
             self._open_overlay(match[0])
+        elif kind == "colon" or (kind == "chord_close" and not self.in_chord):
+            self._read_odd_bar(match, number)
         elif kind == "bar" or kind == "ending":
             self.overlay = None
             ending = match["ending"] if kind == "bar" else match["number"] or match["named"]
@@ -108,6 +114,22 @@ class VoiceReader:
             pass  # lengths, ties, slurs and chords of graces are theirs alone
         else:
             _READERS[kind](self, match, number)
+
+    @property
+    def in_chord(self) -> bool:
+        """True between the brackets of a chord, also of an overlay."""
+        return (self.overlay or self).chord is not None
+
+    def _read_odd_bar(self, match: re.Match[str], number: int) -> None:
+        """A bar line in pieces (`| :`, `: |`), a colon or a bracket as one (`ab:cd`, `ab]`)."""
+        if self.rules.strict and match[0][0] == ":":
+            raise NotationError("unknown_symbol", f"column {match.start() + 1}: ':' is not ABC music.", number)
+        if self.rules.strict:
+            raise NotationError("unbalanced_chord", "']' closes no chord.", number)
+        self.overlay = None
+        follows_bar = bool(self.voice.events) and isinstance(self.voice.events[-1], Bar)
+        kind = "|]" if match[0][0] == "]" else ":|" if match["closing"] else "|:" if follows_bar else "|"
+        _read_bar(self, kind, "")
 
     def end_line(self, number: int) -> None:
         """Check that chords and graces are closed where their line ends."""
@@ -149,11 +171,12 @@ class VoiceReader:
 
 
 def _read_note(state: VoiceReader, match: re.Match[str], number: int) -> None:
-    pitch = _pitch(state, match["accidental"], match["letter"], match["marks"])
+    accidental, letter, marks, length = match.group("accidental", "letter", "marks", "length")
+    pitch = _pitch(state, accidental, letter, marks)
     if state.grace is not None:
         state.grace.append(pitch)
         return
-    written = _length(match["length"], state.unit, number)
+    written = _length(length, state.unit, number) if length else state.unit
     if state.chord is None:
         _add_timed(state, Note((pitch,), written, written), number)
         return
@@ -175,20 +198,24 @@ def _pitch(state: VoiceReader, accidental: str | None, letter: str, marks: str) 
         value = ACCIDENTAL_VALUE[accidental]
         if state.rules.propagation != "not":
             state.bar_accidentals[place] = value
-        return Pitch(name, octave, value, base + value)
+        return _made_pitch(name, octave, value, base + value)
     if state.tied and (held := state.tied.get((name, octave))) is not None:
-        return Pitch(name, octave, None, held.midi)  # a tie carries its accidental over the bar line
+        return _made_pitch(name, octave, None, held.midi)  # a tie carries its accidental over the bar line
     of_bar = state.bar_accidentals.get(place) if state.bar_accidentals else None
-    if of_bar is not None:
-        return Pitch(name, octave, None, base + of_bar)
-    return Pitch(name, octave, None, base + state.key_accidentals.get(name, state.key.accidentals[name]))
+    if of_bar is None:
+        of_bar = state.key_accidentals.get(name) if state.key_accidentals else None
+    return _made_pitch(name, octave, None, base + (state.key.accidentals[name] if of_bar is None else of_bar))
+
+
+_made_pitch = lru_cache(maxsize=1024)(Pitch)  # pitches are never changed, so that equal ones may be one
 
 
 def _length(text: str, unit: int, number: int) -> int:
+    """The ticks of a note; 0 for a length of `0`, which takes no time."""
     if not text:
         return unit
     ticks = _counted(text, unit)
-    if not ticks:
+    if not ticks and text != "0":
         raise NotationError("bad_length", f"the note length {text!r} cannot be counted.", number)
     if ticks > MAX_WHOLE_NOTES * TICKS_PER_WHOLE:
         raise NotationError("bad_length", f"the note length {text!r} is over {MAX_WHOLE_NOTES} whole notes.", number)
@@ -215,19 +242,25 @@ def _read_rest(state: VoiceReader, match: re.Match[str], number: int) -> None:
 
 
 def _read_bar_rest(state: VoiceReader, match: re.Match[str], number: int) -> None:
-    """Z3 is three bars of rest, written out."""
+    """Z3 is three bars of rest, written out; in free meter a bar is a whole note."""
     n_bars = int(match["n_bars"] or 1)
-    if state.meter.is_free or not 1 <= n_bars <= MAX_WHOLE_NOTES * 4:
-        raise NotationError("bad_length", f"Z{n_bars}: bars of rest need a meter and a count from 1 to 256.", number)
+    if not 1 <= n_bars <= MAX_WHOLE_NOTES * 4:
+        raise NotationError("bad_length", f"Z{n_bars}: bars of rest are counted from 1 to 256.", number)
     for index in range(n_bars):
         if index:
             _read_bar(state, "|", "")
-        ticks = state.meter.ticks
+        ticks = state.meter.ticks or TICKS_PER_WHOLE
         _add_timed(state, Rest(ticks, ticks, hidden=match[0][0] == "X"), number)
 
 
 def _add_timed(state: VoiceReader, event: Note | Rest, number: int) -> None:
-    """Append a note or rest: decorations, broken rhythm and tuplets that wait for it are applied."""
+    """Append a note or rest: decorations, broken rhythm and tuplets that wait for it are applied. What has no length is
+    left out."""
+    if not event.written:
+        if state.rules.strict:
+            raise NotationError("bad_length", "the note length '0' cannot be counted.", number)
+        state.rules.losses[NO_LENGTH] += isinstance(event, Note)
+        return
     if state.broken:
         event.written = _scaled(event.written, state.broken < 0, abs(state.broken), number)
         state.broken = 0
@@ -268,10 +301,9 @@ def _read_bar(state: VoiceReader, text: str, ending: str) -> None:
     kind, closing, opening = bar_kind(text)
     times = max(closing + 1, state.times) if closing else 2
     _flush_marks(state)
-    ending = ",".join(part for part in re.split(r"[,.]", ending) if part.strip("- "))
-    ending = ending.replace(" ", "")
     state.bar_accidentals = {}
     if ending:
+        ending = ",".join(part for part in re.split(r"[,.]", ending) if part.strip("- ")).replace(" ", "")
         first = _first_number(ending) == 1
         state.tied_into_endings = dict(state.tied) if first else state.tied_into_endings
         state.tied = state.tied if first else state.tied_into_endings | state.tied
@@ -293,9 +325,10 @@ def add_bar(events: list[Event], bar: Bar) -> None:
         events.append(bar)
 
 
+@lru_cache(maxsize=1024)
 def bar_kind(text: str) -> tuple[str, int, int]:
     """The canonical kind of a bar line without its ending, and its colons before and after the line."""
-    head = re.sub(r"[ \t]*\[?\d.*", "", text.lstrip("."))
+    head = _ENDING_NUMBERS.sub("", text.lstrip("."))
     if not head:
         return "", 0, 0
     if not head.strip(":"):
@@ -307,7 +340,9 @@ def bar_kind(text: str) -> tuple[str, int, int]:
         inner = inner.replace(":", "")
     if closing or opening:
         return "::" if opening and closing else ("|:" if opening else ":|"), closing, opening
-    return ({"|": "|", "|]": "|]"}.get(inner, "||") if head != "[|]" else "|"), 0, 0
+    if head == "[|]":
+        return "|", 0, 0
+    return (inner if inner in ("|", "|]") and head != "[|" else "||"), 0, 0
 
 
 def merged_kind(first: str, second: str) -> str:
@@ -388,9 +423,7 @@ def _open_chord(state: VoiceReader, match: re.Match[str], number: int) -> None:
 
 
 def _close_chord(state: VoiceReader, match: re.Match[str], number: int) -> None:
-    if state.chord is None:
-        raise NotationError("unbalanced_chord", "']' closes no chord.", number)
-    pitches, state.chord = tuple(state.chord), None
+    pitches, state.chord = tuple(state.chord or ()), None
     if not pitches:
         return
     outer = _length(match["chord_length"], UNIT_TICKS, number)
@@ -434,6 +467,12 @@ def _refuse_microtone(state: VoiceReader, match: re.Match[str], number: int) -> 
     raise NotationError(
         "microtone", f"column {match.start() + 1}: {match[0]!r} is a microtone; notes here are semitones.", number
     )
+
+
+def _read_named_ending(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    """The bracket of ["Coda" or ["last time": its words are read as an annotation."""
+    if state.rules.strict:
+        raise NotationError("unbalanced_chord", "a chord '[' is not closed on its line.", number)
 
 
 def _read_space(state: VoiceReader, match: re.Match[str], number: int) -> None:
@@ -480,5 +519,6 @@ _READERS = {
     "grace_open": _open_grace,
     "grace_close": _close_grace,
     "microtone": _refuse_microtone,
+    "named_ending": _read_named_ending,
     "space": _read_space,
 }

@@ -3,7 +3,8 @@
 import pytest
 
 from symbolic.notation.abc_parser import TICKS_PER_WHOLE, NotationError, canonical, parse, performance
-from symbolic.notation.score import Direction
+from symbolic.notation.reading.voice_reader import NO_LENGTH
+from symbolic.notation.score import Bar, Direction, Note, Rest
 
 EIGHTH = TICKS_PER_WHOLE // 8
 
@@ -68,3 +69,40 @@ def test_two_violins_are_two_voices_and_an_ending_has_a_number() -> None:
     assert canonical(score).splitlines()[6] == "|:C8|1D8:|2E8|]"
     with pytest.raises(NotationError, match="'&eacute;' is an HTML entity"):
         parse("X:1\nM:4/4\nK:C\nC&eacute;D|\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "same_as"),
+    [
+        ("| :CDEF: |GABc|", "|:CDEF:|GABc|"),
+        ("CDEF]", "CDEF|]"),
+        ("CD:EF|", "CD|EF|"),
+        ('CDEF|["Coda" GABc|', "CDEF|GABc|"),
+        ("C-,C(,DE)|", "C-C(DE)|"),
+        ("C0 CDEF|[CE]0 z0 G|", "CDEF|G|"),
+        ("[+CE][+CE]|", "[CE][CE]|"),
+        ("!=!C!^!D!(f)!E|", "CDE|"),
+        ("[M:none]CD|Z2|", "[M:none]CD|z8|z8|"),
+        ("CDEF[|GABc:|", "CDEF||GABc:|"),
+    ],
+)
+def test_music_as_some_write_it(body: str, same_as: str) -> None:
+    header = "X:1\nM:4/4\nL:1/8\nK:C\n"
+    assert heard_and_form(header + body) == heard_and_form(header + same_as)
+
+
+def heard_and_form(text: str) -> list[object]:
+    """What of a tune's events sounds or makes form."""
+    found: list[object] = []
+    for event in parse(text).voices[0].events:
+        if isinstance(event, Note):
+            found.append(([pitch.midi for pitch in event.pitches], event.ticks, event.tie))
+        elif isinstance(event, (Rest, Bar)):
+            found.append((event.kind, event.ending) if isinstance(event, Bar) else event.ticks)
+    return found
+
+
+def test_what_has_no_length_is_told() -> None:
+    score = parse("X:1\nM:3/4 2/4\nL:1/8\nU:o +open+\nK:C\nC0 oCDEF|\n")
+    assert dict(score.losses) == {NO_LENGTH: 1, "meter that is not known, read as free (M:)": 1}
+    assert score.meter.is_free and score.voices[0].events[0].marks == "!open!"  # type: ignore[union-attr]
