@@ -7,15 +7,12 @@ The child is this module: python -m audio_bridge.render.synthesis BACKEND FONT.s
 MEMORY_BYTES
 """
 
-import ctypes.util
-import importlib.metadata
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import wave
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,19 +67,24 @@ def available(backend: str) -> str:
         return "midirenderer"
     if backend == "fluidsynth" and shutil.which("fluidsynth"):
         return "fluidsynth"
-    if backend == "fluidsynth" and importlib.util.find_spec("fluidsynth") and ctypes.util.find_library("fluidsynth"):
-        return "pyfluidsynth"
+    if backend == "fluidsynth" and importlib.util.find_spec("fluidsynth"):
+        from ctypes.util import find_library
+
+        if find_library("fluidsynth"):
+            return "pyfluidsynth"
     raise UserError(f"the backend {backend} is not installed: {_FIX[backend]}.")
 
 
 def version(backend: str) -> str:
     """Engine and version, for the record of a rendering."""
+    from importlib.metadata import version as installed
+
     engine = available(backend)
     if engine == "fluidsynth":
         shown = subprocess.run(["fluidsynth", "--version"], capture_output=True, text=True, timeout=10, check=False)
         numbers = [word for word in shown.stdout.split() if word[:1].isdigit()]
         return f"fluidsynth {numbers[0] if numbers else 'unknown'}"
-    return f"{engine} {importlib.metadata.version(engine)}"
+    return f"{engine} {installed(engine)}"
 
 
 def main(arguments: list[str]) -> int:
@@ -123,6 +125,8 @@ def _fluidsynth(soundfont: str, source: str, target: str) -> None:
 
 def _pyfluidsynth(soundfont: str, source: str, target: str) -> None:
     """The library has no offline player, so messages are sent between blocks of samples."""
+    import wave
+
     import fluidsynth
     import mido
 

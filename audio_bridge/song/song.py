@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from audio_bridge.lyrics.setting.melody_for_words import MelodySection
     from audio_bridge.lyrics.setting.rhythm_plan import SectionPlan
     from audio_bridge.lyrics.setting.word_setting import Setting
+    from audio_bridge.sound.audio import Audio
     from symbolic.notation.score import Score
     from symbolic.notation.theory import Key
 
@@ -54,8 +55,9 @@ _MELODY = ("tune", "melody_model", "metre", "key", "chords", "genre", "genres", 
 _SCORE = ("tempo", "genre", "genres", "title", "artist", "melody_model", "chords", "seed", "tune")
 _WRITING = ("genre", "language", "title", "artist", "first_line", "structure", "lines", "syllables", "rhyme", "lyrics",
             "lyric_model", "genres", "seed")  # fmt: skip
-_SOUND_RATE = 44_100
-_BACKING_LUFS, _VOICE_LUFS, _MIX_LUFS = -20.0, -17.0, -16.0
+_SOUND_RATE = 48_000  # the synthesiser's own
+_BACKING_LUFS, _MIX_LUFS = -20.0, -16.0
+_VOICE_ABOVE_LU = 3.0  # the guide vocal over the backing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -386,20 +388,14 @@ def vocal(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str,
 
 def mix(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
     """Backing (or conditioned audio) and guide vocal, as MP3."""
-    import numpy as np
-
-    from audio_bridge.sound.audio import Audio, read_wav, resampled, write_audio
+    from audio_bridge.sound.audio import read_wav, resampled, write_audio
     from audio_bridge.sound.loudness import normalised
 
     base = "conditioned.wav" if (folder / "conditioned.wav").is_file() else "backing.wav"
-    sound = normalised(resampled(read_wav(folder / base), _SOUND_RATE), _BACKING_LUFS)[0]
-    samples = sound.samples.copy()
+    sound = resampled(read_wav(folder / base), _SOUND_RATE)
     if (folder / "guide.wav").is_file():
-        voice = normalised(resampled(read_wav(folder / "guide.wav"), _SOUND_RATE), _VOICE_LUFS)[0].samples
-        n = max(samples.shape[1], voice.shape[1])
-        samples = np.pad(samples, ((0, 0), (0, n - samples.shape[1])))
-        samples[:, : voice.shape[1]] += voice
-    whole, levels = normalised(Audio(samples.astype(np.float32), _SOUND_RATE), _MIX_LUFS)
+        sound = _with_voice(sound, resampled(read_wav(folder / "guide.wav"), _SOUND_RATE))
+    whole, levels = normalised(sound, _MIX_LUFS)
     write_audio(whole, folder / "song.mp3")
     return {"seconds": round(whole.seconds, 3), "loudness_lufs": round(levels.loudness_lufs, 2)}
 
@@ -424,10 +420,10 @@ STAGES = (
     Stage("score", score, ("setting",), _SCORE, (
         "song.abc", "song.musicxml", "song.mid", "song.lrc", "song.enhanced.lrc", "song.ultrastar.txt", "yue2.json",
         "chords.json"), version=3),
-    Stage("backing", backing, ("score",), (), ("backing.wav",), version=2),
+    Stage("backing", backing, ("score",), (), ("backing.wav",), version=3),
     Stage("conditioned", conditioned, ("score",), ("checkpoint", "prompt", "genre", "seed"), ("conditioned.wav",)),
     Stage("vocal", vocal, ("setting", "score"), ("vocal",), ("guide.wav",)),
-    Stage("mix", mix, ("backing", "conditioned", "vocal"), (), ("song.mp3",)),
+    Stage("mix", mix, ("backing", "conditioned", "vocal"), (), ("song.mp3",), version=2),
     Stage("karaoke", karaoke, ("setting", "score", "vocal", "mix"), _SCORE, ("karaoke.html",), version=4),
 )  # fmt: skip
 
@@ -508,6 +504,21 @@ def _melody_section(
     draw = int(1000 * _share(options, seed, "chords")) + (kind not in ("verse", "chorus"))
     chords = section_chords(one, style, role, key, draw) if bars is None else own_chords(one, bars)
     return MelodySection(one, chords, *style.ranges[role], role=role)
+
+
+def _with_voice(sound: "Audio", voice: "Audio") -> "Audio":
+    """The sum of a backing and a mono voice that is louder by _VOICE_ABOVE_LU; as long as the longer one."""
+    import numpy as np
+
+    from audio_bridge.sound.audio import Audio
+    from audio_bridge.sound.loudness import integrated_lufs
+
+    gain = 10 ** ((integrated_lufs(sound) + _VOICE_ABOVE_LU - integrated_lufs(voice)) / 20)
+    n = max(sound.samples.shape[1], voice.samples.shape[1])
+    samples = np.pad(sound.samples, ((0, 0), (0, n - sound.samples.shape[1])))
+    if np.isfinite(gain):  # a silent voice has none
+        samples[:, : voice.samples.shape[1]] += voice.samples * np.float32(gain)
+    return Audio(samples, sound.sample_rate)
 
 
 def _lyrics(folder: Path) -> "Lyrics":

@@ -1,7 +1,7 @@
 """Audio in memory and on the disk: float32 samples (channels, samples) with their sample rate in hertz.
 
-Full scale is 1. Files are WAV (16-bit, 24-bit or float), FLAC and MP3, encoded in memory by libsndfile and written
-whole.
+Full scale is 1. Files are WAV (16-bit, 24-bit or float) and FLAC, encoded in memory by libsndfile, and MP3 (`mp3`);
+they are written whole.
 """
 
 import base64
@@ -19,6 +19,7 @@ from symbolic.files import write_whole
 SAMPLE_RATES = (8_000, 192_000)  # lowest and highest, hertz
 MUSICGEN_RATE = 32_000  # hertz: what MusicGen and its codec hear, and the rate of every analysis here
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".mp3": "MP3"}
+MP3 = "MPEG_LAYER_III"
 SAMPLE_FORMATS = {"pcm16": "PCM_16", "pcm24": "PCM_24", "float": "FLOAT"}
 _ZERO_CROSSINGS = 64  # of the resampling filter, each side: pass band to 0.45 of the lower rate, -100 dB from 0.5
 _KAISER_BETA = 10.0
@@ -63,6 +64,10 @@ def encoded(audio: Audio, path: Path, sample_format: str | None = None) -> bytes
     import soundfile
 
     subtype = check_format(path, audio.sample_rate, sample_format)
+    if subtype == MP3:
+        from audio_bridge.sound import mp3
+
+        return mp3.encode(audio)
     buffer = io.BytesIO()
     soundfile.write(buffer, audio.samples.T, audio.sample_rate, format=FORMATS[path.suffix.lower()], subtype=subtype)
     return buffer.getvalue()
@@ -84,7 +89,7 @@ def check_format(path: Path, sample_rate: int, sample_format: str | None = None)
             raise UsageError(
                 f"MP3 does not exist at {sample_rate} Hz; choose 32000, 44100 or 48000, or write .wav or .flac."
             )
-        return "MPEG_LAYER_III"
+        return MP3
     subtype = SAMPLE_FORMATS[sample_format or "pcm16"]
     if not soundfile.check_format(container, subtype):
         raise UsageError(f"{container} cannot hold {sample_format} samples; choose pcm16 or pcm24, or write .wav.")

@@ -104,7 +104,7 @@ def draw(
     from symbolic.decode.engine.sampling_rules import Sampling
     from symbolic.decode.loaded_model import load_source
 
-    source = load_source(model, "cpu", "float32", threads=1)
+    source = load_source(model, "cpu", "float32", threads=1, step="auto")
     mask = RhythmMask(source, sections, parse_key(key))
     drawn = engine.generate(
         source.model,
