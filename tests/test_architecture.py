@@ -20,6 +20,7 @@ TOP = ("symbolic", "audio_bridge", "studio", "benchmarks", "experiments")
 # A module imports only what stands before it. A package's name stands for all its modules.
 ARROW = (
     *("symbolic.interrupts", "symbolic.callable_package", "symbolic.errors", "symbolic.command_line"),
+    "symbolic.progress",
     "symbolic.files",
     *("symbolic.subprocess_limits", "symbolic.machine"),
     *(

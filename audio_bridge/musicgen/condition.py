@@ -32,7 +32,7 @@ from audio_bridge.musicgen.melody_source import (
 )
 from symbolic.errors import UsageError, UserError
 from symbolic.files import sha256, write_json
-from symbolic.training.metrics_log import Console, clock
+from symbolic.progress import Console, clock
 
 if TYPE_CHECKING:
     import torch

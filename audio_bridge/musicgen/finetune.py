@@ -28,7 +28,7 @@ from symbolic import config as configuration
 from symbolic import files
 from symbolic.config import described, within
 from symbolic.errors import UserError
-from symbolic.training.metrics_log import Console, clock
+from symbolic.progress import Console, clock
 
 if TYPE_CHECKING:
     import numpy as np

@@ -298,7 +298,7 @@ class Cost:
 
     def text(self) -> str:
         """For people, before the run."""
-        from symbolic.training.metrics_log import clock
+        from symbolic.progress import clock
 
         size = f"{self.parameters / 1e6:,.1f} M" if self.parameters < 1e9 else f"{self.parameters / 1e9:.2f} G"
         told = "" if self.seconds is None else f", about {clock(max(1.0, self.seconds))} of computing"

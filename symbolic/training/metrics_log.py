@@ -8,45 +8,45 @@ evaluation and checkpoints, and go on over a resume.
 import contextlib
 import json
 import math
-import shutil
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from symbolic import files
 from symbolic.errors import UserError
+from symbolic.progress import Console, clock
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FLUSH_SECONDS = 0.5  # between logging moments
 _NEEDED = {"train": ("loss",), "speed": ("seconds",), "validation": ("bits_per_byte", "loss")}  # one of them, by kind
-LINE_SECONDS = 15.0  # between status lines where they cannot be rewritten in place
 
 
 @dataclass(frozen=True)
 class Status:
-    """Where training stands, for the status line; loss in nats a token, mean since the last status."""
+    """Where training stands, for the status line; loss in nats a token, mean since the last status. `validation` is the
+    last figure of the validation set, in `unit`."""
 
     name: str
     step: int
     steps: int
     loss: float
-    bits_per_byte: float | None
+    validation: float | None
     learning_rate: float
     tokens_per_second: float
     seconds_left: float
+    unit: str = "bits/byte"
 
     def line(self) -> str:
         """One line of text, for example
         `gpt2-6m  step 1200/100000  loss 1.234  bits/byte 1.432  lr 9.8e-04  12,345 tokens/s  1:02:03 left`.
         """
-        bits = "-" if self.bits_per_byte is None else f"{self.bits_per_byte:.3f}"
+        figure = "-" if self.validation is None else f"{self.validation:.3f}"
         return (
-            f"{self.name}  step {self.step}/{self.steps}  loss {self.loss:.3f}  bits/byte {bits}  "
+            f"{self.name}  step {self.step}/{self.steps}  loss {self.loss:.3f}  {self.unit} {figure}  "
             f"lr {self.learning_rate:.1e}  {self.tokens_per_second:,.0f} tokens/s  {clock(self.seconds_left)} left"
         )
 
@@ -55,56 +55,25 @@ class Status:
         words = self.line().removeprefix(f"{self.name}  step ").replace("tokens/s", "tok/s")
         return " ".join(words.split())
 
-
-class Console:
-    """Messages and the live line on a stream: rewritten in place on a terminal, now and then elsewhere."""
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self.stream = stream or sys.stderr
-        self.live = self.stream.isatty()
-        self.shown = -math.inf
-        self.open_line = False
-
-    def status(self, status: Status) -> None:
-        """Show where training stands."""
-        if self.live:
-            width = shutil.get_terminal_size().columns - 1
-            line = status.line() if len(status.line()) <= width else status.narrow()[:width]
-            self.stream.write(f"\r{line}\x1b[K")
-            self.open_line = True
-        elif time.monotonic() - self.shown >= LINE_SECONDS or status.step == status.steps:
-            self.stream.write(status.line() + "\n")
-            self.shown = time.monotonic()
-        self.stream.flush()
-
-    def working(self, text: str) -> None:
-        """Show, on a terminal only, what is being done meanwhile."""
-        if self.live:
-            self.stream.write(f"\r{text}\x1b[K")
-            self.stream.flush()
-            self.open_line = True
-
-    def say(self, text: str) -> None:
-        """Print a message on a line of its own."""
-        self.stream.write(("\r\x1b[K" if self.open_line else "") + text + "\n")
-        self.open_line = False
-        self.stream.flush()
-
-    def close(self) -> None:
-        """Leave the live line as it is and go on below it."""
-        if self.open_line:
-            self.stream.write("\n")
-        self.open_line = False
+    def show(self, console: Console) -> None:
+        """Show it as the live line of a console."""
+        console.show(self.line(), self.narrow(), is_last=self.step == self.steps)
 
 
 class Journal:
-    """The metrics of one run, from update `step` on; rows of later steps, left by a killed process, are dropped."""
+    """The metrics of one run, from update `step` on; rows of later steps, left by a killed process, are dropped.
 
-    def __init__(self, path: Path, step: int, seconds: float, tokens_per_step: int) -> None:
+    `measure` is the key of the validation figure that is to fall.
+    """
+
+    def __init__(
+        self, path: Path, step: int, seconds: float, tokens_per_step: float, measure: str = "bits_per_byte"
+    ) -> None:
         kept = [row for row in read(path) if row["step"] <= step] if step else []
         files.write_jsonl(path, kept)
         self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
-        self.validations = {row["step"]: row["bits_per_byte"] for row in kept if row["kind"] == "validation"}
+        self.measure = measure
+        self.validations = {row["step"]: row[measure] for row in kept if row["kind"] == "validation"}
         self.step, self.seconds, self.tokens_per_step = step, seconds, tokens_per_step
         self.loss = next((row["loss"] for row in reversed(kept) if row["kind"] == "train"), math.nan)
         self.learning_rate = self.tokens_per_second = 0.0
@@ -113,12 +82,17 @@ class Journal:
 
     @property
     def best(self) -> float:
-        """The lowest validation bits per byte so far."""
+        """The lowest validation figure so far."""
         return min(self.validations.values(), default=math.inf)
 
     @property
+    def best_step(self) -> int:
+        """The first step with the lowest validation figure."""
+        return min(self.validations, key=lambda step: (self.validations[step], step))
+
+    @property
     def latest(self) -> float | None:
-        """The last validation bits per byte."""
+        """The last validation figure."""
         return self.validations[max(self.validations)] if self.validations else None
 
     def add(self, step: int, loss: "Tensor", gradient_norm: "Tensor", rate: float) -> None:
@@ -129,7 +103,7 @@ class Journal:
         """Whether a logging moment has come."""
         return time.perf_counter() - self.mark >= FLUSH_SECONDS
 
-    def flush(self, flops_per_token: float, peak_flops: float | None = None) -> None:
+    def flush(self, flops_per_token: float | None, peak_flops: float | None = None) -> None:
         """Fetch and write the steps noted since the last time; UserError at the first loss that is not finite."""
         if not self.pending:
             return
@@ -146,8 +120,8 @@ class Journal:
         self.pending = []
 
     def validated(self, step: int, values: dict[str, Any]) -> None:
-        """Write the result of an evaluation; `values` has `bits_per_byte`."""
-        self.validations[step] = values["bits_per_byte"]
+        """Write the result of an evaluation; `values` has the measure."""
+        self.validations[step] = values[self.measure]
         self._append("validation", step, **values)
         self._write_out()
 
@@ -159,12 +133,12 @@ class Journal:
         with contextlib.suppress(OSError):  # said already by _write_out
             self.file.close()
 
-    def _measure_speed(self, n_steps: int, flops_per_token: float, peak_flops: float | None) -> None:
+    def _measure_speed(self, n_steps: int, flops_per_token: float | None, peak_flops: float | None) -> None:
         elapsed = time.perf_counter() - self.mark
         self.seconds += elapsed
         self.tokens_per_second = n_steps * self.tokens_per_step / elapsed
-        flops = flops_per_token * self.tokens_per_second
-        mfu = flops / peak_flops if peak_flops else None
+        flops = None if flops_per_token is None else flops_per_token * self.tokens_per_second
+        mfu = flops / peak_flops if flops is not None and peak_flops else None
         speed = {"tokens_per_second": self.tokens_per_second, "model_flops_per_second": flops, "mfu": mfu}
         self._append("speed", self.step, **speed, seconds=self.seconds)
         self._write_out()
@@ -196,13 +170,6 @@ def _row(line: str) -> dict[str, Any] | None:
         return None
     is_row = isinstance(row, dict) and isinstance(row.get("step"), int) and row.get("kind") in _NEEDED
     return row if is_row and any(key in row for key in _NEEDED[row["kind"]]) else None
-
-
-def clock(seconds: float) -> str:
-    """`1:02:03`, or `2:03` under an hour."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 Reporter = Callable[[Status], None]

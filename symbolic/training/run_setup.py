@@ -9,15 +9,15 @@ import dataclasses
 import shutil
 import zlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symbolic import config as configuration
-from symbolic import files, runs
+from symbolic import files
 from symbolic.config import Config
 from symbolic.errors import UsageError, UserError
-from symbolic.training.metrics_log import Console
+from symbolic.progress import Console
+from symbolic.training import run_folder
 
 if TYPE_CHECKING:
     import torch
@@ -31,11 +31,6 @@ if TYPE_CHECKING:
     from symbolic.training.checkpoint import Origin, TrainingProgress
     from symbolic.training.distributed import Group
     from symbolic.training.warm_start import Start
-
-# Keys that a resumed run may change: they alter no loss.
-FREE_KEYS = {"name", "device", "compile", "threads", "sharding", "data.folder", "data.sources"} | {
-    f"train.{key}" for key in ("evaluate_every", "checkpoint_every", "checkpoint_minutes", "keep_checkpoints")
-}
 
 
 @dataclass
@@ -122,7 +117,7 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
         span = f"{config.data.context + 1} to {n_positions}"
         console.say(f"positions {span} are not trained, so tunes end at {config.data.context} tokens.")
     if group.leads:
-        _claim(made)
+        run_folder.claim(folder, config, _record(made))
         checkpoint.discard_after(folder, at.step)
     made.runner, made.optimizer = distributed.spread(model, optimizer, config, group, device)
     if group.world > 1:
@@ -161,54 +156,6 @@ def _state(
         optimizer, at = optim.build(model, config.train), checkpoint.TrainingProgress(0)
     model.train()
     return model, optimizer, at
-
-
-def check_folder(folder: Path, config: Config, resume: bool, option: str) -> None:
-    """Refuse to overwrite anything, and to go on with a run under another configuration; `option` names the folder."""
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file: choose another {option}.")
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    if not _is_ours(folder):
-        raise UsageError(f"{folder} is not empty and holds no run: choose another {option}, a new or empty folder.")
-    if not resume:
-        raise UsageError(f"the run {folder} exists. Add --resume to go on with it, or choose another {option}.")
-    if not runs.config_file(folder).exists() or not runs.checkpoints(
-        folder
-    ):  # nothing to go on from: a fresh start under any configuration
-        return
-    before = configuration.load(runs.config_file(folder))
-    free = FREE_KEYS | ({"train.steps"} if _goes_on(folder, before, config) else set())
-    changed = [key for key in configuration.differences(before, config) if key not in free]
-    if changed:
-        raise UsageError(
-            f"cannot resume {folder}: {', '.join(changed)} {'differs' if len(changed) == 1 else 'differ'} from "
-            f"{runs.config_file(folder)}. Take the run's values, or start another with {option}."
-        )
-
-
-def _goes_on(folder: Path, before: Config, config: Config) -> bool:
-    """Whether a finished run is given more steps; its learning rate goes on as a run of so many steps has it."""
-    return config.train.steps > before.train.steps and finished(folder, before) is not None
-
-
-def _is_ours(folder: Path) -> bool:
-    """Whether a folder is a run, if only just begun; other programs have a config.yaml, too."""
-    if runs.run_file(folder).is_file():
-        return True
-    try:
-        configuration.load(runs.config_file(folder))
-    except UsageError:
-        return False
-    return True
-
-
-def finished(folder: Path, config: Config) -> dict[str, Any] | None:
-    """The summary of a run that made all its steps and whose model is there."""
-    if not runs.run_file(folder).exists() or not runs.is_model(runs.best_folder(folder)):
-        return None
-    summary = files.read_json(runs.run_file(folder)).get("summary")
-    return summary if summary and summary["steps"] == config.train.steps else None
 
 
 def _check_notation(config: Config) -> None:
@@ -285,16 +232,12 @@ def _origin(config: Config, tokenizer: "Tokenizer", shard: "Shard", start: "Star
     return Origin(configuration.digest(config), tokenizer.digest, terms, dataclasses.asdict(config), origin)
 
 
-def _claim(made: Setup) -> None:
-    """Write the resolved configuration and what the run is made on."""
-    from symbolic import machine, models
+def _record(made: Setup) -> dict[str, Any]:
+    """What run.json says of what the run is made from and how it is computed."""
+    from symbolic import models
 
-    files.write_whole(runs.config_file(made.folder), configuration.dump(made.config))
     record = {
-        "name": made.config.name,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "from_step": made.at.step,
-        "machine": machine.card(),
         "device": str(made.device),
         "dtype": str(made.dtype).removeprefix("torch."),
         "paths": models.paths(made.model),
@@ -305,7 +248,7 @@ def _claim(made: Setup) -> None:
     }
     if made.origin.start:
         record["start"] = made.origin.start
-    files.write_json(runs.run_file(made.folder), record)
+    return record
 
 
 def _compile_blocks(model: "Model", device: "torch.device") -> None:

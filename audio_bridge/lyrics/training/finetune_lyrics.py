@@ -29,8 +29,8 @@ from audio_bridge.musicgen.musicgen_model import quiet
 from symbolic import files, machine
 from symbolic.config import within
 from symbolic.errors import UserError
+from symbolic.progress import Console, clock
 from symbolic.training import lora, metrics_log
-from symbolic.training.metrics_log import Console
 from symbolic.training.optim import set_learning_rate
 from symbolic.training.train import accumulate
 
@@ -110,7 +110,7 @@ def finetune(config: FineTune, folder: Path, *, resume: bool = False) -> dict[st
         state.step, state.seconds = step + 1, before + time.monotonic() - began
         finetune_checkpoint.note(folder, "train", step=state.step, loss=loss)
         left = (time.monotonic() - began) / (state.step - first) * (n_steps - state.step)
-        console.working(f"{config.name}  step {state.step}/{n_steps}  loss {loss:.3f}  {metrics_log.clock(left)} left")
+        console.working(f"{config.name}  step {state.step}/{n_steps}  loss {loss:.3f}  {clock(left)} left")
         if state.step % config.evaluate_every == 0 or state.step == n_steps:
             value = _evaluate(model, tokenizer, validation, context, state, folder)
             console.say(f"step {state.step}: validation {value:.4f} bits/byte")

@@ -1,6 +1,5 @@
 """What a run tells: rows of metrics, the status line."""
 
-import io
 import json
 from pathlib import Path
 
@@ -10,23 +9,18 @@ import torch
 from symbolic import files
 from symbolic.errors import UserError
 from symbolic.training import metrics_log
-from symbolic.training.metrics_log import Console, Journal, Status
+from symbolic.training.metrics_log import Journal, Status
 
 STATUS = Status(
     name="a",
     step=1200,
     steps=100_000,
     loss=1.2344,
-    bits_per_byte=1.4321,
+    validation=1.4321,
     learning_rate=9.8e-4,
     tokens_per_second=12345.4,
     seconds_left=3723.0,
 )
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def note(log: Journal, *steps: int, loss: float = 2.0) -> None:
@@ -38,33 +32,6 @@ def test_the_status_line_says_what_was_promised() -> None:
     expected = "a  step 1200/100000  loss 1.234  bits/byte 1.432  lr 9.8e-04  12,345 tokens/s  1:02:03 left"
     assert STATUS.line() == expected
     assert STATUS.narrow() == "1200/100000 loss 1.234 bits/byte 1.432 lr 9.8e-04 12,345 tok/s 1:02:03 left"
-    assert metrics_log.clock(59.6) == "1:00"
-
-
-def test_on_a_terminal_of_80_columns_one_line_is_rewritten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    stream = Terminal()
-    console = Console(stream)
-    console.status(STATUS)
-    console.status(STATUS)
-    console.say("done")
-    assert stream.getvalue().count("\n") == 1
-    assert stream.getvalue().count("\r") == 3 and stream.getvalue().endswith("done\n")
-    console.status(STATUS)
-    console.close()
-    console.close()
-    assert stream.getvalue().endswith("1:02:03 left\x1b[K\n")
-
-
-def test_elsewhere_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    stream, now = io.StringIO(), [0.0]
-    monkeypatch.setattr(metrics_log.time, "monotonic", lambda: now[0])
-    console = Console(stream)
-    for second in range(40):
-        now[0] = float(second)
-        console.status(STATUS)
-        console.working("validation 1/2")
-    assert stream.getvalue() == (STATUS.line() + "\n") * 3  # at 0, 15 and 30 seconds
 
 
 def test_every_step_has_a_row_and_every_flush_a_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

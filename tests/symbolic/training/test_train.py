@@ -21,7 +21,9 @@ from symbolic import command_line, config, files, models, runs, tokens
 from symbolic.config import Config, GPT2Config, Mamba2Config, MambaConfig, ModelConfig
 from symbolic.errors import UsageError, UserError
 from symbolic.models import costs
+from symbolic.progress import Console
 from symbolic.training import checkpoint, likelihood, metrics_log, optim, run_setup, train
+from symbolic.training.loop import Loop
 from symbolic.training.metrics_log import Status
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -351,7 +353,7 @@ def test_the_printed_speed_is_tokens_over_seconds(data: Path, tmp_path: Path) ->
 def test_validation_tunes_are_spread_over_the_split(data: Path) -> None:
     settings = make(data)
     tokenizer = tokens.build("grammar")
-    _, validation = run_setup._shards(settings, tokenizer, metrics_log.Console())
+    _, validation = run_setup._shards(settings, tokenizer, Console())
     chosen, n_bytes = run_setup._validation_tunes(validation, 3)
     texts = [row["text"] for row in files.read_jsonl(data / "tunes" / "valid.jsonl")]
     assert [tokenizer.decode(ids) for ids in chosen] == texts[::2]
@@ -426,7 +428,7 @@ def test_compiled_blocks_train_alike(data: Path, tmp_path: Path, monkeypatch: py
 
 
 def test_compiling_without_a_compiler_is_an_error(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train.shutil, "which", lambda name: None)
+    monkeypatch.setattr(run_setup.shutil, "which", lambda name: None)
     with pytest.raises(UsageError, match=r"needs a C\+\+ compiler"):
         train.train(dataclasses.replace(make(data), compile=True), tmp_path / "a", on_status=quiet)
     assert not (tmp_path / "a").exists()
@@ -454,14 +456,14 @@ def test_a_run_begins_with_another_model(data: Path, tmp_path: Path) -> None:
 
 
 def signal_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> None:
-    update = train.Loop.update
+    update = Loop.update
 
-    def signalled(loop: train.Loop) -> None:
+    def signalled(loop: Loop) -> None:
         update(loop)
         if loop.step == step:
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(train.Loop, "update", signalled)
+    monkeypatch.setattr(Loop, "update", signalled)
 
 
 def test_sigusr1_saves_and_goes_on(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

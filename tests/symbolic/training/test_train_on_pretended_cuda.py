@@ -14,6 +14,7 @@ from symbolic import config, files, models, runs
 from symbolic.config import Config, GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig
 from symbolic.decode.tune_writer import generate
 from symbolic.training import metrics_log, train
+from symbolic.training.loop import Loop
 from symbolic.training.metrics_log import Status
 from tests.pretended_cuda import PretendedDevice, pretended_cuda
 
@@ -60,14 +61,14 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 def update_waits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """(kind, place in the code) of each wait inside `Loop.update`, on the device that `watch` names."""
     seen: list[tuple[str, str]] = []
-    update = train.Loop.update
+    update = Loop.update
 
-    def watched(loop: train.Loop) -> None:
+    def watched(loop: Loop) -> None:
         before = len(WATCHED[-1].waits)
         update(loop)
         seen.extend(WATCHED[-1].waits[before:])
 
-    monkeypatch.setattr(train.Loop, "update", watched)
+    monkeypatch.setattr(Loop, "update", watched)
     return seen
 
 
