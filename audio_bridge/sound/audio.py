@@ -67,7 +67,7 @@ def encoded(audio: Audio, path: Path, sample_format: str | None = None) -> bytes
     if subtype == MP3:
         from audio_bridge.sound import mp3
 
-        return mp3.encode(audio)
+        return mp3.encode(audio.samples, audio.sample_rate)
     buffer = io.BytesIO()
     soundfile.write(buffer, audio.samples.T, audio.sample_rate, format=FORMATS[path.suffix.lower()], subtype=subtype)
     return buffer.getvalue()

@@ -11,8 +11,8 @@ import struct
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from audio_bridge.sound.audio import Audio
 from symbolic.errors import UserError
 
 MPEG_1, MPEG_2, MPEG_2_5 = 3, 2, 0  # version bits of a frame header
@@ -32,23 +32,26 @@ _ENCODER = b"LAME3.100"
 _VBR_METHOD = 4  # of the tag: mtrh
 
 
-def encode(audio: Audio) -> bytes:
-    """Return an MP3 file of one or two channels at a rate of SAMPLE_RATES. UserError without the encoder."""
+def encode(samples: NDArray[np.float32], sample_rate: int) -> bytes:
+    """Return an MP3 file of (channels, samples), one or two channels at a rate (hertz) of SAMPLE_RATES.
+
+    Raises UserError without the encoder.
+    """
     try:
         import lameenc
     except ImportError as error:
         raise UserError("writing MP3 needs lameenc: pip install lameenc. Or write .wav or .flac.") from error
-    channels, n_samples = audio.samples.shape
+    channels, n_samples = samples.shape
     encoder = lameenc.Encoder()
-    encoder.set_in_sample_rate(audio.sample_rate)
-    encoder.set_out_sample_rate(audio.sample_rate)
+    encoder.set_in_sample_rate(sample_rate)
+    encoder.set_out_sample_rate(sample_rate)
     encoder.set_channels(channels)
     encoder.set_vbr(lameenc.VBR_MTRH)
     encoder.set_vbr_quality(QUALITY)
     encoder.set_quality(5)
     encoder.silence()
-    samples = np.clip(np.rint(audio.samples.T * 32767), -32768, 32767).astype("<i2")
-    stream = bytes(encoder.encode(samples.tobytes())) + bytes(encoder.flush())
+    numbers = np.clip(np.rint(samples.T * 32767), -32768, 32767).astype("<i2")
+    stream = bytes(encoder.encode(numbers.tobytes())) + bytes(encoder.flush())
     return _tag_frame(stream, n_samples) + stream
 
 
