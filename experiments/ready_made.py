@@ -64,8 +64,9 @@ def make(args: argparse.Namespace) -> int:
     if not summary:
         raise UserError(f"{run} is not finished: python -m symbolic train {runs.config_file(run)} --resume")
     target = runs.READY / args.name
-    steps = _export(run, target, args.mean)
     settings = config.load(runs.config_file(run))
+    start = _start(run, settings)
+    steps = _export(run, target, args.mean)
     result = {
         "name": args.name,
         "command": f"python -m experiments.ready_made {args.run} {args.name} -n {args.n} --seed {args.seed}"
@@ -73,6 +74,7 @@ def make(args: argparse.Namespace) -> int:
         "made": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": machine.card(),
         "mean_of_steps": steps,
+        "start": start,
         "training": {**summary, "machine": files.read_json(runs.run_file(run))["machine"]},
         "config_digest": config.digest(settings),
         "sampling": _sampling(args),
@@ -93,6 +95,24 @@ def _write(name: str, result: dict[str, Any], settings: config.Config) -> int:
 def _sampling(args: argparse.Namespace) -> dict[str, Any]:
     """The settings that the tunes are drawn with: those of `generate` as it is typed."""
     return {"n": args.n, "seed": args.seed, **dataclasses.asdict(DEFAULT), "constrained": False}
+
+
+def _start(run: Path, settings: config.Config) -> dict[str, Any] | None:
+    """What a run that began with another model's weights tells of that model, its tokens and seconds; None for others.
+
+    UserError where that model is not the one that the run began with.
+    """
+    from symbolic.training import checkpoint
+
+    start = checkpoint.verify(runs.resolve(run)).get("start")
+    if not start:
+        return None
+    folder = runs.resolve(settings.start)
+    if files.sha256(folder / "model.safetensors") != start["weights_sha256"]:
+        raise UserError(f"{folder} is not the model that {run} began with: its weights have another digest.")
+    record = checkpoint.verify(folder)
+    before = {key: record[key] for key in ("tokens", "seconds")}
+    return {**start, **before, "config": str(record["config"]["name"])}
 
 
 def _export(run: Path, target: Path, is_mean: bool) -> list[int]:
@@ -186,6 +206,13 @@ def card(name: str, result: dict[str, Any], settings: config.Config, sources: li
     share = f"{result['leakage']['random_split']['share_sharing']:.1%}".replace("%", " %")
     shared = f"{share}<!-- ={file} leakage.random_split.share_sharing .1% -->"
     section = f"card_{name.replace('-', '_')}"
+    start, before, after = result.get("start"), "", ""
+    if start:
+        before = (
+            f"It began with the weights of the run of `configs/{start['config']}.yaml`, of\n"
+            f"{start['tokens']:,}<!-- ={file} start.tokens ,.0f --> tokens in twelve keys, and went on with others: "
+        )
+        after = f", with `--from` that of `configs/{start['config']}.yaml`"
     return f"""# {name}
 
 {settings.model.family} with {train["parameters"]:,}<!-- ={file} training.parameters ,.0f --> parameters,
@@ -196,10 +223,11 @@ safetensors in a Hugging Face directory. Use it with `python -m symbolic generat
 
 {terms}
 
-Titles and free text are not in the training text. {train["tokens"]:,}<!-- ={file} training.tokens ,.0f --> tokens in
+Titles and free text are not in the training text. {before}
+{train["tokens"]:,}<!-- ={file} training.tokens ,.0f --> tokens in
 twelve keys, {cost} (shared with other work, so not a measure of speed);
 {which}.
-Made by `{result["command"]}` from the run of `configs/{settings.name}.yaml`;
+Made by `{result["command"]}` from the run of `configs/{settings.name}.yaml`{after};
 figures in `experiments/results/ready-{name}.json`.
 
 ## Measured
