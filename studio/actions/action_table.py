@@ -36,6 +36,7 @@ class Action:
 
 
 _TUNES, _SONGS = "studio.actions.tune_actions", "studio.actions.song_actions"
+_EMOTION = "studio.actions.emotion_actions"
 ACTIONS = {
     action.verb: action
     for action in (
@@ -51,6 +52,8 @@ ACTIONS = {
         Action("transpose", f"{_TUNES}:transpose", "short", 0.1),
         Action("render", f"{_TUNES}:play", "short", 1.5),
         Action("condition", "studio.actions.sound_actions:condition", "long", 60.0),
+        Action("story", f"{_EMOTION}:tell_story", "short", 4.0),
+        Action("soundtrack", f"{_EMOTION}:score_story", "long", 20.0, needs_model=True),
         Action("grid", "studio.actions.score_grid:edit_grid", "short", 0.5, needs_model=True),
     )
 }

@@ -28,10 +28,15 @@ def draw_seed() -> int:
 Short = Annotated[str, StringConstraints(max_length=200, pattern=_PLAIN), AfterValidator(_normalise)]
 Line = Annotated[str, StringConstraints(max_length=400, pattern=_PLAIN), AfterValidator(_normalise)]
 Words = Annotated[str, StringConstraints(max_length=MAX_WORDS, pattern=_LINES), AfterValidator(_normalise)]
+Story = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_WORDS, pattern=_LINES), AfterValidator(_normalise)
+]
 Abc = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ABC, pattern=_LINES)]
 Bars = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[0-9,. -]+$")]
 Meter = Annotated[str, StringConstraints(max_length=12, pattern=r"^[0-9C|/+a-z]*$")]
+PlainMeter = Annotated[str, StringConstraints(max_length=5, pattern=r"^[0-9]{1,2}/[0-9]{1,2}$")]
 KeyName = Annotated[str, StringConstraints(max_length=12, pattern=r"^[A-Ga-zA-Z#b ]*$")]
+MajorKey = Annotated[str, StringConstraints(pattern=r"^[A-G][#b]?$")]
 ModelName = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
@@ -170,6 +175,27 @@ class ConditionRequest(_Edit):
     seconds: Annotated[float, Field(ge=1, le=30)] = 10.0
 
 
+class StoryRequest(_Edit):
+    """A story for a tune: its mood follows the music."""
+
+    title: Short = Field("", description="the default is the tune's")
+    sections: Annotated[int, Field(ge=1, le=9, description="at most")] = 9
+
+
+class SoundtrackRequest(StudioRequest):
+    """Music for a story, played: each section of one mood has music of that mood."""
+
+    story: Story = Field(description="an English text")
+    title: Short = Field("", description="the default is the story's first words")
+    metre: PlainMeter = "4/4"
+    key: MajorKey = "D"
+    bars: Annotated[int, Field(ge=2, le=32, description="of each section")] = 8
+    n: Annotated[int, Field(ge=1, le=16, description="melodies to choose from")] = 8
+    instrument: Short = Field("piano", description="of the melody")
+    narrate: bool = Field(False, description="the story is spoken over the music (espeak-ng)")
+    model: ModelName | None = None
+
+
 _Tick = Annotated[int, Field(ge=0, le=10_000_000)]
 _NoteLength = Annotated[str, StringConstraints(max_length=12, pattern=r"^[1-9][0-9]{0,3}/[1-9][0-9]{0,4}$")]
 _MidiPitch = Annotated[int, Field(ge=12, le=126)]
@@ -180,7 +206,7 @@ class GridRequest(StudioRequest):
     """Notes as notation programs and DAWs have them: [tick, "1/8", MIDI pitch or null for a rest], ..."""
 
     division: Annotated[int, Field(ge=1, le=15360, description="ticks of a quarter note")] = 480
-    metre: Annotated[str, StringConstraints(max_length=8, pattern=r"^[0-9]{1,2}/[0-9]{1,2}$")] = "4/4"
+    metre: PlainMeter = "4/4"
     key: KeyName = "C"
     notes: Annotated[list[GridNote], Field(min_length=1, max_length=2000)]
     n_bars: Annotated[int, Field(ge=1, le=32, description="new bars of continue")] = 4
@@ -192,5 +218,5 @@ class GridRequest(StudioRequest):
 VERBS: dict[str, type[StudioRequest]] = {
     "song": SongRequest, "tune": TuneRequest, "import": ImportRequest, "fill": FillRequest, "vary": VaryRequest,
     "continue": ContinueRequest, "harmonise": HarmoniseRequest, "transpose": TransposeRequest,
-    "render": RenderRequest, "condition": ConditionRequest,
+    "render": RenderRequest, "condition": ConditionRequest, "story": StoryRequest, "soundtrack": SoundtrackRequest,
 }  # fmt: skip

@@ -24,13 +24,16 @@ def get(name: str) -> "LoadedModel":
     return _loaded[name]
 
 
-def read_guarded(kind: str, data: bytes) -> dict[str, Any]:
-    """Canonical text and fields of a MIDI or MusicXML file, read in a process with limits. Raises NotationError."""
+def read_guarded(kind: str, data: bytes, notation: str = "abc") -> dict[str, Any]:
+    """Canonical text (`notation` abc or midi) and fields of a MIDI or MusicXML file, read in a process with limits.
+
+    Raises NotationError.
+    """
     from symbolic.formats.sandbox import Guard
 
     if not _guards:
         _guards.append(Guard())
-    return _guards[0].read(kind, data, "abc")
+    return _guards[0].read(kind, data, notation)
 
 
 def close() -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from studio.settings import DATA, Settings
 
 POLL_SECONDS = 0.05
+INDEX_NICE = 10
 END_SECONDS = 2.0  # from SIGTERM to SIGKILL
 MAX_STARTS = 20  # within START_WINDOW_SECONDS: more means that workers cannot run at all
 START_WINDOW_SECONDS = 10.0
@@ -51,6 +52,7 @@ class Supervisor:
         self.children: dict[int, int] = {}  # process id -> place
         self.is_ending = False
         self.starts: list[float] = []
+        self.indexer = 0  # process id of the child of `_index`, 0 once it has ended
 
     def run(self) -> int:
         """Warm up, fork, watch; returns the exit status."""
@@ -58,6 +60,7 @@ class Supervisor:
         signal.signal(signal.SIGINT, self._end)
         _warm(self.settings)
         places = list(range(self.n_workers))
+        self._index()
         while not self.is_ending:
             for place in places:
                 self._fork(place)
@@ -78,6 +81,13 @@ class Supervisor:
             _work(self.settings, place, self.n_workers)
         self.children[child] = place
 
+    def _index(self) -> None:
+        """A child that makes what takes are compared with, once, while the workers work."""
+        sys.stdout.flush()
+        self.indexer = os.fork()
+        if self.indexer == 0:
+            _make_index(self.settings)
+
     def _wait(self) -> list[int]:
         """Places of children that have ended, once there is one or it is time to look up."""
         time.sleep(POLL_SECONDS)
@@ -86,6 +96,7 @@ class Supervisor:
             child, _ = os.waitpid(-1, os.WNOHANG)
             if child == 0:
                 break
+            self.indexer = 0 if child == self.indexer else self.indexer
             if child in self.children:
                 ended.append(self.children.pop(child))
         return ended
@@ -94,6 +105,8 @@ class Supervisor:
         self.is_ending = True
 
     def _end_children(self) -> None:
+        if self.indexer:
+            os.kill(self.indexer, signal.SIGKILL)
         for sign in (signal.SIGTERM, signal.SIGKILL):
             for child in self.children:
                 os.kill(child, sign)
@@ -135,6 +148,25 @@ def _work(settings: Settings, place: int, n_workers: int) -> None:
         os.write(2, f"a worker ended: {type(error).__name__}\n".encode())
     finally:
         os._exit(status)
+
+
+def _make_index(settings: Settings) -> None:
+    """A child's whole life: it gives way to the workers, and ends with the supervisor."""
+    from studio.actions import models
+    from studio.jobs.worker import end_with_parent
+    from studio.library import copied_passage
+
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.nice(INDEX_NICE)
+        end_with_parent()
+        _be_quiet()
+        names = [entry.name for entry in models.catalogue(settings.models) if entry.notation == "abc"]
+        copied_passage.build(settings.cache, names)
+    except BaseException as error:
+        os.write(2, f"takes are not compared with training tunes: {type(error).__name__}\n".encode())
+    finally:
+        os._exit(0)
 
 
 def _be_quiet() -> None:

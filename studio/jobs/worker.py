@@ -13,10 +13,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from studio.actions import models
 from studio.actions.action_table import ACTIONS
 from studio.actions.context import ActionContext, CancelledError
 from studio.jobs.job_queue import BEAT_SECONDS, JobQueue, StudioJob
-from studio.library import provenance, take_files
+from studio.library import copied_passage, provenance, take_files
 from symbolic import files
 from symbolic.errors import UserError
 
@@ -32,11 +33,10 @@ class JobWorker:
     def __init__(self, queue: JobQueue, data: Path, name: str, lanes: tuple[str, ...]) -> None:
         self.queue, self.data, self.name, self.lanes = queue, data, name, lanes
         self.stop = threading.Event()
-        self.parent = os.getppid()
 
     def run(self) -> None:
         """Claim and carry out jobs until told to stop."""
-        threading.Thread(target=self._follow_parent, daemon=True).start()
+        end_with_parent()
         while not self.stop.is_set():
             job = self.queue.claim(self.name, self.lanes)
             if job is None:
@@ -82,20 +82,34 @@ class JobWorker:
         )
         result = ACTIONS[job.verb].load()(context, job.options)
         context.check()
+        shared = self._shared(folder, job.options)
         seconds = {
             "wall": round(time.perf_counter() - started[0], 3), "cpu": round(time.process_time() - started[1], 3)
         }  # fmt: skip
-        provenance.write(folder, _about(job, result), _kept(job.options), result, seconds)
+        provenance.write(folder, _about(job, result), _kept(job.options, folder), result, seconds, shared)
         upload = job.options.get("upload")
         if upload:
             (self.data / "uploads" / upload).unlink(missing_ok=True)
         return result
 
-    def _follow_parent(self) -> None:
-        """End with the supervisor, however that ended."""
-        while os.getppid() == self.parent:
+    def _shared(self, folder: Path, options: dict[str, Any]) -> list[dict[str, Any]] | None:
+        """The longest passages shared with training tunes of the take's model, or of the usual one."""
+        with contextlib.suppress(UserError):  # a model that is no longer there
+            name = options.get("model") or options.get("melody_model") or models.choose(models.catalogue(), None)
+            return copied_passage.of_take(folder, self.data / "cache", str(name))
+        return None
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it has ended, however it did."""
+    parent = os.getppid()
+
+    def follow() -> None:
+        while os.getppid() == parent:
             time.sleep(WATCH_SECONDS)
         os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 class _Lease:
@@ -148,13 +162,17 @@ def _cpu_seconds() -> float:
 def _about(job: StudioJob, result: dict[str, Any]) -> dict[str, Any]:
     about = {name: job.options.get(f"_{name}", "") for name in ("work", "parent")}
     tunes = result.get("tunes") or [{}]
-    title = job.options.get("title") or tunes[0].get("title") or "untitled"
+    title = job.options.get("title") or result.get("title") or tunes[0].get("title") or "untitled"
     return {"id": job.take, "verb": job.verb, "title": title, "created": job.created, **about}
 
 
-def _kept(options: dict[str, Any]) -> dict[str, Any]:
-    """Options without those of the studio's own."""
-    return {name: value for name, value in options.items() if not name.startswith("_") and name != "upload"}
+def _kept(options: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Options without those of the studio's own; a file that was sent in is kept as the ABC that was read from it."""
+    kept = {name: value for name, value in options.items() if not name.startswith("_") and name != "upload"}
+    given = folder / "given.abc"
+    if options.get("upload") and given.is_file():
+        kept["abc"] = given.read_text(encoding="utf-8")
+    return kept
 
 
 def _note_fault(job: StudioJob, error: Exception) -> None:

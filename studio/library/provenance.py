@@ -21,9 +21,15 @@ _PACKAGES = ("abc-symbolic", "torch", "transformers", "numpy", "midirenderer")
 
 
 def write(
-    folder: Path, about: dict[str, Any], options: dict[str, Any], result: dict[str, Any], seconds: dict[str, float]
+    folder: Path,
+    about: dict[str, Any],
+    options: dict[str, Any],
+    result: dict[str, Any],
+    seconds: dict[str, float],
+    shared: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Write take.json, the last file of a take. `about` has id, work, parent, verb, title."""
+    """Write take.json, the last file of a take. `about` has id, work, parent, verb, title; `shared` is what
+    `copied_passage.of_take` found."""
     names = [name for name in take_files.present(folder) if name != take_files.RECORD]
     record = {
         "format": FORMAT,
@@ -31,6 +37,7 @@ def write(
         "options": options,
         "model": model_card(str(options.get("model") or options.get("melody_model") or "")),
         "result": result,
+        "shared": shared,
         "command": command(about["verb"], options),
         "files": {name: _file(folder / name) for name in names},
         "versions": versions(),
@@ -78,8 +85,15 @@ def command(verb: str, options: dict[str, Any]) -> str:
         return _joined("audio_bridge", [*words, "--seed", options["seed"], "-o", "conditioned.wav"])
     if verb == "import":
         return _joined("symbolic", ["convert", "given.abc", "-o", "tune.musicxml"])
-    if verb in ("story", "soundtrack"):
-        return ""
+    if verb == "story":
+        given = "given.mid" if options.get("kind") == "midi" else "given.abc"
+        words = ["story", given, "-o", "story.txt", "--audio", "tune.mp3", "--sections", options["sections"]]
+        return _joined("symbolic", [*words, *_titled(options), "--seed", options["seed"]])
+    if verb == "soundtrack":
+        words = ["soundtrack", "given.txt", "-o", "tune.mp3", "--model", options["model"]]
+        words += ["--instruments", f"{options['instrument']},piano", *(["--narrate"] if options["narrate"] else [])]
+        words += [word for name in ("bars", "metre", "key") for word in (f"--{name}", options[name])]
+        return _joined("audio_bridge", [*words, *_titled(options), "-n", options["n"], "--seed", options["seed"]])
     return _joined("symbolic", ["generate", *_generate_words(verb, options)])
 
 
@@ -116,6 +130,10 @@ _SAMPLING = (
     ("--temperature", "temperature", 1.0), ("--top-k", "top_k", 0), ("--top-p", "top_p", 1.0),
     ("--min-p", "min_p", 0.05), ("--max-tokens", "max_tokens", 1024),
 )  # fmt: skip
+
+
+def _titled(options: dict[str, Any]) -> list[str]:
+    return ["--title", options["title"]] if options.get("title") else []
 
 
 def _joined(package: str, words: list[Any]) -> str:

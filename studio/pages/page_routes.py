@@ -9,8 +9,8 @@ from starlette.responses import RedirectResponse, Response
 
 from studio.actions import requests
 from studio.actions.requests import StudioRequest
-from studio.pages import rendering
-from studio.server.job_routes import Client, Id, Service, kind_of
+from studio.pages import arc_chart, rendering
+from studio.server.job_routes import Client, Id, Service, queue_file
 from studio.server.problems import ProblemError, not_found
 from studio.server.service import Studio
 
@@ -19,11 +19,13 @@ FIRST_WAIT_SECONDS = 0.8  # a short job is often done by then, and its page whol
 MAX_FIELDS = 60
 SONG_VERBS = ("words", "score", "song")
 LANGUAGES = {"": "English", "pt": "Portuguese", "es": "Spanish"}
+EMOTION_VERBS = ("story", "soundtrack")
+MAJOR_KEYS = ("C", "G", "D", "A", "E", "F", "Bb", "Eb")
 METERS = ("4/4", "3/4", "2/4", "6/8")
 EDITS: dict[str, type[StudioRequest]] = {
     "fill": requests.FillRequest, "vary": requests.VaryRequest, "continue": requests.ContinueRequest,
     "harmonise": requests.HarmoniseRequest, "transpose": requests.TransposeRequest, "render": requests.RenderRequest,
-    "import": requests.ImportRequest,
+    "import": requests.ImportRequest, "story": requests.StoryRequest,
 }  # fmt: skip
 SHOWN_INSTRUMENTS = (
     "violin", "flute", "acoustic grand piano", "accordion", "acoustic guitar (nylon)", "clarinet", "cello", "trumpet"
@@ -94,10 +96,39 @@ def write_tune(studio: Service, client: Client, form: Form) -> Response:
 @router.post("/tunes/file")
 async def bring_file(request: Request, studio: Service, client: Client) -> Response:
     """A dropped file, as its raw bytes; answers where its page is."""
-    data = await request.body()
-    kind = kind_of(request.headers.get("content-type", ""), data)
-    job = studio.queue_job("import", studio.add_upload(data, kind), client)
+    job = await queue_file(studio, client, request, "import")
     return Response(f"/takes/{job.take}", media_type="text/plain")
+
+
+@router.get("/emotion")
+def emotion(request: Request, studio: Service) -> Response:
+    """The forms for a story to music and for music to a story."""
+    values = dict(request.query_params)
+    return rendering.respond(
+        request, "emotion.html", models=_abc_models(studio), instruments=SHOWN_INSTRUMENTS, meters=METERS,
+        keys=MAJOR_KEYS, values=values,
+    )  # fmt: skip
+
+
+@router.post("/stories")
+def tell_story(studio: Service, client: Client, form: Form) -> Response:
+    """A story for a tune."""
+    form = {**form, "abc": form.get("abc", "").replace("\r\n", "\n")}
+    return _to_take(studio, studio.submit("story", _request(requests.StoryRequest, form), client))
+
+
+@router.post("/stories/file")
+async def tell_story_of_file(request: Request, studio: Service, client: Client) -> Response:
+    """A story for a dropped file, sent as its raw bytes; answers where its page is."""
+    job = await queue_file(studio, client, request, "story")
+    return Response(f"/takes/{job.take}", media_type="text/plain")
+
+
+@router.post("/soundtracks")
+def score_story(studio: Service, client: Client, form: Form) -> Response:
+    """Music for a story."""
+    form = {**form, "story": form.get("story", "").replace("\r\n", "\n")}
+    return _to_take(studio, studio.submit("soundtrack", _request(requests.SoundtrackRequest, form), client))
 
 
 @router.post("/takes/{id}/edit")
@@ -160,16 +191,18 @@ def take_page(request: Request, studio: Service, id: Id, n: int = 1) -> Response
     view = studio.take_json(take)
     job = studio.queue.get(take.job) if take.job else None
     siblings = studio.takes.takes_of(take.work)
-    common: dict[str, Any] = {"take": view, "siblings": siblings, "is_song": take.verb in SONG_VERBS}
+    common: dict[str, Any] = {"take": view, "siblings": siblings, "form": FORMS[_kind(take.verb)][0]}
     if view["record"] is None:
         job_view = studio.job_json(job) if job else None
         return rendering.respond(request, "working.html", job=job_view, **common)
     record = view["record"]
     common |= {"record": record, "result": record["result"], "again": _address(record)}
     if take.verb in SONG_VERBS:
-        abc = studio.takes.folder(id) / "song.abc"
-        text = abc.read_text(encoding="utf-8") if abc.is_file() else ""
-        return rendering.respond(request, "song.html", abc=text, **common)
+        return rendering.respond(request, "song.html", abc=_text_of(studio, id, "song.abc"), **common)
+    if take.verb in EMOTION_VERBS:
+        charts = arc_chart.charts(record["result"])
+        abc = _text_of(studio, id, "tune.abc")
+        return rendering.respond(request, "emotion_take.html", charts=charts, abc=abc, **common)
     tunes = record["result"].get("tunes", [])
     number = n if 1 <= n <= len(tunes) else 1
     bars = record["options"].get("bars") if isinstance(record["options"].get("bars"), str) else ""
@@ -245,16 +278,30 @@ def _to_take(studio: Studio, job: Any) -> Response:
     return RedirectResponse(f"/takes/{job.take}", 303)
 
 
+def _text_of(studio: Studio, id: str, name: str) -> str:
+    """The text of a take's file, '' where there is none."""
+    path = studio.takes.folder(id) / name
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
 def _abc_models(studio: Studio) -> list[Any]:
     return [entry for entry in studio.models if entry.notation == "abc"]
 
 
+FORMS = {  # of each kind of take: where its form is, and the fields that an address fills
+    "song": ("/", ("genre", "language", "title", "artist", "first_line", "metre", "key", "chords", "seed")),
+    "emotion": ("/emotion", ("title", "metre", "key", "bars", "n", "instrument", "seed")),
+    "tune": ("/tune", ("model", "metre", "key", "first_bars", "n", "temperature", "seed")),
+}
+
+
+def _kind(verb: str) -> str:
+    return "song" if verb in SONG_VERBS else "emotion" if verb in EMOTION_VERBS else "tune"
+
+
 def _address(record: dict[str, Any]) -> str:
     """An address that fills the form with what this take was made from."""
-    is_song = record["verb"] in SONG_VERBS
-    names = ("genre", "language", "title", "artist", "first_line", "metre", "key", "chords", "seed") if is_song else (
-        "model", "metre", "key", "first_bars", "n", "temperature", "seed"
-    )  # fmt: skip
+    path, names = FORMS[_kind(record["verb"])]
     values = {name: record["options"].get(name) for name in names}
     query = urlencode({name: value for name, value in values.items() if value not in (None, "")})
-    return f"{'/' if is_song else '/tune'}?{query}"
+    return f"{path}?{query}"

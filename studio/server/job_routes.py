@@ -74,12 +74,16 @@ def write_tunes(studio: Service, client: Client, body: requests.TuneRequest, key
 @router.put("/tunes", status_code=202, openapi_extra={"requestBody": {"content": {"application/octet-stream": {}}}})
 async def upload_tune(studio: Service, client: Client, request: Request) -> Response:
     """Bring a file: raw bytes of ABC, MIDI or MusicXML, named by Content-Type (application/octet-stream: guessed)."""
+    return accepted(studio, await queue_file(studio, client, request, "import"))
+
+
+async def queue_file(studio: Studio, client: str, request: Request, verb: str) -> StudioJob:
+    """Queue `verb` for a file sent as raw bytes. 413 and 415 for files that are not read."""
     data = await request.body()
     kind = kind_of(request.headers.get("content-type", ""), data)
     if len(data) > tune_files.MAX_UPLOAD[kind]:
         raise ProblemError(413, f"{kind} files of at most {tune_files.MAX_UPLOAD[kind] >> 20} MiB are read.")
-    job = studio.queue_job("import", studio.add_upload(data, kind), client)
-    return accepted(studio, job)
+    return studio.queue_job(verb, studio.add_upload(verb, data, kind), client)
 
 
 def kind_of(content_type: str, data: bytes) -> str:
@@ -104,8 +108,26 @@ def _add_edit_route(verb: str, model: type[StudioRequest], text: str) -> None:
 
 
 for _verb, _model in requests.VERBS.items():
-    if _verb not in ("song", "tune"):
+    if _verb not in ("song", "tune", "story", "soundtrack"):
         _add_edit_route(_verb, _model, str(_model.__doc__))
+
+
+@router.post("/stories", status_code=202)
+def tell_story(studio: Service, client: Client, body: requests.StoryRequest, key: Key = "") -> Response:
+    """Write a story for a tune: its mood follows the music."""
+    return _take_on(studio, "story", body, client, key)
+
+
+@router.put("/stories", status_code=202, openapi_extra={"requestBody": {"content": {"application/octet-stream": {}}}})
+async def tell_story_of_file(studio: Service, client: Client, request: Request) -> Response:
+    """Write a story for a file: raw bytes of ABC, MIDI or MusicXML; the loudness of MIDI notes counts."""
+    return accepted(studio, await queue_file(studio, client, request, "story"))
+
+
+@router.post("/soundtracks", status_code=202)
+def score_story(studio: Service, client: Client, body: requests.SoundtrackRequest, key: Key = "") -> Response:
+    """Write and play music for a story."""
+    return _take_on(studio, "soundtrack", body, client, key)
 
 
 @router.post("/takes/again", status_code=202)

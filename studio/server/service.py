@@ -75,6 +75,8 @@ class Studio:
         verb = {"words": "song", "score": "song"}.get(str(record.get("verb")), str(record.get("verb")))
         if verb not in requests.VERBS:
             raise ProblemError(422, "This take.json is of something that cannot be made again here.")
+        if record["options"].get("abc") == "":
+            raise ProblemError(422, "It was made from a file that take.json does not hold: bring the file again.")
         known = requests.VERBS[verb].model_fields
         options = {name: value for name, value in record["options"].items() if name in known and value is not None}
         return self.submit(verb, requests.VERBS[verb].model_validate(options), client, key=key)
@@ -136,7 +138,8 @@ class Studio:
         record = self.takes.record(take.id)
         state = "done" if record is not None else job.state if job is not None else "lost"
         return {
-            "id": take.id, "work": take.work, "parent": take.parent or None, "verb": take.verb, "title": take.title,
+            "id": take.id, "work": take.work, "parent": take.parent or None, "verb": take.verb,
+            "title": record["title"] if record is not None else take.title,
             "created": take.created, "starred": take.starred, "trashed": take.trashed, "state": state,
             "job": take.job or None, "files": take_files.present(folder), "record": record,
         }  # fmt: skip
@@ -152,12 +155,13 @@ class Studio:
         self.takes.delete(id)
         self.queue.forget(id)
 
-    def add_upload(self, data: bytes, kind: str) -> dict[str, Any]:
-        """Keep the bytes of a file until a worker reads it; returns options of an import."""
+    def add_upload(self, verb: str, data: bytes, kind: str) -> dict[str, Any]:
+        """Keep the bytes of a file until a worker reads it; returns options of `verb` (import, story) for it."""
         self._check_disk()
         name = new_id()
         files.write_whole(self.settings.data / "uploads" / name, data)
-        return {"upload": name, "kind": kind, "seed": 0, "abc": ""}
+        options = requests.VERBS[verb].model_validate({"abc": "X:1"}).options()
+        return {**options, "abc": "", "upload": name, "kind": kind}
 
     def close(self) -> None:
         """Give back connections."""

@@ -5,7 +5,7 @@ async function bring(file) {
   status.textContent = "Reading it …";
   const types = { abc: "text/vnd.abc", mid: "audio/midi", midi: "audio/midi" };
   const type = types[file.name.split(".").pop().toLowerCase()] || "application/vnd.recordare.musicxml";
-  const answer = await fetch("/tunes/file", { method: "POST", headers: { "Content-Type": type }, body: file });
+  const answer = await fetch(own.dataset.send || "/tunes/file", { method: "POST", headers: { "Content-Type": type }, body: file });
   const text = await answer.text();
   if (answer.ok) location.assign(text);
   else status.textContent = new DOMParser().parseFromString(text, "text/html").querySelector(".fault")?.textContent || "It was refused.";
