@@ -2,11 +2,15 @@
 
     python -m studio.load --users 100 --seconds 600 -o studio_load.json
     python -m studio.load --users 20 --seconds 300 --kills 60 -o studio_kills.json
+    python -m studio.load --songs 10 -o studio_songs.json
 
 Starts a server of its own in a temporary folder. At first all users ask for words at once; the last answer is the
 `last_first_lyric_seconds`. Then each makes songs' words, tunes, fills and transpositions one after another, follows
 each job by its events, and thinks for some seconds. A request that meets a dead server is sent again with its
 Idempotency-Key, a stream is taken up at the last event seen.
+
+With --songs one user alone asks for whole songs, one after another, and the seconds until the words, the first sound
+and the end are noted.
 
 At the end every accepted job must have ended once (one `end` event in the log, one row), a done one must have its
 files as take.json describes them, and no job may be there that nobody has asked for. The result is one JSON file with
@@ -27,7 +31,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,6 +46,7 @@ TUNE = "X:1\nT:t\nM:6/8\nL:1/8\nK:D\n|:A|d2f e2d|cBA B2c|d2f e2d|c2A A2:|\n"
 THINK_SECONDS = 8.0  # mean, between two wishes of a user
 DRAIN_SECONDS = 300.0  # for the jobs that are open at the end
 PATIENCE_SECONDS = 30.0  # of a client with one request
+FAULTS = ("lost", "unknown", "doubled", "unended", "broken_takes")  # counts that must be 0
 REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("/songs", {"until": "words"}),
     ("/tunes", {"max_tokens": 120}),
@@ -75,6 +80,7 @@ class Server:
 
     def start(self) -> None:
         """Start it, or start it again."""
+        self.started = time.monotonic()
         self.process = subprocess.Popen(self.words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def workers(self) -> list[int]:
@@ -149,7 +155,7 @@ class LoadUser:
             data = await reader.read()
         return status, json.loads(data)
 
-    async def follow(self, id: str) -> None:
+    async def follow(self, id: str, see: Callable[[dict[str, Any]], None] = lambda event: None) -> None:
         """Read the events of a job until it has ended, and take the stream up again where it broke."""
         last = 0
         for _ in range(400):
@@ -159,9 +165,30 @@ class LoadUser:
                     while line := await asyncio.wait_for(reader.readline(), PATIENCE_SECONDS):
                         if line.startswith(b"id: "):
                             last = int(line[4:])
+                        elif line.startswith(b"data: "):
+                            see(json.loads(line[6:]))
                         elif line.startswith((b"event: end", b"event: job")):
                             return
             await asyncio.sleep(0.5)
+
+    async def song(self, seed: int) -> dict[str, float]:
+        """Seconds from the request to the words, the first sound and the end of a whole song, and its length."""
+        started = time.monotonic()
+        seconds: dict[str, float] = {}
+
+        def see(event: dict[str, Any]) -> None:
+            moments = {"words": event.get("text"), "first_sound": "backing.wav" in event.get("files", ())}
+            for name, is_there in moments.items():
+                if is_there:
+                    seconds.setdefault(name, round(time.monotonic() - started, 3))
+
+        _, answer = await self.persist("POST", "/api/v1/songs", {"seed": seed})
+        await self.follow(answer["id"], see)
+        seconds["song"] = round(time.monotonic() - started, 3)
+        _, job = await self.persist("GET", f"/api/v1/jobs/{answer['id']}")
+        if job["state"] != "done":
+            raise UserError(f"the song of seed {seed} was not made: {job['error']}")
+        return {**seconds, "music": job["result"]["seconds"]}
 
     @contextlib.asynccontextmanager
     async def connection(self, method: str, path: str, body: Any, headers: dict[str, str] | None) -> Any:
@@ -203,13 +230,26 @@ async def kill_at_random(server: Server, n_kills: int, seconds: float, rng: rand
     return killed
 
 
+async def warm_up(server: Server, report: LoadReport) -> dict[str, float]:
+    """Wait for the server and for its workers; the seconds that each took from the start."""
+    first = LoadUser(server.port, "first", report, random.Random(0))
+    seconds = {}
+    while "answers" not in seconds:
+        with contextlib.suppress(OSError, EOFError, ValueError):
+            await first.send("GET", "/healthz")
+            seconds["answers"] = round(time.monotonic() - server.started, 2)
+        await asyncio.sleep(0.02)
+    await first.wish(*REQUESTS[3])
+    seconds["first_job_done"] = round(time.monotonic() - server.started, 2)
+    report.api_seconds.clear()
+    report.unreachable = 0
+    return seconds
+
+
 async def run_load(server: Server, n_users: int, seconds: float, n_kills: int, seed: int) -> dict[str, Any]:
     """All users at once; returns what they saw."""
     report, rng = LoadReport(), random.Random(seed)
-    await LoadUser(server.port, "first", report, rng).persist("GET", "/healthz")
-    await LoadUser(server.port, "first", report, rng).wish(*REQUESTS[3])  # so that the workers are there
-    report.api_seconds.clear()
-    report.unreachable = 0
+    start_seconds = await warm_up(server, report)
     before = server.rss_mib()
     until = time.monotonic() + seconds
     users = [LoadUser(server.port, f"user{i}", report, random.Random(seed + i)) for i in range(n_users)]
@@ -223,7 +263,38 @@ async def run_load(server: Server, n_users: int, seconds: float, n_kills: int, s
         "api_ms": {f"p{share}": round(1000 * percentile(report.api_seconds, share), 1) for share in (50, 95, 100)},
         "last_first_lyric_seconds": round(max(report.first_lyrics, default=0.0), 2),
         "web_mib": {"before": round(before, 1), "after": round(server.rss_mib(), 1)},
+        "start_seconds": start_seconds,
     }  # fmt: skip
+
+
+async def run_songs(server: Server, n_songs: int, seed: int) -> list[dict[str, float]]:
+    """The seconds of songs that one user asks for, the first of which warms the workers up and is left out."""
+    report = LoadReport()
+    await warm_up(server, report)
+    user = LoadUser(server.port, "singer", report, random.Random(seed))
+    return [await user.song(seed + number) for number in range(n_songs + 1)][1:]
+
+
+def measure(n_users: int, seconds: float, n_kills: int, n_workers: int, seed: int) -> dict[str, Any]:
+    """Load a studio of its own in a temporary folder, and count what came of the jobs."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder), n_workers)
+        try:
+            seen = asyncio.run(run_load(server, n_users, seconds, n_kills, seed))
+        finally:
+            ended = server.stop()
+        counts = audit(Path(folder), seen.pop("accepted"))
+    return {**seen, **counts, "stop_seconds": round(ended, 2)}
+
+
+def measure_songs(n_songs: int, n_workers: int, seed: int) -> list[dict[str, float]]:
+    """The seconds of whole songs in a studio of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder), n_workers)
+        try:
+            return asyncio.run(run_songs(server, n_songs, seed))
+        finally:
+            server.stop()
 
 
 def audit(data: Path, accepted: Sequence[str]) -> dict[str, int]:
@@ -274,28 +345,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--users", type=int, default=100, metavar="N")
     parser.add_argument("--seconds", type=float, default=600.0, metavar="S")
     parser.add_argument("--kills", type=int, default=0, metavar="N", help="kill -9 at random moments")
+    parser.add_argument("--songs", type=int, default=0, metavar="N", help="instead: N whole songs, one after another")
     parser.add_argument("--workers", type=int, default=2, metavar="N")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("-o", "--output", type=Path, metavar="FILE")
     args = parser.parse_args(arguments)
     load_before = os.getloadavg()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        server = Server(Path(folder), args.workers)
-        try:
-            seen = asyncio.run(run_load(server, args.users, args.seconds, args.kills, args.seed))
-        finally:
-            ended = server.stop()
-        counts = audit(Path(folder), seen.pop("accepted"))
+    if args.songs:
+        found: dict[str, Any] = {"songs": measure_songs(args.songs, args.workers, args.seed)}
+    else:
+        found = {"users": args.users, "seconds": args.seconds}
+        found |= measure(args.users, args.seconds, args.kills, args.workers, args.seed)
     result = {
-        "users": args.users, "seconds": args.seconds, "workers": args.workers, "seed": args.seed, **seen, **counts,
-        "stop_seconds": round(ended, 2), "load_average_5min": {"before": load_before, "after": os.getloadavg()[1]},
-        "machine": machine.card(),
+        "workers": args.workers, "seed": args.seed, **found, "machine": machine.card(),
+        "load_average_5min": {"before": load_before, "after": os.getloadavg()[1]},
     }  # fmt: skip
     print(json.dumps(result))
     if args.output:
         files.write_json(args.output, result)
-    faults = ("lost", "unknown", "doubled", "unended", "broken_takes")
-    return int(any(counts[name] for name in faults))
+    return int(any(result.get(name, 0) for name in FAULTS))
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def _long_enough(spec: SurveySpec, source: str, n: int, number: int) -> list[tup
 
     long: list[tuple[SurveyPiece, Audio]] = []
     short: list[tuple[SurveyPiece, Audio]] = []
-    for piece in read_source(source, n, spec.seed + number):
+    for piece in read_source(source, n, spec.seed + number, spec.seconds):
         try:
             sound = survey_clips.sound_of(piece, spec.instrument)
         except UserError as error:
@@ -129,7 +129,7 @@ def _choose_versions(spec: SurveySpec) -> Iterator[_Chosen]:
     from studio.survey import survey_clips
 
     by_system = {
-        system: {piece.label: piece for piece in read_source(source, spec.items, spec.seed)}
+        system: {piece.label: piece for piece in read_source(source, spec.items, spec.seed, spec.seconds)}
         for system, source in spec.systems.items()
     }
     shared = sorted(set.intersection(*(set(pieces) for pieces in by_system.values())))[: spec.items]

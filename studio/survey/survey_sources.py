@@ -5,10 +5,16 @@ PIECE.mid, FOLDER                          MIDI files, recordings (wav, mp3, fla
 model:gpt2-6m                              tunes that a ready-made model or a run writes now
 damaged:SOURCE                             a source's tunes with every pitch drawn at random: a control that must lose
 pairs:FOLDER                               NAME.txt with NAME.wav, .mp3, .mid or .abc: a text and its music (similarity)
+story:SOURCE                               a source's tunes, each with the story that `story` writes for it (similarity)
+song:GENRE                                 songs that `song` makes now, with their words (similarity)
+
+A story and the words of a song are shown as far as the clip goes.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +22,9 @@ from symbolic.errors import UsageError, UserError
 
 SONG_AUDIO = ("song.mp3", "backing.wav")  # what a song folder is heard by, best first
 MIDI_SUFFIXES = (".mid", ".midi", ".kar")
+CLIP_SECONDS = 20.0
 _TEXT_CHARACTERS = 4000
+_LRC_LINE = re.compile(r"^\[(\d+):(\d+(?:\.\d+)?)\](.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -29,10 +37,12 @@ class SurveyPiece:
     text: str = ""
 
 
-def read_source(source: str, n: int, seed: int) -> list[SurveyPiece]:
+def read_source(source: str, n: int, seed: int, seconds: float = CLIP_SECONDS) -> Iterable[SurveyPiece]:
     """At least one, at most about 4 n pieces of a source in random order (pairs and MUSHRA items by name).
 
-    Raises UsageError for a source that does not exist and UserError for one that holds nothing to hear.
+    Stories and songs are made as they are asked for, and their files are there until the next is; `seconds` is the
+    length of a clip. Raises UsageError for a source that does not exist and UserError for one that holds nothing to
+    hear.
     """
     kind, _, rest = source.partition(":")
     if kind == "model" and rest:
@@ -41,6 +51,10 @@ def read_source(source: str, n: int, seed: int) -> list[SurveyPiece]:
         return _damaged(rest, n, seed)
     if kind == "pairs" and rest:
         return _pairs(Path(rest))
+    if kind == "story" and rest:
+        return _stories(rest, n, seed, seconds)
+    if kind == "song" and rest:
+        return _songs(rest, n, seed, seconds)
     path = Path(source)
     pieces = (
         list(_files(path)) if path.is_dir() or path.suffix.lower() in (*MIDI_SUFFIXES, *_recording_suffixes()) else []
@@ -148,6 +162,43 @@ def _pairs(folder: Path) -> list[SurveyPiece]:
     if not pieces:
         raise UserError(f"pairs:{folder}: no .txt files.")
     return pieces
+
+
+def _stories(source: str, n: int, seed: int, seconds: float) -> Iterator[SurveyPiece]:
+    """Tunes with stories; a tune that is too short for one is left out."""
+    from symbolic.affect.hearing import note_table, score_affect
+    from symbolic.affect.story import story_choice, story_plan
+
+    tunes = [piece for piece in read_source(source, n, seed) if piece.abc]
+    if not tunes:
+        raise UsageError(f"story:{source}: stories are written for tunes, and {source} holds none.")
+    for number, piece in enumerate(tunes):
+        try:
+            plan = story_plan.plan_of(score_affect.score_arc(note_table.of_abc(piece.abc)))
+        except UserError:
+            continue
+        story = story_choice.write_story(plan, seed + number)
+        heard = [text for text, start in zip(story.sentences, story.starts()) if start < seconds]
+        yield SurveyPiece(piece.label, abc=piece.abc, text=" ".join(heard)[:_TEXT_CHARACTERS])
+
+
+def _songs(genre: str, n: int, seed: int, seconds: float) -> Iterator[SurveyPiece]:
+    """Songs of a genre, without a voice, with the words that belong to the clip."""
+    from audio_bridge.song import song
+
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(4 * n):
+            made = Path(folder, str(number))
+            song.song(made, genre=genre, seed=seed + number, vocal="off")
+            words = _words_until((made / "song.lrc").read_text(encoding="utf-8"), seconds)
+            audio = next(made / name for name in SONG_AUDIO if (made / name).is_file())
+            yield SurveyPiece(f"{genre} {number + 1}", path=audio, text=words[:_TEXT_CHARACTERS])
+
+
+def _words_until(lrc: str, seconds: float) -> str:
+    """The lines of an LRC file that begin before so many seconds."""
+    lines = ((float(m[1]) * 60 + float(m[2]), m[3].strip()) for m in _LRC_LINE.finditer(lrc))
+    return "\n".join(text for start, text in lines if text and start < seconds)
 
 
 def _music_suffixes() -> Sequence[str]:

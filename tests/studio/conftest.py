@@ -18,6 +18,7 @@ from studio.server import application
 from studio.server.local_studio import LocalStudio
 from studio.server.service import Studio
 from studio.settings import Settings
+from tests.studio.browser_pages import CHROMIUM
 
 TUNE = "X:1\nT:t\nM:6/8\nL:1/8\nK:D\n|:A|d2f e2d|cBA B2c|d2f e2d|c2A A2:|\n|:d|f2a g2f|e2d c2B|ABc d2e|f2d d2:|\n"
 ADDRESS = "http://127.0.0.1:8017"
@@ -91,3 +92,15 @@ def local_studio(tmp_path: Path) -> Iterator[LocalStudio]:
         worker.stop.set()
         thread.join()
     warm_models.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, where it and the extra are installed."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="no extra `studio-browser-tests`")
+    if not CHROMIUM:
+        pytest.skip("no Chromium; CHROMIUM names one")
+    with playwright.sync_playwright() as started:
+        made = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield made
+        made.close()

@@ -133,7 +133,9 @@ function turn(...nodes) {
   playing = null;
   audio.removeAttribute("src");
   page.replaceChildren(...nodes, element("p", { class: "status", role: "status" }));
-  main.focus();
+  const heading = page.querySelector("h2") ?? main; // a screen reader goes on reading from here
+  heading.tabIndex = -1;
+  heading.focus();
   scrollTo(0, 0);
 }
 
@@ -188,6 +190,7 @@ function trialPage(state) {
 
   function heard() {
     const open = least() >= state.min_heard;
+    if (open && fields[0]?.disabled) status(say("heard_enough"));
     for (const field of fields) field.disabled = !open;
     hint.hidden = open;
   }
@@ -277,7 +280,7 @@ function endPage() {
 function begin() {
   main.querySelector("#consent")?.remove();
   for (const text of main.querySelectorAll("p, nav")) text.remove();
-  if (!document.getElementById("page")) main.append(element("div", { id: "page", "aria-live": "polite" }));
+  if (!document.getElementById("page")) main.append(element("div", { id: "page" }));
   next();
 }
 

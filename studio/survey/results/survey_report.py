@@ -23,7 +23,7 @@ _STYLE = """
 :root{color-scheme:light dark;--ink:#222;--paper:#fcfcfa;--line:#ccc}
 @media (prefers-color-scheme:dark){:root{--ink:#e8e8e8;--paper:#16181b;--line:#444}}
 body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:56rem;margin:2rem
-auto;padding:0 1rem} table{border-collapse:collapse;margin:.5rem 0;display:block;overflow-x:auto}td,th{padding:.2rem
+auto;padding:0 1rem} .scroll{overflow-x:auto;margin:.5rem 0} table{border-collapse:collapse}td,th{padding:.2rem
 .6rem;border-bottom:1px solid var(--line);text-align:right}
 td:first-child,th:first-child{text-align:left}svg{max-width:100%;height:auto;display:block;margin:1rem 0}
 .warning{border:2px solid #b35806;padding:.5rem 1rem}
@@ -179,7 +179,8 @@ def _shares(name: str, table: Mapping[str, Any]) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     cells = "".join(f'<th scope="col">{html.escape(h)}</th>' for h in head)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
+    table = f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="scroll" tabindex="0" role="group" aria-label="{html.escape(", ".join(head))}">{table}</div>'
 
 
 def _interval(found: Mapping[str, Any]) -> str:

@@ -53,6 +53,26 @@ def test_pairs_have_words_and_music(tmp_path: Path) -> None:
         read_source(f"pairs:{tmp_path}", 8, 0)
 
 
+def test_stories_are_written_for_tunes(tunes: Path) -> None:
+    long = TUNES.replace("g4 d4:|", "g4 d4|" * 12 + "g4 d4:|")
+    tunes.write_text(long)
+    pieces = [next(iter(read_source(f"story:{tunes}", 1, 3, seconds))) for seconds in (1.0, 60.0)]
+    brief, whole = (piece.text for piece in pieces)
+    assert pieces[0].abc == pieces[1].abc != "" and whole.startswith(brief) and brief.count(".") == 1 < whole.count(".")
+    with pytest.raises(UsageError, match="holds none"):
+        next(iter(read_source(f"story:{write_tones(tunes.parent / 'tones', 1, 220.0)}", 1, 0)))
+
+
+@pytest.mark.slow
+def test_songs_have_their_words(tmp_path: Path) -> None:
+    songs = iter(read_source("song:folk", 1, 3, 20.0))
+    song = next(songs)
+    assert song.path is not None and song.path.stat().st_size > 10_000 and 0 < len(song.text.splitlines()) < 12
+    path = song.path
+    songs.close()  # type: ignore[attr-defined]
+    assert not path.exists()
+
+
 def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no nothing/x\.abc"):
         read_source("nothing/x.abc", 2, 0)
