@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audio_bridge.lyrics.lyric_text import MAX_CHARACTERS, broken
+from audio_bridge.lyrics.lyric_text import LANGUAGES, MAX_CHARACTERS, broken
 from symbolic import files
 from symbolic.errors import UserError
 
@@ -55,13 +55,17 @@ def left_out(text: str, tune: "Score") -> list[str]:
 
 
 def singable(lyrics: "Lyrics") -> tuple["Lyrics", list[str]]:
-    """The lyrics with lines of at most LONGEST_LINE syllables, and what was parted. UserError for too many words."""
+    """The lyrics as they are sung: numbers, signs and abbreviations as words, lines of at most LONGEST_LINE syllables;
+    and notes on what was changed. UserError for too many words."""
+    from audio_bridge.lyrics.prosody.spoken_words import spelled_out
     from audio_bridge.lyrics.prosody.stress import count
 
-    parted, total, sections = 0, 0, []
+    parted, n_spelled, total, sections = 0, 0, 0, []
     for section in lyrics.sections:
         lines: list[str] = []
-        for line in section.lines:
+        for written in section.lines:
+            line = spelled_out(written, lyrics.language)
+            n_spelled += line != written
             n = count(line, lyrics.language)
             total += n
             pieces = broken(line, -(-n // LONGEST_LINE)) if n > LONGEST_LINE else [line]
@@ -70,5 +74,15 @@ def singable(lyrics: "Lyrics") -> tuple["Lyrics", list[str]]:
         sections.append(replace(section, lines=tuple(lines)))
     if total > MOST_SYLLABLES:
         raise UserError(f"the words have {total:,} syllables; at most {MOST_SYLLABLES:,} make a song. Shorten them.")
-    notes = [f"lines longer than {LONGEST_LINE} syllables were parted ({parted})."] if parted else []
+    notes = [f"numbers, signs and abbreviations of {n_spelled} lines are sung as words."] if n_spelled else []
+    notes += [f"lines longer than {LONGEST_LINE} syllables were parted ({parted})."] if parted else []
+    notes += _unread(lyrics)
     return replace(lyrics, sections=tuple(sections)), notes
+
+
+def _unread(lyrics: "Lyrics") -> list[str]:
+    """A note on numbers in a language that they are not read in."""
+    n_lines = sum(any(c.isdigit() for c in line) for line in lyrics.lines)
+    if lyrics.language in LANGUAGES or not n_lines:
+        return []
+    return [f"numbers of {n_lines} lines are not read as words in {lyrics.language}: write them out."]

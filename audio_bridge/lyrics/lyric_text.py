@@ -1,7 +1,8 @@
 """Lyrics as sections of lines: cleaned, parsed from text with `[Verse]` headers, and written back.
 
 Whatever a person pastes becomes plain lines: HTML is unescaped and its tags dropped, control characters, emoji and
-other symbols go, quotes and dashes are made plain, Unicode is composed (NFC). A line that holds no letter is no line.
+other symbols go, quotes and dashes are made plain, Unicode is composed (NFC); what pages and players left behind is
+taken out (`scraper_residue`). A line that holds no letter is no line.
 Section headers are `[Verse 1]`, `[Chorus: Artist]`, `Refrão:` and their like; their kinds are those of KINDS. Lines
 `Title: …`, `Artist: …`, `Genre: …`, `Language: …` at the head of a file are its fields (`headed`).
 """
@@ -9,9 +10,11 @@ Section headers are `[Verse 1]`, `[Chorus: Artist]`, `Refrão:` and their like; 
 import html
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from audio_bridge.lyrics.scraper_residue import without_residue
 from symbolic.errors import UserError
 
 MAX_CHARACTERS = 400_000  # of one song: two hours of fast rap have a quarter of it
@@ -25,10 +28,16 @@ KINDS = {
     "outro": ("outro", "coda", "final", "ending"),
     "instrumental": ("instrumental", "solo", "interlude", "interlúdio", "interludio", "break"),
 }
+INSTRUMENTAL = ("instrumental break", "instrumental bridge", "guitar solo", "piano solo", "sax solo", "drum solo",
+                "solo de guitarra", "break instrumental")  # fmt: skip
 FIELDS = ("title", "artist", "genre", "language")
 _LANGUAGES = {"english": "en", "portuguese": "pt", "spanish": "es", "português": "pt", "español": "es"}
 _FIELD = re.compile(rf"\s*({'|'.join(FIELDS)})[ \t]*:(.*)(?:\n|\Z)", re.IGNORECASE)
 _HEADER = re.compile(r"\s*(?:\[(?P<inner>[^\]\n]{1,80})\]|(?P<bare>[^\W\d][^\n:]{1,20}?\s*\d{0,2}):)\s*")
+_BARE = re.compile(
+    r"\s*(?:(?:pre-?)?chorus|refrain|refrão|estribillo|(?:verse|verso|estrofa|estrofe) ?\d{1,2}|bridge|intro|outro)\s*",
+    re.IGNORECASE,
+)
 _TERMINAL = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*\x07?)")  # colours and titles of a terminal
 _COMMON = {
     "en": "the and of to a in my you is i it me that on for with we your all be are was but so when from this",
@@ -46,6 +55,7 @@ _SCRIPTS = {"CYRILLIC": "ru", "GREEK": "el", "HEBREW": "he", "ARABIC": "ar", "DE
 _COMMON_WORDS = {language: frozenset(words.split()) for language, words in _COMMON.items()}
 _PLAIN = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "«": '"', "»": '"', "–": "-",
                         "—": "-", "−": "-", "‐": "-", "‑": "-", "…": ".", "\u00a0": " ", "\t": " "})  # fmt: skip
+SIGNS = "$€£%+@#"  # kept in lines, since they are read as words (`prosody.spoken_words`)
 _KEPT_MARKS = frozenset(" '\"-.,;:!?¡¿()[]&/\n")
 
 
@@ -79,19 +89,19 @@ class Lyrics:
         return write(self.sections)
 
 
-def clean(text: str) -> str:
-    """Plain text: no HTML, control characters, emoji or other symbols; line ends are kept."""
+def clean(text: str, kept: str = "") -> str:
+    """Plain text: no HTML, control characters, emoji or other symbols (but those of `kept`); line ends are kept."""
     if len(text) > MAX_CHARACTERS:
         raise UserError(f"the lyrics have {len(text):,} characters; at most {MAX_CHARACTERS:,} are read. Split them.")
     text = _TERMINAL.sub("", text)
     text = re.sub(r"<br\s*/?>|</p>|</div>", "\n", text, flags=re.IGNORECASE)
     text = re.sub(r"<(script|style)\b.*?</\1\s*>", " ", text, flags=re.IGNORECASE | re.DOTALL)
-    text = re.sub(r"<[A-Za-z/!][^<>]{0,500}>", "", text)
+    text = re.sub(r"<(?:[A-Za-z/!][^<>]{0,500}|\d+:\d\d(?:[.:]\d+)?)>", "", text)
     text = re.sub(r"<[A-Za-z/!][^<>]{0,500}>", "", html.unescape(text))
     text = re.sub(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]", "\n", text)
     text = unicodedata.normalize("NFC", text).translate(_PLAIN)
-    kept = "".join(c if _is_kept(c) else " " for c in text)
-    lines = (re.sub(r" +", " ", line).strip() for line in kept.split("\n"))
+    plain = "".join(c if _is_kept(c) or c in kept else " " for c in text)
+    lines = (re.sub(r" +", " ", line).strip() for line in plain.split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
@@ -106,11 +116,17 @@ def parse(text: str, **fields: str) -> Lyrics:
     Without headers, blank lines part the sections, which are verses; a stanza that comes again is the chorus.
     UserError when no line has a letter.
     """
-    sections = _with_choruses(_numbered(_sections(clean(text))))
+    plain, _ = without_residue(clean(text, SIGNS), is_header)
+    sections = _with_choruses(_numbered(_sections(plain)))
     if not any(section.lines for section in sections):
         raise UserError("the lyrics have no words: give at least one line with letters.")
     language = fields.pop("language", "") or guess_language(line for section in sections for line in section.lines)
     return Lyrics(tuple(sections), language, **{name: clean_line(value) for name, value in fields.items()})
+
+
+def residue(text: str) -> Counter[str]:
+    """How often each kind of thing that nobody sings stands in a text; `parse` leaves them out."""
+    return without_residue(clean(text, SIGNS), is_header)[1]
 
 
 def headed(text: str) -> tuple[dict[str, str], str]:
@@ -138,7 +154,14 @@ def kind_of(header: str) -> str:
     """The kind that a header names, '' where it names none: `Verse 2: Ana` -> verse."""
     name = header.lower().split(":")[0].strip()
     name = re.sub(r"[\s\d]+$|^\d+[ºªo.]?\s*", "", name)
+    if name in INSTRUMENTAL:
+        return "instrumental"
     return next((kind for kind, names in KINDS.items() if name in names), "")
+
+
+def is_header(inside: str) -> bool:
+    """True if the text between brackets names a kind of section: `Chorus`, `Verse 2: Ana`, `Instrumental Break`."""
+    return bool(kind_of(inside))
 
 
 def guess_language(lines: Iterable[str]) -> str:
@@ -211,6 +234,8 @@ def _sections(text: str) -> list[Section]:
 
 def header_of(line: str) -> tuple[str, str] | None:
     """(kind, label) of a line that is a section's header, None for one that is sung."""
+    if _BARE.fullmatch(line):
+        return kind_of(line), line.strip().title()
     match = _HEADER.fullmatch(line)
     if not match:
         return None

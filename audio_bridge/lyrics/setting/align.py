@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Align and write."""
-    from audio_bridge.lyrics import lyric_text
+    from audio_bridge.lyrics import lyric_text, scraper_residue
     from audio_bridge.lyrics.export import karaoke, sheet, timing, yue2
     from audio_bridge.lyrics.export.accompaniment import with_chords
     from audio_bridge.lyrics.inputs import left_out, singable, text_of, tune_of
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         genre=fields["genre"],
     )
     lyrics, notes = singable(lyrics)
-    notes += writers.unruled(lyrics.language) + left_out(abc, score)
+    notes += scraper_residue.told(lyric_text.residue(words)) + writers.unruled(lyrics.language) + left_out(abc, score)
     whole = settings.set_words(score, lyrics, passes=args.passes)
     qpm = midi.score_qpm(score) if args.tempo is None else args.tempo
     midi.microseconds(qpm)

@@ -71,6 +71,7 @@ class Kept:
     song: Song
     lyrics: Lyrics
     hashes: frozenset[int]
+    residue: Counter[str]  # what was taken out of its text, by kind
 
     @property
     def key(self) -> str:
@@ -201,7 +202,9 @@ def families(kept: Sequence[Kept]) -> list[int]:
 def table(summary: dict[str, Any]) -> str:
     """The summary for people."""
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in summary["rejected"].items()) or "-"
-    lines = [f"read {summary['read']:,}, kept {summary['kept']:,}; left out: {reasons}", ""]
+    residue = ", ".join(f"{n:,} {name}" for name, n in summary["residue"].items()) or "-"
+    lines = [f"read {summary['read']:,}, kept {summary['kept']:,}; left out: {reasons}"]
+    lines += [f"taken out of the texts: {residue}", ""]
     lines.append(f"{'split':8}{'songs':>8}{'families':>10}{'lines':>9}{'bytes':>11}")
     for name, one in summary["splits"].items():
         lines.append(f"{name:8}{one['songs']:8,}{one['families']:10,}{one['lines']:9,}{one['bytes']:11,}")
@@ -249,7 +252,7 @@ def _cleaned(song: Song, options: LyricOptions) -> Kept | LyricRejection:
         return reject("language", f"the language is {lyrics.language}.")
     if not MIN_LINES <= len(lyrics.lines) <= MAX_LINES:
         return reject("length", f"{len(lyrics.lines)} lines; {MIN_LINES} to {MAX_LINES} are kept.")
-    return Kept(song, lyrics, hashes(lyrics.lines))
+    return Kept(song, lyrics, hashes(lyrics.lines), texts.residue(song.lyrics))
 
 
 def _near(one: Kept, index: dict[int, list[int]]) -> list[int]:
@@ -313,6 +316,7 @@ def _summary(
         "format": FORMAT,
         "read": n_read,
         "kept": len(kept),
+        "residue": dict(sum((one.residue for one in kept), Counter())),
         "rejected": dict(Counter(r.reason for r in rejects).most_common()),
         "splits": splits,
         "genres": dict(Counter(one.lyrics.genre or "not said" for one in kept).most_common()),

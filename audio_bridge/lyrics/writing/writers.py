@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from audio_bridge.lyrics import scraper_residue
 from audio_bridge.lyrics.genre_styles import find_style
-from audio_bridge.lyrics.lyric_text import LANGUAGES, Lyrics, headed, parse
+from audio_bridge.lyrics.lyric_text import LANGUAGES, Lyrics, headed, parse, residue
 from audio_bridge.lyrics.prosody.stress import line_syllables
 from audio_bridge.lyrics.setting import syllable_alignment
 from audio_bridge.lyrics.setting.sung_melody import SungNote, seconds_per_tick, sung_notes, written_out
@@ -116,7 +117,8 @@ def _given(options: Mapping[str, Any], brief: Brief) -> Written:
     lyrics = parse(
         options["lyrics"], language=brief.language, title=brief.title, artist=brief.artist, genre=brief.genre
     )
-    return Written(lyrics, "given", dict.fromkeys(lyrics.lines, "given"), unruled(lyrics.language))
+    notes = scraper_residue.told(residue(options["lyrics"])) + unruled(lyrics.language)
+    return Written(lyrics, "given", dict.fromkeys(lyrics.lines, "given"), notes)
 
 
 def unruled(language: str) -> list[str]:
