@@ -10,8 +10,10 @@ The endings of the names say what is read (.abc, .mid, .midi, .kar, .musicxml, .
 loss with its number, and counted in the answer of --json.
 - ABC to ABC keeps X: numbers, all information fields, lyrics (w: and W:), annotations, parts, tempo changes, dynamics,
   names and sounds of voices, the writer's beams and lines. Lengths are in eighths, and pitches sound as written.
-- To MIDI repeats are played out, and spelling, bars' kinds, slurs, graces, chord symbols and decorations are left
-  behind; of the fields title and tempo stay.
+- To MIDI repeats, D.C. and dynamics are played out, and spelling, bars' kinds and slurs are left behind; graces, chord
+  symbols, lyrics, decorations, annotations and fields beside title and tempo are counted.
+- To MusicXML go lyrics, words, dynamics, signs of a form, the other header fields, and drums as unpitched notes;
+  repeats are written where ABC only implies them.
 - From MIDI a key without a signature is estimated, changes of key stand at the next bar line, and one part's notes are
   dealt out to as many voices as sound at once. The title is the first track's name. A file that was played is put on
   a written grid, and it is told how many onsets were moved how far (--quantize off keeps them as they are).
@@ -27,13 +29,14 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from symbolic import files
 from symbolic.errors import UsageError, UserError
-from symbolic.formats.documents import KINDS, ReadTune, kind_of, read_text, read_tunes
+from symbolic.formats.documents import KINDS, ReadTune, kind_of, read_text, read_tunes, tell_losses, told
 from symbolic.formats.file_bytes import read_bytes
+from symbolic.formats.format_losses import lost_in_midi
 from symbolic.formats.midi import to_midi
 from symbolic.formats.musicxml.musicxml_writing import to_musicxml
 from symbolic.formats.smf import read_events, read_song, write_events
@@ -89,6 +92,7 @@ class Conversion:
     tunes: list[ReadTune]
     files: list[Path]
     n_converted: int
+    left_out: Counter[str] = field(default_factory=Counter)  # what the written format has no place for
 
 
 def convert(
@@ -115,12 +119,16 @@ def convert(
     if (kind_of(source), target.suffix.lower()) == ("midi", ".mid") and quantize != "on":
         return _rewrite(source, target)
     tunes = list(read_tunes(source, tune, quantize))
-    _tell(source, tunes)
+    tell_losses(source, tunes)
     read = [tune for tune in tunes if tune.score is not None]
-    written = list(_write(read, target, interleave, repeats)) if read else []
+    left_out: Counter[str] = Counter()
+    written = list(_write(read, target, interleave, repeats, left_out)) if read else []
     if not written:
         raise UserError(f"nothing of {source} could be converted.")
-    return Conversion(tunes, written, len(read) if target.suffix.lower() == ".abc" else len(written))
+    for what, number in left_out.items():
+        kind = "MIDI" if target.suffix.lower() == ".mid" else "MusicXML"
+        print(f"note: {source}: {told(number, what)}, for which {kind} has no place here", file=sys.stderr)
+    return Conversion(tunes, written, len(read) if target.suffix.lower() == ".abc" else len(written), left_out)
 
 
 def _rewrite(source: Path, target: Path) -> Conversion:
@@ -132,13 +140,13 @@ def _rewrite(source: Path, target: Path) -> Conversion:
     except NotationError as error:
         raise UserError(f"{source}: {error.reason}: {error}") from error
     tunes = [ReadTune(1, Score({}, Meter(4, 4), Key("C"), [], song.losses))]
-    _tell(source, tunes)
+    tell_losses(source, tunes)
     return Conversion(tunes, [target], 1)
 
 
 def _summary(done: Conversion) -> dict[str, object]:
     """The answer of --json."""
-    losses = sum((Counter(tune.losses) for tune in done.tunes), Counter[str]())
+    losses = sum((Counter(tune.losses) for tune in done.tunes), done.left_out)
     files_written = list(map(str, done.files))
     return {"tunes": len(done.tunes), "converted": done.n_converted, "files": files_written, "losses": losses}
 
@@ -149,18 +157,10 @@ def _check_output(source: Path, output: Path) -> None:
         raise UsageError(f"-o {output} is the source: name another file.")
 
 
-def _tell(source: Path, tunes: list[ReadTune]) -> None:
-    """Say on stderr which tunes could not be read, and what was lost."""
-    for tune in tunes:
-        where = f"{source}, tune {tune.number}" if len(tunes) > 1 else str(source)
-        if tune.fault is not None:
-            print(f"{source}, tune {tune.number}: {tune.fault.reason}: {tune.fault}", file=sys.stderr)
-        for what, number in tune.losses.items():
-            print(f"note: {where}: {number:,} {what}", file=sys.stderr)
-
-
-def _write(tunes: list[ReadTune], target: Path, interleave: bool, repeats: bool) -> Iterator[Path]:
-    """One .abc file, or one file a tune, numbered where there are several."""
+def _write(
+    tunes: list[ReadTune], target: Path, interleave: bool, repeats: bool, left_out: Counter[str]
+) -> Iterator[Path]:
+    """One .abc file, or one file a tune, numbered where there are several; what has no place is counted."""
     scores = [(tune.number, tune.score) for tune in tunes if tune.score is not None]
     if target.suffix.lower() == ".abc":
         files.write_whole(target, "\n".join(to_abc(score, number, interleave=interleave) for number, score in scores))
@@ -169,8 +169,11 @@ def _write(tunes: list[ReadTune], target: Path, interleave: bool, repeats: bool)
     for number, score in scores:
         path = target if len(scores) == 1 else target.with_name(f"{target.stem}-{number}{target.suffix}")
         try:
-            midi = target.suffix.lower() == ".mid"
-            files.write_whole(path, to_midi(score, repeats=repeats) if midi else to_musicxml(score))
+            if target.suffix.lower() == ".mid":
+                files.write_whole(path, to_midi(score, repeats=repeats))
+                left_out += lost_in_midi(score)
+            else:
+                files.write_whole(path, to_musicxml(score, losses=left_out))
         except NotationError as error:
             print(f"tune {number}: {error.reason}: {error}", file=sys.stderr)
             continue
@@ -200,7 +203,7 @@ def abc_text(path: Path | str) -> str:
     if KINDS.get(path.suffix.lower(), "abc") == "abc":
         return read_text(path)
     tunes = list(read_tunes(path))
-    _tell(path, tunes)
+    tell_losses(path, tunes)
     return "\n".join(to_abc(tune.score, tune.number) for tune in tunes if tune.score is not None)
 
 

@@ -9,6 +9,7 @@ MIDI and MusicXML are read in the guarded process.
 """
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from symbolic.notation.abc_parser import RawTune
 from symbolic.notation.score import Score
 from symbolic.notation.theory import NotationError
 
+MAX_SHOWN = 5  # tunes that a note about a loss names
 KINDS = {
     ".abc": "abc",
     ".mid": "midi",
@@ -103,6 +105,28 @@ def read_scores(path: Path | str, tune: int | None = None) -> list[Score]:
             raise UserError(f"{path}, tune {found.number}: {found.fault}") from found.fault
         scores.append(found.score)
     return scores
+
+
+def told(number: int, what: str) -> str:
+    """A loss with its number: `1 line of text inside the tune`, `3 lines of text inside the tune`."""
+    if number != 1:
+        what = re.sub(r"^([a-z]+)(?= of | over | without )", r"\1s", what)
+    return f"{number:,} {what}"
+
+
+def tell_losses(source: Path, tunes: list[ReadTune]) -> None:
+    """Say on stderr which tunes could not be read, and what was lost: a line for each kind."""
+    kinds: dict[str, list[tuple[int, int]]] = {}
+    for tune in tunes:
+        if tune.fault is not None:
+            print(f"{source}, tune {tune.number}: {tune.fault.reason}: {tune.fault}", file=sys.stderr)
+        for what, number in tune.losses.items():
+            kinds.setdefault(what, []).append((tune.number, number))
+    for what, found in kinds.items():
+        shown = ", ".join(str(number) for number, _ in found[:MAX_SHOWN])
+        more = f" and {len(found) - MAX_SHOWN:,} more" if len(found) > MAX_SHOWN else ""
+        where = f"{source}, tune{'s' * (len(found) > 1)} {shown}{more}" if len(tunes) > 1 else str(source)
+        print(f"note: {where}: {told(sum(number for _, number in found), what)}", file=sys.stderr)
 
 
 def _x_number(text: str) -> int | None:

@@ -173,7 +173,7 @@ def score_qpm(score: Score) -> float:
 def stated_qpm(score: Score) -> float | None:
     """Quarter notes a minute of the first readable Q: field; None where there is none. Raises as `score_qpm`."""
     for text in score.fields.get("Q", []):
-        qpm = _field_qpm(text)
+        qpm = quarters_a_minute(text)
         if qpm is not None:
             if not MIN_QPM <= qpm <= MAX_QPM:
                 raise NotationError("bad_tempo", f"Q:{text.strip()} is no playable tempo; write for example Q:1/4=120.")
@@ -273,7 +273,7 @@ def tempo_changes(score: Score, *, repeats: bool = True) -> list[tuple[int, floa
     for voice in score.voices:
         found = []
         for tick, event in _timed_events(voice, repeats):
-            if isinstance(event, TempoChange) and (qpm := _field_qpm(event.text)) and MIN_QPM <= qpm <= MAX_QPM:
+            if isinstance(event, TempoChange) and (qpm := quarters_a_minute(event.text)) and MIN_QPM <= qpm <= MAX_QPM:
                 found.append((tick, qpm))
         if found:
             return found
@@ -382,7 +382,8 @@ def _check_range(sounds: list[Sound]) -> None:
             )
 
 
-def _field_qpm(text: str) -> float | None:
+def quarters_a_minute(text: str) -> float | None:
+    """Quarter notes a minute of the value of a Q: field; None where it says nothing of it."""
     words = " ".join(re.findall(r'"([^"]*)"', text)) or text
     bare = re.sub(r'"[^"]*"', " ", text).strip()
     match = re.fullmatch(r"((?:\d{1,4}/\d{1,4}\s*)+)=\s*(\d{1,12}(?:\.\d{1,6})?)", bare)

@@ -25,6 +25,12 @@ _WRAPPER = 1024  # bytes before MThd that a wrapper may take
 _DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}
 _SYSTEM_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 _META_BYTES = {0x51: 3, 0x54: 5, 0x58: 4, 0x59: 2}  # lengths that a meta event must have
+_EXPRESSION = {  # kind of message -> what a score leaves out
+    0xA0: "aftertouch messages",
+    0xB0: "controller messages (pedal, volume and the like)",
+    0xD0: "aftertouch messages",
+    0xE0: "pitch bends",
+}
 TEXT, NAME, LYRIC, TEMPO, METER, KEY, END = 0x01, 0x03, 0x05, 0x51, 0x58, 0x59, 0x2F
 
 
@@ -62,7 +68,8 @@ class SongPart:
 
 @dataclass
 class MidiSong:
-    """The music of a MIDI file. Tempos are microseconds a quarter note, keys (sharps, is minor)."""
+    """The music of a MIDI file. Tempos are microseconds a quarter note, keys (sharps, is minor). `expression` counts
+    what shapes the sound of the notes and is in none of them: pedals, bends, volume."""
 
     ticks_per_quarter: int
     parts: list[SongPart]
@@ -72,6 +79,7 @@ class MidiSong:
     title: str = ""
     lyrics: list[tuple[int, str]] = field(default_factory=list)
     losses: Counter[str] = field(default_factory=Counter)
+    expression: Counter[str] = field(default_factory=Counter)
 
     @property
     def n_notes(self) -> int:
@@ -100,6 +108,7 @@ def read_song(data: bytes) -> MidiSong:
     programs = _first_programs(file.tracks)
     for track in file.tracks:
         song.parts += _parts(track, programs, song.losses)
+        song.expression.update(_EXPRESSION[e.data[0] & 0xF0] for e in track if _is_expression(e))
         _read_conductor(song, track)
     if not song.parts and file.losses:
         raise NotationError("bad_midi", "its events cannot be read, and it has no notes before the damage.")
@@ -343,6 +352,13 @@ def _parts(track: list[RawEvent], first_programs: dict[int, int], losses: Counte
                 losses["note without length"] += 1
     for (channel, program), found in sorted(notes.items()):
         yield SongPart(name, channel, program, tuple(sorted(found)))
+
+
+def _is_expression(event: RawEvent) -> bool:
+    """True for pedals, volume, bends and aftertouch; not for the resets and bank choices that programs write first."""
+    if event.meta != -1 or event.data[0] & 0xF0 not in _EXPRESSION:
+        return False
+    return event.data[0] & 0xF0 != 0xB0 or (event.tick > 0 and event.data[1] < 120)
 
 
 def _matched(

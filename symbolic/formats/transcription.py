@@ -24,7 +24,6 @@ from symbolic.notation.theory import TICKS_PER_WHOLE, Key, Meter, NotationError
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 MAX_SINGLE_LINES = 4  # with more notes at once, those of one onset and length are one chord
 MAX_BARS = 20_000
-LOWEST = 12  # MIDI pitch of C,,,,
 MIDDLE = 60  # voices that lie lower on average get a bass clef
 MAX_NUMERATOR = 64
 DENOMINATORS = (1, 2, 4, 8, 16, 32, 64)
@@ -71,6 +70,10 @@ def score_of_song(song: MidiSong, quantize: str = "auto") -> Score:
     """
     times = written_times(song, quantize)
     timeline = _timeline(song, times)
+    timeline.losses.update(song.expression)
+    velocities = [note.velocity for part in song.parts for note in part.notes]
+    if len(set(velocities)) > 1:
+        timeline.losses["notes whose loudness (velocity) is not written"] += len(velocities)
     if times.n_moved:
         timeline.losses[times.report()] += times.n_moved
     return engraved(timeline)
@@ -95,8 +98,6 @@ def engraved(timeline: Timeline) -> Score:
     """A time line as a score. The key changes at bar lines; without a signature it is estimated."""
     keys = timeline.keys or [(0, estimated_key(timeline))]
     voiced = [(part, line) for part in timeline.parts for line in _lines_of(part)]
-    if min(note.pitch for part, line in voiced for chord in line for note in chord) < LOWEST:
-        raise NotationError("bad_pitch", "it has notes below C,,,, (MIDI 12), which ABC does not hold here.")
     bars, meter = _bars_with_pickup(timeline)
     sung = _sung_line(timeline.syllables, [line for part, line in voiced if not part.is_drums])
     voices = []

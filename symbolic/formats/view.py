@@ -17,7 +17,7 @@ from pathlib import Path
 from symbolic import files
 from symbolic.errors import UsageError, UserError
 from symbolic.formats.convert import to_abc
-from symbolic.formats.documents import kind_of, read_tunes
+from symbolic.formats.documents import kind_of, read_tunes, tell_losses
 from symbolic.formats.page.score_page import ViewedTune, score_page
 
 WRITTEN = (".html", ".svg", ".pdf", ".png")
@@ -66,12 +66,9 @@ def run(args: argparse.Namespace) -> int:
 def viewed_tunes(path: Path, tune: int | None = None, quantize: str = "auto") -> Iterator[ViewedTune]:
     """The readable tunes of a file; what cannot be read or kept is told on stderr."""
     found = list(read_tunes(path, tune, quantize))
+    tell_losses(path, found)
     for one in found:
-        where = f"{path}, tune {one.number}" if len(found) > 1 else str(path)
         if one.score is None:
-            print(f"{where}: {one.fault}", file=sys.stderr)
             continue
-        for what, number in one.losses.items():
-            print(f"note: {where}: {number:,} {what}", file=sys.stderr)
         name = f"{path.stem}-{one.number}" if len(found) > 1 else path.stem
         yield ViewedTune(one.score, to_abc(one.score, one.number), name, dict(one.losses))

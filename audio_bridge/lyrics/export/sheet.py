@@ -138,6 +138,9 @@ def musicxml(setting: Setting, qpm: float | None = None, instrument: str = "", c
     root = ElementTree.fromstring(text)
     if instrument:
         _name_part(root, instrument)
+    for note in root.iter("note"):  # the setting's words stand in place of the tune's own
+        for lyric in note.findall("lyric"):
+            note.remove(lyric)
     notes = [e for e in setting.score.voices[0].events if isinstance(e, Note)]
     for label, elements in zip(setting.labels, _grouped(root, notes), strict=True):
         if label is not None and not label.holds:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from xml.etree.ElementTree import Element
 
+from symbolic.notation.score import Annotation, Direction, PartMark, WrittenOnly
 from symbolic.notation.theory import FIFTHS, SEMITONES, Key, Meter
 
 Spelled = tuple[str, int, int]  # letter, octave (4 holds middle C), alteration in semitones
@@ -37,18 +38,43 @@ TYPES = {
 } | {name: Fraction(4, size) for name, size in (("16th", 16), ("32nd", 32), ("64th", 64), ("128th", 128))} | {
     name: Fraction(4, size) for name, size in (("256th", 256), ("512th", 512), ("1024th", 1024))
 }  # fmt: skip
-MARKS = {
-    "staccato": ".",
-    "accent": "L",
-    "up-bow": "u",
-    "down-bow": "v",
-    "fermata": "H",
-    "trill-mark": "T",
-    "turn": "!turn!",
-    "mordent": "M",
-    "inverted-mordent": "P",
-    "tenuto": "!tenuto!",
+MARKS = {  # group of notations -> element -> decoration of ABC
+    "articulations": {
+        "staccato": ".",
+        "accent": "L",
+        "tenuto": "!tenuto!",
+        "strong-accent": "!marcato!",
+        "staccatissimo": "!wedge!",
+        "breath-mark": "!breath!",
+    },
+    "technical": {
+        "up-bow": "u",
+        "down-bow": "v",
+        "open-string": "!open!",
+        "stopped": "!plus!",
+        "snap-pizzicato": "!snap!",
+        "thumb-position": "!thumb!",
+    },
+    "ornaments": {
+        "trill-mark": "T",
+        "turn": "!turn!",
+        "inverted-turn": "!invertedturn!",
+        "mordent": "M",
+        "inverted-mordent": "P",
+    },
+    "notations": {"fermata": "H", "arpeggiate": "!arpeggio!"},
 }
+WEDGES = {  # type of a hairpin -> its names in ABC; the first two are those that are written
+    "crescendo": ("crescendo(", "crescendo)", "<(", "<)"),
+    "diminuendo": ("diminuendo(", "diminuendo)", ">(", ">)"),
+}
+# Where a drum set's notes stand on the staff; of several at one place the first is the one that is meant.
+DRUM_PLACES = {36: "F4", 38: "C5", 42: "G5", 49: "A5", 51: "F5", 44: "D4", 48: "E5", 47: "D5", 45: "B4", 43: "A4"} | {
+    41: "G4", 35: "E4", 57: "B5", 37: "C5", 40: "C5", 39: "C5", 46: "G5", 53: "F5", 59: "F5", 50: "E5"
+}  # fmt: skip
+DRUM_AT = {place: midi for midi, place in reversed(DRUM_PLACES.items())}
+_SEEN_NOTATIONS = frozenset(["tied", "slur", "tuplet", "dynamics", "articulations", "technical", "ornaments"])
+_SEEN_DIRECTIONS = frozenset(["segno", "coda", "words", "metronome", "dynamics", "wedge", "rehearsal", "octave-shift"])
 DYNAMICS = frozenset(["pppp", "ppp", "pp", "p", "mp", "mf", "f", "ff", "fff", "ffff", "sfz"])
 JUMPS = ("segno", "coda", "tocoda", "fine", "dacapo", "dalsegno")
 SNARE = 38  # General MIDI's number for a drum whose part names none
@@ -126,6 +152,7 @@ class SheetMeasure:
     symbols: list[tuple[Fraction, Element]] = field(default_factory=list)
     tempos: list[tuple[Fraction, float]] = field(default_factory=list)
     dynamics: list[tuple[Fraction, int, str]] = field(default_factory=list)  # with the staff
+    written: list[tuple[Fraction, WrittenOnly]] = field(default_factory=list)  # words, hairpins, rehearsal marks
     jumps: list[tuple[Fraction, str]] = field(default_factory=list)
     bars: Barlines = field(default_factory=Barlines)
 
@@ -139,6 +166,7 @@ class PartReader:
         self.divisions = Fraction(1)
         self.chromatic = self.diatonic = 0
         self.graces: dict[tuple[int, str], list[Spelled]] = {}
+        self.wedges: dict[str, str] = {}  # number -> type of the hairpins that are open
 
     def read(self, element: Element) -> SheetMeasure:
         """One `<measure>`."""
@@ -251,10 +279,19 @@ class PartReader:
             spelled, midi = self.sounding(pitch)
         else:
             chord.is_drum = True
-            midi = self.drums.get(chord.instrument, self.drums.get("", SNARE))
+            midi = self.drum(chord.instrument, element)
             spelled = _natural(midi)
         if all(note.midi != midi for note in chord.notes):
             chord.notes.append(SheetNote(spelled, midi, "start" in ties, "stop" in ties))
+
+    def drum(self, instrument: str, element: Element) -> int:
+        """General MIDI's number of an unpitched note: its instrument's, else that of its place on the staff."""
+        midi = self.drums.get(instrument, self.drums.get(""))
+        if midi is not None:
+            return midi
+        self.losses["drum notes without a MIDI number, told by their place on the staff"] += 1
+        step, octave = (element.findtext(f"unpitched/display-{name}") or "" for name in ("step", "octave"))
+        return DRUM_AT.get(step.strip() + octave.strip(), SNARE)
 
     def add_grace(self, element: Element, staff: int, voice: str) -> None:
         pitch = element.find("pitch")
@@ -278,12 +315,23 @@ class PartReader:
     def decorate(self, chord: SheetChord, element: Element) -> None:
         """Marks, slurs and words of a chord's first note."""
         for notations in element.findall("notations"):
-            for one in notations.iter():
-                mark = MARKS.get(one.tag, "")
-                chord.marks += mark if mark not in chord.marks else ""
+            for one in notations:
                 if one.tag == "slur" and one.get("type") in ("start", "stop"):
                     chord.slurs.append((one.get("number", "1"), one.get("type", "")))
+                for name in (n.tag for n in one if one.tag == "dynamics" and n.tag in DYNAMICS):
+                    self.measure.dynamics.append((chord.onset, chord.staff, name))
+                group = one if one.tag in ("articulations", "technical", "ornaments") else [one]
+                for sign in group:
+                    self.add_mark(chord, one.tag if group is one else "notations", sign.tag)
         chord.lyrics = [lyric for one in element.findall("lyric") if (lyric := _lyric(one)) is not None]
+
+    def add_mark(self, chord: SheetChord, group: str, name: str) -> None:
+        """A decoration of a note; one that ABC does not name is counted."""
+        mark = MARKS[group].get(name, "")
+        if mark:
+            chord.marks += mark if mark not in chord.marks else ""
+        elif name not in _SEEN_NOTATIONS and name != "accidental-mark":
+            self.losses[f"{name} marks, which are not kept"] += 1
 
     def read_direction(self, element: Element) -> None:
         """Tempo, dynamics, and the signs of a form."""
@@ -296,7 +344,32 @@ class PartReader:
         staff = int(_number(element.findtext("staff"), 1))
         for dynamics in element.iter("dynamics"):
             self.measure.dynamics += [(place, staff, one.tag) for one in dynamics if one.tag in DYNAMICS]
-        self.measure.jumps += [(self.cursor, jump) for jump in _jumps(element)]
+        jumps = list(_jumps(element))
+        self.measure.jumps += [(self.cursor, jump) for jump in jumps]
+        for kind in (one for types in element.findall("direction-type") for one in types):
+            if kind.tag == "words" and not jumps:
+                self.add_words(place, kind, element.get("placement", ""))
+            elif kind.tag == "rehearsal" and (name := " ".join((kind.text or "").split())):
+                self.measure.written.append((place, PartMark(name)))
+            elif kind.tag == "wedge":
+                self.add_wedge(place, kind)
+            elif kind.tag not in _SEEN_DIRECTIONS:
+                self.losses[f"{kind.tag} marks, which are not kept"] += 1
+
+    def add_words(self, place: Fraction, words: Element, placement: str) -> None:
+        """Words at the staff, above it unless they say below."""
+        text = " ".join((words.text or "").replace('"', "\u201d").split())
+        if text:
+            self.measure.written.append((place, Annotation(("_" if placement == "below" else "^") + text)))
+
+    def add_wedge(self, place: Fraction, wedge: Element) -> None:
+        """The beginning or the end of a hairpin."""
+        number, kind = wedge.get("number", "1"), wedge.get("type", "")
+        if kind in WEDGES:
+            self.wedges[number] = kind
+            self.measure.written.append((place, Direction(WEDGES[kind][0])))
+        elif kind == "stop" and number in self.wedges:
+            self.measure.written.append((place, Direction(WEDGES[self.wedges.pop(number)][1])))
 
     def read_sound(self, element: Element) -> None:
         """A `<sound>` of its own: tempo and jumps."""

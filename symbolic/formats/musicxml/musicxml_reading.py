@@ -6,6 +6,7 @@ voices of their own. What cannot be kept is counted in the score's `losses`. Cal
 (`symbolic.formats.sandbox`).
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from symbolic.formats.engraving import Sign, measure_events
 from symbolic.formats.musicxml.musicxml_harmony import chord_text
 from symbolic.formats.musicxml.musicxml_measures import Lyric, PartReader, SheetChord, SheetMeasure, SheetNote, Spelled
 from symbolic.formats.musicxml.xml_reading import score_root
+from symbolic.notation.reading.finishing import tidy
 from symbolic.notation.score import (
     Bar,
     ChordSymbol,
@@ -57,7 +59,7 @@ class SheetPart:
     """One part of the file: its measures, and what the part list says of it."""
 
     name: str
-    program: int | None
+    programs: dict[str, int]  # of its instruments by their identifiers, in the order of the part list
     is_drum: bool
     measures: list[SheetMeasure]
     reader: PartReader
@@ -107,10 +109,13 @@ class _Sheet:
         reader = PartReader(drums, self.losses)
         measures = [reader.read(element) for element in elements]
         channels = {(one.text or "").strip() for one in listed.iter("midi-channel")}
-        programs = [one.text.strip() for one in listed.iter("midi-program") if one.text and one.text.strip().isdigit()]
-        program = min(max(int(programs[0]) - 1, 0), 127) if programs else None
+        programs = {
+            one.get("id", ""): min(max(int(number) - 1, 0), 127)
+            for one in listed.findall("midi-instrument")
+            if (number := (one.findtext("midi-program") or "").strip()).isdigit()
+        }
         title = " ".join((listed.findtext("part-name") or "").split())
-        return SheetPart(title, program, channels == {DRUM_CHANNEL}, measures, reader)
+        return SheetPart(title, programs, channels == {DRUM_CHANNEL}, measures, reader)
 
     def meters_in_force(self) -> list[Meter]:
         """Of each measure; the first part that states one speaks for all."""
@@ -168,7 +173,12 @@ class _Sheet:
         }
         tempo = next((tempo for part in self.parts for m in part.measures for tempo in m.tempos), None)
         found["Q"] = f"1/4={tempo[1]:g}" if tempo is not None else ""
-        return {letter: [" ".join(text.split())] for letter, text in found.items() if text.strip()}
+        fields = {letter: [" ".join(text.split())] for letter, text in found.items() if text.strip()}
+        for one in self.root.iter("miscellaneous-field"):
+            letter, line = one.get("name", "").removeprefix("abc-"), " ".join((one.text or "").split())
+            if one.get("name", "").startswith("abc-") and re.fullmatch("[A-Z]", letter) and line:
+                fields.setdefault(letter, []).append(line)
+        return fields
 
     def directions(self, index: int) -> Iterator[tuple[Fraction, Event]]:
         """Changes of tempo in a measure, of any part, without the one that the header holds."""
@@ -209,7 +219,21 @@ class _Sheet:
             events = _VoiceWriter(self, part, line, key, has_symbols=index == 0, is_first=first).events()
             drums = part.is_drum or all(placed.chord.is_drum for placed in line)
             clef = clefs.get(staff, clefs.get(1, "treble"))
-            yield Voice("", clef, events, title=part.name, program=part.program, drums=drums)
+            program = self.program(part, line)
+            yield Voice("", "perc" if drums else clef, events, title=part.name, program=program, drums=drums)
+
+    def program(self, part: SheetPart, line: list[PlacedChord]) -> int | None:
+        """The General MIDI program that most notes of a voice have; a voice keeps one."""
+        first = next(iter(part.programs.values()), None)
+        heard = Counter(
+            part.programs.get(placed.chord.instrument, first) for placed in line if not placed.chord.is_drum
+        )
+        if not heard:
+            return first
+        (program, number), others = heard.most_common(1)[0], heard.total()
+        if others > number:
+            self.losses["notes of a further instrument of their part, given the sound of the others"] += others - number
+        return program
 
     def place(self, part: SheetPart) -> None:
         """Put the chords of a part on the time line; those that round to nothing are losses."""
@@ -261,21 +285,20 @@ class _VoiceWriter:
                 meter = self.sheet.meters[index]
                 events.append(MeterChange(meter))
             _open_bar(events, self.bars(index))
-            signs = list(self.signs(index))
-            events += measure_events(signs, self.key)
-            changes = [event for sign in signs for event in sign.before if isinstance(event, KeyChange)]
-            self.key = changes[-1].key if changes else self.key
+            changes = self.changes(index)
+            events += measure_events(list(self.signs(index, changes)), self.key)
+            events += [event for place, event in changes if place >= self.sheet.starts[index + 1]]
+            self.key = next((event.key for _, event in reversed(changes) if isinstance(event, KeyChange)), self.key)
             times = max(one.bars.times for one in self.bars(index))
             events.append(Bar(_right_bar(self.bars(index)), times=times))
-        return events
+        return tidy(events)
 
     def bars(self, index: int) -> list[SheetMeasure]:
         return [part.measures[index] for part in self.sheet.parts]
 
-    def signs(self, index: int) -> Iterator[Sign]:
+    def signs(self, index: int, changes: list[tuple[int, Event]]) -> Iterator[Sign]:
         """The chords of a measure with rests between, cut where a symbol or a change of key stands in a rest."""
         start, end = self.sheet.starts[index], self.sheet.starts[index + 1]
-        changes = self.changes(index)
         tick = start
         for placed in self.by_measure.get(index, []):
             if placed.onset > tick:
@@ -288,7 +311,8 @@ class _VoiceWriter:
             yield from _rests(tick, end, changes)
 
     def changes(self, index: int) -> list[tuple[int, Event]]:
-        """(tick, event) of the measure's changes of key, and of its chord symbols where this voice has them."""
+        """(tick, event) of the measure's changes of key, and of its chord symbols and words where this voice has them;
+        what stands at the end of the measure or beyond comes before its bar line."""
         measure, start = self.part.measures[index], self.sheet.starts[index]
         found: list[tuple[int, Event]] = []
         key = self.key
@@ -303,12 +327,12 @@ class _VoiceWriter:
                     found.append((start + self.sheet.ticks(place), ChordSymbol(text)))
                 elif (element.findtext("kind") or "").strip() != "none":
                     self.sheet.losses["chord symbols of a kind that ABC does not name"] += 1
+            found += [(start + self.sheet.ticks(place), event) for place, event in measure.written]
         found += [(start + self.sheet.ticks(place), Direction(name)) for place, name in self.dynamics(measure)]
         found += [(start + self.sheet.ticks(place), Direction(name)) for place, name in self.sheet.jumps(index)]
         if self.is_first:
             found += [(start + self.sheet.ticks(place), event) for place, event in self.sheet.directions(index)]
-        last = self.sheet.starts[index + 1] - 1
-        return sorted(((min(tick, last), event) for tick, event in found), key=lambda change: change[0])
+        return sorted(found, key=lambda change: change[0])
 
     def dynamics(self, measure: SheetMeasure) -> Iterator[tuple[Fraction, str]]:
         """The dynamics of this voice's staff; a part of several staves often has one set between them."""
@@ -512,12 +536,18 @@ def _is_tied(chord: PlacedChord) -> bool:
 
 
 def _syllables(line: list[PlacedChord]) -> dict[int, tuple[str, ...]]:
-    """The syllables of each chord (by identity), a text a verse, as `notation.score.Note` has them."""
+    """The syllables of each chord (by identity), a text a verse, as `notation.score.Note` has them; a line under the
+    notes (`<extend>`) holds the syllable up to the next one or a rest."""
     verses = sorted({lyric.verse for placed in line for lyric in placed.chord.lyrics})[:MAX_VERSES]
     found: dict[int, tuple[str, ...]] = {}
+    held: set[int] = set()
+    end = 0
     for placed in line if verses else ():
         by_verse = {lyric.verse: lyric for lyric in placed.chord.lyrics}
-        texts = [_syllable(by_verse[verse]) if verse in by_verse else "" for verse in verses]
+        held = held if placed.onset == end else set()
+        texts = [_syllable(by_verse[verse]) if verse in by_verse else "_" if verse in held else "" for verse in verses]
+        held = {lyric.verse for lyric in by_verse.values() if lyric.extends} | (held - set(by_verse))
+        end = placed.end
         if any(texts):
             found[id(placed)] = tuple(texts)
     return found
@@ -545,10 +575,18 @@ def _matched_slurs(line: list[PlacedChord]) -> dict[int, tuple[int, int]]:
 
 
 def _rests(start: int, end: int, changes: list[tuple[int, Event]]) -> Iterator[Sign]:
-    """Silence, cut at each change that stands in it."""
-    cuts = sorted({start, *(tick for tick, _ in changes if start < tick < end)})
+    """Silence, cut at each change that stands in it; one at an odd place comes before the rest that it stands in."""
+    cuts = [start]
+    for tick, _ in changes:
+        if cuts[-1] < tick < end and _is_plain(tick - cuts[-1]) and _is_plain(end - tick):
+            cuts.append(tick)
     for tick, stop in zip(cuts, [*cuts[1:], end]):
-        yield Sign(stop - tick, before=tuple(event for place, event in changes if place == tick))
+        yield Sign(stop - tick, before=tuple(event for place, event in changes if tick <= place < stop))
+
+
+def _is_plain(ticks: int) -> bool:
+    """Whether a rest of this length is written as one: in 128th notes or thirds of a 32nd."""
+    return ticks % COARSE == 0 or ticks % (TICKS_PER_QUARTER // 24) == 0
 
 
 def _open_bar(events: list[Event], measures: list[SheetMeasure]) -> None:
@@ -597,6 +635,6 @@ def _checked(pitch: Spelled) -> Spelled:
         from symbolic.notation.theory import SEMITONES
 
         letter, octave, alter = spelled(12 * (octave + 1) + SEMITONES[letter] + alter, Key("C"))
-    if not 0 <= octave <= 9:
+    if not -1 <= octave <= 9:
         raise NotationError("bad_pitch", f"the pitch {letter}{octave} cannot be written in ABC.")
     return letter, octave, alter

@@ -1,104 +1,110 @@
 """A score as MusicXML 4.0, a part for each voice, bars as long as they are.
 
-Written are notes, chords, rests, ties, tuplets, graces, slurs, beams, bar lines, repeats and endings, key and meter
-with their changes, clefs, chord symbols, title, composer, tempo and the decorations in MARKS; other decorations are
-left out. A length that no note value has is written as tied notes. The same score gives the same text.
+Written are notes, chords, rests, ties, tuplets, graces, slurs, beams, lyrics, bar lines, repeats and endings, key and
+meter with their changes, clefs, chord symbols, tempo, dynamics, words, the signs of D.C. and D.S., the decorations in
+MARKS, drums as unpitched notes, title and composer; the other header fields are miscellaneous fields. What has no
+place is counted in `losses`. A length that no note value has is written as tied notes. The same score gives the same
+text.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import count
 from math import lcm
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from symbolic.formats.midi import stated_qpm
-from symbolic.formats.musicxml.musicxml_harmony import KINDS
-from symbolic.formats.musicxml.musicxml_measures import MODES, TYPES
+from symbolic.formats.musicxml.musicxml_bars import Measure, add_left_barline, add_right_barline, measures_of
+from symbolic.formats.musicxml.musicxml_directions import (
+    add_clef,
+    add_harmony,
+    add_jump,
+    add_key,
+    add_part_mark,
+    add_sign,
+    add_tempo,
+    add_time,
+    add_words,
+)
+from symbolic.formats.musicxml.musicxml_measures import DRUM_PLACES, DYNAMICS, MARKS, TYPES
+from symbolic.notation.play_order import jump_signs
+from symbolic.notation.reading.lyric_lines import HARD_HYPHEN
 from symbolic.notation.score import (
-    Bar,
+    Annotation,
     ChordSymbol,
+    Direction,
     Event,
     Grace,
     KeyChange,
     MeterChange,
     Note,
+    PartMark,
     Rest,
     Score,
     Slur,
+    TempoChange,
     Tuplet,
     Voice,
 )
-from symbolic.notation.theory import SEMITONES, TICKS_PER_WHOLE, Key, Meter, NotationError, Pitch
+from symbolic.notation.theory import SEMITONES, TICKS_PER_WHOLE, NotationError, Pitch
 
 HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 '
     'Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">\n'
 )
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
-MARKS = {  # decoration -> (group of notations, element)
-    ".": ("articulations", "staccato"),
-    "L": ("articulations", "accent"),
-    "!tenuto!": ("articulations", "tenuto"),
-    "u": ("technical", "up-bow"),
-    "v": ("technical", "down-bow"),
-    "T": ("ornaments", "trill-mark"),
-    "~": ("ornaments", "turn"),
-    "!turn!": ("ornaments", "turn"),
-    "M": ("ornaments", "mordent"),
-    "P": ("ornaments", "inverted-mordent"),
-    "H": ("", "fermata"),
-}
-DYNAMICS = {f"!{name}!": name for name in ("pppp", "ppp", "pp", "p", "mp", "mf", "f", "ff", "fff", "ffff", "sfz")}
 ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
-CLEFS = {"treble": ("G", 2), "bass": ("F", 4), "alto": ("C", 3), "tenor": ("C", 4)}
-_CHORD = re.compile(r"([A-G])([#b]?)([^/]*)(?:/([A-G])([#b]?))?")
-_SUFFIXES = {suffix: kind for kind, suffix in reversed(KINDS.items())}
-_SUFFIXES |= {"min": "minor", "-": "minor", "M7": "major-seventh", "sus": "suspended-fourth", "+": "augmented"}
-_SUFFIXES["7sus4"] = "suspended-fourth"
+MARK_OF = {
+    **{mark: ("articulations", name) for name, mark in MARKS["articulations"].items()},
+    **{mark: ("technical", name) for name, mark in MARKS["technical"].items()},
+    **{mark: ("ornaments", name) for name, mark in reversed(MARKS["ornaments"].items())},
+    **{mark: ("", name) for name, mark in MARKS["notations"].items()},
+    "~": ("ornaments", "turn"),
+}
+KEPT_FIELDS = "XTCQMLKVIUPw"  # those that the music says, beside the miscellaneous ones
 _PLAIN = sorted((length for length in TYPES.values() if length <= 8), reverse=True)
 _TYPE_OF = {length: name for name, length in TYPES.items()}
 
 
-@dataclass
-class Measure:
-    """The events between two bar lines of a voice, with the meter in force and the bar lines beside it."""
-
-    events: list[Event]
-    meter: Meter
-    left: Bar | None = None
-    right: Bar | None = None
-    starts_repeat: bool = False
-    ending: str = ""
-    ended: str = ""  # the number of an ending that ends here
-
-    @property
-    def ticks(self) -> int:
-        """Its length."""
-        return sum(event.ticks for event in self.events if isinstance(event, (Note, Rest)))
-
-
-def to_musicxml(score: Score, *, title: str = "", composer: str = "") -> str:
-    """MusicXML of a score; `title` and `composer` take the place of its own fields.
+def to_musicxml(score: Score, *, title: str = "", composer: str = "", losses: Counter[str] | None = None) -> str:
+    """MusicXML of a score; `title` and `composer` take the place of its own fields; what is left out is added to
+    `losses`, by kind.
 
     Raises NotationError `inexpressible` for a length shorter than a 1024th note.
     """
+    losses = Counter() if losses is None else losses
     root = Element("score-partwise", version="4.0")
     work = SubElement(root, "work")
     SubElement(work, "work-title").text = title or score.title or "untitled"
-    composers = composer or ", ".join(score.fields.get("C", []))
-    if composers:
-        identification = SubElement(root, "identification")
-        SubElement(identification, "creator", type="composer").text = composers
+    _identify(root, score, composer)
     part_list = SubElement(root, "part-list")
     divisions = _divisions(score)
     for number, voice in enumerate(score.voices, start=1):
         _list_part(part_list, number, voice)
     for number, voice in enumerate(score.voices, start=1):
-        root.append(_PartWriter(score, voice, divisions, is_first=number == 1).part(f"P{number}"))
+        root.append(_PartWriter(score, voice, divisions, losses, number).part())
+    if score.voices[0].part_order:
+        losses["play order of parts (P:)"] += 1
     indent(root, " ")
     return HEAD + tostring(root, encoding="unicode") + "\n"
+
+
+def _identify(root: Element, score: Score, composer: str) -> None:
+    """Composer, and the other header fields of ABC under their letters."""
+    composer = composer or ", ".join(score.fields.get("C", []))
+    others = [(letter, line) for letter, lines in score.fields.items() if letter not in KEPT_FIELDS for line in lines]
+    others += [("T", line) for line in score.fields.get("T", [])[1:]]
+    if not composer and not others:
+        return
+    identification = SubElement(root, "identification")
+    if composer:
+        SubElement(identification, "creator", type="composer").text = composer
+    if others:
+        holder = SubElement(identification, "miscellaneous")
+        for letter, line in others:
+            SubElement(holder, "miscellaneous-field", name=f"abc-{letter}").text = line
 
 
 def _divisions(score: Score) -> int:
@@ -110,36 +116,52 @@ def _divisions(score: Score) -> int:
 def _list_part(part_list: Element, number: int, voice: Voice) -> None:
     part = SubElement(part_list, "score-part", id=f"P{number}")
     SubElement(part, "part-name").text = voice.title or voice.name or "Melody"
-    if voice.program is None and not voice.drums:
-        return
-    played = SubElement(part, "midi-instrument", id=f"P{number}-I1")
-    part.insert(1, instrument := Element("score-instrument", id=f"P{number}-I1"))
-    SubElement(instrument, "instrument-name").text = voice.title or voice.name or ("Drums" if voice.drums else "Melody")
+    if voice.short_title:
+        SubElement(part, "part-abbreviation").text = voice.short_title
     if voice.drums:
+        _list_drums(part, number, voice)
+    elif voice.program is not None:
+        name = voice.title or voice.name or "Melody"
+        SubElement(SubElement(part, "score-instrument", id=f"P{number}-I1"), "instrument-name").text = name
+        played = SubElement(part, "midi-instrument", id=f"P{number}-I1")
+        SubElement(played, "midi-program").text = str(voice.program + 1)
+
+
+def _list_drums(part: Element, number: int, voice: Voice) -> None:
+    """An instrument for each drum, on channel 10."""
+    pitches = sorted({pitch.midi for event in voice.events if isinstance(event, Note) for pitch in event.pitches})
+    for midi in pitches:
+        instrument = SubElement(part, "score-instrument", id=f"P{number}-I{midi + 1}")
+        SubElement(instrument, "instrument-name").text = f"Drum {midi}"
+    for midi in pitches:
+        played = SubElement(part, "midi-instrument", id=f"P{number}-I{midi + 1}")
         SubElement(played, "midi-channel").text = "10"
-    SubElement(played, "midi-program").text = str((voice.program or 0) + 1)
+        SubElement(played, "midi-program").text = str((voice.program or 0) + 1)
+        SubElement(played, "midi-unpitched").text = str(midi + 1)
 
 
 class _PartWriter:
     """Writes the measures of one voice."""
 
-    def __init__(self, score: Score, voice: Voice, divisions: int, *, is_first: bool) -> None:
+    def __init__(self, score: Score, voice: Voice, divisions: int, losses: Counter[str], number: int) -> None:
         self.score = score
         self.voice = voice
         self.divisions = divisions
-        self.is_first = is_first
+        self.losses = losses
+        self.name = f"P{number}"
+        self.is_first = number == 1
         self.ties = dict(_ties(voice))
+        self.lyrics = dict(_lyrics(voice))
         self.slurs: list[int] = []
         self.opening: list[int] = []  # numbers of slurs that wait for their first note
         self.tuplets = _tuplet_places(voice)
         self.last_note = Element("note")
 
-    def part(self, name: str) -> Element:
+    def part(self) -> Element:
         """The `<part>` element."""
-        part = Element("part", id=name)
-        measures = list(_measures(self.voice, self.score.meter))
+        part = Element("part", id=self.name)
         numbers = count(1)
-        for index, measure in enumerate(measures):
+        for index, measure in enumerate(measures_of(self.voice, self.score.meter)):
             is_short = not measure.meter.is_free and measure.ticks < measure.meter.ticks
             element = SubElement(part, "measure")
             if is_short and index:
@@ -153,23 +175,24 @@ class _PartWriter:
 
     def fill(self, element: Element, measure: Measure, *, is_first: bool) -> None:
         """Bar lines, attributes and events of one measure."""
-        _left_barline(element, measure)
+        add_left_barline(element, measure)
         if is_first:
             self.add_first_attributes(element)
         beams = _beams(measure)
         for event in measure.events:
             self.add(element, event, beams.get(id(event), []))
-        _right_barline(element, measure)
+        add_right_barline(element, measure)
 
     def add_first_attributes(self, element: Element) -> None:
         attributes = SubElement(element, "attributes")
         SubElement(attributes, "divisions").text = str(self.divisions)
-        _add_key(attributes, self.score.key)
-        _add_time(attributes, self.score.meter)
-        _add_clef(attributes, self.voice.clef)
-        qpm = stated_qpm(self.score) if self.is_first else None
-        if qpm is not None:
-            _add_tempo(element, qpm)
+        add_key(attributes, self.score.key)
+        add_time(attributes, self.score.meter)
+        add_clef(attributes, self.voice.clef, drums=self.voice.drums)
+        if self.is_first:
+            stated_qpm(self.score)  # refuses a tempo that cannot be played
+            for text in self.score.fields.get("Q", [])[:1]:
+                add_tempo(element, text)
 
     def add(self, element: Element, event: Event, beams: list[tuple[int, str]]) -> None:
         """Add one event."""
@@ -180,15 +203,35 @@ class _PartWriter:
                 self.add_rest(element, event)
             case Grace():
                 for pitch in event.pitches:
-                    self.add_grace(element, pitch)
+                    self.add_grace(element, pitch, slashed=event.slashed)
             case Slur():
                 self.add_slur(event)
             case ChordSymbol():
-                _add_harmony(element, event.text)
+                add_harmony(element, event.text)
             case KeyChange():
-                _add_key(SubElement(element, "attributes"), event.key)
+                add_key(SubElement(element, "attributes"), event.key)
             case MeterChange():
-                _add_time(SubElement(element, "attributes"), event.meter)
+                add_time(SubElement(element, "attributes"), event.meter)
+            case Annotation() | Direction() | TempoChange() | PartMark():
+                self.add_written(element, event)
+
+    def add_written(self, element: Element, event: Annotation | Direction | TempoChange | PartMark) -> None:
+        """Add what is only written beside the notes."""
+        jumps = jump_signs(event)
+        for sign in jumps:
+            add_jump(element, sign)
+        if jumps:
+            return
+        match event:
+            case Annotation():
+                add_words(element, event.text)
+            case TempoChange():
+                add_tempo(element, event.text)
+            case PartMark():
+                add_part_mark(element, event.name)
+            case Direction():
+                if not add_sign(element, event.name):
+                    self.losses["decoration that MusicXML has no sign for"] += 1
 
     def add_slur(self, event: Slur) -> None:
         """A slur's beginning waits for the next note; its end is put on the last one."""
@@ -208,9 +251,11 @@ class _PartWriter:
 
     def add_note(self, element: Element, event: Note, beams: list[tuple[int, str]]) -> None:
         """A note or chord, in tied pieces where no note value has its length."""
+        for sign in jump_signs(event):
+            add_jump(element, sign)
         for mark in _decorations(event.marks):
-            if mark in DYNAMICS:
-                _add_dynamic(element, DYNAMICS[mark])
+            if mark.strip("!") in DYNAMICS:
+                add_sign(element, mark.strip("!"))
         pieces = list(_pieces(event))
         for index, (length, ratio) in enumerate(pieces):
             is_last = index == len(pieces) - 1
@@ -218,12 +263,13 @@ class _PartWriter:
                 note = SubElement(element, "note")
                 if place:
                     SubElement(note, "chord")
-                _add_pitch(note, pitch)
+                self.add_pitch(note, pitch)
                 left, right = self.ties[id(event)][place]
                 ties = (["stop"] if left or index else []) + (["start"] if right or not is_last else [])
                 SubElement(note, "duration").text = self.duration(length, ratio)
                 for tie in ties:
                     SubElement(note, "tie", type=tie)
+                self.add_instrument(note, pitch)
                 self.add_type(note, length, ratio, pitch.accidental if not index else None)
                 for level, kind in beams if not place and len(pieces) == 1 else []:
                     SubElement(note, "beam", number=str(level)).text = kind
@@ -242,16 +288,34 @@ class _PartWriter:
         self.slurs += self.opening
         self.opening = []
         for mark in _decorations(event.marks):
-            group, name = MARKS.get(mark, ("", ""))
+            group, name = MARK_OF.get(mark, ("", ""))
             if name:
                 notations = _notations(note)
                 holder = notations if not group else _child(notations, group)
                 SubElement(holder, name)
+            elif mark.strip("!") not in DYNAMICS and not jump_signs(Direction(mark.strip("!"))) and mark not in "SO":
+                self.losses["decoration that MusicXML has no sign for"] += 1
+        note.extend(self.lyrics.get(id(event), []))
 
-    def add_grace(self, element: Element, pitch: Pitch) -> None:
+    def add_pitch(self, note: Element, pitch: Pitch) -> None:
+        """The pitch as it sounds; of drums the place on the staff."""
+        if not self.voice.drums:
+            _add_pitch(note, pitch)
+            return
+        step, octave = DRUM_PLACES.get(pitch.midi, "C5")
+        unpitched = SubElement(note, "unpitched")
+        SubElement(unpitched, "display-step").text = step
+        SubElement(unpitched, "display-octave").text = octave
+
+    def add_instrument(self, note: Element, pitch: Pitch) -> None:
+        if self.voice.drums:
+            SubElement(note, "instrument", id=f"{self.name}-I{pitch.midi + 1}")
+
+    def add_grace(self, element: Element, pitch: Pitch, *, slashed: bool) -> None:
         note = SubElement(element, "note")
-        SubElement(note, "grace", slash="yes")
-        _add_pitch(note, pitch)
+        SubElement(note, "grace", {"slash": "yes"} if slashed else {})
+        self.add_pitch(note, pitch)
+        self.add_instrument(note, pitch)
         SubElement(note, "voice").text = "1"
         SubElement(note, "type").text = "16th"
         if pitch.accidental is not None:
@@ -289,184 +353,6 @@ class _PartWriter:
             _notations(notes[-n_pitches]).insert(0, Element("tuplet", type=kind, number="1"))
 
 
-# --- measures --------------------------------------------------------------------------------------------------------
-
-
-def _measures(voice: Voice, meter: Meter) -> Iterator[Measure]:
-    """The measures of a voice; bar lines with nothing between them are one."""
-    measures: list[Measure] = []
-    measure = Measure([], meter)
-    for event in voice.events:
-        if isinstance(event, Bar):
-            measure = _close(measures, measure, event)
-        else:
-            if isinstance(event, MeterChange) and not measure.ticks:
-                measure.meter = event.meter
-            measure.events.append(event)
-    if measure.ticks:
-        measures.append(measure)
-    elif measures:
-        measures[-1].events += [event for event in measure.events if isinstance(event, Slur)]
-    _imply_repeats(measures)
-    _end_endings(measures)
-    yield from measures
-
-
-def _close(measures: list[Measure], measure: Measure, bar: Bar) -> Measure:
-    """Put a bar line behind a measure that has begun, else before it; return the open measure."""
-    if measure.ticks:
-        measure.right = bar
-        measures.append(measure)
-        changes = [event.meter for event in measure.events if isinstance(event, MeterChange)]
-        measure = Measure([], changes[-1] if changes else measure.meter)
-    elif bar.ends_repeat and measures:
-        last = measures[-1].right
-        measures[-1].right = bar if last is None or not last.ends_repeat else last
-    measure.starts_repeat = measure.starts_repeat or bar.starts_repeat
-    measure.ending = bar.ending or measure.ending
-    return measure
-
-
-def _imply_repeats(measures: Sequence[Measure]) -> None:
-    """Write the |: of a section that ends in :| and follows a :| without a |: of its own; ABC implies it."""
-    for index, measure in enumerate(measures[:-1]):
-        if measure.right is None or measure.right.kind != ":|" or measures[index + 1].ending:
-            continue
-        for later in measures[index + 1 :]:
-            if later.starts_repeat:
-                break
-            if later.right is not None and later.right.ends_repeat:
-                measures[index + 1].starts_repeat = True
-                break
-
-
-def _end_endings(measures: Sequence[Measure]) -> None:
-    """An ending goes to the next bar line that is not a plain one, to the next ending, or to the last measure."""
-    number = ""
-    for index, measure in enumerate(measures):
-        number = measure.ending or number
-        beyond = measures[index + 1] if index + 1 < len(measures) else None
-        special = measure.right is not None and measure.right.kind not in ("|", "")
-        if number and (special or beyond is None or beyond.ending or beyond.starts_repeat):
-            measure.ended, number = number, ""
-
-
-def _left_barline(element: Element, measure: Measure) -> None:
-    if not measure.starts_repeat and not measure.ending:
-        return
-    barline = SubElement(element, "barline", location="left")
-    if measure.starts_repeat:
-        SubElement(barline, "bar-style").text = "heavy-light"
-    if measure.ending:
-        SubElement(barline, "ending", number=_ending_text(measure.ending), type="start")
-    if measure.starts_repeat:
-        SubElement(barline, "repeat", direction="forward")
-
-
-def _right_barline(element: Element, measure: Measure) -> None:
-    kind = measure.right.kind if measure.right is not None else ""
-    style = {"||": "light-light", "|]": "light-heavy", ":|": "light-heavy", "::": "light-heavy"}.get(kind)
-    if style is None and not measure.ended:
-        return
-    barline = SubElement(element, "barline", location="right")
-    SubElement(barline, "bar-style").text = style or "regular"
-    if measure.ended:
-        kind_of_end = "stop" if measure.right is not None and measure.right.ends_repeat else "discontinue"
-        SubElement(barline, "ending", number=_ending_text(measure.ended), type=kind_of_end)
-    if measure.right is not None and measure.right.ends_repeat:
-        SubElement(barline, "repeat", direction="backward")
-
-
-def _ending_text(ending: str) -> str:
-    """Ending numbers as MusicXML has them: a list with commas."""
-    numbers: list[int] = []
-    for part in ending.split(","):
-        low, _, high = part.partition("-")
-        if low.isdigit():
-            numbers += range(int(low), min(int(high) if high.isdigit() else int(low), int(low) + 16) + 1)
-    return ",".join(map(str, numbers)) or "1"
-
-
-# --- attributes, directions, harmony ---------------------------------------------------------------------------------
-
-
-def _add_key(attributes: Element, key: Key) -> None:
-    element = SubElement(attributes, "key")
-    SubElement(element, "fifths").text = str(key.sharps)
-    SubElement(element, "mode").text = MODES[key.mode]
-
-
-def _add_time(attributes: Element, meter: Meter) -> None:
-    time = SubElement(attributes, "time")
-    if meter.is_free:
-        SubElement(time, "senza-misura")
-        return
-    SubElement(time, "beats").text = str(meter.numerator)
-    SubElement(time, "beat-type").text = str(meter.denominator)
-
-
-def _add_clef(attributes: Element, name: str) -> None:
-    base, _, octave = re.sub(r"([+-])8", r" \g<1>1", name or "treble").partition(" ")
-    sign, line = CLEFS.get(base, CLEFS["treble"])
-    clef = SubElement(attributes, "clef")
-    SubElement(clef, "sign").text = sign
-    SubElement(clef, "line").text = str(line)
-    if octave:
-        SubElement(clef, "clef-octave-change").text = str(int(octave))
-
-
-def _add_tempo(element: Element, qpm: float) -> None:
-    """A metronome mark in quarters, and the tempo for playback."""
-    direction = SubElement(element, "direction", placement="above")
-    metronome = SubElement(SubElement(direction, "direction-type"), "metronome")
-    SubElement(metronome, "beat-unit").text = "quarter"
-    SubElement(metronome, "per-minute").text = f"{qpm:.10g}"
-    SubElement(direction, "sound", tempo=f"{qpm:.10g}")
-
-
-def _add_dynamic(element: Element, name: str) -> None:
-    direction = SubElement(element, "direction", placement="below")
-    SubElement(SubElement(SubElement(direction, "direction-type"), "dynamics"), name)
-
-
-def _add_harmony(element: Element, text: str) -> None:
-    """A chord symbol with our own text of its kind."""
-    match = _CHORD.fullmatch(text)
-    if match is None:
-        return
-    letter, accidental, suffix, bass, bass_accidental = match.groups()
-    harmony = SubElement(element, "harmony")
-    _add_step(harmony, "root", letter, accidental)
-    named, degrees = _kind_and_degrees(suffix)
-    kind = SubElement(harmony, "kind")
-    kind.text = named
-    if suffix:
-        kind.set("text", suffix)
-    if bass:
-        _add_step(harmony, "bass", bass, bass_accidental)
-    for sign, value in degrees:
-        degree = SubElement(harmony, "degree")
-        SubElement(degree, "degree-value").text = value
-        SubElement(degree, "degree-alter").text = {"b": "-1", "#": "1"}.get(sign, "0")
-        SubElement(degree, "degree-type").text = "alter" if value == "5" else "add"
-
-
-def _kind_and_degrees(suffix: str) -> tuple[str, list[tuple[str, str]]]:
-    """MusicXML's kind of a chord symbol's suffix, and (b, # or add; number) of each further degree."""
-    for end in range(len(suffix), -1, -1):
-        kind, rest = _SUFFIXES.get(suffix[:end]), suffix[end:]
-        if kind is not None and re.fullmatch(r"\(?(?:(?:add|b|#)\d{1,2})*\)?", rest):
-            return kind, re.findall(r"(add|b|#)(\d{1,2})", rest)
-    return "other", []
-
-
-def _add_step(harmony: Element, name: str, letter: str, accidental: str) -> None:
-    holder = SubElement(harmony, name)
-    SubElement(holder, f"{name}-step").text = letter
-    if accidental:
-        SubElement(holder, f"{name}-alter").text = "1" if accidental == "#" else "-1"
-
-
 # --- notes -----------------------------------------------------------------------------------------------------------
 
 
@@ -482,7 +368,10 @@ def _add_pitch(note: Element, pitch: Pitch) -> None:
 def _notations(note: Element) -> Element:
     """The notations of a note, which stand before its lyrics."""
     found = note.find("notations")
-    return found if found is not None else SubElement(note, "notations")
+    if found is None:
+        found = Element("notations")
+        note.insert(len(note) - len(note.findall("lyric")), found)
+    return found
 
 
 def _child(parent: Element, name: str) -> Element:
@@ -526,6 +415,28 @@ def _ties(voice: Voice) -> Iterator[tuple[int, list[tuple[bool, bool]]]]:
             left = {p.midi for p in before.pitches} if isinstance(before, Note) and before.tie else set()
             right = {p.midi for p in after.pitches} if isinstance(after, Note) and note.tie else set()
             yield id(note), [(p.midi in left, p.midi in right) for p in note.pitches]
+
+
+def _lyrics(voice: Voice) -> Iterator[tuple[int, list[Element]]]:
+    """(identity, `<lyric>` elements) of each note that has a syllable; `_` lengthens the one before."""
+    notes = [event for event in voice.events if isinstance(event, Note)]
+    found: dict[int, list[Element]] = {}
+    for verse in range(max((len(note.syllables) for note in notes), default=0)):
+        last, goes_on = Element("lyric"), False
+        for note in notes:
+            syllable = note.syllables[verse] if verse < len(note.syllables) else ""
+            if syllable == "_" and last.find("text") is not None and last.find("extend") is None:
+                SubElement(last, "extend")
+            if syllable in ("", "_"):
+                continue
+            begins, ends = not goes_on, not syllable.endswith("-")
+            goes_on = not ends
+            last = Element("lyric", number=str(verse + 1))
+            kind = {(True, True): "single", (True, False): "begin", (False, True): "end", (False, False): "middle"}
+            SubElement(last, "syllabic").text = kind[begins, ends]
+            SubElement(last, "text").text = syllable.removesuffix("-").replace(HARD_HYPHEN, "-")
+            found.setdefault(id(note), []).append(last)
+    yield from found.items()
 
 
 def _tuplet_places(voice: Voice) -> dict[int, list[str]]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from symbolic.notation.theory import NotationError
 
 CHORD_SYMBOL = r"[A-G][#b]?(?:maj|min|m|M|dim|aug|sus|add|\+|-|\d|\(|\)|#|b)*(?:/[A-G][#b]?)?"
-LENGTH = r"(?:\d{1,4})?(?:/+\d{0,4})?"
+LENGTH = r"(?:\d{1,7})?(?:/+\d{0,4})?"
 _NUMBERS = r"\d+(?:[,.\-]\d+)*(?:\.(?=[ \t]))?"  # of an ending: "1", "1,3", "1-3", and a full stop before a space
 _NOTE = rf"(?P<accidental>\^{{1,2}}|_{{1,2}}|=)?(?P<letter>[A-Ga-g])(?P<marks>[,']*)(?P<length>{LENGTH})"
 SYMBOLS = (

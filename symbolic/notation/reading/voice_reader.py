@@ -190,7 +190,7 @@ def _pitch(state: VoiceReader, accidental: str | None, letter: str, marks: str) 
     octave = (4 if name == letter else 5) + state.octaves
     if marks:
         octave += marks.count("'") - marks.count(",")
-    if not 0 <= octave <= 9:
+    if not -1 <= octave <= 9:
         raise NotationError("bad_pitch", f"the pitch {letter}{marks} lies outside MIDI's range.")
     base = 12 * (octave + 1) + SEMITONES[name]
     place = (name, octave if state.rules.propagation == "octave" else None)
@@ -230,7 +230,7 @@ def _counted(text: str, unit: int) -> int:
     tail = tail.lstrip("/")
     numerator = int(head or 1)
     denominator = (int(tail) if tail else 2 ** (extra + 1)) if slash else 1
-    if denominator == 0 or denominator > 1024 or (unit * numerator) % denominator:
+    if denominator == 0 or (unit * numerator) % denominator:
         return 0
     return unit * numerator // denominator
 

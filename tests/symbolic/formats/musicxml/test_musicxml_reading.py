@@ -8,7 +8,7 @@ import pytest
 from symbolic.formats.musicxml.musicxml_reading import TICKS_PER_QUARTER, from_musicxml
 from symbolic.notation import abc_parser
 from symbolic.notation.performance import performance
-from symbolic.notation.score import Direction, Note, Score, TempoChange, bars
+from symbolic.notation.score import Bar, Direction, Note, Rest, Score, TempoChange, bars
 from symbolic.notation.theory import NotationError
 from tests.symbolic.formats.musicxml_pages import attributes, document, note, notes
 
@@ -195,3 +195,31 @@ def test_chorales_sound_as_music21_reads_them(music21_corpus: Path) -> None:
             for p in n.pitches
         )
         assert ours == theirs, path.name
+
+
+def test_signs_at_the_end_of_a_measure_cut_no_rest() -> None:
+    fine = "<direction><direction-type><words>Fine</words></direction-type></direction>"
+    measures = [attributes() + note("C4", 4) + note("r", 4) + fine, notes("D4 E4 F4 G4")]
+    (voice,) = from_musicxml(document(measures)).voices
+    timed = [event.ticks for event in voice.events if isinstance(event, (Note, Rest))]
+    assert timed[:2] == [2 * TICKS_PER_QUARTER, 2 * TICKS_PER_QUARTER]
+    assert isinstance(voice.events[2], Direction) and isinstance(voice.events[3], Bar)
+
+
+def test_what_is_not_kept_of_a_file_is_counted() -> None:
+    pedal = '<direction><direction-type><pedal type="start"/></direction-type></direction>'
+    finger = "<notations><technical><fingering>1</fingering><up-bow/></technical></notations>"
+    measure = attributes() + pedal + note("C4", 8, finger)
+    score = from_musicxml(document([measure]))
+    assert dict(score.losses) == {"pedal marks, which are not kept": 1, "fingering marks, which are not kept": 1}
+    assert next(e.marks for e in score.voices[0].events if isinstance(e, Note)) == "u"
+
+
+def test_drums_without_numbers_are_told_by_their_place() -> None:
+    kick = note("C4", 8).replace(
+        "<pitch><step>C</step><octave>4</octave></pitch>",
+        "<unpitched><display-step>F</display-step><display-octave>4</display-octave></unpitched>",
+    )
+    score = from_musicxml(document([attributes() + kick]))
+    assert score.voices[0].drums and performance(score)[0].midi == 36
+    assert dict(score.losses) == {"drum notes without a MIDI number, told by their place on the staff": 1}

@@ -1,6 +1,7 @@
 """MusicXML as we write it: music21 reads the notes and lengths that our own parser plays and counts, ours the same."""
 
 import re
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from symbolic.formats.musicxml.musicxml_writing import TICKS_PER_QUARTER, to_mus
 from symbolic.notation import abc_parser
 from symbolic.notation.abc_parser import split_tunes
 from symbolic.notation.harmony import harmonised
-from symbolic.notation.score import ChordSymbol
+from symbolic.notation.score import Annotation, ChordSymbol, Direction, Note, TempoChange
 
 HARD = (
     "M:6/8\nL:1/8\nK:Dmix\n"
@@ -165,3 +166,60 @@ def test_names_programs_and_drums_of_voices_are_kept() -> None:
     first, second = from_musicxml(to_musicxml(score).encode()).voices
     assert (first.title, first.program, first.drums) == ("Violine 1", 40, False)
     assert (second.title, second.drums) == ("Schlagzeug", True)
+
+
+SONG = """X:1
+T:Song
+T:Another name
+C:A composer
+R:air
+Q:1/4=120
+M:4/4
+L:1/4
+K:G
+V:1 name="Voice"
+V:2 clef=perc
+%%MIDI channel 10
+V:1
+"^dolce"!p!GA!crescendo(!Bc|d-d!crescendo)!c2!fine!|[Q:1/4=90]B.A!breath!GF|G4!D.C.!|]
+w:A-ma-zing grace how_ sweet the sound
+w:2.~ver-se two
+V:2
+B,,B,,DD|^F2F2|B,,4|B,,4|]
+"""
+
+
+def test_what_is_written_beside_the_notes_comes_back() -> None:
+    score = abc_parser.parse(SONG)
+    losses: Counter[str] = Counter()
+    back = from_musicxml(to_musicxml(score, losses=losses).encode())
+    assert not losses and not back.losses
+    assert abc_parser.performance(back) == abc_parser.performance(score)
+    assert {letter: back.fields[letter] for letter in "TCRQ"} == {letter: score.fields[letter] for letter in "TCRQ"}
+    notes, own = ([e for e in s.voices[0].events if isinstance(e, Note)] for s in (score, back))
+    assert [(*note.syllables, "", "")[:2] for note in own] == [(*note.syllables, "", "")[:2] for note in notes]
+    assert [note.marks for note in own if "breath" in note.marks or "." in note.marks] == [".", "!breath!"]
+    kinds = (Annotation, TempoChange, Direction)
+    written = [e for e in back.voices[0].events if isinstance(e, kinds)]
+    assert [str(vars_of(e)) for e in written] == [
+        "^dolce", "p", "crescendo(", "crescendo)", "fine", "1/4=90", "D.C.alfine",
+    ]  # fmt: skip
+
+
+def vars_of(event: Annotation | TempoChange | Direction) -> str:
+    return event.name if isinstance(event, Direction) else event.text
+
+
+def test_drums_are_unpitched_and_keep_their_sounds() -> None:
+    text = to_musicxml(abc_parser.parse(SONG))
+    assert text.count("<unpitched>") == 8 and "<midi-unpitched>48" in text
+    drums = from_musicxml(text.encode()).voices[1]
+    assert drums.drums and drums.clef == "perc"
+    assert [p.midi for e in drums.events if isinstance(e, Note) for p in e.pitches] == [47, 47, 62, 62, 66, 66, 47, 47]
+
+
+def test_what_has_no_place_is_counted() -> None:
+    losses: Counter[str] = Counter()
+    score = abc_parser.parse("X:1\nP:AB\nM:4/4\nL:1/4\nK:C\nP:A\n!wahwah!CDEF|\nP:B\nGABc|]\n")
+    to_musicxml(score, losses=losses)
+    assert dict(losses) == {"decoration that MusicXML has no sign for": 1, "play order of parts (P:)": 1}
