@@ -1,43 +1,72 @@
-"""What a conversion between ABC, MIDI and MusicXML loses, measured over bundled collections.
+"""What a conversion between ABC, MIDI and MusicXML loses, and whether it says so.
 
-    python -m experiments.conversions                    # 150 tunes or scores of each: about ten minutes on one core
-    python -m experiments.conversions --tunes 0          # all
+    python -m experiments.conversions                                       # 150 pieces of each bundled collection
+    python -m experiments.conversions --tunes 0 --sources aird oneill ryan essen wild chorales music21 --opt-in essen
+    python -m experiments.conversions --folder "MidiTok's test pieces=PATH"   # any .abc, .mid, .mxl, .musicxml
 
 Each piece is converted in one direction and read back by the reader of the target notation; then both are compared as
-they sound, repeats played, at 40,320 ticks to the whole note. Shares are of the source's notes:
+they sound, repeats played, at 40,320 ticks to the whole note. What comes from a MIDI file is compared with the notes of
+that file itself, drums included, without quantising. Shares are of the source's notes, all pieces together:
 
     notes       pitches that the target has, as often
     onsets      ... at the same time
     durations   ... and of the same length
+    heard       written notes that are played at least once
+    exact       pieces whose notes all have their place and length
+    told        pieces that are not exact, or not converted, and say so
+    converted   pieces that could be converted
     key, metre  pieces whose signature, mode and first metre are the same
     repeats     pieces with the same repeat signs and endings (played out in MIDI, which has none)
 
-The sources are the ABC collections (aird, oneill, ryan), their MIDI as `convert` writes it, and Bach's chorales in
-MusicXML. A last row each says how many could not be converted at all.
+`wild` are constructs of ABC decided by hand (`experiments.conversions_wild`): `exact` is the share that sounds as it
+should. `music21` are MusicXML scores of that package's folders beside the chorales.
 """
 
 import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
-from statistics import mean
+from statistics import fmean
 
 from benchmarks import result_file
+from experiments import conversions_wild
 from symbolic import command_line
 from symbolic.corpus import corpora
 from symbolic.errors import UserError
+from symbolic.formats.convert import to_abc
+from symbolic.formats.documents import KINDS, read_tunes
+from symbolic.formats.format_losses import lost_in_midi
 from symbolic.formats.midi import to_midi
+from symbolic.formats.musicxml.musicxml_reading import from_musicxml
 from symbolic.formats.musicxml.musicxml_writing import to_musicxml
-from symbolic.formats.sandbox import Guard
+from symbolic.formats.smf import MidiSong, read_song
+from symbolic.formats.transcription import score_of_song
 from symbolic.notation import abc_parser
-from symbolic.notation.canonical import interleaved
 from symbolic.notation.performance import performance
-from symbolic.notation.score import Bar, Score
-from symbolic.notation.theory import NotationError
+from symbolic.notation.play_order import play_order
+from symbolic.notation.score import Bar, Note, Score
+from symbolic.notation.theory import TICKS_PER_WHOLE, NotationError
 
-MEASURES = ("notes", "onsets", "durations", "key", "metre", "repeats", "converted")
-Converter = Callable[[Guard, Score], Score]
+MEASURES = (
+    "notes", "onsets", "durations", "heard", "exact", "told", "converted", "key", "metre", "repeats",
+)  # fmt: skip
+PER_NOTE = ("notes", "onsets", "durations", "heard")
+MAX_BYTES = 2_000_000  # of a MusicXML file of music21's folders: the largest symphonies are left out
+TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
+Sounds = Counter[tuple[int, int, int]]  # onset, pitch, length in ticks
+Faults = (NotationError, UserError, AssertionError)
+
+
+@dataclass
+class Piece:
+    """A piece to convert: its kind and score; of a MIDI file the notes as the file has them."""
+
+    kind: str
+    score: Score
+    sounds: Sounds = field(default_factory=Counter)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,90 +78,159 @@ def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--tunes", type=int, default=150, help="of each source, evenly spread (default 150; 0: all)")
-    made.add_argument("--sources", nargs="+", default=["aird", "oneill", "ryan", "chorales"], metavar="NAME")
+    made.add_argument(
+        "--sources", nargs="*", default=["aird", "oneill", "ryan", "wild", "chorales", "music21"], metavar="NAME"
+    )
+    made.add_argument("--opt-in", nargs="*", default=[], metavar="NAME", help="sources whose terms you accept")
+    made.add_argument(
+        "--folder", action="append", default=[], metavar="NAME=PATH", help="files of your own, all of them"
+    )
     made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "conversions.json")
     return made
 
 
 def run(args: argparse.Namespace) -> int:
     """Convert, compare, write."""
-    recorder = result_file.Recorder("conversions", settings={"tunes": args.tunes, "sources": args.sources})
-    with Guard() as guard:
-        for source in args.sources:
-            scores = list(read_scores(source, args.tunes, guard))
-            print(f"{source}: {len(scores)} scores", file=sys.stderr)
-            for direction, (prepare, converter) in DIRECTIONS.items():
-                if (direction.startswith("MusicXML")) == (source == "chorales") or direction.startswith("MIDI"):
-                    _record(recorder, source, direction, _compared(scores, prepare, converter, guard))
+    folders = dict(one.split("=", 1) for one in args.folder)
+    settings = {"tunes": args.tunes, "sources": args.sources, "folders": sorted(folders)}
+    recorder = result_file.Recorder("conversions", settings=settings)
+    for source in [*args.sources, *folders]:
+        if source == "wild":
+            record_wild(recorder)
+            continue
+        pieces = (
+            in_folder(Path(folders[source])) if source in folders else of_collection(source, args.tunes, args.opt_in)
+        )
+        record(recorder, source, pieces)
     print(table(recorder.result()), file=sys.stderr)
     recorder.write(args.output)
     return 0
 
 
-def read_scores(source: str, n: int, guard: Guard) -> Iterator[Score]:
-    """The scores of a bundled collection, `n` of them spread evenly (0: all); what does not parse is left out."""
-    found = [one for one in corpora.read(source) if isinstance(one, corpora.Found)]
-    chosen = [found[i * len(found) // n] for i in range(min(n, len(found)))] if n else found
-    for one in chosen:
+# --- sources ---------------------------------------------------------------------------------------------------------
+
+
+def of_collection(source: str, n: int, opt_in: Sequence[str] = ()) -> Iterator[Piece | Exception]:
+    """The pieces of a bundled collection, `n` of them spread evenly (0: all), or why one could not be read."""
+    if source == "music21":
+        paths = music21_scores()
+        chosen = [paths[i * len(paths) // n] for i in range(min(n, len(paths)))] if n else paths
+        for path in chosen:
+            yield from _read(path)
+        return
+    found = [one for one in corpora.read(source, opt_in=opt_in) if isinstance(one, corpora.Found)]
+    for one in [found[i * len(found) // n] for i in range(min(n, len(found)))] if n else found:
         try:
-            yield guard.score(one.kind, one.data) if one.data else abc_parser.parse(one.text)
-        except NotationError:
-            continue
+            score = from_musicxml(one.data) if one.data else abc_parser.parse(one.text)
+            yield Piece("musicxml" if one.data else "abc", score)
+        except NotationError as error:
+            yield error
 
 
-def through_midi(guard: Guard, score: Score) -> Score:
-    """The score as our reader of MIDI gives it back."""
-    return guard.score("midi", to_midi(score))
+def music21_scores() -> list[Path]:
+    """The MusicXML files of music21's folders beside Bach's."""
+    import music21
+
+    root = Path(music21.__file__).parent / "corpus"
+    paths = [path for path in sorted(root.rglob("*")) if KINDS.get(path.suffix.lower()) == "musicxml"]
+    return [path for path in paths if path.relative_to(root).parts[0] != "bach" and path.stat().st_size <= MAX_BYTES]
 
 
-def through_musicxml(guard: Guard, score: Score) -> Score:
-    """The score as our reader of MusicXML gives it back."""
-    return guard.score("musicxml", to_musicxml(score).encode())
+def in_folder(folder: Path) -> Iterator[Piece | Exception]:
+    """The pieces of all files of a folder."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in KINDS and path.is_file()]
+    if not paths:
+        raise UserError(f"{folder} holds no file of ABC, MIDI or MusicXML.")
+    for path in paths:
+        yield from _read(path)
 
 
-def through_abc(guard: Guard, score: Score) -> Score:
-    """The score as our parser gives it back from the text for people, bar by bar where there are several voices."""
-    text = abc_parser.pretty(abc_parser.canonical(score)) if len(score.voices) == 1 else interleaved(score)
-    return abc_parser.parse(text)
+def _read(path: Path) -> Iterator[Piece | Exception]:
+    kind = KINDS[path.suffix.lower()]
+    try:
+        for tune in read_tunes(path, quantize="off"):
+            if tune.score is None:
+                yield tune.fault or NotationError("fault", "not read")
+            else:
+                yield Piece(kind, tune.score, _of_song(read_song(path.read_bytes())) if kind == "midi" else Counter())
+    except (UserError, NotationError) as error:
+        yield error
 
 
-def unchanged(guard: Guard, score: Score) -> Score:
-    return score
+def _of_song(song: MidiSong) -> Sounds:
+    """The notes of a MIDI file at the ticks of a score."""
+
+    def ticks(tick: int) -> int:
+        return round(Fraction(tick * TICKS_PER_QUARTER, song.ticks_per_quarter))
+
+    notes = (note for part in song.parts for note in part.notes)
+    return Counter((ticks(note.onset), note.pitch, ticks(note.end) - ticks(note.onset)) for note in notes)
 
 
-DIRECTIONS: dict[str, tuple[Converter, Converter]] = {  # how the source comes to be, and the conversion
-    "ABC to MIDI": (unchanged, through_midi),
-    "ABC to MusicXML": (unchanged, through_musicxml),
-    "MIDI to ABC": (through_midi, through_abc),
-    "MIDI to MusicXML": (through_midi, through_musicxml),
-    "MusicXML to ABC": (unchanged, through_abc),
-    "MusicXML to MIDI": (unchanged, through_midi),
+# --- directions ------------------------------------------------------------------------------------------------------
+
+
+def through_midi(score: Score) -> tuple[Score, Counter[str]]:
+    """The score as our reader of MIDI gives it back, and what was told to be left out."""
+    return score_of_song(read_song(to_midi(score)), "off"), lost_in_midi(score)
+
+
+def through_musicxml(score: Score) -> tuple[Score, Counter[str]]:
+    """The score as our reader of MusicXML gives it back, and what was told to be left out."""
+    losses: Counter[str] = Counter()
+    text = to_musicxml(score, losses=losses)
+    return from_musicxml(text.encode()), losses
+
+
+def through_abc(score: Score) -> tuple[Score, Counter[str]]:
+    """The score as our parser gives it back from the text that `convert` writes."""
+    return abc_parser.parse(to_abc(score)), Counter()
+
+
+DIRECTIONS: dict[str, dict[str, Callable[[Score], tuple[Score, Counter[str]]]]] = {
+    "abc": {"ABC to MIDI": through_midi, "ABC to MusicXML": through_musicxml},
+    "midi": {"MIDI to ABC": through_abc, "MIDI to MusicXML": through_musicxml},
+    "musicxml": {"MusicXML to ABC": through_abc, "MusicXML to MIDI": through_midi},
 }
 
 
-def compare(before: Score, after: Score) -> dict[str, float]:
-    """The measures of one conversion, 0 to 1."""
-    sounds = [[(s.onset_ticks, s.midi, s.ticks) for s in performance(score)] for score in (before, after)]
-    n = len(sounds[0])
+def compare(piece: Piece, after: Score, told: Counter[str]) -> dict[str, float]:
+    """The measures of one conversion; those of PER_NOTE count notes."""
+    before = piece.score
+    own = piece.sounds or _sounds(before)
+    new = _sounds(after)
     kept = [
-        sum((Counter(map(part, sounds[0])) & Counter(map(part, sounds[1]))).values()) / n
+        sum((_by(part, own) & _by(part, new)).values())
         for part in (lambda one: one[1], lambda one: one[:2], lambda one: one)
     ]
-    signs = [_repeat_signs(score) for score in (before, after)]
-    same = (before.key == after.key, before.meter == after.meter, signs[0] == signs[1])
-    return dict(zip(MEASURES, [*kept, *map(float, same)]))
+    found = dict(zip(MEASURES, map(float, kept))) | {"n": float(own.total()), "heard": _heard(before) * own.total()}
+    found["exact"] = float(own == new)
+    if own != new:
+        found["told"] = float(bool(told or before.losses or after.losses))
+    same = (before.key == after.key, before.meter == after.meter, _repeat_signs(before) == _repeat_signs(after))
+    return found | dict(zip(("key", "metre", "repeats"), map(float, same))) | {"converted": 1.0}
 
 
-def table(result: dict[str, object]) -> str:
-    """The result for people, in percent."""
-    rows = result["rows"]
-    assert isinstance(rows, list)
-    lines = [f"{'direction':18} {'source':9}" + "".join(f"{name:>10}" for name in MEASURES)]
-    for direction, source in dict.fromkeys((row["direction"], row["source"]) for row in rows):
-        found = {row["quantity"]: row for row in rows if (row["direction"], row["source"]) == (direction, source)}
-        shown = [f"{100 * found[name]['repeats'][0]:9.1f}%" if name in found else f"{'-':>10}" for name in MEASURES]
-        lines.append(f"{direction:18} {source:9}" + "".join(shown))
-    return "\n".join(lines)
+def _sounds(score: Score) -> Sounds:
+    return Counter((sound.onset_ticks, sound.midi, sound.ticks) for sound in performance(score))
+
+
+def _by(part: Callable[[tuple[int, int, int]], object], sounds: Sounds) -> Counter[object]:
+    found: Counter[object] = Counter()
+    for sound, number in sounds.items():
+        found[part(sound)] += number
+    return found
+
+
+def _heard(score: Score) -> float:
+    """The share of the written notes that are played at least once; what a P: header leaves out does not count."""
+    written = played = 0
+    for voice in score.voices:
+        if voice.part_order:
+            continue
+        places = {place for place, event in enumerate(voice.events) if isinstance(event, Note)}
+        written, played = written + len(places), played + len(places & set(play_order(voice)))
+    return played / written if written else 1.0
 
 
 def _repeat_signs(score: Score) -> list[tuple[str, str]]:
@@ -149,31 +247,73 @@ def _repeat_signs(score: Score) -> list[tuple[str, str]]:
     return signs
 
 
-def _compared(
-    scores: Sequence[Score], prepare: Converter, converter: Converter, guard: Guard
-) -> list[dict[str, float]]:
-    """The measures of each piece; of one that cannot be converted only that."""
-    found = []
-    for score in scores:
-        try:
-            source = prepare(guard, score)
-        except (NotationError, UserError):
-            continue  # not a source of this notation
-        try:
-            found.append({**compare(source, converter(guard, source)), "converted": 1.0})
-        except (NotationError, UserError):
-            found.append({"converted": 0.0})
-    return found
+# --- results ---------------------------------------------------------------------------------------------------------
 
 
-def _record(recorder: result_file.Recorder, source: str, direction: str, found: list[dict[str, float]]) -> None:
-    for name in MEASURES:
-        values = [one[name] for one in found if name in one]
-        keys = {"quantity": name, "direction": direction, "source": source, "pieces": len(values)}
-        if values:
-            recorder.measured([mean(values)], "share", **keys)
-        else:
-            recorder.not_run("no piece could be converted", **keys)
+def record(recorder: result_file.Recorder, source: str, pieces: Iterator[Piece | Exception]) -> None:
+    """Convert the pieces of a source in each direction of their kind and record the measures."""
+    found: dict[str, list[dict[str, float]]] = {}
+    unread = 0
+    for piece in pieces:
+        if isinstance(piece, Exception):
+            unread += 1
+            continue
+        for direction, converter in DIRECTIONS[piece.kind].items():
+            try:
+                found.setdefault(direction, []).append(compare(piece, *converter(piece.score)))
+            except Faults:
+                found.setdefault(direction, []).append({"converted": 0.0, "exact": 0.0, "told": 1.0})
+    for direction, measures in found.items():
+        n_notes = sum(one.get("n", 0.0) for one in measures)
+        keys = {"direction": direction, "source": source, "pieces": len(measures), "unread": unread}
+        keys |= {"n_notes": int(n_notes)}
+        for name in MEASURES:
+            values = [one[name] for one in measures if name in one]
+            if values:
+                share = sum(values) / max(n_notes, 1.0) if name in PER_NOTE else fmean(values)
+                recorder.measured([share], "share", quantity=name, **keys)
+    print(f"{source}: {sum(map(len, found.values()))} conversions, {unread} not read", file=sys.stderr)
+
+
+def record_wild(recorder: result_file.Recorder) -> None:
+    """Read the constructs and record the share that sounds as it should, and does so as `convert` writes it again."""
+    results = [sounds_right(case) for case in conversions_wild.CASES]
+    keys = {"direction": "ABC as people write it", "source": "wild", "pieces": len(results), "unread": 0}
+    keys |= {"n_notes": sum(len(conversions_wild.sounds_of(case)) for case in conversions_wild.CASES)}
+    recorder.measured([fmean(results)], "share", quantity="exact", **keys)
+
+
+def sounds_right(case: tuple[str, str, str]) -> bool:
+    """Whether a construct is read as it sounds, itself and as it is written again."""
+    raw = abc_parser.split_tunes(conversions_wild.abc_of(case))[0]
+    try:
+        score = abc_parser.parse(raw.text, raw.line)
+    except NotationError:
+        return False
+    wanted = conversions_wild.sounds_of(case)
+    again = abc_parser.parse(to_abc(score))
+    return all(_near(wanted, performance(one)) for one in (score, again))
+
+
+def _near(wanted: Sequence[conversions_wild.Sounding], sounds: Sequence[abc_parser.Sound]) -> bool:
+    """Whether both have the same notes, tuplets rounded to ticks."""
+    found = sorted((s.onset_ticks, s.midi, s.ticks) for s in sounds)
+    ticks = [(onset * TICKS_PER_QUARTER, midi, length * TICKS_PER_QUARTER) for onset, midi, length in wanted]
+    return len(found) == len(ticks) and all(
+        abs(one[0] - two[0]) <= 1 and one[1] == two[1] and abs(one[2] - two[2]) <= 1 for one, two in zip(found, ticks)
+    )
+
+
+def table(result: dict[str, object]) -> str:
+    """The result for people, in percent."""
+    rows = result["rows"]
+    assert isinstance(rows, list)
+    lines = [f"{'direction':22} {'source':22}" + "".join(f"{name:>10}" for name in MEASURES)]
+    for direction, source in dict.fromkeys((row["direction"], row["source"]) for row in rows):
+        found = {row["quantity"]: row for row in rows if (row["direction"], row["source"]) == (direction, source)}
+        shown = [f"{100 * found[name]['repeats'][0]:9.2f}%" if name in found else f"{'-':>10}" for name in MEASURES]
+        lines.append(f"{direction:22} {source:22}" + "".join(shown))
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
