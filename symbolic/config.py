@@ -305,7 +305,7 @@ def dump(config: Any) -> str:
     return strict_yaml.dump(dataclasses.asdict(config))
 
 
-def digest(config: Config) -> str:
+def digest(config: Any) -> str:
     """SHA-256 of every value of the configuration."""
     return text_digest(dump(config))
 
@@ -318,16 +318,22 @@ def leaves(config: Config) -> dict[str, Any]:
     return dict(_leaves(dataclasses.asdict(config)))
 
 
-def differences(one: Config, other: Config) -> list[str]:
+def differences(one: Any, other: Any) -> list[str]:
     """Dotted keys whose values differ between two configurations."""
     left, right = leaves(one), leaves(other)
     return [key for key in left | right if left.get(key, _ABSENT) != right.get(key, _ABSENT)]
 
 
-def add_overrides(parser: argparse.ArgumentParser, kind: Any = Config) -> None:
-    """Add one option for every key, `--train.steps 100`; values are typed and checked by `load`."""
-    group = parser.add_argument_group("configuration keys", "each replaces the value in the file")
+def add_overrides(parser: argparse.ArgumentParser, kind: Any = Config, title: str = "configuration keys") -> None:
+    """Add one option for every key, `--train.steps 100`; values are typed and checked by `load`.
+
+    A verb that takes configurations of two kinds calls this for each; a key of both stands under the first `title`.
+    """
+    group = parser.add_argument_group(title, "each replaces the value in the file")
+    known = {action.dest for action in parser._actions}
     for key, text in described_keys(kind).items():
+        if f"override:{key}" in known:
+            continue
         group.add_argument(
             f"--{key}", dest=f"override:{key}", metavar="VALUE", default=None, help=text.replace("%", "%%")
         )

@@ -16,6 +16,9 @@
         training.json            step, data position, digests, terms; sizes and SHA-256 of the other files
       best/                      a checkpoint without training.safetensors: the lowest validation bits per byte so far
 
+Fine-tuning runs of `lyrics train` and `finetune` have the same files, but that a checkpoint holds trained.safetensors,
+the weights that are trained, in place of a whole model.
+
 `resolve` turns what a person types (a run's name, a run directory, a checkpoint, any Hugging Face directory, a
 ready-made model's name) into the folder to load a model from; `configuration` into the YAML file to train by.
 """

@@ -214,6 +214,12 @@ def _in_float32(folder: Path, part: str, loaded: Any) -> Any:
     return type(loaded).from_pretrained(folder, key_mapping={rf"^{part}\.": ""}, **settings)
 
 
+def checkpoint_activations(model: Any) -> None:
+    """Have each layer of a model of `transformers` keep its input alone and compute the rest again on the way back."""
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Without the library's remarks and bars: on `pad_token_id` it warns of what every MusicGen has."""

@@ -1,4 +1,8 @@
-"""Checkpoints: a Hugging Face directory that also holds what training needs to go on bit for bit.
+"""Checkpoints: a folder of weights that also holds what training needs to go on bit for bit.
+
+Of a model of ours it is a Hugging Face directory (`save`, `load`). Of a model of a library, fine-tuned, it holds the
+trained weights alone, under their own names (`save_trained`, `load_trained`): the others stand where the model came
+from.
 
 A folder appears under its name only when everything in it is written, and `training.json`, written last, holds the
 size and SHA-256 of every other file: `verify` refuses a folder that was cut, changed or half copied. Weights and
@@ -17,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from symbolic import files, models, runs
 from symbolic.errors import UserError
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 RECORD = "training.json"
 TENSORS = "training.safetensors"
+TRAINED = "trained.safetensors"  # of a model of a library: what was trained of it
 SELF = "record_sha256"  # key of the record: its own digest
 
 
@@ -64,10 +69,42 @@ def save(
     optimizer: torch.optim.Optimizer | None = None,
 ) -> None:
     """Write a checkpoint, whole or not at all; without an optimiser one to use, not to go on from."""
+
+    def write_model(temporary: Path) -> None:
+        models.save(model, temporary, _metadata(progress, origin))
+        tokenizer.save(temporary)
+
+    save_with(write_model, folder, model, progress, origin, optimizer)
+
+
+def save_trained(
+    folder: Path,
+    model: nn.Module,
+    progress: TrainingProgress,
+    origin: Origin,
+    optimizer: torch.optim.Optimizer | None = None,
+) -> None:
+    """`save` for a model of a library: the parameters that require a gradient, in float32."""
+
+    def write_model(temporary: Path) -> None:
+        tensors = {name: p.detach().float().cpu().contiguous() for name, p in _trained(model).items()}
+        save_file(tensors, temporary / TRAINED, _metadata(progress, origin))
+
+    save_with(write_model, folder, model, progress, origin, optimizer)
+
+
+def save_with(
+    write_model: Callable[[Path], None],
+    folder: Path,
+    model: nn.Module,
+    progress: TrainingProgress,
+    origin: Origin,
+    optimizer: torch.optim.Optimizer | None = None,
+) -> None:
+    """`save` with the weights as `write_model` writes them into the folder that it is given."""
     with files.whole_folder(folder) as temporary:
         try:
-            models.save(model, temporary, _metadata(progress, origin))
-            tokenizer.save(temporary)
+            write_model(temporary)
             if optimizer is not None:
                 save_file(_training_tensors(model, optimizer), temporary / TENSORS)
         except SafetensorError as error:  # a full disk, as safetensors words it
@@ -108,18 +145,65 @@ def load(
     folder: Path, device: torch.device | str, make_optimizer: "Callable[[Model], torch.optim.Optimizer]"
 ) -> "tuple[Model, torch.optim.Optimizer, TrainingProgress]":
     """Model, optimiser and progress of a checkpoint; random-number states are put back as they were."""
+    record = _record_to_go_on_from(folder)
+    model, _ = models.load(folder, device=device, dtype=torch.float32)
+    optimizer = make_optimizer(model)
+    _load_moments(folder, model, optimizer)
+    return model, optimizer, _progress(record)
+
+
+def load_trained(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> TrainingProgress:
+    """Copy the trained weights of `save_trained` into a model and, with an optimiser, its moments, to go on from."""
+    record = _record_to_go_on_from(folder) if optimizer is not None else verify(folder)
+    tensors = load_file(folder / TRAINED)
+    trained = _trained(model)
+    if tensors.keys() != trained.keys():
+        raise UserError(f"{folder / TRAINED} is of another model than the one that is trained here. Train again.")
+    with torch.no_grad():
+        for name, p in trained.items():
+            p.copy_(tensors[name])
+    if optimizer is not None:
+        _load_moments(folder, model, optimizer)
+    return _progress(record)
+
+
+def go_on(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, resume: bool, say: Callable[[str], None]
+) -> TrainingProgress:
+    """Where a run of a library's model stands: at its newest whole checkpoint, which is loaded; else at its start.
+
+    folder: the run's. Checkpoints later than that one are deleted.
+    """
+    source = newest(folder, say) if resume else None
+    at = load_trained(source, model, optimizer) if source else TrainingProgress(0)
+    discard_after(folder, at.step)
+    return at
+
+
+def _record_to_go_on_from(folder: Path) -> dict[str, Any]:
     record = verify(folder)
     if not (folder / TENSORS).exists():
         raise UserError(f"{folder} holds no optimiser state ({TENSORS}): resume from a folder in checkpoints/.")
-    model, _ = models.load(folder, device=device, dtype=torch.float32)
-    optimizer = make_optimizer(model)
+    return record
+
+
+def _load_moments(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Put moments and the states of PyTorch's generators back."""
     tensors = load_file(folder / TENSORS)
     try:
         optim.load_state(model, optimizer, tensors)
     except KeyError as error:
         raise UserError(f"{folder / TENSORS} lacks {error}: it is of another model. Train again.") from error
     _restore_random(tensors)
-    return model, optimizer, TrainingProgress(record["step"], record["tokens"], record["seconds"], record["data"])
+
+
+def _progress(record: dict[str, Any]) -> TrainingProgress:
+    return TrainingProgress(record["step"], record["tokens"], record["seconds"], record["data"])
+
+
+def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that require a gradient, by name."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def prune(folder: Path, keep: int) -> None:
@@ -152,7 +236,7 @@ def _metadata(progress: TrainingProgress, origin: Origin) -> dict[str, str]:
     return {"step": str(progress.step), "tokenizer_digest": origin.tokenizer_digest, "config": config}
 
 
-def _training_tensors(model: "Model", optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _training_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Moments by parameter, and the states of PyTorch's generators."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in optim.state(model, optimizer).items()}
     tensors["random.torch"] = torch.get_rng_state()
@@ -205,7 +289,8 @@ def _what_is_left(folder: Path) -> str:
         _whole_record(best)
     except UserError:
         return f"Delete {folder} and train again."
-    return f"{best} is whole: `generate` takes it. To train further, start a new run in another folder."
+    use = "`generate` takes it" if runs.is_model(best) else "its weights can be used"
+    return f"{best} is whole: {use}. To train further, start a new run in another folder."
 
 
 def _verify_file(path: Path, expected: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from symbolic.config import Config
 from symbolic.errors import UsageError, UserError
@@ -249,13 +249,13 @@ def _sharded(
 
 
 @contextlib.contextmanager
-def last_part_only(model: "nn.Module", is_last: bool) -> Iterator[None]:
+def last_part_only(model: Any, is_last: bool) -> Iterator[None]:
     """Exchange gradients after the last part of a step only."""
     if hasattr(model, "set_requires_gradient_sync"):  # fully sharded
-        cast(Any, model).set_requires_gradient_sync(is_last)
+        model.set_requires_gradient_sync(is_last)
         yield
     elif hasattr(model, "no_sync") and not is_last:
-        with cast(Any, model).no_sync():
+        with model.no_sync():
             yield
     else:
         yield

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from symbolic.config import TrainConfig
 
+BYTES_A_TRAINED = 12  # gradient and two moments of a trained number, float32; its weight is counted with the others
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW keeps for each parameter
 
 

@@ -21,6 +21,7 @@ import os
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ from symbolic.training.run_setup import Setup, build
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from symbolic.data.loader import Batches
     from symbolic.training.distributed import Group
@@ -178,7 +179,9 @@ class TuneLearner:
         }
 
 
-def accumulate(model: "nn.Module", rows: "Tensor", accumulation: int, dtype: "torch.dtype") -> "Tensor":
+def accumulate(
+    model: "Callable[[Tensor], Tensor]", rows: "Tensor", accumulation: int, dtype: "torch.dtype"
+) -> "Tensor":
     """Add the gradient of the mean loss over all tokens of `rows` (B, T + 1), taken in `accumulation` equal parts.
 
     The parts hold equally many tokens, so that the mean of their means is the mean over all; it is returned.

@@ -1,71 +1,77 @@
 """Train a lyric model from scratch, or fine-tune a checkpoint.
 
     python -m audio_bridge lyrics train configs/lyrics/gpt2-small.yaml
-    python -m audio_bridge lyrics train configs/lyrics/study.yaml --set base=gpt2 --set genre=rap
+    python -m audio_bridge lyrics train configs/lyrics/study.yaml --base gpt2 --genre rap
+    python -m audio_bridge lyrics train lyrics-study --resume       # the run of that name, where it stopped
 
 A YAML with the key `base` fine-tunes that causal model (audio_bridge.lyrics.training.finetune_lyrics); any other is a
-run of `symbolic train` on a folder of `lyrics prepare`, with all its rules (resume, run directory, bits per byte).
+run of `symbolic train` on a folder of `lyrics prepare`. Every key of the configuration is also an option. Both keep
+the same run directory and go on from their newest checkpoint with --resume.
 """
 
 import argparse
 import json
 import re
+import sys
 from pathlib import Path
 
-from symbolic.errors import UsageError
+from audio_bridge.lyrics.training.finetune_lyrics import FineTune
+from symbolic import config as configuration
+from symbolic import runs
+from symbolic.config import Override
+from symbolic.training.loop import Interrupted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's options."""
-    parser.add_argument("config", type=Path, metavar="CONFIG.yaml")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the YAML")
-    parser.add_argument("--folder", type=Path, help="run directory (default: runs/NAME)")
-    parser.add_argument("--resume", action="store_true", help="go on where the run was saved last")
+    """Declare the verb's options: every key of both kinds of configuration is one."""
+    parser.add_argument("config", metavar="CONFIG.yaml|RUN", help="a configuration, or a run that is there by its name")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of the run")
+    parser.add_argument(
+        *("-o", "--output", "--folder"), dest="folder", type=Path, metavar="FOLDER",
+        help="run directory (default: runs/NAME)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="end with the summary as one line of JSON")
+    configuration.add_overrides(parser, FineTune, "keys of a configuration with a base")
+    configuration.add_overrides(parser, title="keys of a configuration without a base")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train as asked."""
-    overrides = [_override(text) for text in args.set]
-    summary = _finetune(args, overrides) if _has_base(args.config) else _from_scratch(args, overrides)
+    path, folder = runs.configuration(args.config)
+    overrides, folder = configuration.overrides_of(args), args.folder or folder
+    has_base = any(key == "base" for key, _ in overrides) or _has_base(configuration.find(path))
+    try:
+        summary = (_finetune if has_base else _from_scratch)(path, overrides, folder, args.resume)
+    except Interrupted as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.status
     if args.json:
         print(json.dumps(summary))
     return 0
 
 
-def _finetune(args: argparse.Namespace, overrides: list[tuple[str, str]]) -> dict[str, object]:
+def _finetune(path: Path, overrides: list[Override], folder: Path | None, resume: bool) -> dict[str, object]:
     from audio_bridge.lyrics.training import finetune_lyrics
-    from symbolic import config, runs
 
-    settings = config.load_as(finetune_lyrics.FineTune, args.config, overrides)
-    folder = args.folder or runs.run_folder(settings.name)
-    summary = finetune_lyrics.finetune(settings, folder, resume=args.resume)
-    print(f"{summary['name']}: {summary['steps']} steps, validation {summary['bits_per_byte_before']:.3f} -> "
-          f"{summary['best_bits_per_byte']:.3f} bits/byte; {summary['folder']}/best")  # fmt: skip
+    settings = configuration.load_as(FineTune, path, overrides)
+    summary = finetune_lyrics.finetune(settings, folder or runs.run_folder(settings.name), resume=resume)
+    print(
+        f"{summary['name']}: {summary['steps']} steps, validation {summary['bits_per_byte_before']:.3f} -> "
+        f"{summary['best_bits_per_byte']:.3f} bits/byte; {summary['folder']}/best"
+    )
     return summary
 
 
-def _from_scratch(args: argparse.Namespace, overrides: list[tuple[str, str]]) -> dict[str, object]:
-    from symbolic import config
+def _from_scratch(path: Path, overrides: list[Override], folder: Path | None, resume: bool) -> dict[str, object]:
     from symbolic.training import train
 
-    settings = config.load(args.config, overrides)
-    summary = train.train(settings, args.folder, resume=args.resume)
+    summary = train.train(configuration.load(path, overrides), folder, resume=resume)
     print(train.describe(summary))
     return summary
-
-
-def _override(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise UsageError(f"--set {text}: write KEY=VALUE, as --set train.steps=100.")
-    return key.strip(), value
 
 
 def _has_base(path: Path) -> bool:
     try:
         return bool(re.search(r"^base\s*:", path.read_text(encoding="utf-8"), re.MULTILINE))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"cannot read the configuration {path}: {getattr(error, 'strerror', None) or error}."
-        ) from error
+    except (OSError, UnicodeDecodeError):  # `load` says what is wrong with it
+        return False

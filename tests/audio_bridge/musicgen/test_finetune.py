@@ -12,15 +12,19 @@ import pytest
 import torch
 
 from audio_bridge.__main__ import VERBS
-from audio_bridge.musicgen import finetune, finetune_checkpoint, musicgen_model
+from audio_bridge.musicgen import finetune, musicgen_model
 from audio_bridge.musicgen.clips import Clip
 from audio_bridge.musicgen.finetune import FinetuneConfig
 from audio_bridge.sound import chroma
 from audio_bridge.sound.audio import Audio, write_audio
+from symbolic import runs
 from symbolic.command_line import main
 from symbolic.errors import UsageError, UserError
-from symbolic.training import metrics_log
-from symbolic.training.metrics_log import Console
+from symbolic.progress import Console
+from symbolic.training import checkpoint, metrics_log
+from symbolic.training.checkpoint import TrainingProgress
+from symbolic.training.distributed import Group
+from symbolic.training.loop import Loop, Plan, Stop
 
 RATE = 32_000
 
@@ -55,17 +59,17 @@ def rows(folder: Path, kind: str) -> list[dict]:
 @pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_same_losses(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = finetune.finetune(config(data), tmp_path / "whole")
-    update = finetune._Loop.update
+    update = Loop.update
 
-    def killed(self: finetune._Loop, batch: list, step: int) -> float:
-        if step == 5:
+    def killed(loop: Loop) -> None:
+        if loop.step == 5:
             raise KeyboardInterrupt
-        return update(self, batch, step)
+        update(loop)
 
-    monkeypatch.setattr(finetune._Loop, "update", killed)
+    monkeypatch.setattr(Loop, "update", killed)
     with pytest.raises(KeyboardInterrupt):
         finetune.finetune(config(data), tmp_path / "cut")
-    monkeypatch.setattr(finetune._Loop, "update", update)
+    monkeypatch.setattr(Loop, "update", update)
     with pytest.raises(UsageError, match="Add --resume"):
         finetune.finetune(config(data), tmp_path / "cut")
     with pytest.raises(UsageError, match="rank differs"):
@@ -184,15 +188,16 @@ def test_what_cannot_work_is_said_before_the_model_is_loaded(
     assert not (tmp_path / "run").exists()
 
 
-def test_damaged_weights_are_named_with_the_mend(tmp_path: Path) -> None:
-    finetune_checkpoint.write(tmp_path / "last", {"a": torch.zeros(100)}, {"step": 1})
-    path = tmp_path / "last" / "tensors.safetensors"
+def test_damaged_weights_are_named_and_the_state_before_them_is_gone_on_from(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = config(data, epochs=1, samples=0)
+    finetune.finetune(settings, tmp_path / "run")
+    path = runs.checkpoint_folder(tmp_path / "run", 3) / checkpoint.TRAINED
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(UserError, match=r"last/tensors.safetensors is damaged .*remove .* and train anew"):
-        finetune_checkpoint.restore(tmp_path, {"a": torch.nn.Parameter(torch.zeros(100))}, None)  # type: ignore[arg-type]
-    path.unlink()
-    with pytest.raises(UserError, match=r"tensors.safetensors is damaged"):
-        finetune_checkpoint.load(tmp_path / "last")
+    with pytest.raises(UserError, match=r"no checkpoint .* is whole.*best is whole: its weights can be used"):
+        finetune.finetune(settings, tmp_path / "run", resume=True)
+    assert f"{path} holds 200 bytes" in capsys.readouterr().err
 
 
 def test_training_with_checkpointing_keeps_no_cache(data: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -269,13 +274,17 @@ def test_a_step_is_the_same_however_its_clips_are_grouped(tmp_path: Path) -> Non
             Path(), method="full", batch_size=batch_size, accumulation=accumulation, drop_both=0.0, drop_melody=0.0,
             gradient_checkpointing=False, clip_norm=0.1, learning_rate=1.0, warmup_steps=0,
         )  # fmt: skip
-        trained = finetune.prepare(gen, settings)
-        before = {name: p.detach().clone() for name, p in trained.items()}
-        optimizer = torch.optim.SGD(trained.values(), lr=1.0)
         own = _clips(8, 40, 20)
-        loop = finetune._Loop(settings, tmp_path, gen, trained, optimizer, own, own, torch.float32, Console())
-        loss = loop.update(own, 0)
-        moved.append((loss, {name: p.detach() - before[name] for name, p in trained.items()}))
+        learner = finetune.ClipLearner(settings, tmp_path, gen, own, own)
+        before = {name: p.detach().clone() for name, p in learner.trained.items()}
+        learner.optimizer = torch.optim.SGD(learner.trained.values(), lr=1.0)
+        plan = Plan("t", tmp_path, learner.settings, learner.codes_per_step, "", str, measure="loss")
+        log = metrics_log.Journal(tmp_path / f"{batch_size}.jsonl", 0, 0.0, 1, "loss")
+        loop = Loop(learner, plan, TrainingProgress(0), log, Stop(), Console(), print, Group())
+        loop.update()
+        _, loss, _, rate = log.pending[0]
+        log.close()
+        moved.append((float(loss), {name: (p.detach() - before[name]) / rate for name, p in learner.trained.items()}))
     assert moved[0][0] == pytest.approx(moved[1][0], rel=1e-5)
     for name, change in moved[0][1].items():
         torch.testing.assert_close(change, moved[1][1][name], rtol=1e-3, atol=1e-6)

@@ -187,3 +187,45 @@ def test_a_kill_while_pruning_leaves_no_half_checkpoint(tmp_path: Path, monkeypa
     assert [step for step, _ in runs.checkpoints(tmp_path)] == [3]
     checkpoint.discard_after(tmp_path, 3)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000003"]
+
+
+def adapted() -> "tuple[torch.nn.Module, torch.optim.Optimizer]":
+    """A model of which one layer is trained."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 2)).requires_grad_(False)
+    model[1].requires_grad_(True)
+    return model, optim.build(model, TRAIN)
+
+
+def learn(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> float:
+    loss = model(torch.randn(4, 3)).square().mean()
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return float(loss)
+
+
+def test_what_was_trained_of_a_library_s_model_goes_on_exactly(tmp_path: Path) -> None:
+    model, optimizer = adapted()
+    learn(model, optimizer)
+    folder = runs.checkpoint_folder(tmp_path, 1)
+    checkpoint.save_trained(folder, model, TrainingProgress(1, 4, 0.5), ORIGIN, optimizer)
+    onward = [learn(model, optimizer) for _ in range(3)]
+    with safe_open(folder / checkpoint.TRAINED, framework="pt") as weights:
+        assert sorted(weights.keys()) == ["1.bias", "1.weight"] and weights.metadata()["step"] == "1"
+
+    model, optimizer = adapted()
+    assert checkpoint.go_on(tmp_path, model, optimizer, True, print) == TrainingProgress(1, 4, 0.5)
+    assert [learn(model, optimizer) for _ in range(3)] == onward
+    assert checkpoint.go_on(tmp_path, *adapted(), False, print) == TrainingProgress(0)
+    assert runs.checkpoints(tmp_path) == []
+
+
+def test_weights_of_another_adapter_are_refused(tmp_path: Path) -> None:
+    model, optimizer = adapted()
+    checkpoint.save_trained(tmp_path / "a", model, TrainingProgress(1), ORIGIN)
+    with pytest.raises(UserError, match="holds no optimiser state"):
+        checkpoint.load_trained(tmp_path / "a", model, optimizer)
+    model[0].requires_grad_(True)  # type: ignore[index]
+    with pytest.raises(UserError, match="is of another model"):
+        checkpoint.load_trained(tmp_path / "a", model)
