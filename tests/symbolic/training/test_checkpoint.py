@@ -202,7 +202,7 @@ def learn(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> float:
     loss.backward()
     optimizer.step()
     optimizer.zero_grad()
-    return float(loss)
+    return float(loss.detach())
 
 
 def test_what_was_trained_of_a_library_s_model_goes_on_exactly(tmp_path: Path) -> None:
