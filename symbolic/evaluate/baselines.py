@@ -29,7 +29,7 @@ _HEADER = re.compile(r"(?:[A-Za-z]:[^\n]*\n)*")
 
 
 def shuffled(text: str, rng: random.Random) -> str:
-    """The characters of the music in random order."""
+    """Put the characters of the music in random order."""
     header, music = _parts(text)
     characters = list(music)
     rng.shuffle(characters)
@@ -37,31 +37,31 @@ def shuffled(text: str, rng: random.Random) -> str:
 
 
 def dropped(text: str, rng: random.Random, share: float = 0.05) -> str:
-    """The music with each character left out with probability `share`."""
+    """Leave out each character of the music with probability `share`."""
     header, music = _parts(text)
     return header + "".join(c for c in music if rng.random() >= share) + "\n"
 
 
 def random_characters(text: str, rng: random.Random, alphabet: Sequence[str]) -> str:
-    """As many characters as the music has, each drawn evenly from `alphabet`."""
+    """Replace the music by as many characters, each drawn evenly from `alphabet`."""
     header, music = _parts(text)
     return header + "".join(rng.choices(alphabet, k=len(music))) + "\n"
 
 
 def random_pitches(text: str, rng: random.Random) -> str:
-    """Every note's pitch drawn evenly from two chromatic octaves on middle C; lengths, bars and ties stay."""
+    """Redraw every note's pitch evenly from two chromatic octaves on middle C; lengths, bars and ties stay."""
     header, music = _parts(text)
     return header + _NOTE.sub(lambda match: match["skipped"] or rng.choice(_PITCHES), music) + "\n"
 
 
 def repeated(texts: Sequence[str], n: int, rng: random.Random, n_different: int = 10) -> list[str]:
-    """n texts, of which only `n_different` are different: what a model that has collapsed would write."""
+    """Return n texts of which only `n_different` are different: what a collapsed model would write."""
     some = rng.sample(list(texts), min(n_different, len(texts)))
     return [some[number % len(some)] for number in range(n)]
 
 
 def alphabet(texts: Sequence[str]) -> list[str]:
-    """The characters of the music of a set, sorted."""
+    """Return the characters of the music of a set, sorted."""
     return sorted(set().union(*(_parts(text)[1] for text in texts)))
 
 
@@ -82,7 +82,7 @@ class MarkovChain:
         self._choices = {context: (list(found), list(found.values())) for context, found in counts.items()}
 
     def draw(self, rng: random.Random) -> str:
-        """One text, of at most MOST_WORDS words."""
+        """Draw one text of at most MOST_WORDS words."""
         words = [""] * self.order
         while len(words) < self.order + MOST_WORDS:
             following, weights = self._choices[tuple(words[-self.order :])]
@@ -94,7 +94,8 @@ class MarkovChain:
 
 
 def _parts(text: str) -> tuple[str, str]:
-    """Header lines, and the music without its line ends (voices run together: it is to be spoilt anyway)."""
+    """Split a tune into its header lines and its music, line ends removed (voices run together: it is to be spoilt
+    anyway)."""
     match = _HEADER.match(text)
     assert match is not None
     return match[0], text[match.end() :].replace("\n", "")

@@ -1,14 +1,14 @@
-"""The measures of a set of tunes, and the same measures of human tunes and of controls, in one comparison.
+"""The measures of a set of tunes, and the same measures of human tunes and of baselines, in one comparison.
 
     reference = load_reference("data/irish")
     result = evaluate_tunes(texts, reference)          # {"measures": {...}, "tunes": [one dict for each text]}
     columns = {"my model": result["measures"], **comparison(reference)}
     print(tables.console(comparison_table(columns, reference)))
 
-MEASURES lists them: name, unit, what is good, and which controls each claims to catch, that is, to tell from human
-tunes (`experiments.controls` holds it to that). Their definitions are those of `validity`, `tonality`, `form`,
-`statistics`, `distance`, `novelty`, `diversity` and `prediction`. Shares are from 0 to 1. Bars and parsing are judged
-of all tunes, all else of those that parse.
+MEASURES lists them: name, unit, what is good, and which baselines each claims to catch, that is, to tell from human
+tunes (`experiments.controls` holds it to that). They are defined in `symbolic.notation.validity` and, one file a
+measure, in `symbolic.evaluate.metrics`. Shares are from 0 to 1. Bars and parsing are judged of all tunes, all else of
+those that parse.
 """
 
 import random
@@ -47,7 +47,7 @@ NOISE = (SHUFFLED, DROPPED, MARKOV, PITCHES)
 
 @dataclass(frozen=True)
 class Metric:
-    """A row: `good` says which way a better set lies, and `catches` which controls it tells from human tunes."""
+    """A row of the table: `good` says which direction is better, `catches` which baselines it tells from human tunes."""
 
     label: str
     key: str
@@ -135,7 +135,7 @@ _NOTHING = {f"divergence_{name}": 1.0 for name in histograms.FEATURES} | dict.fr
 
 @dataclass(frozen=True, eq=False)
 class TuneReference:
-    """Human tunes, read and indexed once, when first asked for."""
+    """Human tunes, read and indexed once, when first used."""
 
     human: Human
 
@@ -146,23 +146,23 @@ class TuneReference:
 
     @cached_property
     def some(self) -> Observations:
-        """Of the training tunes that parse, at most MOST_REFERENCE."""
+        """A sample of at most MOST_REFERENCE training tunes that parse."""
         rows = np.random.default_rng(0).permutation(len(self.seen.parsed))[:MOST_REFERENCE]
         return self.seen.parsed.take(np.sort(rows))
 
     @cached_property
     def raw_points(self) -> set_distance.Points:
-        """Their features."""
+        """Feature vectors of the sample."""
         return set_distance.features(self.some.histograms, self.some.values)
 
     @cached_property
     def space(self) -> set_distance.Space:
-        """The space in which tunes are compared."""
+        """The feature space in which sets are compared."""
         return set_distance.space(self.raw_points)
 
     @cached_property
     def points(self) -> set_distance.Points:
-        """The training tunes in it."""
+        """The sample's points in that space."""
         return self.space.place(self.raw_points)
 
     @cached_property
@@ -174,7 +174,8 @@ class TuneReference:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A set of tunes beside a reference: what is found tune by tune, so that any part of it may be measured again."""
+    """A set of tunes with the findings of each tune and its nearest training passages, so that any subset can be
+    measured again."""
 
     seen: Observations
     copies: Sequence[novelty.Copy]
@@ -182,13 +183,13 @@ class Measured:
     runs: Sequence[NDArray[np.int64]]
 
     def take(self, rows: NDArray[np.int64]) -> "Measured":
-        """Some of the tunes."""
+        """Return the subset of tunes at the given places."""
         copies, runs = [self.copies[int(row)] for row in rows], [self.runs[int(row)] for row in rows]
         return replace(self, seen=self.seen.take(rows), copies=copies, nearness=self.nearness[rows], runs=runs)
 
 
 def load_reference(source: Path | str) -> TuneReference:
-    """The reference in a folder of `prepare`, or in any set of tunes."""
+    """Load the reference from a folder of `prepare`, or from any set of tunes."""
     return TuneReference(sets.read_human(source))
 
 
@@ -202,13 +203,13 @@ def evaluate_tunes(texts: Sequence[str], reference: TuneReference, progress: Pro
 
 
 def rows_of(measured: Measured, reference: TuneReference) -> list[dict[str, Any]]:
-    """What is found of each tune of a set, in order."""
+    """Return the findings of each tune of a set, in order."""
     rows = zip(measured.seen.checks, measured.copies, _repeats(measured.seen))
     return [_tune_row(check, copy, repeat, reference) for check, copy, repeat in rows]
 
 
 def measure(texts: Sequence[str], reference: TuneReference, progress: Progress | None = None) -> Measured:
-    """Read a set and look up its passages in the reference. Raises UserError for an empty set."""
+    """Read a set of tunes and look up its passages in the reference. Raises UserError for an empty set."""
     if not texts:
         raise UserError("there are no tunes to evaluate.")
     seen = observe_all(texts, (lambda done, total: progress("tunes read", done, total)) if progress else None)
@@ -218,7 +219,7 @@ def measure(texts: Sequence[str], reference: TuneReference, progress: Progress |
 
 
 def summary(measured: Measured, reference: TuneReference, seed: int = 0) -> dict[str, Any]:
-    """All measures of a set, by key; those that need a tune that parses are absent where there is none."""
+    """Compute all measures of a set, by key; those that need a parsed tune are absent where there is none."""
     checks = measured.seen.checks
     found = {"n_tunes": len(checks), **_validity(checks)}
     parsed = np.flatnonzero([check.parses for check in checks])
@@ -231,7 +232,8 @@ def summary(measured: Measured, reference: TuneReference, seed: int = 0) -> dict
 def interval_of(
     measured: Measured, reference: TuneReference, *, draws: int = 100, seed: int = 0
 ) -> dict[str, Interval]:
-    """An interval of each measure, from halves of the set (see `intervals`); absent where a half has no value."""
+    """Compute an interval of each measure from half samples of the set (`metrics.bootstrap`); absent where a half has
+    no value."""
     values: dict[str, list[float]] = {}
     for number, rows in enumerate(bootstrap.half_samples(len(measured.seen), draws, seed)):
         for key, value in summary(measured.take(rows), reference, seed + number).items():
@@ -241,7 +243,7 @@ def interval_of(
 
 
 def comparison_texts(reference: TuneReference, *, seed: int = 0) -> dict[str, list[str]]:
-    """The held-out human tunes, and as many of each control (at most MOST_CONTROLS)."""
+    """Return the held-out human tunes, and as many of each baseline (at most MOST_CONTROLS)."""
     rng = random.Random(seed)
     held_out = [tune.text for tune in reference.human.held_out]
     some = rng.sample(held_out, min(MOST_CONTROLS, len(held_out)))
@@ -261,7 +263,7 @@ def comparison_texts(reference: TuneReference, *, seed: int = 0) -> dict[str, li
 def comparison(
     reference: TuneReference, *, seed: int = 0, progress: Progress | None = None
 ) -> dict[str, dict[str, Any]]:
-    """The measures of `comparison_texts`."""
+    """Measure every set of `comparison_texts`."""
     return {
         name: summary(measure(texts, reference, progress), reference)
         for name, texts in comparison_texts(reference, seed=seed).items()
@@ -269,7 +271,7 @@ def comparison(
 
 
 def likelihood_figures(found: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """The rows of the table that `prediction.measures` fills: value, low and high of each."""
+    """Return the rows that `likelihood_by_role.measures` fills: value, low and high of each."""
     whole = {f"model_{key}": found[key] for key in ("bits_per_byte", "bits_per_note", "bits_per_bar") if key in found}
     parts = {name: found["occurrence"][name] for name in ("first", "repeated") if name in found["occurrence"]}
     every = whole | {f"model_bits_per_byte_{name}": part for name, part in parts.items()}
@@ -281,7 +283,7 @@ def comparison_table(
     reference: TuneReference | None = None,
     title: str = "Generated and human tunes",
 ) -> Table:
-    """Measures as rows, sets as columns; rows that no set has are left out."""
+    """Build the table: measures as rows, sets as columns; rows that no set has are left out."""
     rows: list[list[Cell]] = []
     for one in MEASURES:
         values = [measures.get(one.key) for measures in columns.values()]
@@ -292,7 +294,7 @@ def comparison_table(
 
 
 def explanation(columns: Mapping[str, Mapping[str, Any]], reference: TuneReference) -> str:
-    """What a reader must know to read the table: reference, floors of the distances, expected copying."""
+    """Explain what is needed to read the table: reference, floors of the distances, expected copying."""
     human, n_tunes = reference.human, next(iter(columns.values()))["n_tunes"]
     floor = histograms.floor(reference.some.histograms, n_tunes)
     size = min(n_tunes, len(reference.some) // 2)
@@ -336,7 +338,7 @@ def _validity(checks: Sequence[validity.Validity]) -> dict[str, Any]:
 
 
 def _music(seen: Observations, reference: TuneReference, seed: int) -> dict[str, Any]:
-    """Of tunes that all parse."""
+    """Compute the measures that need parsed tunes."""
     values, (low, high) = seen.values, reference.range
     means = ("key_fit", "ends_on_tonic", "n_sections", "pitch_class_entropy", "scale_consistency")
     n_sections = values["n_sections"].sum()
@@ -383,7 +385,7 @@ def _diversity(measured: Measured, seed: int) -> dict[str, Any]:
 
 
 def _repeats(seen: Observations) -> list[int | None]:
-    """For each tune, the first of the same set with its melody; None where there is none or it does not parse."""
+    """For each tune, index of the first tune of the set with its melody; None where there is none or it does not parse."""
     first: dict[str, int] = {}
     earlier = [first.setdefault(tune.key, number) if tune.key else number for number, tune in enumerate(seen.tunes)]
     return [None if one == number else one for number, one in enumerate(earlier)]

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print, write; returns the exit status."""
+    """Measure, print and write; return the exit status."""
     if args.html and args.output is None:
         raise UsageError("--html writes report.html into a folder: name it with -o FOLDER.")
     from symbolic.evaluate import evaluation
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _status(rows: list[dict[str, object]], tunes: str) -> int:
-    """1 where nothing of the set could be read, and a word on it; else 0."""
+    """Return 1, with a message, where nothing of the set could be read; else 0."""
     if any(row.get("parses", row.get("has_notes")) for row in rows):
         return 0
     lacking = "has notes" if "has_notes" in rows[0] else "is readable ABC"

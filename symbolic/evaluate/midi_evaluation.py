@@ -14,10 +14,10 @@ unit is named, pooled over the pieces or as their mean:
 - groove consistency and self-similarity: `symbolic.evaluate.metrics.form`, bars of 48 steps, all parts together, top
   note.
 - histograms of pitch class above the tonic, interval along the top and bottom line of each part, duration (eighths),
-  notes per bar, polyphony and place in the beat, compared as `statistics` does: divergence and overlap.
-- copying and diversity: `novelty` and `diversity`, over the same lines.
+  notes per bar, polyphony and place in the beat, compared as `metrics.histograms` does: divergence and overlap.
+- copying and diversity: `metrics.novelty` and `metrics.diversity`, over the same lines.
 
-Controls: human pieces with random pitches, with their notes' pitches shuffled, with each note moved by up to a quarter
+Baselines: human pieces with random pitches, with their notes' pitches shuffled, with each note moved by up to a quarter
 note; training pieces themselves; ten pieces over and over.
 """
 
@@ -93,7 +93,7 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Sample:
-    """One piece of a set as canonical text, '' with the reason where there is none."""
+    """One piece of a set as canonical text, '' with the reason where it cannot be read."""
 
     id: str
     text: str
@@ -102,7 +102,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class MidiFeatures:
-    """One piece with notes: its lines' MIDI pitches, the histogram of each feature, its own numbers."""
+    """Features of one piece with notes: MIDI pitches of its lines, the histogram of each feature, single numbers."""
 
     lines: Melody
     key: str
@@ -112,7 +112,8 @@ class MidiFeatures:
 
 @dataclass(frozen=True, eq=False)
 class MidiReference:
-    """Human pieces: `train`, that a model may have learnt from, and `test`; `test` is empty for a set not split."""
+    """Human pieces: `train`, which a model may have learnt from, and `test`, which is empty for a set that was not
+    split."""
 
     name: str
     train: Sequence[Sample]
@@ -131,7 +132,7 @@ class MidiReference:
 
 
 def is_midi(source: str) -> bool:
-    """Whether a set that a person named holds MIDI: files of it, or rows of pieces."""
+    """Return True if a set that the user named holds MIDI: files of it, or rows of pieces."""
     path = Path(source)
     if path.suffix == ".jsonl" and path.is_file():
         return midi_text.is_piece(str(next(files.read_jsonl(path), {}).get("text", "")))
@@ -141,7 +142,7 @@ def is_midi(source: str) -> bool:
 
 
 def read(source: str) -> list[Sample]:
-    """The pieces of a file, folder or archive of MIDI, or of the rows of a .jsonl. UserError when there is none."""
+    """Read the pieces of a file, folder or archive of MIDI, or of a .jsonl. Raises UserError when there is none."""
     path = Path(source)
     if path.suffix == ".jsonl" and path.is_file():
         found = [Sample(str(row.get("id", n)), str(row["text"])) for n, row in enumerate(files.read_jsonl(path), 1)]
@@ -153,7 +154,7 @@ def read(source: str) -> list[Sample]:
 
 
 def read_reference(source: str) -> MidiReference:
-    """A folder written by `prepare --as midi`, or any other set, which is then not split."""
+    """Read a folder written by `prepare --as midi`, or any other set, which is then not split."""
     folder = Path(source, "tunes")
     name = Path(source).name or source
     if (folder / "train.jsonl").is_file() and (folder / "test.jsonl").is_file():
@@ -162,7 +163,7 @@ def read_reference(source: str) -> MidiReference:
 
 
 def observe(text: str) -> MidiFeatures:
-    """Read one piece. Raises NotationError where it is none."""
+    """Compute the features of one piece. Raises NotationError where the text is none."""
     piece = midi_text.parse(text)
     pitched = replace(piece, parts=tuple(p for p in piece.parts if p.program != DRUMS) or piece.parts)
     notes = np.array(sorted(note[:3] for part in pitched.parts for note in part.notes), np.int64)
@@ -187,7 +188,7 @@ def observe(text: str) -> MidiFeatures:
 
 
 def measures(samples: Sequence[Sample], reference: MidiReference, seed: int = 0) -> dict[str, Any]:
-    """All measures of a set, by key."""
+    """Compute all measures of a set, by key."""
     seen = [observe(sample.text) for sample in samples if sample.text]
     found: dict[str, Any] = {"n_pieces": len(samples), "share_with_notes": len(seen) / len(samples)}
     if not seen:
@@ -207,7 +208,7 @@ def measures(samples: Sequence[Sample], reference: MidiReference, seed: int = 0)
 
 
 def comparison(reference: MidiReference, seed: int = 0) -> dict[str, list[Sample]]:
-    """The held-out human pieces, and as many of each control (at most MOST_CONTROLS)."""
+    """Measure the held-out human pieces, and as many of each baseline (at most MOST_CONTROLS)."""
     rng = random.Random(seed)
     held_out = [sample for sample in reference.test or reference.train if sample.text]
     some = rng.sample(held_out, min(MOST_CONTROLS, len(held_out)))
@@ -222,7 +223,7 @@ def comparison(reference: MidiReference, seed: int = 0) -> dict[str, list[Sample
 
 
 def table(columns: Mapping[str, Mapping[str, Any]], reference: MidiReference, title: str) -> Table:
-    """Measures as rows, sets as columns; rows that no set has are left out."""
+    """Build the table: measures as rows, sets as columns; rows that no set has are left out."""
     rows: list[list[Cell]] = []
     for label, key, kind in MEASURES:
         found = [column.get(key) for column in columns.values()]
@@ -236,7 +237,7 @@ def table(columns: Mapping[str, Mapping[str, Any]], reference: MidiReference, ti
 
 
 def rows(samples: Sequence[Sample], reference: MidiReference) -> list[dict[str, Any]]:
-    """What is said of each piece by itself."""
+    """Return the findings of each single piece."""
     seen = {n: observe(sample.text) for n, sample in enumerate(samples) if sample.text}
     copies = dict(zip(seen, novelty.copies([s.lines for s in seen.values()], [s.lines for s in reference.seen])))
     found = []
@@ -252,7 +253,8 @@ def rows(samples: Sequence[Sample], reference: MidiReference) -> list[dict[str, 
 
 
 def likelihood(model: str, device: str = "auto") -> Callable[[Sequence[Sample]], dict[str, float]]:
-    """What gives a set's bits per note and per second of music under a model of MIDI. UserError for one of ABC."""
+    """Load a model of MIDI; return the function from a set to its bits per note and per second. Raises UserError for a
+    model of ABC."""
     import math
 
     from symbolic.decode.loaded_model import load_source
@@ -287,7 +289,7 @@ _MEANS = (
 
 
 def in_bars(piece: MidiPiece) -> bool:
-    """Whether every note ends before or at the end of the bar that it begins in."""
+    """Tell for every note whether it ends no later than the bar in which it begins."""
     notes = np.array([note[:3] for part in piece.parts for note in part.notes], np.int64)
     return bool(_bars(piece, notes[:, 0], notes[:, 2])[1].all())
 
@@ -307,7 +309,7 @@ def _read_files(source: str) -> Iterator[Sample]:
 
 
 def _bars(piece: MidiPiece, onsets: Numbers, lengths: Numbers) -> tuple[Numbers, NDArray[np.bool_]]:
-    """The bar in which each note begins, counted from 0, and whether it ends there."""
+    """Return the bar in which each note begins, counted from 0, and whether the note ends within it."""
     starts = np.array([tick for tick, _ in piece.metres])
     ticks = np.array([metre.ticks // SCORE_TICKS for _, metre in piece.metres])
     before = np.concatenate([[0], np.cumsum(-(-np.diff(starts) // ticks[:-1]))])  # bars before each metre
@@ -317,7 +319,7 @@ def _bars(piece: MidiPiece, onsets: Numbers, lengths: Numbers) -> tuple[Numbers,
 
 
 def _sounding(onsets: Numbers, lengths: Numbers) -> Numbers:
-    """Notes that sound when each note begins, itself included; `onsets` rise."""
+    """Count the notes that sound when each note begins, itself included; `onsets` ascend."""
     ended = np.searchsorted(np.sort(onsets + lengths), onsets, side="right")
     return np.searchsorted(onsets, onsets, side="right") - ended
 
@@ -340,7 +342,7 @@ def _values(piece: MidiPiece, pitches: Numbers, sounding: Numbers, within: NDArr
 
 
 def _polyphony_rate(piece: MidiPiece) -> float:
-    """Of the ticks at which a note sounds, those at which two do."""
+    """Return the share of sounding ticks at which two notes or more sound."""
     change = np.zeros(piece.n_ticks + 1, np.int64)
     for part in piece.parts:
         for note in part.notes:
@@ -351,7 +353,7 @@ def _polyphony_rate(piece: MidiPiece) -> float:
 
 
 def _form(piece: MidiPiece) -> dict[str, float]:
-    """Groove and self-similarity of bars of the first metre, from the top notes."""
+    """Compute groove and self-similarity of bars of the first meter, from the top notes."""
     ticks = piece.metres[0][1].ticks // SCORE_TICKS
     n_bars = min(-(-piece.n_ticks // ticks), form.MOST_BARS)
     onsets = np.zeros((n_bars, form.GRID), bool)

@@ -28,8 +28,8 @@ class SetTune:
 
 @dataclass(frozen=True)
 class Human:
-    """Human tunes: `train`, which a model may have learnt from, and `test`, which it has not; `test` is empty for a
-    set that was not split. `summary` is that of `prepare`, where there is one."""
+    """Human tunes: `train`, which a model may have learnt from, and `test`, which it has not (empty for a set that was
+    not split). `summary` is that of `prepare`, where there is one."""
 
     name: str
     train: Sequence[SetTune]
@@ -38,12 +38,12 @@ class Human:
 
     @property
     def held_out(self) -> Sequence[SetTune]:
-        """The human tunes of the human column."""
+        """The tunes of the human column."""
         return self.test or self.train
 
 
 def read_tunes(source: Path | str) -> list[SetTune]:
-    """Read the tunes of a file, folder or bundled collection, of a folder written by `prepare` its test tunes.
+    """Read the tunes of a file, folder or bundled collection; of a folder written by `prepare` its test tunes.
 
     Raises UserError when there is none.
     """
@@ -65,7 +65,7 @@ def read_tunes(source: Path | str) -> list[SetTune]:
 
 
 def read_human(source: Path | str) -> Human:
-    """The human tunes of a folder written by `prepare`, or of any other set, which is then not split."""
+    """Read the human tunes of a folder written by `prepare`, or of any other set, which is then not split."""
     folder = Path(source)
     paths = {split: folder / "tunes" / f"{split}.jsonl" for split in SPLITS}
     if not all(path.is_file() for path in paths.values()):
@@ -78,8 +78,8 @@ def read_human(source: Path | str) -> Human:
 
 
 def canonical_text(text: str) -> str:
-    """A tune as a model is to read it: canonical where it parses, else without the lines that canonical text never has
-    (comments, X: and T:)."""
+    """Return a tune as a model reads it: canonical where it parses, else without the lines that canonical text never
+    has (comments, X: and T:)."""
     try:
         return canonical(parse(text))
     except NotationError:
@@ -100,12 +100,12 @@ def _rows(path: Path) -> Iterator[SetTune]:
 
 
 def _tune(number: int, item: corpora.Found | corpora.Rejection) -> SetTune:
-    """What could not even be read is a tune without text, which then fails to parse."""
+    """Wrap one item; an unreadable one becomes a tune without text, which then fails to parse."""
     text = item.text if isinstance(item, corpora.Found) else ""
     title = _encodable(item.title) or f"tune {number}"
     return SetTune(f"{item.file}:{item.line or number}", title, _encodable(text))
 
 
 def _encodable(text: str) -> str:
-    """JSON can hold half a surrogate pair, which no file can."""
+    """Replace half surrogate pairs, which JSON can hold and no file can."""
     return text.encode("utf-8", "replace").decode("utf-8")

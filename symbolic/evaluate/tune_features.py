@@ -37,10 +37,11 @@ _EMPTY = {name: np.zeros(bins, np.int64) for name, bins in statistics.FEATURES.i
 
 @dataclass(frozen=True)
 class TuneFeatures:
-    """One tune. `melody` is its MIDI pitches by voice, `key` names the melody whatever its transposition.
+    """Features of one tune. `melody` holds MIDI pitches by voice, `key` identifies the melody regardless of
+    transposition.
 
-    `labels` are key and meter as the header has them (LABELS; empty where the tune does not parse), `lengths` the ticks of
-    its notes and rests as written.
+    `labels` are key and meter as the header has them (LABELS; empty where the tune does not parse), `lengths` the ticks
+    of its notes and rests as written.
     """
 
     check: validity.Validity
@@ -54,7 +55,7 @@ class TuneFeatures:
 
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """Tunes, by row."""
+    """Features of a set, one row a tune."""
 
     tunes: Sequence[TuneFeatures]
 
@@ -62,29 +63,29 @@ class Observations:
         return len(self.tunes)
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> "Observations":
-        """Some of them, in the order of `rows`."""
+        """Return the given rows, in order."""
         return Observations([self.tunes[int(row)] for row in rows])
 
     @cached_property
     def parsed(self) -> "Observations":
-        """Those that parse."""
+        """The tunes that parse."""
         return (
             self if all(tune.check.parses for tune in self.tunes) else Observations(list(filter(_parses, self.tunes)))
         )
 
     @cached_property
     def checks(self) -> list[validity.Validity]:
-        """How the bars add up."""
+        """Bar checks of each tune: how its bars add up."""
         return [tune.check for tune in self.tunes]
 
     @cached_property
     def melodies(self) -> list[Melody]:
-        """MIDI pitches by voice."""
+        """MIDI pitches of each tune, by voice."""
         return [tune.melody for tune in self.tunes]
 
     @cached_property
     def histograms(self) -> Histograms:
-        """One row a tune."""
+        """Histograms of each feature, one row a tune."""
         return statistics.stacked([tune.histograms for tune in self.tunes])
 
     @cached_property
@@ -104,7 +105,7 @@ class Observations:
 
 
 def observe_all(texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Observations:
-    """Read tunes in ABC; never raises for what a text holds."""
+    """Compute the features of ABC tunes; raises for nothing that a text may hold."""
     seen = []
     for number, text in enumerate(texts, start=1):
         seen.append(observe(text))
@@ -114,7 +115,7 @@ def observe_all(texts: Sequence[str], progress: Callable[[int, int], None] | Non
 
 
 def observe(text: str) -> TuneFeatures:
-    """Read one tune."""
+    """Compute the features of one tune."""
     try:
         score = parse(text, strict=True)
     except NotationError as error:
@@ -134,7 +135,7 @@ def observe(text: str) -> TuneFeatures:
 
 
 def _values(score: Score, notes: list[tuple[int, int]], first_voice: list[tuple[int, int]]) -> dict[str, float]:
-    """Pitch is of all voices, the ending and the form of the first, which is the melody."""
+    """Compute the single numbers: pitch over all voices, ending and form of the first voice, which is the melody."""
     pitches, ticks = np.array(notes, np.int64).T
     counts = np.bincount(pitches % 12, minlength=12)
     tonic, meter_ticks = score.key.tonic_pitch_class, score.meter.ticks

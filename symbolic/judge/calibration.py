@@ -34,7 +34,8 @@ ANSWERED, AUC, CONSISTENT, SAME_TUNE, FIRST_OFF = 0.9, 0.75, 0.5, 0.7, 0.15
 
 @dataclass(frozen=True)
 class Check:
-    """One question: what was found, what is wanted, and whether it passes; `value` is None where nothing was found."""
+    """One criterion of the calibration: the value found (None where there was nothing to measure), the threshold, and
+    whether it passes."""
 
     name: str
     value: float | None
@@ -44,8 +45,10 @@ class Check:
 
 
 def auc(human: Scores, damaged: Scores) -> float:
-    """The probability that a human tune is scored above a damaged one, ties counting half. ValueError without
-    either."""
+    """Return the probability that a human tune is scored above a damaged one, ties counting half.
+
+    Raises ValueError where either set is empty.
+    """
     a, b = np.asarray(human, np.float64), np.asarray(damaged, np.float64)
     if not len(a) or not len(b):
         raise ValueError("there are no scores to compare.")
@@ -53,7 +56,7 @@ def auc(human: Scores, damaged: Scores) -> float:
 
 
 def auc_interval(human: Scores, damaged: Scores, seed: int = 0) -> Interval:
-    """Its bootstrap interval."""
+    """Bootstrap the interval of `auc` over the tunes of both sets."""
     rng = np.random.default_rng(seed)
     a, b = np.asarray(human, np.float64), np.asarray(damaged, np.float64)
     draws = [auc(rng.choice(a, len(a)), rng.choice(b, len(b))) for _ in range(RESAMPLES)]
@@ -61,8 +64,11 @@ def auc_interval(human: Scores, damaged: Scores, seed: int = 0) -> Interval:
 
 
 def consistency(runs: NDArray[np.float64]) -> float | None:
-    """Of scores (runs, tunes), NaN where an answer could not be read: mean Spearman correlation of two runs over the
-    tunes that both scored; None where no two runs have three of them."""
+    """Return the mean Spearman correlation of the scores of two runs, over all pairs of runs.
+
+    scores: (runs, tunes), NaN where an answer could not be read; a pair of runs counts with at least three tunes that
+    both scored. None where no pair does.
+    """
     found = []
     for one, other in combinations(runs, 2):
         both = np.isfinite(one) & np.isfinite(other)
@@ -72,14 +78,16 @@ def consistency(runs: NDArray[np.float64]) -> float | None:
 
 
 def same_tune(pairs: Sequence[tuple[str | None, str | None]]) -> float | None:
-    """Of pairs asked in both orders, (`first` or `second`, and the answer when they stand the other way round), the
-    share that names one tune both times; None where no pair was answered twice."""
+    """Return the share of pairs, asked in both orders, whose two answers name the same tune.
+
+    pairs: (answer, answer with the two tunes swapped), each `first` or `second`. None where no pair was answered twice.
+    """
     both = [(a, b) for a, b in pairs if a and b]
     return sum(a != b for a, b in both) / len(both) if both else None
 
 
 def share_first(pairs: Sequence[tuple[str | None, str | None]]) -> float | None:
-    """The share of all answers that are `first`: one half without a preference for a place."""
+    """Return the share of answers that are `first`: one half where the judge prefers no position."""
     answers = [answer for pair in pairs for answer in pair if answer]
     return sum(answer == "first" for answer in answers) / len(answers) if answers else None
 
@@ -91,7 +99,7 @@ def checks(
     answered: float,
     seed: int = 0,
 ) -> list[Check]:
-    """All questions. `human` and `damaged` are scores (runs, tunes), NaN where an answer could not be read."""
+    """Check every criterion. `human` and `damaged` are scores (runs, tunes), NaN where an answer could not be read."""
     a, b = _means(human), _means(damaged)
     area = auc(a, b) if len(a) and len(b) else None
     interval = auc_interval(a, b, seed) if area is not None else None
@@ -115,24 +123,24 @@ def checks(
 
 
 def is_usable(found: Sequence[Check]) -> bool:
-    """Whether a judge passes everything."""
+    """Return True if a judge passes every criterion."""
     return all(check.passes for check in found)
 
 
 def as_record(check: Check) -> dict[str, Any]:
-    """For JSON."""
+    """Return the checks as JSON-ready dictionaries."""
     record = {"name": check.name, "value": check.value, "wanted": check.wanted, "passes": check.passes}
     return record | ({"low": check.interval.low, "high": check.interval.high} if check.interval else {})
 
 
 def _means(runs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean score of each tune that has any."""
+    """Average the scores of each tune over runs; tunes without a score are left out."""
     some = np.isfinite(runs).any(axis=0)
     return np.nanmean(runs[:, some], axis=0) if some.any() else np.zeros(0)
 
 
 def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Rank correlation with mean ranks for ties; 0 where one of them never varies."""
+    """Compute the rank correlation, with mean ranks for ties; 0 where one side never varies."""
     one, other = _ranks(a), _ranks(b)
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return 0.0
@@ -140,7 +148,7 @@ def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean ranks from 0."""
+    """Rank the values from 0, ties by their mean rank."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     return (ends - (counts + 1) / 2)[place]

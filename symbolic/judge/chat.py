@@ -32,7 +32,7 @@ Messages = Sequence[Mapping[str, str]]
 
 
 class Reply(NamedTuple):
-    """What a model said; tokens are the model's own count, 0 where it does not say."""
+    """A model's answer. Token counts are the model's own, 0 where it reports none."""
 
     text: str
     prompt_tokens: int = 0
@@ -40,12 +40,12 @@ class Reply(NamedTuple):
 
 
 class ChatError(Exception):
-    """No answer could be had this time; another time it may."""
+    """No answer could be had this time; a later try may succeed."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A model behind an address; `wait` is `time.sleep`, or a test's."""
+    """A chat model behind an OpenAI-compatible address. `wait` sleeps between tries (tests replace it)."""
 
     address: str
     model: str
@@ -68,7 +68,7 @@ class Endpoint:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What an answer depends on, the key aside."""
+        """Return the settings that an answer depends on, without the key."""
         return {
             "endpoint": self.address.rstrip("/"),
             "model": self.model,
@@ -77,7 +77,10 @@ class Endpoint:
         }
 
     def reply(self, messages: Messages, seed: int) -> Reply:
-        """An answer. Raises ChatError when there is none after TRIES, UserError when there will be none."""
+        """Ask for an answer.
+
+        Raises ChatError when TRIES requests failed, UserError when the server refuses for good.
+        """
         said = ""
         for number in range(TRIES):
             pause = min(FIRST_WAIT * 2**number, MOST_WAIT)
@@ -108,7 +111,7 @@ class Endpoint:
         return _reply(data)
 
     def _refused(self, error: urllib.error.HTTPError) -> str:
-        """What to do about a refusal for good; the server's own words help more than its number."""
+        """Word a refusal for good: what to do about it, preferring the server's own words to its status number."""
         try:
             said = self._clean(error.read(2000).decode("utf-8", "replace"))
         except (OSError, HTTPException):
@@ -121,15 +124,17 @@ class Endpoint:
         )
 
     def _clean(self, value: object) -> str:
-        """What a server said, on one line, without the key."""
+        """Put what a server said on one line, with the key struck out."""
         text = " ".join(str(value).split())
         return text.replace(self.key, "***") if self.key else text
 
 
 class Local:
-    """A chat model run by `transformers`: a folder, or a name on the Hugging Face hub. Weights are safetensors, and no
-    code of the model's repository is run. A tokenizer without a chat template is spoken to as ChatMusician was trained:
-    "Human: ... </s> Assistant: "."""
+    """A chat model run by `transformers`: a folder, or a name on the Hugging Face hub.
+
+    Only safetensors are loaded, and no code of the model's repository is run. A model whose tokenizer has no chat
+    template is prompted as ChatMusician was trained: "Human: ... </s> Assistant: ".
+    """
 
     def __init__(self, name: str, *, device: str = "auto", temperature: float = 0.7, max_tokens: int = 200) -> None:
         import transformers
@@ -150,11 +155,11 @@ class Local:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What an answer depends on."""
+        """Return the settings that an answer depends on."""
         return {"model": self.name, "temperature": self.temperature, "max_tokens": self.max_tokens}
 
     def reply(self, messages: Messages, seed: int) -> Reply:
-        """An answer; the same seed gives the same."""
+        """Generate an answer; the same seed gives the same answer."""
         import torch
 
         encoded = self.tokenizer(self._prompt(messages), return_tensors="pt", add_special_tokens=False).to(self.device)
@@ -182,18 +187,18 @@ class Local:
 
 
 def estimated_tokens(messages: Messages) -> int:
-    """Of a prompt, from its characters."""
+    """Estimate the number of tokens of a prompt from its characters."""
     return round(sum(len(one["content"]) for one in messages) / CHARACTERS_A_TOKEN)
 
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Another address would get the key: its 3xx becomes an HTTPError."""
+        """Refuse to follow a redirect, since another address would get the key: its 3xx becomes an HTTPError."""
         return None
 
 
 def _read(response: HTTPResponse, deadline: float) -> bytes:
-    """The body within the deadline: a socket's own time-out starts again with every byte."""
+    """Read the body within the deadline: a socket's own time-out starts again with every byte."""
     data = b""
     while part := response.read1(65536):
         data += part

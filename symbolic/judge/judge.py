@@ -45,7 +45,7 @@ ANSWER_TOKENS = 40  # of a score, for the estimate
 
 @dataclass(frozen=True)
 class Question:
-    """One request: what it is for (`set`, `tune`), the run, and the conversation."""
+    """One request to the judge: what it is for (`set`, `tune`), the number of the run, and the conversation."""
 
     set: str
     tune: int
@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask, calibrate, report; returns the exit status."""
+    """Ask, calibrate and report; return the exit status."""
     _check(args)
     from symbolic.judge import calibration, ledger
 
@@ -136,7 +136,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _questions(args: argparse.Namespace) -> tuple[list[Question], list[str]]:
-    """Everything that will be asked, and the names of the tunes to be judged."""
+    """List every request to be made, and the names of the tunes to be judged."""
     from symbolic.evaluate import baselines, sets
     from symbolic.judge import rubric
 
@@ -165,7 +165,7 @@ def _questions(args: argparse.Namespace) -> tuple[list[Question], list[str]]:
 
 
 def shown(text: str) -> str:
-    """A tune as a judge gets it: laid out alike, with neither title nor origin; what does not parse as it is."""
+    """Return a tune as the judge sees it: in one layout, without title and origin; unchanged where it does not parse."""
     from symbolic.evaluate.sets import canonical_text
     from symbolic.notation.abc_parser import NotationError, canonical, parse, pretty
 
@@ -203,8 +203,8 @@ def _estimate(questions: Sequence[Question], missing: Sequence[Question], args: 
 def _ask_all(
     missing: Sequence[Question], book: "Ledger", identity: Mapping[str, Any], args: argparse.Namespace
 ) -> list[str]:
-    """Ask, and keep what is answered; why the others were not. A refusal for good ends it, with what was answered
-    kept."""
+    """Send all requests and keep the answers; return why the others failed. A refusal for good ends it, after what was
+    answered is kept."""
     from symbolic.judge.chat import ChatError
 
     judge = _judge(args)
@@ -244,7 +244,7 @@ def _judge(args: argparse.Namespace) -> Any:
 def _read_answers(
     questions: Sequence[Question], book: "Ledger", identity: Mapping[str, Any]
 ) -> list[tuple[Question, dict[str, Any] | None, str]]:
-    """Each question that was answered, its fields or None, and why there are none."""
+    """Parse the kept answers: the fields of each answered request or None, and the reasons for None."""
     from symbolic.judge.rubric import AnswerError
 
     found: list[tuple[Question, dict[str, Any] | None, str]] = []
@@ -260,7 +260,7 @@ def _read_answers(
 
 
 def _scores(answers: Sequence[tuple[Question, dict[str, Any] | None, str]], name: str, field: str, runs: int) -> Any:
-    """(runs, tunes) of one field; NaN without a readable answer."""
+    """Collect one field as an array (runs, tunes), NaN where no answer could be read."""
     import numpy as np
 
     own = [(one, value) for one, value, _ in answers if one.set == name]

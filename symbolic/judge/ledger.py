@@ -20,7 +20,7 @@ from symbolic.judge.chat import Reply
 
 
 class Ledger:
-    """The answers of one file, which is made when the first is added."""
+    """The answers in one file, which is created when the first is added."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,11 +33,11 @@ class Ledger:
         return len(self._answers)
 
     def get(self, request: str) -> Reply | None:
-        """The answer to a request, None where it is not known."""
+        """Return the answer to a request, None where it is not known."""
         return self._answers.get(request)
 
     def add(self, request: str, reply: Reply, seconds: float) -> None:
-        """Keep an answer; on the disk when this returns."""
+        """Append an answer; it is on the disk when this returns."""
         row = {"request": request, **reply._asdict(), "seconds": round(seconds, 3)}
         with self._lock:
             self._answers[request] = reply
@@ -65,5 +65,5 @@ class Ledger:
 
 
 def request_name(identity: Mapping[str, Any], rubric: str, messages: Sequence[Mapping[str, str]], run: int) -> str:
-    """The digest that an answer is known by."""
+    """Return the digest under which an answer is kept."""
     return files.digest(json.dumps([dict(identity), rubric, [dict(one) for one in messages], run], sort_keys=True))

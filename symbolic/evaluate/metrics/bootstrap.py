@@ -25,13 +25,13 @@ QUANTILES = (0.025, 0.975)
 
 
 class Interval(NamedTuple):
-    """From the 2.5 to the 97.5 % quantile."""
+    """An interval from the 2.5 to the 97.5 % quantile."""
 
     low: float
     high: float
 
     def overlaps(self, other: "Interval") -> bool:
-        """Whether the two have a value in common."""
+        """Return True if the two intervals have a value in common."""
         return self.low <= other.high and other.low <= self.high
 
 
@@ -42,7 +42,7 @@ def bootstrap(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
-    """Of sum(totals) / sum(sizes), one of each per tune; a draw in which all sizes are 0 does not count.
+    """Bootstrap sum(totals) / sum(sizes), one of each per tune; a draw in which all sizes are 0 does not count.
 
     Raises ValueError without tunes, or when no size is above 0.
     """
@@ -56,13 +56,13 @@ def bootstrap(
 
 
 def half_samples(n: int, draws: int, seed: int = 0) -> Iterator[NDArray[np.int64]]:
-    """`draws` times the sorted places of n // 2 (at least one) of n tunes."""
+    """Draw `draws` half samples: the sorted indices of n // 2 (at least one) of n tunes."""
     rng = np.random.default_rng(seed)
     for _ in range(draws):
         yield np.sort(rng.permutation(n)[: max(1, n // 2)])
 
 
 def quantiles(values: Sequence[float] | NDArray[np.float64]) -> Interval:
-    """The interval of some draws."""
+    """Return the interval of some draws."""
     low, high = np.quantile(np.asarray(values, np.float64), QUANTILES)
     return Interval(float(low), float(high))

@@ -32,8 +32,11 @@ Fields = Mapping[str, Any]
 
 
 def asked(text: str) -> dict[str, Any]:
-    """What a prompt asks for, on one line as `generate` records it: `M:6/8 K:Dmix R:jig I:lowest D S:2 B:8 E:? B:8`; ?
-    is free, and music after the fields is not looked at. UserError for a field that cannot be read."""
+    """Parse what a prompt asks for, on one line as `generate` records it: `M:6/8 K:Dmix R:jig I:lowest D S:2 B:8 E:?
+    B:8`.
+
+    ? is free, and music after the fields is ignored. Raises UserError for a field that cannot be read.
+    """
     wanted: dict[str, Any] = {}
     place = 0
     while match := _ASKED.match(text := text.strip(), place):
@@ -49,7 +52,7 @@ def asked(text: str) -> dict[str, Any]:
 
 
 def found(score: Score) -> dict[str, Any]:
-    """The fields of a tune as it is; `type` is its R: field, '' where there is none."""
+    """Read the fields of a tune from its score; `type` is its R: field, '' where there is none."""
     text = canonical(score)
     sections, written = control_codes.sections(control_codes.music_of(text)), control_codes.written_range(text)
     can_be_asked = len(sections) <= control_codes.MOST_SECTIONS  # the similarity of all pairs grows with the square
@@ -67,22 +70,25 @@ def found(score: Score) -> dict[str, Any]:
 
 
 def adherence(asked: Sequence[Fields], tunes: Sequence[Fields | None]) -> dict[str, dict[str, float]]:
-    """By field: `n` tunes asked for it, the mean `share` that was kept, and for S, B, E the `mean_distance` of what is
-    there. None is a tune that does not parse. Raises ValueError when the two are not equally long."""
+    """Compare asked and found fields: by field `n` tunes asked for it, the mean `share` that was kept, and for S, B and
+    E the `mean_distance` of those present.
+
+    found: None for a tune that does not parse. Raises ValueError when the two are not equally long.
+    """
     pairs = list(zip(asked, tunes, strict=True))
     fields = list(dict.fromkeys(field for one in asked for field in one))
     return {field: _of_field(field, [(a[field], b) for a, b in pairs if field in a]) for field in fields}
 
 
 def chance(asked: Sequence[Fields], tunes: Sequence[Fields | None], seed: int = 0) -> dict[str, dict[str, float]]:
-    """The same, of tunes that meet what was asked of another, drawn at random."""
+    """Compute the adherence of tunes to what was asked of another tune, drawn at random."""
     others = list(tunes)
     random.Random(seed).shuffle(others)
     return adherence(asked, others)
 
 
 def kept(field: str, asked: Any, value: Any) -> float:
-    """How far a found value is what was asked for, 0 to 1; None was not found."""
+    """Return how far a found value is what was asked for, from 0 to 1; None stands for a value that was not found."""
     if value is None:
         return 0.0
     if field == "lowest":
@@ -97,7 +103,7 @@ def kept(field: str, asked: Any, value: Any) -> float:
 
 
 def table(asked: Fields, fields: Mapping[str, Mapping[str, float]]) -> Table:
-    """What was asked of all tunes and how far it was kept."""
+    """Build the table of what was asked of all tunes and how far it was kept."""
     rows: list[list[Cell]] = [
         [name, _spelled(asked[name]), int(one["n"]), Share(one["share"]), one.get("mean_distance")]
         for name, one in fields.items()

@@ -26,13 +26,13 @@ PAIRS = 2000
 
 
 def runs(melodies: Sequence[Melody]) -> list[NDArray[np.int64]]:
-    """The runs of each tune as numbers, equal runs being equal numbers, repeats within a tune kept."""
+    """Return the runs of each tune as numbers, equal runs being equal numbers; repeats within a tune are kept."""
     found = families.phrases(melodies, RUN_NOTES)
     return np.split(found.phrase, np.searchsorted(found.tune, np.arange(1, len(melodies)))) if len(melodies) else []
 
 
 def distinct_runs(tunes: Sequence[NDArray[np.int64]], seed: int = 0) -> float:
-    """The share of different ones among DRAWN runs; NaN without any."""
+    """Return the share of different runs among DRAWN runs; NaN without any."""
     every = np.concatenate([*tunes, np.zeros(0, np.int64)])
     if not len(every):
         return float("nan")
@@ -41,7 +41,7 @@ def distinct_runs(tunes: Sequence[NDArray[np.int64]], seed: int = 0) -> float:
 
 
 def mean_pairwise_distance(tunes: Sequence[NDArray[np.int64]], seed: int = 0) -> float:
-    """Over pairs of tunes that have runs; NaN with fewer than two."""
+    """Return the mean distance over pairs of tunes that have runs; NaN with fewer than two."""
     own = [frozenset(tune.tolist()) for tune in tunes if len(tune)]
     pairs = _pairs(len(own), np.random.default_rng(seed))
     if not pairs:

@@ -27,8 +27,10 @@ _BEFORE = -2  # what a bar that begins late or ends early holds there: it is lik
 
 
 def grids(voice: Voice, meter_ticks: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Of the first MOST_BARS bars: where notes begin, and the pitch that sounds, each (bars, GRID); no bars in free
-    metre, which has no grid. Chords are their top note."""
+    """Lay the first MOST_BARS bars on the grid: where notes begin, and the pitch that sounds, each (bars, GRID).
+
+    Chords are their top note. In free meter, which has no grid, there are no bars.
+    """
     onsets: list[NDArray[np.bool_]] = []
     pitches: list[NDArray[np.int64]] = []
     begins, sounds, tick = _empty_bar()
@@ -51,14 +53,14 @@ def grids(voice: Voice, meter_ticks: int) -> tuple[NDArray[np.bool_], NDArray[np
 
 
 def groove_consistency(onsets: NDArray[np.bool_]) -> float:
-    """Of bars (bars, GRID) that say where notes begin; NaN for fewer than two."""
+    """Compute groove consistency from bars (bars, GRID) that say where notes begin; NaN for fewer than two."""
     if len(onsets) < 2:
         return float("nan")
     return 1.0 - float((onsets[1:] != onsets[:-1]).mean())
 
 
 def self_similarity(pitches: NDArray[np.int64]) -> float:
-    """Of bars (bars, GRID) that say what sounds; NaN for fewer than two."""
+    """Compute self-similarity from bars (bars, GRID) that say what sounds; NaN for fewer than two."""
     if len(pitches) < 2:
         return float("nan")
     distinct, place = np.unique(pitches, axis=0, return_inverse=True)  # folk tunes repeat bars: few are different
@@ -69,7 +71,7 @@ def self_similarity(pitches: NDArray[np.int64]) -> float:
 
 
 def sections(voice: Voice, meter_ticks: int) -> list[int]:
-    """The length of each section in full bars, rounded; sections of less than a bar (pick-ups) are left out."""
+    """Return the length of each section in full bars, rounded; sections of less than a bar (pick-ups) are left out."""
     lengths: list[int] = []
     n_bars, is_later_ending = 0.0, False
     for event in [*voice.events, Bar("|]")]:

@@ -54,12 +54,12 @@ _DURATION_BIN = {int(UNIT_TICKS * duration): number for number, duration in enum
 
 
 def histograms(scores: Iterable[Score]) -> Histograms:
-    """The histogram of each feature (columns) of each tune (rows)."""
+    """Compute the histogram of each feature (columns) of each tune (rows)."""
     return stacked([of_tune(score) for score in scores])
 
 
 def stacked(tunes: Sequence[Mapping[str, NDArray[np.int64]]]) -> Histograms:
-    """The histograms of single tunes as rows."""
+    """Stack the histograms of single tunes as rows."""
     return {
         name: np.stack([tune[name] for tune in tunes]) if tunes else np.zeros((0, bins), np.int64)
         for name, bins in FEATURES.items()
@@ -67,7 +67,7 @@ def stacked(tunes: Sequence[Mapping[str, NDArray[np.int64]]]) -> Histograms:
 
 
 def of_tune(score: Score) -> dict[str, NDArray[np.int64]]:
-    """The histogram of each feature of one tune."""
+    """Compute the histogram of each feature of one tune."""
     voices = [melody(score, number) for number in range(len(score.voices))]
     pitches = [np.array([midi for midi, _ in voice], dtype=np.int64) for voice in voices]
     steps = [np.diff(voice) for voice in pitches]
@@ -85,7 +85,7 @@ def of_tune(score: Score) -> dict[str, NDArray[np.int64]]:
 
 
 def divergence(p: NDArray[np.int64], q: NDArray[np.int64]) -> float:
-    """Jensen-Shannon divergence of two histograms of counts, in bits, 0 to 1; 1 when one of them is empty."""
+    """Compute the Jensen-Shannon divergence of two histograms of counts, in bits, 0 to 1; 1 when one of them is empty."""
     if not p.sum() or not q.sum():
         return 1.0
     a, b = p / p.sum(), q / q.sum()
@@ -94,18 +94,19 @@ def divergence(p: NDArray[np.int64], q: NDArray[np.int64]) -> float:
 
 
 def label_divergence(p: Mapping[str, int], q: Mapping[str, int]) -> float:
-    """Jensen-Shannon divergence of two counts of labels, as of keys, in bits, 0 to 1."""
+    """Compute the Jensen-Shannon divergence of two counts of labels, as of keys, in bits, 0 to 1."""
     names = sorted({*p, *q})
     return divergence(*(np.array([counts.get(name, 0) for name in names], np.int64) for counts in (p, q)))
 
 
 def divergences(tunes: Histograms, reference: Histograms) -> dict[str, float]:
-    """The divergence of one set from another, by feature."""
+    """Compute the divergence of one set from another, by feature."""
     return {name: divergence(tunes[name].sum(axis=0), reference[name].sum(axis=0)) for name in FEATURES}
 
 
 def floor(reference: Histograms, n_tunes: int, seed: int = 0) -> dict[str, float]:
-    """The divergence of `n_tunes` real tunes (at most half of them) from the other real ones, mean of FLOOR_DRAWS."""
+    """Compute the divergence of `n_tunes` real tunes (at most half of them) from the other real ones, mean of
+    FLOOR_DRAWS."""
     total = len(reference["interval"])
     size = max(1, min(n_tunes, total // 2))
     rng = np.random.default_rng(seed)
@@ -116,8 +117,10 @@ def floor(reference: Histograms, n_tunes: int, seed: int = 0) -> dict[str, float
 
 
 def overlap(tunes: NDArray[np.int64], reference: NDArray[np.int64], seed: int = 0) -> float:
-    """Overlapped area of the distances within `reference` and those from tune to reference; histograms by row (at least
-    two of the reference). 0 where there are no tunes."""
+    """Compute the overlapped area of the distances within `reference` and those from tune to reference.
+
+    Histograms are rows; the reference needs at least two. 0 where there are no tunes.
+    """
     rng = np.random.default_rng(seed)
     within, across = (_normalised(_some_rows(rows, rng)) for rows in (reference, tunes))
     if not len(across):
@@ -130,7 +133,7 @@ def overlap(tunes: NDArray[np.int64], reference: NDArray[np.int64], seed: int = 
 
 
 def _contours(steps: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The number, 0 to 26, of each CONTOUR_STEPS successive directions."""
+    """Number, 0 to 26, each CONTOUR_STEPS successive directions."""
     n = max(len(steps) - CONTOUR_STEPS + 1, 0)
     directions = np.sign(steps) + 1
     return sum((directions[i : i + n] * 3**i for i in range(CONTOUR_STEPS)), np.zeros(n, np.int64))
@@ -146,13 +149,13 @@ def _normalised(rows: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Euclidean, (rows of a, rows of b)."""
+    """Compute Euclidean distances (rows of a, rows of b)."""
     squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2 * a @ b.T
     return np.sqrt(np.maximum(squares, 0.0))
 
 
 def _relative_entropy(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
-    """Kullback-Leibler divergence in bits; q is positive wherever p is."""
+    """Compute the Kullback-Leibler divergence in bits; q is positive wherever p is."""
     some = p > 0
     return float(np.sum(p[some] * np.log2(p[some] / q[some])))
 

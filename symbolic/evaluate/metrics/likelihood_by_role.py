@@ -6,7 +6,7 @@ split.
 - bits per byte of canonical text: may be compared across tokenizers, not across spellings;
 - bits per note (every pitch written: notes, notes of chords, graces) and per bar (bar lines written): for comparing a
   model of ABC with one of MIDI, which share notes and bars and no bytes;
-- by role and by occurrence (`roles`): bits of the tokens that begin there over the bytes of those tokens. Bits of the
+- by role and by occurrence (`token_roles`): bits of the tokens that begin there over the bytes of those tokens. Bits of the
   end of a tune, which has no text, count in the whole and in no part.
 
 A set's figure is all bits over all units. Intervals are of a bootstrap over tunes. Low is not good in itself: a tune
@@ -32,7 +32,8 @@ PARTS = {"role": token_roles.ROLES, "occurrence": token_roles.OCCURRENCES}
 
 @dataclass(frozen=True)
 class TunePrediction:
-    """One tune: its bits in all, its units, and (bits, bytes, tokens) of its parts: {"role": {"pitch": ...}, ...}."""
+    """Likelihood of one tune: its bits, its units, and (bits, bytes, tokens) of its parts: {"role": {"pitch": ...},
+    ...}."""
 
     bits: float
     n_bytes: int
@@ -51,7 +52,8 @@ def predict(
     dtype: "torch.dtype | None" = None,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> list[TunePrediction]:
-    """Score texts, in the order given. `notes` is the length of the phrase that `roles.occurrences` looks back on."""
+    """Score texts, in the order given. `notes` is the length of the phrase that `token_roles.occurrences` looks back
+    on."""
     import torch
 
     from symbolic.training import likelihood
@@ -65,8 +67,11 @@ def predict(
 
 
 def measures(tunes: Sequence[TunePrediction], seed: int = 0) -> dict[str, Any]:
-    """{"bits_per_byte": {"value", "low", "high"}, "bits_per_note", "bits_per_bar", "n_tunes", "role": {"pitch":
-    {"value", "low", "high", "share" of bytes, "nats_per_token", "n_bytes", "n_tokens"}}, "occurrence"}."""
+    """Pool the likelihood of a set.
+
+    Returns {"bits_per_byte": {"value", "low", "high"}, "bits_per_note", "bits_per_bar", "n_tunes", "role": {"pitch":
+    {"value", "low", "high", "share" of bytes, "nats_per_token", "n_bytes", "n_tokens"}}, "occurrence"}.
+    """
     found: dict[str, Any] = {"n_tunes": len(tunes)}
     bits = [tune.bits for tune in tunes]
     for unit in ("byte", "note", "bar"):
@@ -82,7 +87,7 @@ def measures(tunes: Sequence[TunePrediction], seed: int = 0) -> dict[str, Any]:
 
 
 def table(columns: Mapping[str, Mapping[str, Any]], title: str = "Likelihood by part, bits per byte") -> Table:
-    """`measures` of several sets side by side, with intervals."""
+    """Show the `measures` of several sets side by side, with intervals."""
     keys: list[tuple[str, str]] = [("", "bits_per_byte")] + [(kind, name) for kind in PARTS for name in PARTS[kind]]
     rows: list[list[Cell]] = []
     for kind, name in keys:
@@ -97,7 +102,8 @@ def table(columns: Mapping[str, Mapping[str, Any]], title: str = "Likelihood by 
 
 
 def _of_tune(text: str, sizes: Sequence[int], nats: Any, notes: int) -> TunePrediction:
-    """`sizes` are the bytes of the tokens, `nats` their losses and that of the end."""
+    """Sum one tune's losses by role and occurrence. `sizes` are the bytes of the tokens, `nats` their losses and that
+    of the end."""
     letters = token_roles.as_bytes(text)
     starts = [0]
     for size in sizes[:-1]:
@@ -130,7 +136,7 @@ def _part(sums: Sequence[tuple[float, int, int]], seed: int) -> dict[str, Any]:
 
 
 def _figure(bits: Sequence[float], units: Sequence[int], seed: int) -> dict[str, float]:
-    """Empty where nothing is counted."""
+    """Return value and interval of one figure; empty where nothing is counted."""
     if not sum(units):
         return {}
     low, high = bootstrap.bootstrap(bits, units, seed=seed)

@@ -31,8 +31,8 @@ MOST_SOURCES = 64  # places of one phrase in the training set that are followed;
 
 @dataclass(frozen=True)
 class Copy:
-    """What one tune shares with the training set: `source` is an index there, `share_covered` of its notes lie in
-    copied 17-note phrases (0 to 1)."""
+    """What one tune shares with the training set: `source` is the index of a training tune, `share_covered` the share
+    (0 to 1) of its notes in copied 17-note phrases."""
 
     longest_notes: int = 0
     source: int | None = None
@@ -40,12 +40,12 @@ class Copy:
 
     @property
     def has_phrase(self) -> bool:
-        """Whether 17 notes or more are copied."""
+        """True if 17 notes or more are copied."""
         return self.longest_notes >= PHRASE_NOTES
 
 
 def copies(melodies: Sequence[Melody], training: Sequence[Melody]) -> list[Copy]:
-    """What each tune shares with the training set; a tune is the MIDI pitches of each of its voices."""
+    """Find what each tune shares with the training set; a tune is the MIDI pitches of each of its voices."""
     n_training = len(training)
     found = families.phrases([*training, *melodies])
     rows, places = _matches(found, n_training)
@@ -61,7 +61,8 @@ def copies(melodies: Sequence[Melody], training: Sequence[Melody]) -> list[Copy]
 
 
 def nearness(melodies: Sequence[Melody], training: Sequence[Melody]) -> NDArray[np.float64]:
-    """The greatest Jaccard similarity, 0 to 1, of each tune's set of 7-note runs with that of a training tune."""
+    """Return for each tune the greatest Jaccard similarity, 0 to 1, of its set of 7-note runs with that of a training
+    tune."""
     from scipy import sparse
 
     found = families.phrases([*training, *melodies], RUN_NOTES)
@@ -80,22 +81,23 @@ def nearness(melodies: Sequence[Melody], training: Sequence[Melody]) -> NDArray[
 
 
 def share_of_near_copies(similarities: NDArray[np.float64]) -> float:
-    """Tunes that are nearly a training tune, over all tunes given."""
+    """Return the share of tunes that are nearly a training tune."""
     return float((similarities >= NEAR_DUPLICATE).mean()) if len(similarities) else 0.0
 
 
 def share_with_copied_phrase(tunes: Sequence[Copy]) -> float:
-    """Tunes that share 17 successive notes or more with a training tune, over all tunes given."""
+    """Return the share of tunes that share 17 successive notes or more with a training tune."""
     return sum(tune.has_phrase for tune in tunes) / len(tunes) if tunes else 0.0
 
 
 def share_mostly_copied(tunes: Sequence[Copy]) -> float:
-    """Tunes at least half of whose notes lie in copied phrases, over all tunes given."""
+    """Return the share of tunes at least half of whose notes lie in copied phrases."""
     return sum(tune.share_covered >= 0.5 for tune in tunes) / len(tunes) if tunes else 0.0
 
 
 def duplicates(melodies: Sequence[Sequence[Sequence[tuple[int, int]]]]) -> list[int | None]:
-    """For each tune, the index of the first with the same melody (intervals and proportions of lengths), if earlier.
+    """Return for each tune the index of the first with the same melody (intervals and proportions of lengths), if
+    earlier.
 
     A tune is its voices, a voice its (MIDI pitch, ticks) pairs.
     """
@@ -105,7 +107,8 @@ def duplicates(melodies: Sequence[Sequence[Sequence[tuple[int, int]]]]) -> list[
 
 
 def _matches(found: Phrases, n_training: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """All pairs of equal windows (one of a tune, one of a training tune), at most MOST_SOURCES of each of the first.
+    """Find all pairs of equal windows (one of a tune, one of a training tune), at most MOST_SOURCES of each of the
+    first.
 
     The first `n_training` tunes of `found` are the training set.
     """
@@ -121,7 +124,8 @@ def _matches(found: Phrases, n_training: int) -> tuple[NDArray[np.int64], NDArra
 def _longest_runs(
     found: Phrases, rows: NDArray[np.int64], places: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Longest passage and its source per tune: k windows in a row that match at the same distance are k + 16 notes."""
+    """Find the longest passage and its source for each tune: k windows in a row that match at one distance are k + 16
+    notes."""
     longest, source = np.zeros(len(found.n_notes), np.int64), np.zeros(len(found.n_notes), np.int64)
     if len(rows) == 0:
         return longest, source

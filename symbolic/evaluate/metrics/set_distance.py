@@ -46,18 +46,18 @@ Points = NDArray[np.float64]  # (tunes, FEATURES)
 
 @dataclass(frozen=True)
 class Space:
-    """Features in standard deviations of the real tunes."""
+    """A feature space in standard deviations of the real tunes."""
 
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
 
     def place(self, raw: Points) -> Points:
-        """Points of this space; a figure that a tune has not (NaN) is put at the real mean."""
+        """Map features to points of this space; a feature that a tune lacks (NaN) is put at the real mean."""
         return np.nan_to_num((raw - self.mean) / self.deviation, nan=0.0)
 
 
 def features(histograms: Histograms, values: Mapping[str, NDArray[np.float64]]) -> Points:
-    """(tunes, FEATURES) as they are, of tunes with notes."""
+    """Compute raw features (tunes, FEATURES) of tunes with notes."""
     counts = np.arange(MOST_NOTES + 1)
     per_bar = _shares(histograms["notes_per_bar"])
     mean = per_bar @ counts
@@ -76,13 +76,13 @@ def features(histograms: Histograms, values: Mapping[str, NDArray[np.float64]]) 
 
 
 def space(raw: Points) -> Space:
-    """The space of some real tunes; a column that never varies counts in its own unit."""
+    """Fit the space to real tunes; a column that never varies keeps its own unit."""
     deviation = np.nanstd(raw, axis=0)
     return Space(np.nan_to_num(np.nanmean(raw, axis=0)), np.where(deviation > 1e-9, deviation, 1.0))
 
 
 def neighbours(tunes: Points, real: Points, seed: int = 0) -> dict[str, float]:
-    """Precision, recall, density and coverage, of at most MOST_TUNES of each set; 0 where there are K tunes or
+    """Compute precision, recall, density and coverage, of at most MOST_TUNES of each set; 0 where there are K tunes or
     fewer."""
     rng = np.random.default_rng(seed)
     n = min(len(tunes), len(real), MOST_TUNES)
@@ -100,7 +100,7 @@ def neighbours(tunes: Points, real: Points, seed: int = 0) -> dict[str, float]:
 
 
 def frechet(tunes: Points, real: Points) -> float:
-    """The Fréchet distance (squared, as is the custom); NaN where a set has fewer than two tunes."""
+    """Compute the Fréchet distance (squared, as is the custom); NaN where a set has fewer than two tunes."""
     if min(len(tunes), len(real)) < 2:
         return float("nan")
     a, b = np.cov(tunes, rowvar=False), np.cov(real, rowvar=False)
@@ -111,7 +111,8 @@ def frechet(tunes: Points, real: Points) -> float:
 
 
 def frechet_floor(real: Points, n_tunes: int, seed: int = 0) -> float:
-    """The distance of `n_tunes` real tunes (at most half of them) from the other real ones, mean of FLOOR_DRAWS."""
+    """Compute the distance of `n_tunes` real tunes (at most half of them) from the other real ones, mean of
+    FLOOR_DRAWS."""
     rng = np.random.default_rng(seed)
     size = max(2, min(n_tunes, len(real) // 2))
     draws = [rng.permutation(len(real)) for _ in range(FLOOR_DRAWS)]
@@ -123,12 +124,12 @@ def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _pooled(shares: NDArray[np.float64], bins: NDArray[np.int64], n: int) -> NDArray[np.float64]:
-    """Columns added up by the bin that each belongs to."""
+    """Add up columns by the bin that each belongs to."""
     return shares @ (bins[:, None] == np.arange(n)[None])
 
 
 def _length_bins() -> NDArray[np.int64]:
-    """Length in eighths -> 0..7; a length without a bin of its own counts as long."""
+    """Map lengths in eighths to bins 0..7; a length without a bin of its own counts as long."""
     edges = (0.5, 0.5 + 1e-6, 1.0, 1.0 + 1e-6, 2.0, 2.0 + 1e-6, 4.0)
     return np.digitize(_LENGTHS, edges)
 
@@ -138,13 +139,13 @@ def _squared_distances(a: Points, b: Points) -> NDArray[np.float64]:
 
 
 def _reach(points: Points) -> NDArray[np.float64]:
-    """Squared distance of each point to its K-th nearest other."""
+    """Compute the squared distance of each point to its K-th nearest other."""
     distances = _squared_distances(points, points)
     np.fill_diagonal(distances, -1.0)  # itself comes first, whatever rounding says
     return np.partition(distances, K, axis=1)[:, K]
 
 
 def _square_root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of a symmetric matrix without negative eigenvalues but for rounding."""
+    """Take the square root of a symmetric matrix without negative eigenvalues but for rounding."""
     values, vectors = np.linalg.eigh(matrix)
     return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T

@@ -50,17 +50,17 @@ _SPELLED = re.compile(r'\[[A-Za-z]:[^\]]*\]|"[^"]*"|![^!\s]*!|(?P<note>[\^_=]{0,
 
 
 def as_bytes(text: str) -> str:
-    """One character for each byte of the UTF-8 text."""
+    """Return a text with one character for each byte of the UTF-8 text."""
     return text.encode("utf-8").decode("latin-1")
 
 
 def words(text: str) -> list[tuple[str, int]]:
-    """(role, place after its end) of every word, in order; together they are the whole text."""
+    """Yield (role, end) of every word, in order; together they cover the whole text."""
     return [(str(match.lastgroup).replace("_", " "), match.end()) for match in _WORD.finditer(text)]
 
 
 def roles(text: str, starts: Sequence[int]) -> list[str]:
-    """The role of the word at each place; places in ascending order, within the text."""
+    """Return the role of the word at each place; places ascend and lie within the text."""
     found, passed, every = [], 0, words(text)
     for start in starts:
         while every[passed][1] <= start:
@@ -70,7 +70,7 @@ def roles(text: str, starts: Sequence[int]) -> list[str]:
 
 
 def occurrences(text: str, starts: Sequence[int], n: int = NOTES) -> list[str]:
-    """`header`, `first` or `repeated` of each place of a canonical text; places in ascending order."""
+    """Return `header`, `first` or `repeated` for each place of a canonical text; places ascend."""
     notes = _notes(text)
     body = notes[0][1] if notes else len(text)
     seen: set[tuple[str, ...]] = set()
@@ -88,7 +88,7 @@ def occurrences(text: str, starts: Sequence[int], n: int = NOTES) -> list[str]:
 
 
 def _notes(text: str) -> list[tuple[str, int, int]]:
-    """(spelling, start, end) of every note of the music, which begins after the K: line."""
+    """Yield (spelling, start, end) of every note of the music, which begins after the K: line."""
     music = re.search(r"^K:.*\n", text, re.MULTILINE)
     if not music:
         return []

@@ -27,12 +27,12 @@ Numbers = NDArray[np.int64] | NDArray[np.float64]
 
 
 def pitch_class_weights(pitches: NDArray[np.int64], ticks: Numbers, tonic: int = 0) -> NDArray[np.float64]:
-    """(12) the time that each pitch class sounds, from `tonic` upwards."""
+    """Sum the time that each pitch class sounds (12), from `tonic` upwards."""
     return np.bincount((pitches - tonic) % 12, weights=np.asarray(ticks, np.float64), minlength=12).astype(np.float64)
 
 
 def entropy(weights: Numbers) -> float:
-    """Shannon entropy of a histogram in bits; NaN for an empty one."""
+    """Compute the Shannon entropy of a histogram in bits; NaN for an empty one."""
     total = weights.sum()
     if not total:
         return float("nan")
@@ -41,14 +41,17 @@ def entropy(weights: Numbers) -> float:
 
 
 def scale_consistency(counts: Numbers) -> float:
-    """The share of the notes, counted by pitch class (12), that the best major scale holds; NaN without notes."""
+    """Return the share of the notes, counted by pitch class (12), that the best major scale holds; NaN without notes."""
     total = counts.sum()
     return float((_SCALES @ counts).max() / total) if total else float("nan")
 
 
 def key_fit(weights: Numbers, mode: str) -> float:
-    """Correlation of time by pitch class from the tonic upwards (12) with the profile of a mode of
-    `symbolic.notation.theory.MODES`; 0 where all pitch classes sound equally long, NaN without notes."""
+    """Correlate the time by pitch class from the tonic upwards (12) with the profile of a mode of
+    `symbolic.notation.theory.MODES`.
+
+    0 where all pitch classes sound equally long, NaN without notes.
+    """
     if not weights.sum():
         return float("nan")
     if not np.ptp(weights):
@@ -58,5 +61,5 @@ def key_fit(weights: Numbers, mode: str) -> float:
 
 
 def compass(pitches: NDArray[np.int64]) -> float:
-    """Semitones from lowest to highest; NaN without notes."""
+    """Return the semitones from lowest to highest note; NaN without notes."""
     return float(np.ptp(pitches)) if len(pitches) else float("nan")

@@ -10,7 +10,7 @@ from symbolic.notation.score import Score, bars
 
 
 def bars_that_differ(score: Score) -> tuple[int, int]:
-    """(bars, those whose voices differ in length) of a score; none of a score of one voice."""
+    """Count a score's bars, and those whose voices differ in length; (0, 0) for a score of one voice."""
     if len(score.voices) < 2:
         return 0, 0
     lengths = [[bar.ticks for bar in bars(voice, score.meter)] for voice in score.voices]

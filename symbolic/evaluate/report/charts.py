@@ -47,7 +47,7 @@ class _Axis:
 
 
 def charts(curves: Iterable[Curve]) -> list[str]:
-    """One <figure> for each pair of axes, in the order in which they are first met; empty curves are left out."""
+    """Draw one <figure> for each pair of axes, in the order in which they are first met; empty curves are left out."""
     groups: dict[tuple[str, str], list[Curve]] = {}
     for curve in curves:
         cleaned = _finite(curve)
@@ -57,7 +57,7 @@ def charts(curves: Iterable[Curve]) -> list[str]:
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Round values (1, 2 or 5 times a power of ten apart) between low and high, about `count` of them."""
+    """Return round values (1, 2 or 5 times a power of ten apart) between low and high, about `count` of them."""
     raw = (high - low) / max(1, count)
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
@@ -101,7 +101,7 @@ def _axes(curves: list[Curve]) -> tuple[_Axis, _Axis]:
 
 
 def _room(low: float, high: float, share: float) -> tuple[float, float]:
-    """A little air at both ends, and a range that is never empty."""
+    """Widen a range a little at both ends, so that it is never empty."""
     if high == low:
         return low - (abs(low) or 1) * 0.05, high + (abs(high) or 1) * 0.05
     return low - share * (high - low), high + share * (high - low)
@@ -123,7 +123,7 @@ def _grid(x_axis: _Axis, y_axis: _Axis) -> str:
 
 
 def _log_ticks(axis: _Axis) -> list[float]:
-    """1, 1.5, 2, 3, 5, 7 times powers of ten: close enough for a span of less than two decades."""
+    """Return 1, 1.5, 2, 3, 5 and 7 times powers of ten: close enough for a span of less than two decades."""
     powers = range(math.floor(math.log10(axis.low)), math.ceil(math.log10(axis.high)) + 1)
     steps = (1, 1.5, 2, 3, 5, 7) if axis.high / axis.low < 100 else (1,)
     return [v for p in powers for m in steps if axis.low <= (v := round(m * 10.0**p, 12)) <= axis.high]
@@ -142,7 +142,7 @@ def _line(curve: Curve, x_axis: _Axis, y_axis: _Axis) -> str:
 
 
 def _legend(curves: list[Curve]) -> str:
-    """Each line's sample, name and last value, as text that wraps on a narrow screen."""
+    """Write each line's sample, name and last value, as text that wraps on a narrow screen."""
     items = ""
     for curve in curves:
         dash = ink(curve.family).dash
@@ -156,18 +156,18 @@ def _legend(curves: list[Curve]) -> str:
 
 
 def family_class(family: str) -> str:
-    """A CSS class for a family; anything that is not a plain name cannot leave the attribute."""
+    """Return the CSS class of a family; a name that is not plain cannot leave the attribute."""
     return "family-" + "".join(c for c in family.lower() if c.isascii() and c.isalnum())
 
 
 def _spoken(curves: list[Curve]) -> str:
-    """What the chart says, for those who hear the page."""
+    """Word what the chart shows, for those who hear the page."""
     ends = "; ".join(f"{c.model}: from {_number(c.y[0], 4)} to {_number(c.y[-1], 4)}" for c in curves)
     return f"Line chart of {curves[0].y_label} against {curves[0].x_label}. {ends}."
 
 
 def _number(value: float, digits: int = 6) -> str:
-    """Plain digits with thousands separated; very large and small ones with an exponent."""
+    """Write plain digits with thousands separated; very large and small numbers with an exponent."""
     if value and not 1e-4 <= abs(value) < 1e7:
         return f"{value:.2g}"
     text = f"{value:,.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}" if value else "0"

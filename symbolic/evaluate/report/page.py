@@ -72,8 +72,11 @@ def write_report(
     conditions: Sequence[Table] = (),
     n_abreast: int = 1,
 ) -> None:
-    """Write the page whole. `intro` is plain text, paragraphs apart by an empty line; `conditions` are tables that
-    stand before the curves; of the tunes `n_abreast` stand side by side."""
+    """Write the page whole.
+
+    intro: plain text, paragraphs apart by an empty line. conditions: tables that stand before the curves. n_abreast:
+    tunes side by side.
+    """
     text = page(title, intro, curves, tables, tunes, provenance or {}, conditions, n_abreast)
     files.write_whole(path, text)
 
@@ -88,7 +91,7 @@ def page(
     conditions: Sequence[Table] = (),
     n_abreast: int = 1,
 ) -> str:
-    """The HTML of the report."""
+    """Return the HTML of the report."""
     sections = [
         ("conditions", "Conditions", "".join(map(table_html, conditions))),
         ("curves", "Learning curves", "".join(charts(curves))),
@@ -121,7 +124,7 @@ def sounds_text(sounds: Sequence[Sound], qpm: float) -> str:
 
 
 def table_html(table: Table) -> str:
-    """A table with its caption and note; the first column heads its row."""
+    """Return a table with its caption and note; the first column heads its row."""
     heads = "".join(
         f'<th scope="col"{_flush(table.rows[0][i]) if table.rows else ""}>{escape(name)}</th>'
         for i, name in enumerate(table.columns)
@@ -215,7 +218,7 @@ def _audio(tune: TuneCard, escaped_title: str) -> str:
 
 
 def _player(sounds: str, escaped_title: str) -> str:
-    """A button that the page's script shows: without scripts it could do nothing."""
+    """Return a button that the page's script shows: without scripts it could do nothing."""
     if not sounds:
         return ""
     label = f"Play {escaped_title}"
@@ -263,7 +266,7 @@ def _scripts() -> str:
 
 @cache
 def _script_texts() -> tuple[str, ...]:
-    """abcjs with its licence before it, and our own script."""
+    """Return abcjs, its licence before it, and the page's own script."""
     licence = asset("abcjs-basic-min.js.LICENSE")
     texts = (licence + asset("abcjs-basic-min.js"), asset("report.js"))
     assert not any(sign in text.lower() for text in texts for sign in ("</script", "<!--"))

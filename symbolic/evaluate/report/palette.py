@@ -37,25 +37,25 @@ _SERIES = {f"series {number}": ink for number, ink in enumerate(_NUMBERED)}
 
 
 def ink(family: str) -> Ink:
-    """The ink of a family, or of `series`; one that is not known has always the same of two spare inks."""
+    """Return the ink of a family, or of `series`; an unknown name always has the same of two spare inks."""
     return FAMILIES.get(family) or _SERIES.get(family) or _OTHERS[sum(map(ord, family)) % len(_OTHERS)]
 
 
 def series(families: Sequence[str]) -> list[str]:
-    """Names by which to draw lines of these families: the families, or where one comes twice numbered inks."""
+    """Return names by which to draw lines of these families: the families, or numbered inks where one comes twice."""
     if len(set(families)) == len(families):
         return list(families)
     return [f"series {number % len(_SERIES)}" for number in range(len(families))]
 
 
 def contrast(colour: str, background: str) -> float:
-    """WCAG contrast ratio of two #rrggbb colours, 1 to 21."""
+    """Compute the WCAG contrast ratio of two #rrggbb colours, 1 to 21."""
     light, dark = sorted((_luminance(colour), _luminance(background)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 
 def _luminance(colour: str) -> float:
-    """Relative luminance of sRGB, 0 to 1."""
+    """Compute the relative luminance of sRGB, 0 to 1."""
     channels = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

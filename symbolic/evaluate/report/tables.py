@@ -1,4 +1,4 @@
-"""Tables of results: one shape, written as Markdown, CSV, for the console and (by `report`) as HTML.
+"""Tables of results: one shape, written as Markdown, CSV, for the console and (by `page`) as HTML.
 
 A cell is text, a whole number, a number, a `Share` (0 to 1, shown in percent) or None, which is 'not measured'. CSV
 holds the bare values, so that pandas reads numbers; the others hold them as a person reads them.
@@ -40,7 +40,7 @@ class Table:
 
 
 def cell_text(cell: Cell) -> str:
-    """A cell as a person reads it: 98.5 %, 1,234, 1.887, – for what was not measured."""
+    """Write a cell for people: 98.5 %, 1,234, 1.887, – for what was not measured."""
     if isinstance(cell, str):
         return cell
     value = cell_value(cell)
@@ -52,18 +52,18 @@ def cell_text(cell: Cell) -> str:
 
 
 def cell_value(cell: Cell) -> Any:
-    """The bare value of a cell, None for one that is missing or not a finite number."""
+    """Return the bare value of a cell, None for one that is missing or not a finite number."""
     value = cell.value if isinstance(cell, Share) else cell
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def is_number(cell: Cell) -> bool:
-    """Whether a cell is set flush right."""
+    """Return True if a cell is set flush right."""
     return not isinstance(cell, str)
 
 
 def markdown(table: Table) -> str:
-    """GitHub's Markdown, with the title in bold above and the note below."""
+    """Write GitHub's Markdown, with the title in bold above and the note below."""
     texts = [[_markdown_text(cell_text(cell)) for cell in row] for row in table.rows]
     rule = ["---:" if right else "---" for right in _flush_right(table)]
     lines = [[_markdown_text(name) for name in table.columns], rule, *texts]
@@ -73,7 +73,7 @@ def markdown(table: Table) -> str:
 
 
 def comma_separated(table: Table) -> str:
-    """RFC 4180 CSV of bare values with one header row; shares are from 0 to 1, missing cells are empty."""
+    """Write RFC 4180 CSV of bare values with one header row; shares are from 0 to 1, missing cells are empty."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(table.columns)
@@ -82,7 +82,7 @@ def comma_separated(table: Table) -> str:
 
 
 def console(table: Table) -> str:
-    """Aligned text for a terminal."""
+    """Write aligned text for a terminal."""
     texts = [[_plain(name) for name in table.columns], *([_plain(cell_text(c)) for c in row] for row in table.rows)]
     widths = [max(_width(line[i]) for line in texts) for i in range(len(table.columns))]
     right = _flush_right(table)
@@ -93,7 +93,7 @@ def console(table: Table) -> str:
 
 
 def _flush_right(table: Table) -> list[bool]:
-    """A column is flush right when no cell under it is text."""
+    """Return the columns without text, which are set flush right."""
     return [
         bool(table.rows) and all(is_number(row[i]) or row[i] == "" for row in table.rows)
         for i in range(len(table.columns))
@@ -105,7 +105,7 @@ def _markdown_text(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """One line without control characters: a title from a file must not drive the terminal."""
+    """Return one line without control characters: a title from a file must not drive the terminal."""
     return " ".join("".join(c if unicodedata.category(c) != "Cc" else " " for c in text).split())
 
 

@@ -29,7 +29,7 @@ def tune_cards(
     family: str = "",
     audio: Mapping[int, tuple[bytes, str]] | None = None,
 ) -> list[TuneCard]:
-    """One card a tune; `rows` is `evaluate_tunes(...)["tunes"]`, `audio` maps an index to sound and its type."""
+    """Make one card a tune; `rows` is `evaluate_tunes(...)["tunes"]`, `audio` maps an index to sound and its type."""
     return [
         _card(number, tune, row, reference, model, family, (audio or {}).get(number))
         for number, (tune, row) in enumerate(zip(tunes, rows, strict=True))
@@ -37,7 +37,7 @@ def tune_cards(
 
 
 def run_curves(folder: Path | str, name: str = "") -> list[Curve]:
-    """Training loss and validation bits per byte of a run directory, from its metrics.jsonl."""
+    """Read training loss and validation bits per byte of a run directory from its metrics.jsonl."""
     folder = Path(folder)
     settings = config.load(runs.config_file(folder))
     rows = list(files.read_jsonl(runs.metrics_file(folder)))
@@ -105,7 +105,7 @@ def _shared(row: Mapping[str, Any]) -> str:
 
 
 def _laid_out(tune: SetTune, number: int) -> str:
-    """ABC for people; text that does not parse as it is."""
+    """Lay out ABC for people; text that does not parse stays as it is."""
     try:
         return pretty(canonical(parse(tune.text)), number=number, title=tune.title)
     except NotationError:
