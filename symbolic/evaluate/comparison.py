@@ -47,7 +47,7 @@ NOISE = (SHUFFLED, DROPPED, MARKOV, PITCHES)
 
 @dataclass(frozen=True)
 class Metric:
-    """A row of the table: `good` says which direction is better, `catches` which baselines it tells from human tunes."""
+    """A row: `good` says which direction is better, `catches` which baselines it tells from human tunes."""
 
     label: str
     key: str
@@ -385,7 +385,7 @@ def _diversity(measured: Measured, seed: int) -> dict[str, Any]:
 
 
 def _repeats(seen: Observations) -> list[int | None]:
-    """For each tune, index of the first tune of the set with its melody; None where there is none or it does not parse."""
+    """Return for each tune the index of the first with its melody; None where there is none or it does not parse."""
     first: dict[str, int] = {}
     earlier = [first.setdefault(tune.key, number) if tune.key else number for number, tune in enumerate(seen.tunes)]
     return [None if one == number else one for number, one in enumerate(earlier)]

@@ -165,7 +165,7 @@ def _questions(args: argparse.Namespace) -> tuple[list[Question], list[str]]:
 
 
 def shown(text: str) -> str:
-    """Return a tune as the judge sees it: in one layout, without title and origin; unchanged where it does not parse."""
+    """Return a tune as the judge sees it: in one layout, without title or origin; unchanged where it does not parse."""
     from symbolic.evaluate.sets import canonical_text
     from symbolic.notation.abc_parser import NotationError, canonical, parse, pretty
 

@@ -85,7 +85,7 @@ def of_tune(score: Score) -> dict[str, NDArray[np.int64]]:
 
 
 def divergence(p: NDArray[np.int64], q: NDArray[np.int64]) -> float:
-    """Compute the Jensen-Shannon divergence of two histograms of counts, in bits, 0 to 1; 1 when one of them is empty."""
+    """Compute the Jensen-Shannon divergence of two histograms of counts, in bits, 0 to 1; 1 when one is empty."""
     if not p.sum() or not q.sum():
         return 1.0
     a, b = p / p.sum(), q / q.sum()

@@ -6,8 +6,8 @@ split.
 - bits per byte of canonical text: may be compared across tokenizers, not across spellings;
 - bits per note (every pitch written: notes, notes of chords, graces) and per bar (bar lines written): for comparing a
   model of ABC with one of MIDI, which share notes and bars and no bytes;
-- by role and by occurrence (`token_roles`): bits of the tokens that begin there over the bytes of those tokens. Bits of the
-  end of a tune, which has no text, count in the whole and in no part.
+- by role and by occurrence (`token_roles`): bits of the tokens that begin there over the bytes of those tokens. Bits of
+  the end of a tune, which has no text, count in the whole and in no part.
 
 A set's figure is all bits over all units. Intervals are of a bootstrap over tunes. Low is not good in itself: a tune
 that the model has learnt by heart, or a tune of one note, is predicted best of all; read it beside the same figure of

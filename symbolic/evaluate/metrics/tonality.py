@@ -41,7 +41,7 @@ def entropy(weights: Numbers) -> float:
 
 
 def scale_consistency(counts: Numbers) -> float:
-    """Return the share of the notes, counted by pitch class (12), that the best major scale holds; NaN without notes."""
+    """Return the share of notes, counted by pitch class (12), that the best major scale holds; NaN without notes."""
     total = counts.sum()
     return float((_SCALES @ counts).max() / total) if total else float("nan")
 
