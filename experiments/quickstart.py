@@ -19,7 +19,6 @@ from typing import Any
 import audio_bridge.__main__ as sound
 import symbolic.__main__ as symbolic_program
 from symbolic import command_line, config, files, machine, runs
-from symbolic.corpus.families import PHRASE_NOTES
 from symbolic.evaluate import comparison, evaluation, sets
 from symbolic.evaluate.report import page, tables, tune_cards
 
@@ -160,12 +159,11 @@ def short_tables_of(scores: dict[str, Any]) -> list[tables.Table]:
 
 
 def _cards(writer: Writer, tunes: Any, rows: list[dict[str, Any]], reference: Any) -> list[page.TuneCard]:
-    """The tunes for the page, the one that is heard first: all bars right, no copied phrase, and the longest such."""
-    order = sorted(range(len(rows)), key=lambda i: _merit(rows[i]), reverse=True)
-    tunes, rows = [tunes[i] for i in order], [rows[i] for i in order]
+    """The tunes for the page in the order in which they were written; the first that can be played has a recording."""
+    first = next((place for place, row in enumerate(rows) if row["parses"]), None)
     audio: dict[int, tuple[bytes, str]] = {}
-    if rows and rows[0]["parses"]:
-        number = order[0] + 1
+    if first is not None:
+        number = first + 1
         for suffix in (".wav", ".mp3"):
             target = writer.folder / f"tune-{number}{suffix}"
             once(
@@ -180,13 +178,8 @@ def _cards(writer: Writer, tunes: Any, rows: list[dict[str, Any]], reference: An
                 "-o",
                 target,
             )
-        audio[0] = (target.read_bytes(), "mp3")
+        audio[first] = (target.read_bytes(), "mp3")
     return tune_cards.tune_cards(tunes, rows, reference, model=writer.name, family=writer.family, audio=audio)
-
-
-def _merit(row: dict[str, Any]) -> tuple[bool, bool, bool, int]:
-    copied = row["longest_shared_notes"] >= PHRASE_NOTES if row["parses"] else True
-    return bool(row["parses"]), bool(row["is_right"]), not copied, int(row["n_bars"] or 0)
 
 
 def _write_page(trained: list[Writer], shown_tables: list[tables.Table], shown: list[page.TuneCard]) -> None:
@@ -204,8 +197,8 @@ def _write_page(trained: list[Writer], shown_tables: list[tables.Table], shown: 
             "those.\n\n"
             "A million tokens is what a few minutes of two cores allow: the curves below are still falling, and what "
             "they show is who learns faster at first, not who is better in the end.\n\n"
-            "Of each model the best of its tunes can be heard: the first in the order of those that parse, whose bars "
-            "all fit the metre, that copy no phrase, and that are long. Its badges say how far that went."
+            "The tunes stand in the order in which they were written, none chosen; of each model the first that can be "
+            "played has a recording."
         ),
         curves=[curve for writer in trained for curve in tune_cards.run_curves(writer.folder, writer.name)],
         tables=shown_tables,

@@ -2,8 +2,8 @@
 
 The page needs no network and asks for none: a Content-Security-Policy forbids it, and only the page's own two scripts
 may run, by their SHA-256. It is readable without JavaScript (curves, tables, players, ABC text); with it, a tune is
-engraved by abcjs when it comes near the screen, so that a thousand tunes open fast, and played by the browser's own
-oscillators from the notes that the page carries (`sounds`), without a sound file. Whatever comes from a tune or a
+engraved by abcjs when it comes near the screen, so that a thousand tunes open fast, and played by the player of
+`symbolic view` from the notes that the page carries (`sounds`), without a sound file. Whatever comes from a tune or a
 model is escaped text. Sound is embedded as the caller gives it: prefer MP3, since a page carries its bytes whole.
 """
 
@@ -21,7 +21,7 @@ from symbolic.errors import UserError
 from symbolic.evaluate.report.charts import Curve, charts, family_class
 from symbolic.evaluate.report.palette import FAMILIES, Ink, ink
 from symbolic.evaluate.report.tables import Table, cell_text, is_number
-from symbolic.formats.page.score_page import asset, asset_records, head
+from symbolic.formats.page.score_page import asset, asset_records, head, module_text, script
 from symbolic.notation.performance import Sound
 from symbolic.notation.theory import TICKS_PER_WHOLE
 
@@ -261,13 +261,12 @@ def _footer(with_tunes: bool) -> str:
 
 
 def _scripts() -> str:
-    return "".join(f"<script>{text}</script>\n" for text in _script_texts())
+    engraver, own = _script_texts()
+    return script(engraver) + script(own, "module")
 
 
 @cache
-def _script_texts() -> tuple[str, ...]:
-    """Return abcjs, its licence before it, and the page's own script."""
+def _script_texts() -> tuple[str, str]:
+    """Return abcjs, its licence before it, and the page's own scripts as one."""
     licence = asset("abcjs-basic-min.js.LICENSE")
-    texts = (licence + asset("abcjs-basic-min.js"), asset("report.js"))
-    assert not any(sign in text.lower() for text in texts for sign in ("</script", "<!--"))
-    return texts
+    return licence + asset("abcjs-basic-min.js"), "\n".join(map(module_text, ("note_player.js", "report.js")))

@@ -1,6 +1,7 @@
 // Engraves each tune when it comes near the screen, and plays it when asked. The ABC is read from the page's own text, so that there is one copy
 // of it and a page without scripts still shows it.
-"use strict";
+import { NotePlayer } from "./note_player.js";
+
 (() => {
   const LONGEST = 20000; // characters: beyond that it is no tune
   const MOST_IN_PRINT = 200;
@@ -66,60 +67,37 @@
       if (details.open && sheet) engrave(sheet);
     });
   }
-  // The player: one tune at a time, its notes handed to the oscillators a little before they sound.
-  const AHEAD = 0.6, EVERY = 200, LEVEL = 0.2; // seconds, milliseconds, gain
-  let audio = null, stop = () => {};
+  // The player of the score page (note_player.js), one tune at a time: from milliseconds to its quarters at 120 a minute.
+  const QUARTER = 500;
+  let current = null;
 
-  function sound(at, seconds, pitch) {
-    const oscillator = audio.createOscillator(), gain = audio.createGain();
-    oscillator.type = "triangle";
-    oscillator.frequency.value = 440 * 2 ** ((pitch - 69) / 12);
-    gain.gain.setValueAtTime(0, at);
-    gain.gain.linearRampToValueAtTime(LEVEL, at + 0.012);
-    gain.gain.setValueAtTime(LEVEL, Math.max(at + 0.012, at + seconds - 0.04));
-    gain.gain.linearRampToValueAtTime(0, at + seconds);
-    oscillator.connect(gain).connect(audio.destination);
-    oscillator.start(at);
-    oscillator.stop(at + seconds + 0.01);
-    return oscillator;
+  function notesOf(text) {
+    let at = 0;
+    return text.split(" ").map((note) => {
+      const [wait, length, pitch] = note.split(",").map((value) => Number(value));
+      at += wait;
+      return { at: at / QUARTER, length: length / QUARTER, pitch, voice: 0 };
+    });
   }
 
-  function play(button) {
-    const notes = button.dataset.sounds.split(" ").map((note) => note.split(",").map(Number));
-    audio = audio || new (window.AudioContext || window.webkitAudioContext)();
-    audio.resume();
-    const sounding = new Set();
-    let next = 0, at = audio.currentTime + 0.1, end = at;
-    const timer = window.setInterval(hand, EVERY);
-    stop = () => {
-      window.clearInterval(timer);
-      for (const oscillator of sounding) oscillator.stop();
-      button.setAttribute("aria-pressed", "false");
-      button.textContent = "▶ Play";
-      stop = () => {};
-    };
-    button.setAttribute("aria-pressed", "true");
-    button.textContent = "■ Stop";
-    function hand() {
-      while (next < notes.length && at + notes[next][0] / 1000 < audio.currentTime + AHEAD) {
-        const [wait, length, pitch] = notes[next++];
-        at += wait / 1000;
-        end = Math.max(end, at + length / 1000);
-        const oscillator = sound(at, Math.max(0.06, length / 1000), pitch);
-        sounding.add(oscillator);
-        oscillator.onended = () => sounding.delete(oscillator);
-      }
-      if (next === notes.length && audio.currentTime > end) stop();
-    }
-    hand();
+  function playerOf(button) {
+    const player = new NotePlayer(undefined, (playing) => {
+      button.setAttribute("aria-pressed", String(playing));
+      button.textContent = playing ? "■ Stop" : "▶ Play";
+    });
+    player.setNotes(notesOf(button.dataset.sounds), []);
+    return player;
   }
 
   for (const button of document.querySelectorAll("button.play")) {
+    let player = null;
     button.hidden = false;
     button.addEventListener("click", () => {
-      const wasPlaying = button.getAttribute("aria-pressed") === "true";
-      stop();
-      if (!wasPlaying) play(button);
+      player ??= playerOf(button);
+      const wasPlaying = player.playing;
+      current?.stop();
+      current = wasPlaying ? null : player;
+      current?.play();
     });
   }
   window.addEventListener("beforeprint", () => sheets.slice(0, MOST_IN_PRINT).forEach(engrave));

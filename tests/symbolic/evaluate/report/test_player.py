@@ -9,7 +9,7 @@ import pytest
 
 from symbolic.evaluate.report.page import MOST_SOUNDS, TuneCard, page, sounds_text
 from symbolic.formats.midi import score_qpm
-from symbolic.formats.page.score_page import ASSETS
+from symbolic.formats.page.score_page import module_text
 from symbolic.notation.abc_parser import parse, performance
 
 TUNE = "X:1\nM:4/4\nL:1/4\nQ:1/4=120\nK:G\n|:G[Bd] (3cBA:|z2g2|\n"
@@ -42,10 +42,10 @@ function button(sounds) {
 const buttons = SOUNDS.map(button);
 globalThis.IntersectionObserver = class { observe() {} };
 globalThis.document = { querySelectorAll: (what) => (what === "button.play" ? buttons : []) };
-globalThis.window = {
-  AudioContext, addEventListener() {}, setInterval: (act) => timers.push(act) - 1,
-  clearInterval: (n) => { timers[n] = null; },
-};
+globalThis.window = { AudioContext, addEventListener() {} };
+globalThis.setInterval = (act) => timers.push(act) - 1;
+globalThis.clearInterval = (n) => { timers[n] = null; };
+const click = async (number) => { buttons[number].click(); for (let i = 0; i < 9; i++) await null; };
 const tick = (seconds) => {
   for (let i = 0; i < seconds / 0.2; i++) { now += 0.2; timers.forEach((act) => act && act()); }
 };
@@ -55,8 +55,8 @@ const tick = (seconds) => {
 def node(sounds: list[str], steps: str) -> dict[str, list[float]]:
     if shutil.which("node") is None:
         pytest.skip("Node is not installed")
-    script = (ASSETS / "report.js").read_text(encoding="utf-8")
-    program = BROWSER.replace("SOUNDS", json.dumps(sounds)) + script + steps
+    script = "\n".join(map(module_text, ("note_player.js", "report.js")))
+    program = BROWSER.replace("SOUNDS", json.dumps(sounds)) + script + f"(async () => {{{steps}}})();"
     done = subprocess.run(["node", "-e", program], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     found: dict[str, list[float]] = json.loads(done.stdout)
@@ -80,12 +80,12 @@ def test_sounds_as_text() -> None:
 
 def test_every_note_sounds_at_its_pitch_and_time() -> None:
     steps = """
-    buttons[0].click();
+    await click(0);
     const label = buttons[0].textContent;
     tick(12);
     console.log(JSON.stringify({
       hz: made.map((one) => one.frequency.value),
-      at: made.map((one) => one.at - 5.1), ends: made.map((one) => one.end - 5.1),
+      at: made.map((one) => one.at - 5.05), ends: made.map((one) => one.end - 5.05),
       state: [label, buttons[0].textContent, buttons[0].hidden, timers.filter(Boolean).length],
     }));"""
     found = node([sounds_of(TUNE)], steps)
@@ -100,10 +100,10 @@ def test_every_note_sounds_at_its_pitch_and_time() -> None:
 
 def test_one_tune_at_a_time_and_a_second_click_stops() -> None:
     steps = """
-    buttons[0].click(); tick(1);
-    buttons[1].click(); tick(0.4);
+    await click(0); tick(1);
+    await click(1); tick(0.4);
     const pressed = buttons.map((one) => one.getAttribute("aria-pressed"));
-    buttons[1].click();
+    await click(1);
     const count = made.length; tick(5);
     console.log(JSON.stringify({ pressed, after: [count, made.length], timers: [timers.filter(Boolean).length] }));"""
     found = node([sounds_of(TUNE)] * 2, steps)
