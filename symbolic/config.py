@@ -3,7 +3,7 @@
     config = load("configs/gpt2-6m.yaml", overrides=[("train.steps", "100")])
 
 Conventions: every key of a file is a field of a dataclass below, under its name there; a field without a default must
-be in the file; nothing is inherited from other files. `model` is one of four shapes, chosen by its `family`.
+be in the file; nothing is inherited from other files. `model` is one of six shapes, chosen by its `family`.
 An error names the file, the line and the key's path, and the nearest valid key where one was misspelt
 (`symbolic.strict_yaml`, which also reads the values by the type of their field).
 
@@ -102,12 +102,53 @@ class LSTMConfig:
     dropout: float = within(0.0, 0.99, help="share of activations dropped in training", default=0.0)
 
 
-ModelConfig = GPT2Config | MambaConfig | Mamba2Config | LSTMConfig
+@dataclass(frozen=True, kw_only=True)
+class GPT2ModernConfig:
+    """A transformer with rotary positions, norms of queries and keys and squared ReLU (symbolic.models.variants.gpt2_modern)."""
+
+    family: Literal["gpt2-modern"] = described("the architecture", default="gpt2-modern")
+    n_layer: int = within(1, help="blocks")
+    n_embd: int = within(2, help="width of a position, channels")
+    n_head: int = within(1, help="attention heads; divides n_embd")
+    n_positions: int = within(1, help="longest row, tokens", default=1024)
+    vocab_size: int = within(4, help="rows of the embedding; at least tokenizer.vocab_size", default=768)
+    dropout: float = within(0.0, 0.99, help="share of activations dropped in training", default=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mamba2HybridConfig:
+    """A Mamba-2 of whose layers one in `attention_every` is attention (symbolic.models.variants.mamba2_hybrid)."""
+
+    family: Literal["mamba2-hybrid"] = described("the architecture", default="mamba2-hybrid")
+    n_layer: int = within(2, help="blocks")
+    attention_every: int = within(2, help="layers of which the middle one is attention", default=6)
+    d_model: int = within(1, help="width of a position, channels")
+    n_head: int = within(1, help="attention heads; divides d_model")
+    d_state: int = within(1, help="numbers of state in each channel", default=64)
+    d_conv: int = within(2, help="width of the convolution, tokens", default=4)
+    expand: int = within(1, help="inner width over d_model", default=2)
+    head_dim: int = within(1, help="channels of a head; divides expand * d_model", default=64)
+    n_groups: int = within(1, help="groups of heads that share B and C", default=1)
+    chunk_size: int = within(
+        1, help="tokens of a chunk in the matrix form; the result does not depend on it", default=64
+    )
+    vocab_size: int = within(4, help="rows of the embedding; at least tokenizer.vocab_size", default=768)
+    dropout: float = within(0.0, 0.99, help="share of activations dropped in training", default=0.0)
+
+    @property
+    def attention_layers(self) -> range:
+        """Places of the attention layers: the middle one of every `attention_every`."""
+        return range(self.attention_every // 2, self.n_layer, self.attention_every)
+
+
+ModelConfig = GPT2Config | MambaConfig | Mamba2Config | LSTMConfig | GPT2ModernConfig | Mamba2HybridConfig
 FAMILIES: dict[str, type[ModelConfig]] = {
     "gpt2": GPT2Config,
     "mamba": MambaConfig,
     "mamba2": Mamba2Config,
     "lstm": LSTMConfig,
+    "gpt2-modern": GPT2ModernConfig,
+    "mamba2-hybrid": Mamba2HybridConfig,
 }
 
 
@@ -165,14 +206,19 @@ class TrainConfig:
     steps: int = within(1, help="optimiser updates of the run")
     batch_size: int = within(1, help="rows of a forward pass")
     accumulation: int = within(1, help="forward passes of an update", default=1)
+    optimizer: Literal["adamw", "muon"] = described(
+        "adamw; muon: hidden matrices by Muon, all else by AdamW", default="adamw"
+    )
     learning_rate: float = within(1e-8, 1.0, help="highest learning rate")
+    muon_learning_rate: float = within(1e-8, 10.0, help="highest rate of Muon, on the same schedule", default=0.02)
+    muon_momentum: float = within(0.0, 0.9999, help="Muon's decay of the gradient's mean", default=0.95)
     min_learning_rate_ratio: float = within(0.0, 1.0, help="last learning rate over the highest", default=0.1)
     warmup_steps: int = within(0, help="updates in which the learning rate rises")
     short_steps: int = within(0, help="first updates, in which rows are cut short: learnt from sooner", default=0)
     short_context: int = within(2, help="tokens of a short row", default=256)
     decay: Literal["cosine", "linear"] = described("how the learning rate falls", default="cosine")
     decay_fraction: float = within(0.0, 1.0, help="share of the run, at its end, in which it falls", default=1.0)
-    weight_decay: float = within(0.0, 10.0, help="of AdamW, on matrices", default=0.1)
+    weight_decay: float = within(0.0, 10.0, help="on matrices", default=0.1)
     beta1: float = within(0.0, 0.9999, help="AdamW's decay of the gradient's mean", default=0.9)
     beta2: float = within(0.0, 0.99999, help="AdamW's decay of its square's mean", default=0.95)
     eps: float = within(1e-16, 1.0, help="AdamW's guard against division by zero", default=1e-8)
@@ -284,7 +330,7 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
     yield from _shape_problems(config.model)
     if config.tokenizer.vocab_size > config.model.vocab_size:
         yield "tokenizer.vocab_size", f"is more than model.vocab_size {config.model.vocab_size}: lower it."
-    if isinstance(config.model, GPT2Config) and config.data.context > config.model.n_positions:
+    if isinstance(config.model, GPT2Config | GPT2ModernConfig) and config.data.context > config.model.n_positions:
         yield (
             "data.context",
             f"is more than model.n_positions {config.model.n_positions}: change one.",
@@ -296,8 +342,15 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
         yield "data.transpose_low", "is above data.transpose_high: swap them."
     if config.train.short_steps and config.data.context % config.train.short_context:
         yield "train.short_context", f"does not divide data.context {config.data.context}: change one."
+    yield from _option_problems(config)
     if config.train.warmup_steps > config.train.steps:
         yield "train.warmup_steps", f"is more than train.steps {config.train.steps}: lower it."
+
+
+def _option_problems(config: Config) -> Iterator[tuple[str, str]]:
+    """Options that do not go together."""
+    if config.train.optimizer == "muon" and config.sharding == "full":
+        yield "train.optimizer", "muon needs whole matrices, and sharding is full: write sharding: replicated."
 
 
 def dump(config: Any) -> str:
@@ -378,13 +431,20 @@ def _out_of_range(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _shape_problems(model: ModelConfig) -> Iterator[tuple[str, str]]:
-    if isinstance(model, GPT2Config) and model.n_embd % model.n_head:
+    if isinstance(model, GPT2Config | GPT2ModernConfig) and model.n_embd % model.n_head:
         yield "model.n_head", f"does not divide model.n_embd {model.n_embd}: change one."
-    if isinstance(model, Mamba2Config):
+    elif isinstance(model, GPT2ModernConfig) and model.n_embd // model.n_head % 2:
+        yield "model.n_head", f"leaves heads of {model.n_embd // model.n_head} channels; rotation needs an even number."
+    if isinstance(model, Mamba2Config | Mamba2HybridConfig):
         if (model.expand * model.d_model) % model.head_dim:
             yield "model.head_dim", f"does not divide expand * d_model {model.expand * model.d_model}: change one."
         elif (model.expand * model.d_model // model.head_dim) % model.n_groups:
             yield "model.n_groups", "does not divide the number of heads, expand * d_model / head_dim: change one."
+    if isinstance(model, Mamba2HybridConfig):
+        if model.d_model % model.n_head:
+            yield "model.n_head", f"does not divide model.d_model {model.d_model}: change one."
+        if not model.attention_layers:
+            yield "model.attention_every", f"leaves none of model.n_layer {model.n_layer} to attention: lower it."
 
 
 def _leaves(mapping: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

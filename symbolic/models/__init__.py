@@ -1,4 +1,4 @@
-"""The models: GPT-2, Mamba, Mamba-2 and LSTM, by configuration; they see integers, never a tokenizer.
+"""The models: GPT-2, Mamba, Mamba-2 and others, by configuration; they see integers, never a tokenizer.
 
     model = build(config.model)                       # config.model: GPT2Config | MambaConfig | ...
     logits = model(tokens)                            # (B, T) int64 -> (B, T, V)
@@ -35,7 +35,7 @@ def load(
     attention: str = "auto",
     scan: str = "auto",
 ) -> tuple["Model", ModelConfig]:
-    """A model and its shape from a Hugging Face directory, or an LSTM from ours, in evaluation mode."""
+    """A model and its shape from a Hugging Face directory, or one in its form, in evaluation mode."""
     from symbolic.models import pretrained
 
     return pretrained.load(folder, device, dtype, attention=attention, scan=scan)

@@ -5,7 +5,14 @@ PyTorch is imported by the functions, not by this file: `sizes` and `costs` do w
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from symbolic.config import GPT2Config, LSTMConfig, MambaConfig, ModelConfig
+from symbolic.config import (
+    GPT2Config,
+    GPT2ModernConfig,
+    LSTMConfig,
+    Mamba2HybridConfig,
+    MambaConfig,
+    ModelConfig,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,14 +22,17 @@ if TYPE_CHECKING:
     from symbolic.models.lstm import LSTM, LSTMState
     from symbolic.models.mamba import Mamba
     from symbolic.models.mamba2 import Mamba2
+    from symbolic.models.variants.gpt2_modern import GPT2Modern
+    from symbolic.models.variants.mamba2_hybrid import HybridState, Mamba2Hybrid
 
-    Model: TypeAlias = GPT2 | Mamba | Mamba2 | LSTM
-    State: TypeAlias = GPT2State | RecurrentState | LSTMState
+    Model: TypeAlias = GPT2 | Mamba | Mamba2 | LSTM | GPT2Modern | Mamba2Hybrid
+    State: TypeAlias = GPT2State | RecurrentState | LSTMState | HybridState
 
 
 def build(config: ModelConfig, *, attention: str = "auto", scan: str = "auto", tied: bool = True) -> "Model":
     """A model with fresh weights from PyTorch's global generator; `attention` and `scan` name the form to compute."""
     from symbolic.models import gpt2, lstm, mamba, mamba2
+    from symbolic.models.variants import gpt2_modern, mamba2_hybrid
 
     if isinstance(config, GPT2Config):
         return gpt2.GPT2(config, attention=attention, tied=tied)
@@ -30,6 +40,10 @@ def build(config: ModelConfig, *, attention: str = "auto", scan: str = "auto", t
         return mamba.Mamba(config, scan=scan, tied=tied)
     if isinstance(config, LSTMConfig):
         return lstm.LSTM(config, tied=tied)
+    if isinstance(config, GPT2ModernConfig):
+        return gpt2_modern.GPT2Modern(config, attention=attention, tied=tied)
+    if isinstance(config, Mamba2HybridConfig):
+        return mamba2_hybrid.Mamba2Hybrid(config, scan=scan, attention=attention, tied=tied)
     return mamba2.Mamba2(config, scan=scan, tied=tied)
 
 
@@ -40,4 +54,6 @@ def n_parameters(model: "nn.Module") -> int:
 
 def paths(model: "Model") -> dict[str, str]:
     """Which form runs where the weights are now, for records: {"attention": ...}, {"scan": ...}, {"lstm": ...}."""
-    return {{"gpt2": "attention", "lstm": "lstm"}.get(model.config.family, "scan"): model.path()}
+    kind = {"gpt2": "attention", "gpt2-modern": "attention", "lstm": "lstm"}.get(model.config.family, "scan")
+    both = getattr(model, "attention_path", None)  # a model with layers of both kinds
+    return {kind: model.path(), **({"attention": both()} if both else {})}

@@ -81,6 +81,28 @@ def causal_mask(n: int, x: Tensor) -> Tensor:
     return torch.full((n, n), -math.inf, dtype=dtype, device=x.device).triu_(1)
 
 
+# --- decoding with a cache -------------------------------------------------------------------------------------------
+
+
+def cache_mask(lengths: Tensor, filled: int, dtype: torch.dtype) -> Tensor:
+    """(B, 1, 1, filled) to add to scores: 0 up to and with each row's own place `lengths` (B), -inf after it."""
+    seen = torch.arange(filled, device=lengths.device) <= lengths[:, None]
+    mask = torch.zeros(seen.shape, dtype=dtype, device=lengths.device).masked_fill_(~seen, -math.inf)
+    return mask[:, None, None]
+
+
+def attend_cache(
+    q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor, lengths: Tensor, mask: Tensor
+) -> Tensor:
+    """One position of every row: put k and v (B, H, F) at place `lengths` (B) of a layer's cache (B, H, M, F), and
+    attend with q to what the mask lets through; (B, E)."""
+    rows, filled = torch.arange(len(q), device=q.device), mask.shape[-1]
+    keys[rows, :, lengths] = k.to(keys.dtype)
+    values[rows, :, lengths] = v.to(values.dtype)
+    seen = keys[:, :, :filled].to(q.dtype), values[:, :, :filled].to(q.dtype)
+    return explicit(q[:, :, None], *seen, mask.to(q.dtype)).flatten(1)
+
+
 # --- attention.c -----------------------------------------------------------------------------------------------------
 
 

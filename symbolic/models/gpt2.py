@@ -19,7 +19,15 @@ from torch import Tensor, nn
 
 from symbolic.config import GPT2Config
 from symbolic.errors import UserError
-from symbolic.models.attention import attend, attention_path, causal_mask, explicit, heads
+from symbolic.models.attention import (
+    attend,
+    attend_cache,
+    attention_path,
+    cache_mask,
+    causal_mask,
+    explicit,
+    heads,
+)
 from symbolic.models.layers import logits, tied_head
 from symbolic.models.pointwise import add_norm, gelu
 
@@ -41,7 +49,7 @@ class GPT2(nn.Module):
         return cast("list[Block]", list(self.transformer.h))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        _check_length(tokens.shape[1], self.config.n_positions)
+        check_length(tokens.shape[1], self.config.n_positions)
         x, y = self.transformer.embed(tokens, torch.arange(tokens.shape[1], device=tokens.device)), None
         path = self.path()
         mask = causal_mask(tokens.shape[1], x) if path == "explicit" else None
@@ -57,7 +65,7 @@ class GPT2(nn.Module):
 
     def new_state(self, batch: int, max_tokens: int, dtype: torch.dtype, device: torch.device | str) -> "GPT2State":
         """An empty cache of `batch` rows, each for up to `max_tokens` tokens."""
-        _check_length(max_tokens, self.config.n_positions)
+        check_length(max_tokens, self.config.n_positions)
         c = self.config
         shape = (c.n_layer, batch, c.n_head, max_tokens, c.n_embd // c.n_head)
         keys, values = (torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))
@@ -67,7 +75,7 @@ class GPT2(nn.Module):
     def prefill(self, tokens: Tensor, lengths: Tensor, state: "GPT2State") -> Tensor:
         """Read right-padded prompts into the cache from its start; scores after each row's last real token (B, V)."""
         T = tokens.shape[1]
-        _check_length(T, state.keys.shape[3])
+        check_length(T, state.keys.shape[3])
         x = self.transformer.embed(tokens, torch.arange(T, device=tokens.device))
         mask = None if x.is_cuda else causal_mask(T, x)
         for layer, block in enumerate(self.blocks):
@@ -80,11 +88,10 @@ class GPT2(nn.Module):
     @torch.no_grad()
     def step(self, tokens: Tensor, state: "GPT2State") -> Tensor:
         """One more token in every row: tokens (B) -> scores (B, V)."""
-        _check_length(state.filled + 1, state.keys.shape[3])
+        check_length(state.filled + 1, state.keys.shape[3])
         state.filled += 1
         x = self.transformer.embed(tokens, state.lengths)
-        seen = torch.arange(state.filled, device=x.device) <= state.lengths[:, None]  # (B, filled)
-        mask = torch.zeros(seen.shape, dtype=x.dtype, device=x.device).masked_fill_(~seen, -math.inf)[:, None, None]
+        mask = cache_mask(state.lengths, state.filled, x.dtype)
         for layer, block in enumerate(self.blocks):
             x = block.step(x, mask, state, layer)
         state.lengths = state.lengths + 1
@@ -106,7 +113,7 @@ class GPT2State:
     def insert(self, rows: Tensor, other: "GPT2State") -> None:
         """Replace the given rows by the rows of `other`, in order."""
         n = other.filled
-        _check_length(n, self.keys.shape[3])
+        check_length(n, self.keys.shape[3])
         self.keys[:, rows, :, :n] = other.keys[..., :n, :].to(self.keys.dtype)
         self.values[:, rows, :, :n] = other.values[..., :n, :].to(self.values.dtype)
         self.lengths[rows] = other.lengths
@@ -182,12 +189,7 @@ class Attention(nn.Module):
 
     def step(self, x: Tensor, mask: Tensor, state: GPT2State, layer: int) -> Tensor:
         q, k, v = (part.unflatten(-1, (self.n_head, -1)) for part in self.c_attn(x).chunk(3, dim=-1))  # (B, H, F)
-        rows = torch.arange(len(x), device=x.device)
-        keys, values = state.keys[layer], state.values[layer]
-        keys[rows, :, state.lengths] = k.to(keys.dtype)
-        values[rows, :, state.lengths] = v.to(values.dtype)
-        keys, values = keys[:, :, : state.filled].to(q.dtype), values[:, :, : state.filled].to(q.dtype)
-        return self.c_proj(explicit(q[:, :, None], keys, values, mask.to(q.dtype)).flatten(1))
+        return self.c_proj(attend_cache(q, k, v, state.keys[layer], state.values[layer], state.lengths, mask))
 
 
 class MLP(nn.Module):
@@ -215,7 +217,8 @@ class Projection(nn.Module):
         return F.linear(x, self.weight.t(), self.bias)
 
 
-def _check_length(n: int, limit: int) -> None:
+def check_length(n: int, limit: int) -> None:
+    """Raise UserError for more tokens than there is room for."""
     if n > limit:
         raise UserError(f"{n} tokens, but there is room for {limit}: shorten the sequence or raise n_positions.")
 

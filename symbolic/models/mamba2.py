@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from symbolic.config import Mamba2Config
+from symbolic.config import Mamba2Config, Mamba2HybridConfig
 from symbolic.models import ssd
 from symbolic.models.layers import (
     CausalConvolution,
@@ -110,7 +110,7 @@ class Backbone(nn.Module):
 class Block(nn.Module):
     """u <- u + mixer(norm(u)); the residual stream u is float32 or wider. `forward` leaves the sum to the next."""
 
-    def __init__(self, config: Mamba2Config) -> None:
+    def __init__(self, config: Mamba2Config | Mamba2HybridConfig) -> None:
         super().__init__()
         self.norm = RMSNorm(config.d_model)
         self.mixer = Mixer(config)
@@ -133,7 +133,7 @@ class Block(nn.Module):
 class Mixer(nn.Module):
     """The equations at the head of this file."""
 
-    def __init__(self, config: Mamba2Config) -> None:
+    def __init__(self, config: Mamba2Config | Mamba2HybridConfig) -> None:
         super().__init__()
         E, N, G, K = config.d_model, config.d_state, config.n_groups, config.d_conv
         D = config.expand * E
@@ -229,8 +229,13 @@ def _initialise(model: Mamba2) -> None:
     nn.init.normal_(model.backbone.embeddings.weight, std=0.02)
     if not model.tied:
         nn.init.normal_(model.lm_head.weight, std=0.02)
-    for mixer in (block.mixer for block in model.blocks):
-        with torch.no_grad():
-            mixer.A_log.uniform_(1, 16).log_()
-            mixer.dt_bias.copy_(step_bias(mixer.n_heads))
-            mixer.out_proj.weight.div_(math.sqrt(model.config.n_layer))
+    for block in model.blocks:
+        initialise_mixer(block.mixer, model.config.n_layer)
+
+
+def initialise_mixer(mixer: Mixer, n_layer: int) -> None:
+    """Decays, step sizes, and the projection to the residual stream of a model of `n_layer` layers."""
+    with torch.no_grad():
+        mixer.A_log.uniform_(1, 16).log_()
+        mixer.dt_bias.copy_(step_bias(mixer.n_heads))
+        mixer.out_proj.weight.div_(math.sqrt(n_layer))

@@ -2,11 +2,12 @@
 `Mamba2ForCausalLM` write and read them.
 
 A setting of the library's that these models do not have (another activation, biases, cross-attention) is refused by
-name rather than ignored. The library has no LSTM: that one's folder has the same two files in the same form, its shape
-under the keys of `LSTMConfig`, and only this project reads it. Special tokens are 0 padding, 1 beginning, 2 end, in
-every vocabulary of this project.
+name rather than ignored. Of the families in OURS the library has no class: their folders have the same two files in the
+same form, the shape under the keys of our configuration, and only this project reads them. Special tokens are 0
+padding, 1 beginning, 2 end, in every vocabulary of this project.
 """
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
-from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig
+from symbolic.config import FAMILIES, GPT2Config, Mamba2Config, MambaConfig, ModelConfig
 from symbolic.errors import UserError
 from symbolic.files import read_json, write_json, write_whole
 from symbolic.models.architectures import build
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
     from symbolic.models.architectures import Model
 
 CLASSES = {"gpt2": "GPT2LMHeadModel", "mamba": "MambaForCausalLM", "mamba2": "Mamba2ForCausalLM"}
-OURS = {"lstm": "symbolic.models.lstm.LSTM"}  # classes that the library does not have
+OURS = {  # classes that the library does not have
+    "lstm": "symbolic.models.lstm.LSTM",
+    "gpt2-modern": "symbolic.models.variants.gpt2_modern.GPT2Modern",
+    "mamba2-hybrid": "symbolic.models.variants.mamba2_hybrid.Mamba2Hybrid",
+}
 SPECIAL = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 WIDE = ("A_log", "dt_bias", "dt_proj.bias", "mixer.D")  # few numbers that set decay rates: kept in float32
 
@@ -49,8 +54,8 @@ FIXED: dict[str, dict[str, tuple[Any, Any]]] = {
     },
 }
 FIXED["mamba2"] = FIXED["mamba"]
-FIXED["lstm"] = {}
-TIED_BY_DEFAULT = {"gpt2": True, "mamba": True, "mamba2": False, "lstm": True}
+FIXED |= {family: {} for family in OURS}
+TIED_BY_DEFAULT = {"gpt2": True, "mamba": True, "mamba2": False, **dict.fromkeys(OURS, True)}
 
 
 def save(model: "Model", folder: Path | str, metadata: dict[str, str] | None = None) -> None:
@@ -113,9 +118,9 @@ def model_config(settings: dict[str, Any], source: Path | str) -> ModelConfig:
     for key, (ours, default) in FIXED[family].items():
         if settings.get(key, default) != ours:
             raise UserError(f"{source}: {key} is {settings[key]!r}; this project's {family} has {ours!r} only.")
-    readers: dict[str, Callable[..., ModelConfig]] = {"gpt2": _gpt2, "mamba": _mamba, "mamba2": _mamba2, "lstm": _lstm}
+    readers: dict[str, Callable[..., ModelConfig]] = {"gpt2": _gpt2, "mamba": _mamba, "mamba2": _mamba2}
     try:
-        return readers[family](settings, source)
+        return readers.get(family, _ours)(settings, source)
     except KeyError as error:
         raise UserError(f"{source}: the key {error} is missing: write the folder again with the library.") from error
 
@@ -147,12 +152,12 @@ def _mamba2_settings(c: Mamba2Config) -> dict[str, Any]:
     return {**_mamba_settings(c), **heads, "n_groups": c.n_groups, "chunk_size": c.chunk_size}
 
 
-def _lstm_settings(c: LSTMConfig) -> dict[str, Any]:
-    return {"n_layer": c.n_layer, "d_model": c.d_model, "vocab_size": c.vocab_size, "dropout": c.dropout}
+def _our_settings(c: ModelConfig) -> dict[str, Any]:
+    return {key: value for key, value in dataclasses.asdict(c).items() if key != "family"}
 
 
 _SHAPES: dict[str, Callable[[Any], dict[str, Any]]] = {
-    "lstm": _lstm_settings,
+    **dict.fromkeys(OURS, _our_settings),
     "gpt2": _gpt2_settings,
     "mamba": _mamba_settings,
     "mamba2": _mamba2_settings,
@@ -200,8 +205,9 @@ def _common(s: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _lstm(s: dict[str, Any], source: Path | str) -> LSTMConfig:
-    return LSTMConfig(n_layer=s["n_layer"], d_model=s["d_model"], vocab_size=s["vocab_size"], dropout=s["dropout"])
+def _ours(s: dict[str, Any], source: Path | str) -> ModelConfig:
+    kind = FAMILIES[s["model_type"]]
+    return kind(**{field.name: s[field.name] for field in dataclasses.fields(kind) if field.name != "family"})
 
 
 def _fill(model: "Model", folder: Path) -> None:
@@ -247,7 +253,7 @@ def _weight_files(folder: Path) -> list[Path]:
 
 def _current_name(name: str, model: "Model") -> str:
     """Names of early releases: without the body's prefix, or `embedding` for `embeddings`."""
-    prefix = {"gpt2": "transformer.", "lstm": ""}.get(model.config.family, "backbone.")
+    prefix = {"gpt2": "transformer.", "gpt2-modern": "transformer.", "lstm": ""}.get(model.config.family, "backbone.")
     if not name.startswith((prefix, "lm_head.")):
         name = prefix + name
     return name.replace("backbone.embedding.", "backbone.embeddings.")

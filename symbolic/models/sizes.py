@@ -11,7 +11,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig, bundled, load
+from symbolic.config import (
+    GPT2Config,
+    GPT2ModernConfig,
+    LSTMConfig,
+    Mamba2Config,
+    Mamba2HybridConfig,
+    MambaConfig,
+    ModelConfig,
+    bundled,
+    load,
+)
 
 NOMINAL = {"6m": 6_000_000, "60m": 60_000_000}  # by the suffix of a configuration's name
 
@@ -64,6 +74,10 @@ def parameters(config: ModelConfig) -> int:
         return _gpt2(config)
     if isinstance(config, LSTMConfig):
         return config.vocab_size * config.d_model + config.n_layer * 8 * config.d_model * (config.d_model + 1)
+    if isinstance(config, GPT2ModernConfig):
+        return config.vocab_size * config.n_embd + config.n_layer * 12 * config.n_embd**2
+    if isinstance(config, Mamba2HybridConfig):
+        return _mamba2_hybrid(config)
     return _mamba(config) if isinstance(config, MambaConfig) else _mamba2(config)
 
 
@@ -83,12 +97,21 @@ def _mamba(c: MambaConfig) -> int:
     return c.vocab_size * E + c.n_layer * (projections + convolution + decays + skip + norm) + E
 
 
+def _mamba2_hybrid(c: Mamba2HybridConfig) -> int:
+    n, E = len(c.attention_layers), c.d_model
+    return c.vocab_size * E + (c.n_layer - n) * _mamba2_layer(c) + n * (4 * E * E + E) + E
+
+
 def _mamba2(c: Mamba2Config) -> int:
+    return c.vocab_size * c.d_model + c.n_layer * _mamba2_layer(c) + c.d_model
+
+
+def _mamba2_layer(c: Mamba2Config | Mamba2HybridConfig) -> int:
     E, D = c.d_model, c.expand * c.d_model
     H, convolved = D // c.head_dim, D + 2 * c.n_groups * c.d_state
     projections = E * (D + convolved + H) + D * E
     convolution, heads, norms = convolved * c.d_conv + convolved, 3 * H, D + E
-    return c.vocab_size * E + c.n_layer * (projections + convolution + heads + norms) + E
+    return projections + convolution + heads + norms
 
 
 def _all_configs() -> list[Path]:

@@ -1,4 +1,4 @@
-"""AdamW and its learning-rate schedule, for every model.
+"""The optimiser and its learning-rate schedule, for every model: AdamW, or Muon and AdamW (symbolic.training.muon).
 
 Conventions: `step` counts optimiser updates from 0; the schedule is a pure function of it, and the rate is written into
 the very optimiser that is stepped. Weight decay acts on matrices (embeddings included), not on biases, gains,
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from symbolic.config import TrainConfig
+from symbolic.training import muon
 
 BYTES_A_TRAINED = 12  # gradient and two moments of a trained number, float32; its weight is counted with the others
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW keeps for each parameter
@@ -34,14 +35,31 @@ def learning_rate(step: int, train: TrainConfig) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Write the rate into every group of the optimiser."""
+    """Write the rate into every group of the optimiser, times the group's ratio where it has one."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("rate_ratio", 1.0)
 
 
-def build(model: nn.Module, train: TrainConfig) -> torch.optim.AdamW:
-    """AdamW over the model's parameters, fused into one kernel a step where PyTorch has it for the device."""
-    parameters = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+def build(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
+    """The optimiser that the configuration names, over the parameters that are trained."""
+    if train.optimizer == "adamw":
+        return _adamw([(name, p) for name, p in model.named_parameters() if p.requires_grad], train)
+    hidden = list(muon.hidden_matrices(model))
+    own = {id(p) for _, p, _ in hidden}
+    others = [(name, p) for name, p in model.named_parameters() if p.requires_grad and id(p) not in own]
+    ratio = train.muon_learning_rate / train.learning_rate
+    groups = [
+        {"params": matrices, "weight_decay": train.weight_decay, "rate_ratio": ratio, "rows_are_outputs": is_usual}
+        for is_usual in (True, False)
+        if (matrices := [p for _, p, rows in hidden if rows == is_usual])
+    ]
+    made = muon.MuonAdamW(groups, _adamw(others, train), train.muon_momentum)
+    set_learning_rate(made, learning_rate(0, train))
+    return made
+
+
+def _adamw(parameters: list[tuple[str, nn.Parameter]], train: TrainConfig) -> torch.optim.AdamW:
+    """AdamW, fused into one kernel a step where PyTorch has it for the device."""
     groups = [
         {"params": [p for name, p in parameters if decays(name, p)], "weight_decay": train.weight_decay},
         {"params": [p for name, p in parameters if not decays(name, p)], "weight_decay": 0.0},
@@ -57,18 +75,21 @@ def decays(name: str, parameter: Tensor) -> bool:
 
 
 def state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's moments by parameter name: `exp_avg.NAME`, `exp_avg_sq.NAME`, `step.NAME`."""
-    return {f"{kind}.{name}": optimizer.state[p][kind] for kind, name, p in _slots(model) if p in optimizer.state}
+    """The optimiser's moments by parameter name: `exp_avg.NAME`, `exp_avg_sq.NAME`, `step.NAME`; `momentum.NAME`."""
+    slots = _slots(model, optimizer)
+    return {f"{kind}.{name}": optimizer.state[p][kind] for kind, name, p in slots if p in optimizer.state}
 
 
 def load_state(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     """Put moments saved by `state` back; KeyError where one is missing."""
-    for kind, name, p in _slots(model):
+    for kind, name, p in _slots(model, optimizer):
         like = p if kind != "step" else torch.zeros((), dtype=torch.float32, device=p.device)
         optimizer.state[p][kind] = tensors[f"{kind}.{name}"].to(device=like.device, dtype=like.dtype).clone()
 
 
-def _slots(model: nn.Module) -> Iterator[tuple[str, str, Tensor]]:
+def _slots(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, str, Tensor]]:
+    """Yield (kind, name, parameter) of every moment that is kept."""
+    by_muon = {id(p) for group in optimizer.param_groups if muon.MOMENT in group for p in group["params"]}
     for name, p in model.named_parameters():
         if p.requires_grad:
-            yield from ((kind, name, p) for kind in MOMENTS)
+            yield from ((kind, name, p) for kind in ((muon.MOMENT,) if id(p) in by_muon else MOMENTS))

@@ -13,6 +13,7 @@ from symbolic.errors import UsageError
 from symbolic.models import sizes
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+PAIRED = ("gpt2", "mamba", "mamba2", "lstm")  # families that are compared at equal conditions
 DEBUG = (CONFIGS / "gpt2-debug.yaml").read_text()
 
 
@@ -43,11 +44,28 @@ def test_shipped_files_load_and_survive_a_dump(path: Path) -> None:
     ],
 )
 def test_paired_files_differ_in_name_and_model_only(pattern: str) -> None:
-    first, *others = (config.load(path) for path in sorted(CONFIGS.glob(pattern)))
-    assert others
-    for other in others:
-        changed = config.differences(first, other)
+    found = [config.load(path) for path in sorted(CONFIGS.glob(pattern))]
+    check_paired([one for one in found if one.model.family in PAIRED])
+
+
+def check_paired(found: list[config.Config]) -> None:
+    """Two or more files of the faithful families, alike but for name and model."""
+    assert len(found) > 1 and {one.model.family for one in found} <= set(PAIRED)
+    for other in found[1:]:
+        changed = config.differences(found[0], other)
         assert changed and all(key == "name" or key.startswith("model.") for key in changed)
+
+
+@pytest.mark.parametrize("size", ["1m", "6m"])
+def test_the_pairs_take_in_no_other_family(size: str) -> None:
+    one = config.load(CONFIGS / f"gpt2-{size}.yaml")
+    for family in set(config.FAMILIES) - set(PAIRED):
+        other = config.load(CONFIGS / f"{family}-{size}.yaml")
+        with pytest.raises(AssertionError):
+            check_paired([one, other])
+    modern, hybrid = (config.load(CONFIGS / f"{family}-{size}.yaml") for family in ("gpt2-modern", "mamba2-hybrid"))
+    assert modern.train.optimizer == "muon" and "train.optimizer" in config.differences(one, modern)
+    assert all(key == "name" or key.startswith("model.") for key in config.differences(one, hybrid))
 
 
 def test_full_runs_see_the_tokens_their_headers_say() -> None:
@@ -191,6 +209,15 @@ def test_mamba2_heads_must_fill_the_width() -> None:
     text = (CONFIGS / "mamba2-6m.yaml").read_text()
     assert "model.head_dim: does not divide expand * d_model 768" in refused(text, ("model.head_dim", "100"))
     assert "model.n_groups" in refused(text, ("model.n_groups", "5"))
+
+
+def test_shapes_of_the_modern_gpt2_and_optimisers_must_fit() -> None:
+    text = (CONFIGS / "gpt2-modern-1m.yaml").read_text()
+    assert "heads of 15 channels; rotation needs an even number" in refused(text, ("model.n_head", "8"))
+    assert "does not divide model.n_embd 120" in refused(text, ("model.n_head", "7"))
+    assert "more than model.n_positions 128" in refused(text, ("model.n_positions", "128"))
+    assert "muon needs whole matrices, and sharding is full" in refused(text, ("sharding", "full"))
+    assert "not one of adamw, muon" in refused(text, ("train.optimizer", "adam"))
 
 
 def test_the_digest_is_of_every_value() -> None:

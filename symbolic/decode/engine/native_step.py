@@ -325,7 +325,9 @@ def choose_step(name: str, model: Any) -> str:
 
 def reason(model: Any) -> str | None:
     """Why the native step cannot run this model where it is, and what to do; None when it can."""
-    weight = next(model.parameters())
+    weight, family = next(model.parameters()), model.config.family
+    if family not in _PACK:
+        return f"it knows {', '.join(_PACK)}, and this model is {family}."
     if weight.device.type != "cpu":
         return f"the model is on {weight.device}, and the native step runs on a CPU."
     if weight.dtype == torch.float64:

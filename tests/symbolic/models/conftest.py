@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from symbolic import models
-from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig
+from symbolic.config import (
+    GPT2Config,
+    GPT2ModernConfig,
+    LSTMConfig,
+    Mamba2Config,
+    Mamba2HybridConfig,
+    MambaConfig,
+    ModelConfig,
+)
 
 SHAPES: dict[str, ModelConfig] = {
     "gpt2": GPT2Config(n_layer=2, n_embd=32, n_head=4, n_positions=256, vocab_size=50),
@@ -15,6 +23,10 @@ SHAPES: dict[str, ModelConfig] = {
         n_layer=1, d_model=32, d_state=8, head_dim=8, n_groups=2, chunk_size=16, vocab_size=31
     ),
     "lstm": LSTMConfig(n_layer=2, d_model=24, vocab_size=50),
+    "gpt2-modern": GPT2ModernConfig(n_layer=2, n_embd=32, n_head=4, n_positions=256, vocab_size=50),
+    "mamba2-hybrid": Mamba2HybridConfig(
+        n_layer=3, attention_every=2, d_model=32, n_head=4, d_state=16, head_dim=16, chunk_size=8, vocab_size=50
+    ),
 }
 
 

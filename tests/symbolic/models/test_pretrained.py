@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from symbolic import models
 from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig
 from symbolic.errors import UserError
+from symbolic.models.pretrained import OURS
 
 CONFIG = MambaConfig(n_layer=1, d_model=16, vocab_size=20)
 
@@ -137,6 +138,18 @@ def test_round_trip_is_exact(config: ModelConfig, make: Any, tmp_path: Path) -> 
     assert loaded == config
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
+
+
+def test_families_of_ours_are_told_from_the_librarys(config: ModelConfig, make: Any, tmp_path: Path) -> None:
+    import transformers
+
+    if config.family not in OURS:
+        pytest.skip("the library has a class of it")
+    models.save(make(config), tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    assert settings["model_type"] == config.family and settings["architectures"] == [OURS[config.family]]
+    with pytest.raises(ValueError, match=config.family):
+        transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
 
 
 def test_an_lstm_folder_is_ours_alone(tmp_path: Path) -> None:

@@ -9,7 +9,15 @@ import pytest
 import torch
 
 from symbolic import models
-from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig
+from symbolic.config import (
+    GPT2Config,
+    GPT2ModernConfig,
+    LSTMConfig,
+    Mamba2Config,
+    Mamba2HybridConfig,
+    MambaConfig,
+    ModelConfig,
+)
 from symbolic.models import costs, sizes
 
 PUBLISHED: dict[str, tuple[ModelConfig, int]] = {
@@ -21,6 +29,8 @@ PUBLISHED: dict[str, tuple[ModelConfig, int]] = {
     "mamba2-60m": (Mamba2Config(n_layer=16, d_model=768, d_state=128), 60_835_712),
     "lstm-6m": (LSTMConfig(n_layer=2, d_model=592), 6_071_552),
     "lstm-60m": (LSTMConfig(n_layer=2, d_model=1920), 60_487_680),
+    "gpt2-modern-6m": (GPT2ModernConfig(n_layer=7, n_embd=264, n_head=4), 6_057_216),
+    "mamba2-hybrid-6m": (Mamba2HybridConfig(n_layer=6, d_model=400, n_head=10, head_dim=32), 6_083_575),
 }
 
 
@@ -41,14 +51,15 @@ def test_published_sizes(name: str) -> None:
 @pytest.mark.parametrize("size", ["6m", "60m"])
 def test_sizes_match_each_other(size: str) -> None:
     counts = [sizes.parameters(config) for name, (config, _) in PUBLISHED.items() if name.endswith(f"-{size}")]
-    assert len(counts) == 4 and max(counts) / min(counts) < 1.02
+    assert len(counts) == (6 if size == "6m" else 4) and max(counts) / min(counts) < 1.02
 
 
 def test_mamba2_rows_suit_the_kernels() -> None:
     """causal-conv1d wants the rows of in_proj's output to be a multiple of 8 numbers long."""
     for name in ("mamba2-6m", "mamba2-60m"):
         with torch.device("meta"):
-            assert models.build(PUBLISHED[name][0]).blocks[0].mixer.in_proj.out_features % 8 == 0
+            model: Any = models.build(PUBLISHED[name][0])
+        assert model.blocks[0].mixer.in_proj.out_features % 8 == 0
 
 
 @pytest.mark.parametrize(("name", "expected"), [("gpt2-6m", 6e6), ("x_60m_long", 6e7), ("gpt2-debug", None)])
@@ -84,6 +95,14 @@ def test_flops_against_pytorch() -> None:
     mamba2 = Mamba2Config(n_layer=3, d_model=64, d_state=16, head_dim=16, chunk_size=32)
     computed = count_flops(models.build(mamba2, scan="chunked"), tokens) / context  # PyTorch's matrix products
     assert computed == pytest.approx(costs.forward_flops(mamba2, context), rel=0.02)
+    modern = GPT2ModernConfig(n_layer=3, n_embd=64, n_head=2, n_positions=context)
+    assert count_flops(models.build(modern, attention="explicit"), tokens) / context == full
+    hybrid = Mamba2HybridConfig(
+        n_layer=3, attention_every=2, d_model=64, n_head=2, d_state=16, head_dim=16, chunk_size=32
+    )
+    computed = count_flops(models.build(hybrid, scan="chunked", attention="explicit"), tokens) / context
+    masked = 4 * 64 * (context - 1) / 2  # the half of the attention layer that is not seen is computed too
+    assert computed == pytest.approx(costs.forward_flops(hybrid, context) + masked, rel=0.02)
     mamba = MambaConfig(n_layer=3, d_model=64)
     computed = count_flops(models.build(mamba), tokens) / context
     without_scan = costs.weight_flops(mamba) - 2 * 3 * 128 * 4
@@ -101,6 +120,6 @@ def test_decoding_costs() -> None:
 
 def test_state_bytes_are_what_is_allocated(config: ModelConfig) -> None:
     state = models.build(config).new_state(1, 40, torch.float32, "cpu")
-    names = {"gpt2": ("keys", "values"), "lstm": ("hidden", "cell")}.get(config.family, ("window", "recurrence"))
-    parts = [getattr(state, name) for name in names]
+    names = ("keys", "values", "window", "recurrence", "hidden", "cell")
+    parts = [getattr(state, name) for name in names if hasattr(state, name)]
     assert costs.state_bytes(config, 40, itemsize=4) == sum(t.numel() * t.element_size() for t in parts)

@@ -18,7 +18,15 @@ import torch
 from safetensors import safe_open
 
 from symbolic import command_line, config, files, models, runs, tokens
-from symbolic.config import Config, GPT2Config, Mamba2Config, MambaConfig, ModelConfig
+from symbolic.config import (
+    Config,
+    GPT2Config,
+    GPT2ModernConfig,
+    Mamba2Config,
+    Mamba2HybridConfig,
+    MambaConfig,
+    ModelConfig,
+)
 from symbolic.errors import UsageError, UserError
 from symbolic.models import costs
 from symbolic.progress import Console
@@ -31,6 +39,10 @@ SHAPES: dict[str, ModelConfig] = {
     "gpt2": GPT2Config(n_layer=2, n_embd=32, n_head=2, n_positions=64, dropout=0.1),
     "mamba": MambaConfig(n_layer=2, d_model=32),
     "mamba2": Mamba2Config(n_layer=2, d_model=32, d_state=16, head_dim=16, chunk_size=16),
+    "gpt2-modern": GPT2ModernConfig(n_layer=2, n_embd=32, n_head=2, n_positions=64, dropout=0.1),
+    "mamba2-hybrid": Mamba2HybridConfig(
+        n_layer=2, attention_every=2, d_model=32, n_head=2, d_state=16, head_dim=16, chunk_size=16
+    ),
 }
 
 
@@ -58,6 +70,7 @@ def make(data: Path, model: str = "gpt2", **changes: Any) -> Config:
         "warmup_steps": 5,
         "evaluate_every": 10,
         "checkpoint_every": 10,
+        "optimizer": "muon" if model == "gpt2-modern" else "adamw",
     }
     return Config(
         name="a",

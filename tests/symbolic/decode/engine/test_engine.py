@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from symbolic import models
+from symbolic.config import GPT2ModernConfig, LSTMConfig, Mamba2HybridConfig, ModelConfig
 from symbolic.decode.engine import engine, native_step
 from symbolic.decode.engine.engine import Generated
 from symbolic.decode.engine.sampling import Sampling
@@ -334,3 +336,33 @@ def test_the_state_is_freed_when_the_call_returns(step: str, monkeypatch: pytest
         assert len(states) >= 3 and all(state() is None for state in states)
     finally:
         gc.enable()
+
+
+OURS: dict[str, ModelConfig] = {
+    "gpt2-modern": GPT2ModernConfig(n_layer=2, n_embd=32, n_head=2, n_positions=64, vocab_size=96),
+    "mamba2-hybrid": Mamba2HybridConfig(
+        n_layer=3, attention_every=2, d_model=32, n_head=2, d_state=8, head_dim=16, chunk_size=16, vocab_size=96
+    ),
+    "lstm": LSTMConfig(n_layer=1, d_model=32, vocab_size=96),
+}
+
+
+@pytest.mark.parametrize("family", OURS)
+def test_families_without_a_native_step_are_drawn_by_torch(family: str) -> None:
+    """Greedy tunes are the whole pass's, whatever runs beside them; `auto` takes the torch step, `native` says why."""
+    torch.manual_seed(3)
+    model = models.build(OURS[family], tied=False).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.2 * torch.randn(weight.shape))
+    assert engine.prepare(model, step="auto") is model
+    with pytest.raises(UserError, match=f"knows gpt2, mamba, mamba2, and this model is {family}"):
+        engine.prepare(model, step="native")
+    tunes = generate(model, RAGGED[:8], batch_size=3, eos=None, sampling=Sampling(temperature=0))
+    for tune in tunes:
+        logits = full_logits(model, tune)[:, :N_TOKENS]
+        logits[:, :2] = -torch.inf
+        chosen = logits.gather(1, torch.tensor(tune.tokens)[:, None])[:, 0]
+        torch.testing.assert_close(chosen, logits.amax(-1), rtol=0, atol=1e-4)
+    alone = generate(model, RAGGED, batch_size=1)
+    assert [t.tokens for t in generate(model, RAGGED, batch_size=8)] == [t.tokens for t in alone]
