@@ -57,6 +57,19 @@ def program(instrument: str | int) -> int:
     raise UsageError(f"there is no instrument '{instrument}'.{_suggestion(text)} Numbers from 0 to 127 work too.")
 
 
+def programs(instruments: str | int) -> tuple[int, ...]:
+    """The programs of one name or number, or of several parted by commas: `violin,piano`. UsageError as `program`."""
+    if isinstance(instruments, int):
+        return (program(instruments),)
+    return tuple(program(name) for name in instruments.split(","))
+
+
+def listing() -> str:
+    """Every program's number and name, and the other names that are understood."""
+    rows = [f"{number:3}  {name}" for number, name in enumerate(PROGRAMS)]
+    return "\n".join([*rows, "", *(f"{name} = {PROGRAMS[number]}" for name, number in ALIASES.items())])
+
+
 def _suggestion(text: str) -> str:
     names = [*ALIASES, *PROGRAMS]
     near = difflib.get_close_matches(text, names, n=3, cutoff=0.6) if text else []

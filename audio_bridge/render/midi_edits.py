@@ -35,6 +35,44 @@ def arranged(
     return _file(source, head, tracks)
 
 
+def played_by(source: mido.MidiFile, programs: Sequence[int]) -> mido.MidiFile:
+    """The pitched channels, in the order in which they first have notes, each with its instrument of `programs`.
+
+    The last instrument plays the channels that are left; instruments that are left double the first channel.
+    UserError where the file has no free channel for them, or no notes.
+    """
+    if len(programs) == 1:
+        return arranged(source, program=programs[0])
+    voices = list(dict.fromkeys(
+        m.channel for track in source.tracks for m in track if m.type == "note_on" and m.channel != DRUM_CHANNEL
+    ))  # fmt: skip
+    used = {getattr(m, "channel", None) for track in source.tracks for m in track}
+    free = [channel for channel in PITCHED_CHANNELS if channel not in used]
+    n_doubled = max(0, len(programs) - len(voices))
+    if not voices or n_doubled > len(free):
+        raise UserError(f"{len(programs)} instruments need more channels than the music has free; name fewer.")
+    chosen = {channel: programs[min(i, len(programs) - 1)] for i, channel in enumerate(voices)}
+    doubles = dict(zip(free, programs[len(voices) :]))
+    tracks = [_kept(track, {"sysex", "program_change"}) for track in source.tracks]
+    tracks += [_copied(source, voices[0], channel) for channel in doubles]
+    head = [mido.Message("program_change", channel=c, program=p) for c, p in (chosen | doubles).items()]
+    return _file(source, head, tracks)
+
+
+def _copied(source: mido.MidiFile, channel: int, to: int) -> list[mido.Message]:
+    """Everything of one channel, on another."""
+    found: list[tuple[int, mido.Message]] = []
+    for track in source.tracks:
+        tick = 0
+        for message in track:
+            tick += message.time
+            if message.type != "program_change" and getattr(message, "channel", None) == channel:
+                found.append((tick, message.copy(channel=to)))
+    found.sort(key=lambda pair: pair[0])
+    starts = [0, *(tick for tick, _ in found)]
+    return [message.copy(time=tick - before) for (tick, message), before in zip(found, starts)]
+
+
 def tuned(
     source: mido.MidiFile, replaced: Mapping[int, int], cents: Mapping[int, Sequence[tuple[int, float]]]
 ) -> mido.MidiFile:

@@ -2,13 +2,15 @@
 
     python -m audio_bridge render TUNE.abc -o OUT.wav
     python -m audio_bridge render TUNES.abc --tune 12 --instrument flute --tempo 160 -o OUT.flac
+    python -m audio_bridge render DUET.abc --instrument violin,piano --count-in 1 --metronome -o OUT.mp3
 
 A score becomes MIDI, MIDI becomes sound in a guarded child process (`synthesis`), and the sound is trimmed at its end,
-resampled and brought to a loudness. Time zero of the audio is time zero of the score. The same input and options give
-the same samples.
+resampled and brought to a loudness. Time zero of the audio is time zero of the score, or of its count-in. The same
+input and options give the same samples.
 
 A file of several tunes gives one file for each, OUT-1.wav, OUT-2.wav, ...; a tune is named by its X: number, or by its
-place in the file where those numbers repeat. A tune's repeats and endings are played; its grace notes are not.
+place in the file where those numbers repeat. A tune's repeats and endings are played, its parts (P:), changes of tempo
+and dynamics, too; its grace notes with --grace-notes.
 """
 
 import argparse
@@ -60,6 +62,9 @@ class Recipe:
     soundfont: Path | str | None = None
     repeats: bool = True
     sample_format: str | None = None
+    count_in: int = 0  # bars of clicks before the music
+    metronome: bool = False
+    grace_notes: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,9 +103,17 @@ def render(
     backend: str = "midirenderer",
     soundfont: Path | str | None = None,
     repeats: bool = True,
+    count_in: int = 0,
+    metronome: bool = False,
+    grace_notes: bool = False,
 ) -> "Audio":
-    """The sound of a score, of sounds, or of a MIDI file in memory: stereo, float32 (2, samples)."""
-    recipe = Recipe(sample_rate, instrument, tempo_qpm, transpose, loudness_lufs, backend, soundfont, repeats)
+    """The sound of a score, of sounds, or of a MIDI file in memory: stereo, float32 (2, samples).
+
+    `instrument` may name several, one for each voice: `violin,piano`. `count_in` is bars of clicks before the music,
+    `metronome` clicks on its beats; sounds have neither bars nor beats, so no clicks.
+    """
+    recipe = Recipe(sample_rate, instrument, tempo_qpm, transpose, loudness_lufs, backend, soundfont, repeats,
+                    count_in=count_in, metronome=metronome, grace_notes=grace_notes)  # fmt: skip
     return _performed(midi_of(music, recipe), recipe)[0]
 
 
@@ -128,8 +141,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tune", type=int, metavar="N", help="the tune X:N, else the N-th (default: all, to OUT-N.wav)"
     )
     parser.add_argument(
-        "--instrument", metavar="NAME", help="General MIDI name or 0..127 (default: violin; MIDI: its own)"
-    )
+        "--instrument", metavar="NAMES",
+        help="General MIDI name or 0..127; several, as violin,piano, are for one voice each, those left over double "
+        "the first (default: violin; MIDI: its own)",
+    )  # fmt: skip
+    parser.add_argument("--list-instruments", action=_ListInstruments, help="print the instruments and end")
+    parser.add_argument("--count-in", type=int, default=0, metavar="BARS", help="clicks before the music (default 0)")
+    parser.add_argument("--metronome", action="store_true", help="clicks on the beats of the music")
+    parser.add_argument("--grace-notes", action="store_true", help="play an ABC tune's grace notes, as thirty-seconds")
     parser.add_argument(
         "--tempo", type=float, metavar="QPM", help="quarter notes a minute (default: Q:, else by R: and M:)"
     )
@@ -142,7 +161,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backend", default="midirenderer", metavar="NAME", help="midirenderer (default) or fluidsynth"
     )
-    parser.add_argument("--soundfont", type=Path, metavar="FILE", help="a .sf2 file (default: TimGM6mb of pretty_midi)")
+    font_help = "a .sf2 file (default: that of ABC_SYMBOLIC_SOUNDFONT, else TimGM6mb of pretty_midi)"
+    parser.add_argument("--soundfont", type=Path, metavar="FILE", help=font_help)
     parser.add_argument(
         "--record", action="store_true", help="write OUT.wav.json beside OUT.wav: levels, hashes, options"
     )
@@ -161,6 +181,9 @@ def run(args: argparse.Namespace) -> int:
         soundfont=args.soundfont,
         repeats=not args.no_repeats,
         sample_format=args.sample_format,
+        count_in=args.count_in,
+        metronome=args.metronome,
+        grace_notes=args.grace_notes,
     )
     pieces = pieces_of(args.tune_file, args.output, args.tune)
     _check(pieces[0].target, recipe)
@@ -180,6 +203,19 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"renderings": [asdict(r) for r in renderings], "failures": failures}, ensure_ascii=False))
     return 1 if failures else 0
+
+
+class _ListInstruments(argparse.Action):
+    """An option that prints the instruments and ends the program."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from audio_bridge.render.instruments import listing
+
+        print(listing())
+        parser.exit()
 
 
 @dataclass(frozen=True)
@@ -257,6 +293,7 @@ def _text(source: Path, data: bytes) -> str:
 def _check(target: Path, recipe: Recipe) -> None:
     """Fail before the work, not after it, on what holds for every tune."""
     from audio_bridge.render import instruments, soundfonts, synthesis
+    from audio_bridge.render.metronome import MAX_COUNT_IN
     from audio_bridge.sound import audio
     from symbolic.formats.midi import MAX_QPM, MIN_QPM
 
@@ -265,9 +302,11 @@ def _check(target: Path, recipe: Recipe) -> None:
     soundfonts.find(recipe.soundfont)
     synthesis.available(recipe.backend)
     if recipe.instrument is not None:
-        instruments.program(recipe.instrument)
+        instruments.programs(recipe.instrument)
     if recipe.tempo_qpm is not None and not MIN_QPM <= recipe.tempo_qpm <= MAX_QPM:
         raise UsageError(f"--tempo {recipe.tempo_qpm:g} cannot be played; choose {MIN_QPM:g} to {MAX_QPM:g}.")
+    if not 0 <= recipe.count_in <= MAX_COUNT_IN:
+        raise UsageError(f"--count-in {recipe.count_in}: choose 0 to {MAX_COUNT_IN} bars.")
     if abs(recipe.transpose) > MAX_TRANSPOSE:
         raise UsageError(f"--transpose {recipe.transpose}: choose {-MAX_TRANSPOSE} to {MAX_TRANSPOSE} semitones.")
 
@@ -346,16 +385,29 @@ def midi_of(music: "Score | Sequence[Sound] | mido.MidiFile", recipe: Recipe) ->
     """MIDI with instrument, tempo and transposition applied. A MIDI file keeps what the recipe leaves open."""
     import mido
 
-    from audio_bridge.render.instruments import program
-    from audio_bridge.render.midi_edits import arranged
+    from audio_bridge.render.beats import midi_beats, score_beats
+    from audio_bridge.render.grace_notes import with_played_graces
+    from audio_bridge.render.instruments import program, programs
+    from audio_bridge.render.metronome import with_clicks
+    from audio_bridge.render.midi_edits import arranged, played_by
     from symbolic.formats import midi
+    from symbolic.notation.score import Score
 
+    is_score = isinstance(music, Score)
     if isinstance(music, mido.MidiFile):
-        number = None if recipe.instrument is None else program(recipe.instrument)
-        return arranged(music, program=number, tempo_qpm=recipe.tempo_qpm, transpose=recipe.transpose)
-    number = program(DEFAULT_INSTRUMENT if recipe.instrument is None else recipe.instrument)
-    built = midi.build(music, tempo_qpm=recipe.tempo_qpm, program=number, repeats=recipe.repeats)
-    return arranged(built, transpose=recipe.transpose)
+        made = arranged(music, tempo_qpm=recipe.tempo_qpm, transpose=recipe.transpose)
+    else:
+        played = with_played_graces(music) if is_score and recipe.grace_notes else music
+        built = midi.build(
+            played, tempo_qpm=recipe.tempo_qpm, program=program(DEFAULT_INSTRUMENT), repeats=recipe.repeats
+        )
+        made = arranged(built, transpose=recipe.transpose)
+    if recipe.instrument is not None:
+        made = played_by(made, programs(recipe.instrument))
+    if recipe.count_in or recipe.metronome:
+        beats = score_beats(music, recipe.repeats) if is_score else midi_beats(made)
+        made = with_clicks(made, beats, count_in=recipe.count_in, metronome=recipe.metronome)
+    return made
 
 
 def _performed(midi: "mido.MidiFile", recipe: Recipe) -> tuple["Audio", "Levels"]:
@@ -422,12 +474,13 @@ def _finite(value: float) -> float | None:
 
 
 def _instrument(piece: RenderJob, recipe: Recipe) -> str | None:
-    """The name of the one instrument that plays; None where a MIDI file chooses."""
-    from audio_bridge.render.instruments import PROGRAMS, program
+    """The names of the instruments that play; None where a MIDI file chooses."""
+    from audio_bridge.render.instruments import PROGRAMS, programs
 
     if recipe.instrument is None and piece.text is None:
         return None
-    return PROGRAMS[program(DEFAULT_INSTRUMENT if recipe.instrument is None else recipe.instrument)]
+    chosen = programs(DEFAULT_INSTRUMENT if recipe.instrument is None else recipe.instrument)
+    return ", ".join(PROGRAMS[number] for number in chosen)
 
 
 def _plain(recipe: Recipe) -> dict[str, str | int | float | bool | None]:

@@ -1,16 +1,20 @@
 """SoundFonts: the sampled instruments that a synthesiser plays, as records of source, terms and SHA-256.
 
 The default font is read where the `pretty_midi` package installed it and never copied, since its licence is not ours.
-A font of the user's own is named by its path; its hash then stands in the rendering's record.
+A font of the user's own is named by its path, for one call or, in the environment variable VARIABLE, for all; its
+hash then stands in the rendering's record.
 """
 
 import importlib.util
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from symbolic.errors import UserError
 from symbolic.files import sha256
+
+VARIABLE = "ABC_SYMBOLIC_SOUNDFONT"
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,11 @@ TIMGM6MB_CENTS = {
 
 
 def find(path: Path | str | None = None) -> SoundFont:
-    """The default font, or the user's own. UserError when it is missing or no SoundFont."""
+    """The font of a path, else that of the environment variable VARIABLE, else the default one.
+
+    UserError when it is missing or no SoundFont.
+    """
+    path = path or os.environ.get(VARIABLE) or None
     return _default() if path is None else _own(Path(path))
 
 

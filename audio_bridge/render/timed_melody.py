@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from audio_bridge.render.beats import midi_beats, score_beats, timed_messages
 from audio_bridge.sound.timed_note import TimedNote, skyline
 from symbolic.errors import UsageError, UserError
 
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
     import mido
 
     from audio_bridge.render.render import RenderJob
-    from symbolic.notation.score import Score, Voice
-
-MOST_BARS = 20_000
+    from symbolic.notation.score import Score
 
 
 @dataclass(frozen=True)
@@ -65,15 +64,13 @@ def of_score(score: "Score", tempo_qpm: float | None = None, transpose: int = 0,
 
     made = render.midi_of(score, Recipe(tempo_qpm=tempo_qpm, transpose=transpose, repeats=repeats))
     clock = _Clock(made)
-    lines, beats = _score_bars(score, repeats)
+    lines, beats = score_beats(score, repeats)
     return _melody(made, clock, lines, beats, score.title)
 
 
 def of_midi(made: "mido.MidiFile") -> Melody:
     """The melody of a MIDI file."""
-    from symbolic.formats.midi import last_tick
-
-    lines, beats = _signature_bars(made, last_tick(made))
+    lines, beats = midi_beats(made)
     return _melody(made, _Clock(made), lines, beats, "")
 
 
@@ -127,7 +124,7 @@ class _Clock:
     def __init__(self, made: "mido.MidiFile") -> None:
         from symbolic.formats.midi import DEFAULT_TEMPO
 
-        changes = [(0, DEFAULT_TEMPO), *_absolute(made, "set_tempo")]
+        changes = [(0, DEFAULT_TEMPO), *timed_messages(made, "set_tempo")]
         self.ticks, self.starts, self.rates = [], [], []
         seconds, tick, rate = 0.0, 0, 0.0
         for change, value in changes:
@@ -141,18 +138,6 @@ class _Clock:
         """The time of a tick."""
         i = bisect_right(self.ticks, tick) - 1
         return self.starts[i] + (tick - self.ticks[i]) * self.rates[i]
-
-
-def _absolute(made: "mido.MidiFile", kind: str) -> list:
-    """(tick, message) of all messages of a type in order of time."""
-    found = []
-    for track in made.tracks:
-        tick = 0
-        for message in track:
-            tick += message.time
-            if message.type == kind:
-                found.append((tick, message))
-    return sorted(found, key=lambda pair: pair[0])
 
 
 def _notes(made: "mido.MidiFile", clock: _Clock) -> list[TimedNote]:
@@ -175,51 +160,3 @@ def _notes(made: "mido.MidiFile", clock: _Clock) -> list[TimedNote]:
             elif starts:
                 starts.pop(0)
     return sorted(notes, key=lambda note: (note.onset, note.voice, note.midi))
-
-
-def _score_bars(score: "Score", repeats: bool) -> tuple[list[int], list[tuple[int, bool]]]:
-    """Ticks of bar lines and beats along the first voice with notes, as it is played."""
-    from symbolic.notation.performance import unroll
-    from symbolic.notation.score import Bar, MeterChange, Note, Rest
-
-    voice = next((v for v in score.voices if any(isinstance(e, Note) for e in v.events)), score.voices[0])
-    meter, tick, lines = score.meter, 0, [0]
-    beats: list[tuple[int, bool]] = []
-    for event in [*_played(voice, repeats, unroll), Bar("|")]:
-        if isinstance(event, (Note, Rest)):
-            tick += event.ticks
-        elif isinstance(event, MeterChange):
-            meter = event.meter
-        elif isinstance(event, Bar) and tick > lines[-1]:
-            beats += _beats(lines[-1], tick, meter.ticks, meter.beat_ticks, pickup=len(lines) == 1)
-            lines.append(tick)
-    return lines, beats
-
-
-def _played(voice: "Voice", repeats: bool, unroll) -> list:  # type: ignore[no-untyped-def]
-    return list(unroll(voice)) if repeats else voice.events
-
-
-def _beats(start: int, end: int, bar_ticks: int, beat_ticks: int, *, pickup: bool) -> list[tuple[int, bool]]:
-    """Beats of one bar; those of a short first bar are counted from its end."""
-    if pickup and end - start < bar_ticks:
-        return [(tick, False) for tick in range(end - beat_ticks, start - 1, -beat_ticks)][::-1]
-    return [(tick, tick == start) for tick in range(start, end, beat_ticks)]
-
-
-def _signature_bars(made: "mido.MidiFile", end: int) -> tuple[list[int], list[tuple[int, bool]]]:
-    """Ticks of bar lines and beats by the file's time signatures; 4/4 where it has none."""
-    changes = dict(_absolute(made, "time_signature"))
-    tick, lines, beats = 0, [0], list[tuple[int, bool]]()
-    bar, beat = 4 * made.ticks_per_beat, made.ticks_per_beat
-    while tick < end and len(lines) < MOST_BARS:
-        if tick in changes:
-            unit = max(1, 4 * made.ticks_per_beat // changes[tick].denominator)
-            bar, beat = max(1, changes[tick].numerator) * unit, unit
-            if changes[tick].denominator == 8 and changes[tick].numerator % 3 == 0:
-                beat = 3 * unit
-        following = min([tick + bar, *(change for change in changes if change > tick)])
-        beats += [(one, one == tick) for one in range(tick, following, beat)]
-        tick = following
-        lines.append(tick)
-    return lines, beats
