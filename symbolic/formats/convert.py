@@ -127,7 +127,7 @@ def convert(
         raise UserError(f"nothing of {source} could be converted.")
     for what, number in left_out.items():
         kind = "MIDI" if target.suffix.lower() == ".mid" else "MusicXML"
-        print(f"note: {source}: {told(number, what)}, for which {kind} has no place here", file=sys.stderr)
+        print(f"note: {source}: left out of the {kind}: {told(number, what)}", file=sys.stderr)
     return Conversion(tunes, written, len(read) if target.suffix.lower() == ".abc" else len(written), left_out)
 
 

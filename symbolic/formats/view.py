@@ -6,8 +6,8 @@
 
 The page is complete in itself and asks nothing of the network: notes that follow the playback, tempo, a loop of bars,
 transposition, voices on and off, downloads as ABC, MIDI, MusicXML, SVG and WAV (browsers write no MP3: `audio_bridge
-render` does), a style for printing. Click a bar to
-loop it, click another with Shift to loop up to it; the space bar starts and stops.
+render` does), a style for printing. Click a bar to loop it, click another with Shift to loop up to it; the space bar
+starts and stops.
 """
 
 import argparse

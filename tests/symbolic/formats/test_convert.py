@@ -9,7 +9,7 @@ from audio_bridge.render.render import pieces_of
 from symbolic.__main__ import VERBS
 from symbolic.command_line import main
 from symbolic.decode.editing.edit import read_tune
-from symbolic.formats.convert import abc_text
+from symbolic.formats.convert import abc_text, convert
 
 HARD = 'M:6/8\nL:1/8\nK:Dmix\nA|:d2f{g}a2f|(3gab[CEG]2-[CEG]z|1"Am"(d3~d2)A:|2d5/2e/2d2||[K:G][M:2/4]^c=c_cc|g4-|g4|]\n'
 
@@ -102,3 +102,14 @@ def test_midi_to_midi_keeps_every_event(tmp_path: Path, capsys: pytest.CaptureFi
     assert main("symbolic", VERBS, ["convert", str(tmp_path / "cut.mid"), "-o", str(tmp_path / "c.mid")]) == 0
     assert (tmp_path / "c.mid").read_bytes() == whole
     assert "note: " in capsys.readouterr().err
+
+
+def test_what_the_written_format_lacks_is_told_once_a_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    book = tmp_path / "book.abc"
+    one = 'X:{}\nT:t\nR:reel\n%%scale 0.7\nM:4/4\nL:1/4\nK:G\n"G"G{{a}}AB"D"c|\n\n'
+    book.write_text("".join(one.format(number) for number in range(1, 9)))
+    done = convert(book, tmp_path / "book.mid")
+    told = capsys.readouterr().err.splitlines()
+    assert done.left_out == {"chord symbols": 16, "grace notes": 8, "information fields": 8}
+    assert f"note: {book}: left out of the MIDI: 16 chord symbols" in told
+    assert f"note: {book}, tunes 1, 2, 3, 4, 5 and 3 more: 8 lines of page layout (%%)" in told and len(told) == 4
