@@ -1,7 +1,7 @@
 """What a conversion between ABC, MIDI and MusicXML loses, and whether it says so.
 
     python -m experiments.conversions                                       # 150 pieces of each bundled collection
-    python -m experiments.conversions --tunes 0 --sources aird oneill ryan essen wild chorales music21 --opt-in essen
+    python -m experiments.conversions --sources wild essen:0 aird oneill ryan chorales music21 --opt-in essen
     python -m experiments.conversions --folder "MidiTok's test pieces=PATH"   # any .abc, .mid, .mxl, .musicxml
 
 Each piece is converted in one direction and read back by the reader of the target notation; then both are compared as
@@ -18,7 +18,7 @@ that file itself, drums included, without quantising. Shares are of the source's
     key, metre  pieces whose signature, mode and first metre are the same
     repeats     pieces with the same repeat signs and endings (played out in MIDI, which has none)
 
-`wild` are constructs of ABC decided by hand (`experiments.conversions_wild`): `exact` is the share that sounds as it
+A number after a source's name (`essen:0`) is of that source alone. `wild` are constructs of ABC decided by hand (`experiments.conversions_wild`): `exact` is the share that sounds as it
 should. `music21` are MusicXML scores of that package's folders beside the chorales.
 """
 
@@ -54,7 +54,7 @@ MEASURES = (
     "notes", "onsets", "durations", "heard", "exact", "told", "converted", "key", "metre", "repeats",
 )  # fmt: skip
 PER_NOTE = ("notes", "onsets", "durations", "heard")
-MAX_BYTES = 2_000_000  # of a MusicXML file of music21's folders: the largest symphonies are left out
+MAX_BYTES = 200_000  # of a file of music21's folders: symphonies and quartets as large are left out
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 Sounds = Counter[tuple[int, int, int]]  # onset, pitch, length in ticks
 Faults = (NotationError, UserError, AssertionError)
@@ -99,9 +99,11 @@ def run(args: argparse.Namespace) -> int:
             record_wild(recorder)
             continue
         pieces = (
-            in_folder(Path(folders[source])) if source in folders else of_collection(source, args.tunes, args.opt_in)
+            in_folder(Path(folders[source]))
+            if source in folders
+            else of_collection(source.split(":")[0], int(source.partition(":")[2] or args.tunes), args.opt_in)
         )
-        record(recorder, source, pieces)
+        record(recorder, source if source in folders else source.split(":")[0], pieces)
     print(table(recorder.result()), file=sys.stderr)
     recorder.write(args.output)
     return 0
