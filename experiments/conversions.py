@@ -18,8 +18,9 @@ that file itself, drums included, without quantising. Shares are of the source's
     key, metre  pieces whose signature, mode and first metre are the same
     repeats     pieces with the same repeat signs and endings (played out in MIDI, which has none)
 
-A number after a source's name (`essen:0`) is of that source alone. `wild` are constructs of ABC decided by hand (`experiments.conversions_wild`): `exact` is the share that sounds as it
-should. `music21` are MusicXML scores of that package's folders beside the chorales.
+A number after a source's name (`essen:0`) is of that source alone. `wild` are constructs of ABC decided by hand
+(`experiments.conversions_wild`): `exact` is the share that sounds as it should. `music21` are MusicXML scores of that
+package's folders beside the chorales.
 """
 
 import argparse
