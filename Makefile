@@ -1,6 +1,8 @@
 # make run    set up .venv once, then prepare, train, generate, evaluate, render: ends in runs/quickstart/report.html
 # make test   the test suite: offline, no GPU, under five minutes on two cores (make test-all adds the slow ones)
 # make bench  speed and memory, ours against the peers that are installed: under 20 minutes on two idle cores
+# make mutants  do the tests notice small changes to the code that decides results? A sample: some 20 minutes on one core
+# make audit   known vulnerabilities of what requirements.lock pins, and its bill of materials (CycloneDX) in dist/
 # make studio the web page and the REST API on this machine: http://127.0.0.1:8017/
 # make check  linter, type checker, the numbers of the pages, and the documentation
 # make docs   the site, into docs/_build/html; a broken link fails
@@ -10,7 +12,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP_OPTIONS ?=
 
-.PHONY: run test test-all bench studio check docs format clean
+.PHONY: run test test-all bench mutants audit studio check docs format clean
 
 run: $(READY)
 	$(BIN)/python -m experiments.quickstart
@@ -29,6 +31,20 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.preparing --repeats 1 --music21-tunes 300
 	$(BIN)/python -m experiments.pages
 
+# Cosmic Ray is not among what the lock file pins: nothing else needs it.
+mutants: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) 'cosmic-ray>=8.7,<9'
+	$(BIN)/python -m experiments.mutants
+
+# The two tools live beside .venv, so that they are not among what they audit. Asking for vulnerabilities needs the network.
+audit:
+	test -x .audit/bin/python || $(PYTHON) -m venv .audit
+	.audit/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) 'pip-audit>=2.9,<3' 'cyclonedx-bom>=7,<8'
+	mkdir -p dist
+	.audit/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type library \
+	  --output-reproducible --no-validate -o dist/sbom.cdx.json
+	.audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --strict
+
 studio: $(READY)
 	$(BIN)/python -m studio serve
 
@@ -36,7 +52,6 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy symbolic audio_bridge studio experiments benchmarks
-
 	$(BIN)/python -m experiments.pages --check
 	$(MAKE) docs
 
@@ -57,4 +72,4 @@ $(READY): requirements.lock pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv build dist docs/_build docs/commands docs/reference *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .audit build dist docs/_build docs/commands docs/reference *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -10,12 +10,17 @@ less. All paths of one model, thread count, batch and class are processes of one
 so that ratios are taken within a round; between turns they are stopped. At two threads each OpenMP path is first tried
 with OMP_WAIT_POLICY active and passive and measured with the better one, batch by batch.
 
-Cost: a block (model, threads, batch, class) makes `--repeats` rounds, but no further one (two are made always) once its
-share of `--minutes` is spent. A token of a Mamba costs the same at any length, so there a path that would take longer
-than TURN_SECONDS makes fewer tokens a row; its row says how many. The result file is written after each block.
+Cost: a block (model, threads, batch, class) makes one cold round, which is kept apart (`cold`: what is compiled for
+this length is compiled in it), and `--repeats` warm ones, but no further one (two are made always) once its share of
+`--minutes` is spent. A token of a Mamba costs the same at any length, so there all paths of a block make fewer tokens a
+row where the slowest would take longer than TURN_SECONDS; rows say how many. The result file is written after each
+block.
 
-Classes: float32 is compared with float32; bfloat16 and int8 together. Ours holds float32 weights in 16 bits where that
-changes none of them, as in models shipped in bfloat16; its `about` says so. Its numbers are float32's all the same.
+Classes: float32 is compared with float32; bfloat16 and int8 together. Ours can hold float32 weights in 16 bits where
+that changes none of them, as in models shipped in bfloat16; that is a row of its own, and not the one that is compared.
+
+`floor` rows: tokens/s that the machine's bandwidth and arithmetic allow (benchmarks.peers.floor), with the weights in
+as many bytes as the precision says; the table gives each path's share of it.
 
 `agreement` rows: largest difference of the first logits from `transformers` in float32, and, for trained weights, the
 share of rows whose greedy tokens are the reference's up to the end of the tune, with the mean length of the common
@@ -29,7 +34,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +44,7 @@ from benchmarks.weights import Weights
 from benchmarks.workers import Worker
 from symbolic import command_line
 from symbolic import config as configuration
+from symbolic.models import costs
 
 MODELS = ("gpt2-6m", "mamba-6m", "mamba2-6m")
 PROMPT_TOKENS = 16
@@ -46,6 +52,7 @@ TRIAL_TOKENS = 16
 TURN_SECONDS, LEAST_TOKENS = 3.0, 64  # of a path whose tokens cost the same at any length
 AGREEMENT_TOKENS = 128
 EOS = 2
+WEIGHT_BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
 START_SECONDS = 3.0  # of a worker: mostly imports
 # Tokens per second to be expected on one core, batch 1 and 32: only for the estimate of the cost.
 EXPECTED = {"gpt2-6m": (400, 2000), "mamba-6m": (200, 2000), "mamba2-6m": (150, 1500)}
@@ -60,27 +67,33 @@ class DecodingSetup:
     precision: str
     settings: tuple[tuple[str, str], ...] = ()
     openmp: bool = True
-    slow: bool = False
 
     @property
     def only_gpt2(self) -> bool:
-        return self.module == "ctranslate" or ("cache", "static") in self.settings
+        return self.module in ("ctranslate", "onnx_runtime") or dict(self.settings).get("cache") in (
+            "static",
+            "compiled",
+        )
 
     @property
     def name(self) -> str:
         return f"{self.engine}, {self.precision}"
 
 
+HELD = "ours, weights held in 16 bits"
 PATHS = (
-    DecodingSetup("ours, native step", "ours", "float32", (("step", "native"),), openmp=False),
+    DecodingSetup("ours, native step", "ours", "float32", (("step", "native"), ("held", "float32")), openmp=False),
+    DecodingSetup(HELD, "ours", "float32", (("step", "native"),), openmp=False),
     DecodingSetup("ours, native step", "ours", "bfloat16", (("step", "native"),), openmp=False),
     DecodingSetup("ours, native step", "ours", "int8", (("step", "native"),), openmp=False),
     DecodingSetup("ours, PyTorch step", "ours", "float32", (("step", "torch"),)),
     DecodingSetup("transformers, dynamic cache", "library", "float32", (("cache", "dynamic"),)),
     DecodingSetup("transformers, dynamic cache", "library", "bfloat16", (("cache", "dynamic"),)),
     DecodingSetup("transformers, static cache", "library", "float32", (("cache", "static"),)),
-    DecodingSetup("transformers, compiled", "library", "float32", (("cache", "compiled"),), slow=True),
+    DecodingSetup("transformers, compiled", "library", "float32", (("cache", "compiled"),)),
     DecodingSetup("CTranslate2", "ctranslate", "float32"),
+    DecodingSetup("ONNX Runtime", "onnx_runtime", "float32", openmp=False),
+    DecodingSetup("ONNX Runtime", "onnx_runtime", "int8", openmp=False),
     DecodingSetup("CTranslate2", "ctranslate", "bfloat16"),
     DecodingSetup("CTranslate2", "ctranslate", "int8"),
     DecodingSetup("llama.cpp", "llama", "float32"),
@@ -122,7 +135,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--tokens", type=int, default=512, help="new tokens a row (default 512)")
     made.add_argument("--repeats", type=int, default=3, help="rounds (default 3)")
     made.add_argument("--minutes", type=float, default=10.0, help="to spend on rounds (default 10)")
-    made.add_argument("--full", action="store_true", help="also paths that take a minute to compile")
     made.add_argument("--weights", action="append", default=[], metavar="NAME=FOLDER", help="weights of a model")
     made.add_argument("--data", type=Path, default=Path("data/folk"), help="where prompts come from")
     made.add_argument("--keep", action="store_true", help="keep what the file holds of other models and thread counts")
@@ -132,8 +144,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Measure everything and write the result."""
-    paths = [path for path in PATHS if args.full or not path.slow]
-    print(result_file.cost_text(cost_seconds(args, paths)), file=sys.stderr)
+    print(result_file.cost_text(cost_seconds(args, PATHS)), file=sys.stderr)
     given = dict(weights.read_option(text) for text in args.weights)
     prompts = weights.prompts(args.data, max(args.batches), PROMPT_TOKENS)
     settings = {"tokens": args.tokens, "prompt_tokens": PROMPT_TOKENS, "repeats": args.repeats, "sampling": "greedy"}
@@ -146,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
             recorder.config_digests[name] = configuration.digest(chosen.config)
             recorder.settings.setdefault("weights", {})[name] = chosen.source
             for threads in args.threads:
-                _measure(recorder, chosen, threads, paths, prompts, args)
+                _measure(recorder, chosen, threads, PATHS, prompts, args)
     print(table(recorder.result()), file=sys.stderr)
     recorder.write(args.output)
     return 0
@@ -162,7 +173,7 @@ def cost_seconds(args: argparse.Namespace, paths: Sequence[DecodingSetup]) -> fl
             for batch in args.batches:
                 seconds += START_SECONDS * len(able) * policies
                 trials, one_round = _block_seconds(name, batch, args.tokens, able)
-                rounds = min(args.repeats, max(2, 2 * share_seconds(args) / one_round))
+                rounds = 1 + min(args.repeats, max(2, 2 * share_seconds(args) / one_round))
                 seconds += trials * policies + rounds * one_round
     return seconds
 
@@ -183,16 +194,28 @@ def table(result: dict[str, Any]) -> str:
     """The result for people: one line a path, one block a model, batch and thread count."""
     lines = []
     for model, threads, batch in _blocks(result):
-        lines += ["", f"{model}, batch {batch}, {threads} threads: tokens/s, and ours over it at its precision class"]
+        head = f"{model}, batch {batch}, {threads} threads"
+        lines += ["", f"{head}: tokens/s, share of the floor, and ours over it at its precision class"]
         rows = result_file.select(result, model=model, threads=threads, batch=batch, quantity="speed")
         for row in rows:
-            lines.append(f"  {row['path']:40} {result_file.row_text(row):>26}  {_ratio_text(rows, row)}")
+            right = f"{floor_text(result, row):>5}  {_ratio_text(rows, row)}"
+            lines.append(f"  {row['path']:40} {result_file.row_text(row):>26}  {right}")
     return "\n".join(lines)
 
 
+def floor_text(result: dict[str, Any], row: result_file.Row | None) -> str:
+    """A path's share of what the machine allows, `41 %`; `–` where it was not measured."""
+    if row is None or "repeats" not in row:
+        return "–"
+    keys = {key: row[key] for key in ("model", "threads", "batch", "precision")}
+    floor = result_file.find(result, quantity="floor", **keys)
+    return f"{statistics.median(row['repeats']) / floor['repeats'][0]:.0%}".replace("%", " %") if floor else "–"
+
+
 def best_of_ours(rows: Sequence[result_file.Row], precision: str) -> result_file.Row | None:
-    """Our fastest path whose numbers are of the same class: float32 with float32, bfloat16 and int8 together."""
-    ours = [r for r in rows if r["engine"].startswith("ours") and "repeats" in r and same_class(r, precision)]
+    """Our fastest path of the same class: float32 with float32 weights, bfloat16 and int8 together."""
+    able = [row for row in rows if "repeats" in row and same_class(row, precision)]
+    ours = [row for row in able if row["engine"].startswith("ours") and row["engine"] != HELD]
     return max(ours, key=lambda row: statistics.median(row["repeats"]), default=None)
 
 
@@ -221,7 +244,7 @@ def _measure(
         ):
             keys = {"model": chosen.name, "threads": threads, "batch": batch}
             with ExitStack() as stack:
-                seats = list(_seats(recorder, chosen, members, prompts[:batch], keys, args.tokens, stack))
+                seats = _equal(_seats(recorder, chosen, members, prompts[:batch], keys, args.tokens, stack))
                 _rounds(recorder, seats, prompts[:batch], keys, args)
                 if threads == min(args.threads) and batch == max(args.batches):
                     n = min(args.tokens, AGREEMENT_TOKENS)
@@ -229,6 +252,35 @@ def _measure(
                     reference = reference or answers.get(REFERENCE)
                     _agreement(recorder, answers, reference, {"model": chosen.name, "threads": threads})
             result_file.write(args.output, recorder.result())
+        _floors(recorder, chosen, threads, batch, args.tokens)
+
+
+def _equal(seats: Iterator[RunningEngine]) -> list[RunningEngine]:
+    """All paths of a block make as many tokens a row as the one that makes fewest."""
+    found = list(seats)
+    return [replace(seat, tokens=min(one.tokens for one in found)) for seat in found]
+
+
+def _floors(recorder: result_file.Recorder, chosen: Weights, threads: int, batch: int, tokens: int) -> None:
+    """The most tokens a second that the machine allows, by precision."""
+    from symbolic import models
+
+    n_weights = models.n_parameters(models.build(chosen.config.model))
+    flops = costs.decoding_flops(chosen.config.model, PROMPT_TOKENS + tokens // 2)
+    with Worker("benchmarks.peers.floor", {"threads": threads}, {"OMP_NUM_THREADS": str(threads)}) as worker:
+        worker.begin()
+        operations = worker.ask("operations_per_second", batch=batch)["value"]
+        for precision, n_bytes in WEIGHT_BYTES.items():
+            bandwidth = worker.ask("bytes_per_second", n_bytes=n_bytes * n_weights)["value"]
+            rate = floor_rate(batch, n_bytes * n_weights, bandwidth, flops, operations)
+            keys = {"model": chosen.name, "threads": threads, "batch": batch, "quantity": "floor"}
+            extra = {"bytes_per_second": bandwidth, "operations_per_second": operations}
+            recorder.measured([rate], "tokens/s", **keys, precision=precision, **extra)
+
+
+def floor_rate(batch: int, weight_bytes: float, bandwidth: float, flops: float, operations: float) -> float:
+    """Tokens/s where a step reads all weights once and makes `flops` a row, and does the shorter meanwhile."""
+    return batch / max(weight_bytes / bandwidth, batch * flops / operations)
 
 
 def _seats(
@@ -288,24 +340,30 @@ def _rounds(
 ) -> None:
     """Every path once a round."""
     wall: dict[str, list[float]] = {seat.path.name: [] for seat in seats}
+    cold: dict[str, float] = {}
     core: dict[str, list[float]] = {seat.path.name: [] for seat in seats}
     peaks: dict[str, float] = {}
     began = time.perf_counter()
-    for number in range(args.repeats):
-        if number >= 2 and time.perf_counter() - began > share_seconds(args):
+    for number in range(args.repeats + 1):
+        if number > 2 and time.perf_counter() - began > share_seconds(args):
             break
         for seat in seats:
             answer = seat.worker.ask("generate", prompts=prompts, n=seat.tokens)
             made = {len(row) for row in answer["value"]}
             assert made == {seat.tokens}, f"{seat.path.name} made {made} tokens, not {seat.tokens}"
+            peaks[seat.path.name] = answer["peak_mib"]
+            if not number:
+                cold[seat.path.name] = len(prompts) * seat.tokens / answer["seconds"]
+                continue
             wall[seat.path.name].append(len(prompts) * seat.tokens / answer["seconds"])
             core[seat.path.name].append(len(prompts) * seat.tokens / answer["core_seconds"])
-            peaks[seat.path.name] = answer["peak_mib"]
-        print(f"{keys}: round {number + 1} of {args.repeats}", file=sys.stderr)
+        began = began if number else time.perf_counter()
+        print(f"{keys}: {f'round {number} of {args.repeats}' if number else 'cold round'}", file=sys.stderr)
     for seat in seats:
         extra: dict[str, Any] = {
             "wait_policy": seat.policy,
             "about": seat.worker.about,
+            "cold": cold[seat.path.name],
         }
         extra |= {"tokens": seat.tokens, "core": core[seat.path.name], "peak_mib": peaks[seat.path.name]}
         recorder.measured(wall[seat.path.name], "tokens/s", **_speed_keys(seat.path, keys), **extra)
@@ -385,7 +443,7 @@ def _advantage(path: DecodingSetup) -> float:
     """How many times transformers' speed a path is expected to have."""
     if path.engine == "ours, PyTorch step":
         return 1.3
-    return {"ours": 3.5, "library": 1.0, "ctranslate": 2.5, "llama": 2.5}[path.module]
+    return {"ours": 3.5, "library": 1.0, "ctranslate": 2.5, "llama": 2.5, "onnx_runtime": 2.0}[path.module]
 
 
 if __name__ == "__main__":

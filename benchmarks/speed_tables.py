@@ -73,11 +73,17 @@ def _decoding(result: dict[str, Any]) -> Lines:
     rows = result_file.select(result, quantity="speed")
     blocks = dict.fromkeys((row["model"], row["threads"], row["batch"]) for row in rows)
     classes = (("float32", ["float32"]), ("bfloat16", ["bfloat16"]), ("bfloat16, int8", ["bfloat16", "int8"]))
-    return [_decoding_line(rows, *block, *one) for block in blocks for one in classes]
+    return [_decoding_line(result, rows, *block, *one) for block in blocks for one in classes]
 
 
 def _decoding_line(
-    rows: list[result_file.Row], model: str, threads: int, batch: int, words: str, precisions: Sequence[str]
+    result: dict[str, Any],
+    rows: list[result_file.Row],
+    model: str,
+    threads: int,
+    batch: int,
+    words: str,
+    precisions: Sequence[str],
 ) -> list[str]:
     """Our fastest on so many threads, and the peers on so many or fewer: some are slower on more."""
     able = [r for r in rows if (r["model"], r["batch"]) == (model, batch) and r["threads"] <= threads]
@@ -85,7 +91,8 @@ def _decoding_line(
     ours = decoding.best_of_ours([row for row in able if row["threads"] == threads], precisions[0])
     peer, library = best_peer(able), best_peer([row for row in able if row["engine"].startswith("transformers")])
     fewer = f", {peer['threads']} thread" if peer and peer["threads"] < threads else ""
-    cells = [_cell(ours), _cell(peer) + fewer, _ratio(ours, peer), _ratio(ours, library)]
+    cells = [_cell(ours), decoding.floor_text(result, ours), _cell(peer) + fewer, _ratio(ours, peer)]
+    cells.append(_ratio(ours, library))
     return [f"{model}, batch {batch}", str(threads), words, *cells]
 
 
@@ -151,7 +158,10 @@ TABLES: dict[str, tuple[Sequence[str], Callable[[dict[str, Any]], Lines]]] = {
         _inference,
     ),
     "decoding": (
-        ("decoding, tokens/s", "threads", "class", "ours", "best peer", "ours over it", "over `transformers`"),
+        (
+            *("decoding, tokens/s", "threads", "class", "ours", "of the floor", "best peer", "ours over it"),
+            "over `transformers`",
+        ),
         _decoding,
     ),
     "training": (("training, tokens/s", "ours", "best peer", "ours over it"), _training),

@@ -8,18 +8,23 @@ The loss of each held-out tune is split by what stands before each token (`symbo
 
 Loss is given in bits per byte of the tokens' own text, so that tokenizers may be compared, and in nats per token. Tunes
 are read whole, in windows of the run's context as `symbolic.training.likelihood` cuts them. Intervals are the 2.5 and
-97.5 % quantiles of a bootstrap over tunes.
+97.5 % quantiles of a bootstrap over tunes. Of two models or more each but the first is compared with the first tune by
+tune: a row `LATER less FIRST` holds the difference with the interval of a paired bootstrap, and they differ where that
+leaves 0 out. Models whose tokens are cut otherwise differ in what a class holds; then only `all` is compared.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import result_file
 from symbolic import command_line, files, runs
 from symbolic.evaluate.metrics import bootstrap, token_roles
+
+if TYPE_CHECKING:
+    from symbolic.evaluate.metrics.likelihood_by_role import TunePrediction
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,8 +54,10 @@ def run(args: argparse.Namespace) -> int:
     settings = {"notes": args.notes, "split": args.split, "tunes": len(texts), "resamples": bootstrap.RESAMPLES}
     digest = result_file.data_digest(args.data)
     recorder = result_file.Recorder("copying", seed=args.seed, settings=settings, data_digest=digest)
-    for target in args.runs:
-        _measure(recorder, target, texts, args)
+    predictions = {Path(target).name: _measure(recorder, target, texts, args) for target in args.runs}
+    first, *others = predictions
+    for other in others:
+        _compare(recorder, (first, predictions[first]), (other, predictions[other]), args.seed)
     print(table(recorder.result()), file=sys.stderr)
     recorder.write(args.output)
     return 0
@@ -66,7 +73,10 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _measure(recorder: result_file.Recorder, target: str, texts: Sequence[str], args: argparse.Namespace) -> None:
+def _measure(
+    recorder: result_file.Recorder, target: str, texts: Sequence[str], args: argparse.Namespace
+) -> "list[TunePrediction]":
+    """Score the texts by a model and add its rows; the predictions tune by tune."""
     from symbolic import models, tokens
     from symbolic.evaluate.metrics import likelihood_by_role
 
@@ -83,6 +93,36 @@ def _measure(recorder: result_file.Recorder, target: str, texts: Sequence[str], 
         keys = {"model": name, "family": shape.family, "class": kind, "low": part["low"], "high": part["high"]}
         extra = {key: part[key] for key in ("share", "n_tokens", "n_bytes", "nats_per_token")}
         recorder.measured([part["value"]], "bits/byte", **keys, **extra)
+    return tunes
+
+
+def _compare(
+    recorder: result_file.Recorder,
+    first: "tuple[str, Sequence[TunePrediction]]",
+    other: "tuple[str, Sequence[TunePrediction]]",
+    seed: int,
+) -> None:
+    """Add the differences of `other` from `first`, class by class and of all tokens together."""
+    names = f"{other[0]} less {first[0]}"
+    for kind in ("all", *token_roles.OCCURRENCES):
+        sums = [[_sums(tune, kind) for tune in tunes] for _, tunes in (other, first)]
+        sizes = [[n_bytes for _, n_bytes in own] for own in sums]
+        if sizes[0] != sizes[1] or not sum(sizes[0]):
+            continue
+        bits = [[value for value, _ in own] for own in sums]
+        low, high = bootstrap.paired(bits[0], bits[1], sizes[0], seed=seed)
+        keys = {"model": names, "one": other[0], "other": first[0], "class": kind, "low": low, "high": high}
+        n_bytes = sum(sizes[0])
+        share = n_bytes / sum(tune.n_bytes for tune in first[1])
+        recorder.measured([(sum(bits[0]) - sum(bits[1])) / n_bytes], "bits/byte", **keys, share=share)
+
+
+def _sums(tune: "TunePrediction", kind: str) -> tuple[float, int]:
+    """Bits and bytes of a tune's tokens of a class, or of all."""
+    if kind == "all":
+        return tune.bits, tune.n_bytes
+    bits, n_bytes, _ = tune.parts["occurrence"].get(kind, (0.0, 0, 0))
+    return bits, n_bytes
 
 
 def _context(folder: Path) -> int:

@@ -182,7 +182,7 @@ def inference_batch(result: dict[str, Any]) -> "Figure":
 
 def copying(result: dict[str, Any]) -> "Figure":
     """Bits per byte of first occurrences and of repeated material, a group of bars a class."""
-    models = list(_grouped(result["rows"], "model"))
+    models = list(_grouped([row for row in result["rows"] if "other" not in row], "model"))  # not the differences
     figure, (panel,) = _panels(1, 1, height=3.2)
     width = 0.8 / len(models)
     kinds = ("first", "repeated")

@@ -1,6 +1,9 @@
-"""Damaged tunes and headers through prepare, evaluate and the mask: no crash, no hang, no unbounded memory.
+"""Damaged tunes and headers through prepare, evaluate and the mask, and damaged files of every other kind: no crash, no
+hang, no unbounded memory.
 
-    python -m experiments.fuzz -n 20000
+    python -m experiments.fuzz -n 20000                      # ABC
+    python -m experiments.fuzz --all -n 100000               # every kind, see experiments.fuzz_files
+    python -m experiments.fuzz --kinds wav --first 4711 -n 1 # one again
 
 Each tune is a real one (or two) damaged by one to four of DAMAGES: characters dropped, replaced, repeated a thousand
 times, brackets nested without end, numbers that nobody can count, fields missing, twice or senseless, control
@@ -10,14 +13,15 @@ characters, bytes that are no text. Each then goes
 - through `evaluate`: every observation of a tune, and, set by set, every measure, the cards and the page;
 - through the mask: as a prompt, and as what a model has written so far, after which the mask must still offer a token.
 
-A stage may say no with the project's own errors, and nothing else: any other exception, more than SECONDS for one tune,
-a child that dies or that needs more than MEMORY_BYTES is a fault, printed with the number of the tune, which with
---first makes it again. Children do the work, --chunk tunes each, so that a native crash is caught and memory is
-measured. The exit status is 1 when there is a fault.
+A stage may say no with the project's own errors, and nothing else: any other exception, more than SECONDS for one
+input, a child that dies or that needs more than MEMORY_BYTES is a fault, printed with the number of the input, which
+with --first makes it again. Children do the work, --chunk inputs each, kinds in turn, so that a native crash is caught
+and memory is measured. The exit status is 1 when there is a fault.
 """
 
 import argparse
 import json
+import math
 import random
 import signal
 import subprocess
@@ -25,7 +29,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +42,7 @@ SET_SECONDS = 120.0  # for the measures of one set
 MEMORY_BYTES = 2 * 2**30  # of a child: torch alone takes some 400 MB
 SET_TUNES = 500  # measured together
 STAGES = ("prepare", "evaluate", "mask")
+SHARES = {"abc": 0.15, "midi": 0.2, "musicxml": 0.15, "yaml": 0.15, "json": 0.15, "wav": 0.1, "safetensors": 0.1}
 MASK_STEPS = 8  # tokens drawn after a damaged beginning
 ALPHABET = "".join(map(chr, range(32, 127))) + "\n\t\r\0\x1b\x7f\x85\u2028éß♯♭𝄞\ufeff\ud800"
 SIGNS = ("[", "{", "(", "((3", '"', "!", "[V:1]", "|:", "[1", "(3:2:9", "[K:C]", "[M:3/8]", "-", ">", "/")
@@ -61,9 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("-n", type=int, default=20_000, help="damaged tunes (default 20,000)")
-    made.add_argument("--first", type=int, default=0, help="number of the first")
-    made.add_argument("--chunk", type=int, default=1000, help="tunes of one child")
+    made.add_argument("-n", type=int, default=20_000, help="damaged inputs of all kinds together (default 20,000)")
+    made.add_argument("--kinds", nargs="+", choices=list(SHARES), default=["abc"], help="default: abc")
+    made.add_argument("--all", action="store_true", help="every kind")
+    made.add_argument("--minutes", type=float, default=math.inf, help="begin no chunk after this time")
+    made.add_argument("--first", type=int, default=0, help="number of the first of each kind")
+    made.add_argument("--chunk", type=int, default=500, help="inputs of one child")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--data", type=Path, default=Path("data/folk"))
     made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "fuzz.json")
@@ -72,24 +80,46 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Children one after another; their outcomes added up."""
-    settings = {"n": args.n, "first": args.first, "seconds": SECONDS, "memory_bytes": MEMORY_BYTES}
+    """Children one after another, kinds in turn; their outcomes added up."""
+    kinds = list(SHARES) if args.all else args.kinds
+    settings = {"n": args.n, "first": args.first, "seconds": SECONDS, "memory_bytes": MEMORY_BYTES, "kinds": kinds}
     recorder = result_file.Recorder("fuzz", args.seed, settings, data_digest=result_file.data_digest(args.data))
     outcomes: Counter[tuple[str, str]] = Counter()
+    n_tried: Counter[str] = Counter()
     faults: list[str] = []
     peak, slowest = 0.0, 0.0
-    for first in range(args.first, args.first + args.n, args.chunk):
-        found = _chunk(args, first, min(args.chunk, args.first + args.n - first))
+    until = time.monotonic() + 60 * args.minutes
+    for kind, first, n in chunks(kinds, args.n, args.first, args.chunk):
+        if time.monotonic() > until:
+            break
+        found = _chunk(args, kind, first, n)
+        n_tried[kind] += n
         outcomes.update({(stage, name): count for stage, name, count in found["outcomes"]})
         faults += found["faults"]
         for fault in found["faults"]:
             print(f"fault: {fault}", file=sys.stderr, flush=True)
         if found["peak_mib"] > MEMORY_BYTES / 2**20:
-            faults.append(f"tunes from {first}: the child needed {found['peak_mib']:,.0f} MiB")
+            faults.append(f"{kind} from {first}: the child needed {found['peak_mib']:,.0f} MiB")
         peak, slowest = max(peak, found["peak_mib"]), max(slowest, found["slowest_seconds"])
-        print(f"{first + args.chunk - args.first:,}/{args.n:,}: {len(faults)} faults", file=sys.stderr, flush=True)
-    sizes = {"peak memory of a child": (peak, "MiB"), "slowest tune in one stage, processor time": (slowest, "s")}
-    return recorded(recorder, args.output, "tunes", outcomes, sizes, faults)
+        print(f"{n_tried.total():,}/{args.n:,}: {len(faults)} faults", file=sys.stderr, flush=True)
+    for kind in kinds:
+        recorder.measured([n_tried[kind]], "inputs", kind=kind, measure="inputs tried")
+    recorder.settings["faults"] = faults[:100]
+    sizes = {"peak memory of a child": (peak, "MiB"), "slowest input in one stage, processor time": (slowest, "s")}
+    return recorded(recorder, args.output, "inputs", outcomes, sizes, faults)
+
+
+def chunks(kinds: Sequence[str], n: int, first: int, size: int) -> Iterator[tuple[str, int, int]]:
+    """(kind, first number, inputs) of each child: kinds in turn, in all of each kind its share of `n`."""
+    whole = sum(SHARES[kind] for kind in kinds)
+    left = {kind: round(n * SHARES[kind] / whole) for kind in kinds}
+    begins = dict.fromkeys(kinds, first)
+    while any(left.values()):
+        for kind in kinds:
+            part = min(size, left[kind])
+            if part:
+                yield kind, begins[kind], part
+            left[kind], begins[kind] = left[kind] - part, begins[kind] + part
 
 
 def recorded(
@@ -107,15 +137,15 @@ def recorded(
     return 1 if faults else 0
 
 
-def _chunk(args: argparse.Namespace, first: int, n: int) -> dict[str, Any]:
-    """What a child says of its tunes, or how it died."""
+def _chunk(args: argparse.Namespace, kind: str, first: int, n: int) -> dict[str, Any]:
+    """What a child says of its inputs, or how it died."""
     command = [sys.executable, "-m", "experiments.fuzz", "--child", "--first", str(first), "-n", str(n)]
-    command += ["--seed", str(args.seed), "--data", str(args.data)]
+    command += ["--seed", str(args.seed), "--data", str(args.data), "--kinds", kind]
     limit = 4 * n * SECONDS
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False, cwd=result_file.ROOT)
     except subprocess.TimeoutExpired:
-        return _died(f"tunes {first} to {first + n - 1}: the child did not end in {limit:.0f} s")
+        return _died(f"{kind} {first} to {first + n - 1}: the child did not end in {limit:.0f} s")
     lines = done.stdout.splitlines()
     if done.returncode or not lines:
         why = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
@@ -130,8 +160,13 @@ def _died(message: str) -> dict[str, Any]:
 
 
 def child(args: argparse.Namespace) -> int:
-    """Run the tunes of one child and print their outcomes as the last line."""
+    """Run the inputs of one child and print their outcomes as the last line."""
     _limit_memory()
+    if args.kinds != ["abc"]:
+        from experiments import fuzz_files
+
+        print(json.dumps(fuzz_files.tried(args.kinds[0], range(args.first, args.first + args.n), args.seed, args.data)))
+        return 0
     tunes = [row["text"] for row in files.read_jsonl(args.data / "tunes" / "train.jsonl")]
     stages = {"prepare": prepare, "evaluate": evaluate, "mask": mask_stage()}
     outcomes: Counter[tuple[str, str]] = Counter()
@@ -143,13 +178,13 @@ def child(args: argparse.Namespace) -> int:
             seconds, name = guarded(lambda through=through, text=text: through(text), SECONDS)  # type: ignore[misc]
             outcomes[stage, name.partition(":")[0]] += 1
             slowest = max(slowest, seconds)
-            faults += [f"tune {number}, {stage}: {name}"] if name.startswith("FAULT") else []
-        print(f"tune {number}", flush=True)
+            faults += [f"abc {number}, {stage}: {name}"] if name.startswith("FAULT") else []
+        print(f"abc {number}", flush=True)
     measured = sets_stage(list(files.read_jsonl(args.data / "tunes" / "test.jsonl")))
     for start in range(0, len(texts), SET_TUNES):
         own = [text for _, text in texts[start : start + SET_TUNES]]
         _, name = guarded(lambda own=own: measured(own), SET_SECONDS)  # type: ignore[misc]
-        faults += [f"tunes from {texts[start][0]}, as a set: {name}"] if name.startswith("FAULT") else []
+        faults += [f"abc from {texts[start][0]}, as a set: {name}"] if name.startswith("FAULT") else []
     found = {"outcomes": [[*key, count] for key, count in outcomes.items()], "faults": faults}
     print(json.dumps({**found, "peak_mib": machine.peak_mib(), "slowest_seconds": slowest}))
     return 0

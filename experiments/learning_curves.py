@@ -13,7 +13,7 @@ import argparse
 import math
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,15 @@ def interval(values: Sequence[float]) -> result_file.Spread:
     quantile = STUDENT_95[n - 3] if n - 3 < len(STUDENT_95) else NORMAL_95
     half = quantile * statistics.stdev(values) / math.sqrt(n)
     return result_file.Spread(mean, mean - half, mean + half)
+
+
+def paired_interval(one: Mapping[int, float], other: Mapping[int, float]) -> result_file.Spread | None:
+    """Mean of the differences of two models, seed by seed, with its interval (`interval`); None without a common seed.
+
+    A seed gives both models the same rows in the same order, so their difference varies less than either.
+    """
+    seeds = sorted(one.keys() & other.keys())
+    return interval([one[seed] - other[seed] for seed in seeds]) if seeds else None
 
 
 def read_curve(folder: Path) -> dict[str, Any]:

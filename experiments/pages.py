@@ -275,17 +275,18 @@ def _range(values: list[float]) -> str:
 
 
 def _seeds() -> str:
-    """Validation bits per byte at the end of training: the mean over seeds with its 95 % interval."""
-    from experiments import learning_curves
+    """Validation bits per byte at the end of training: the mean over seeds, and the difference paired over seeds."""
+    from experiments import learning_curves, seeds
 
-    ends: dict[str, list[float]] = {}
-    for row in result("seeds")["rows"]:
-        ends.setdefault(row["model"], []).append(row["repeats"][-1])
+    ends = seeds.final_losses(result("seeds"))
+    ordered = sorted(ends, key=lambda model: statistics.fmean(ends[model].values()))
     rows = []
-    for model, values in sorted(ends.items(), key=lambda item: statistics.fmean(item[1])):
-        found = learning_curves.interval(values)
-        rows.append([model, str(len(values)), f"{found.median:.3f}", f"{found.low:.3f}–{found.high:.3f}"])
-    return _table(["model", "seeds", "bits per byte, mean", "95 % interval"], rows)
+    for before, model in zip([None, *ordered], ordered, strict=False):
+        found = learning_curves.interval(list(ends[model].values()))
+        difference = learning_curves.paired_interval(ends[model], ends[before]) if before else None
+        words = seeds.difference_text(difference) if difference else "–"
+        rows.append([model, str(len(ends[model])), f"{found.median:.3f}", f"{found.low:.3f}–{found.high:.3f}", words])
+    return _table(["model", "seeds", "bits per byte, mean", "95 % interval", "more than the one above, by seed"], rows)
 
 
 def _streaming() -> str:

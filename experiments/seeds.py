@@ -6,8 +6,8 @@
 The configurations of one call differ in `name` and `model` only; of a configuration's runs only `seed` and `name`
 differ, which changes the initial weights and the order of the rows. Seeds are the outer loop, so that the models take
 turns. Runs are kept in runs/seeds/; a finished one is not made again, an interrupted one goes on. The result file has
-the form of `experiments.learning_curves`; the table says which final differences count (rule 4 of README.md, by 95 %
-intervals of the means over seeds).
+the form of `experiments.learning_curves`; the table says which final differences count: those whose 95 % interval,
+paired over seeds, leaves 0 out (rule 4 of README.md).
 """
 
 import argparse
@@ -84,23 +84,35 @@ def check_equal(planned: Sequence[Config]) -> None:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Final bits per byte of each model, and whether the difference from the one before it counts."""
-    ends: dict[str, list[float]] = {}
-    seconds: dict[str, list[float]] = {}
+    """Final bits per byte of each model, and how far the next better one is from it, seed by seed."""
+    ends, seconds = final_losses(result), dict[str, list[float]]()
     for row in result["rows"]:
-        ends.setdefault(row["model"], []).append(row["repeats"][-1])
         seconds.setdefault(row["model"], []).append(row["seconds"][-1])
-    lines = [f"{'model':16} {'seeds':>5} {'bits/byte, 95 % interval':>26} {'s a run':>8}"]
-    ordered = sorted(ends, key=lambda model: result_file.spread(ends[model]).median)
-    before = None
-    for model in ordered:
-        spread = learning_curves.interval(ends[model])
-        words = "" if before is None else "  within the noise" if spread.overlaps(before) else "  a difference"
+    lines = [f"{'model':16} {'seeds':>5} {'bits/byte, 95 % interval':>26} {'s a run':>8}  more than the one above"]
+    ordered = sorted(ends, key=lambda model: result_file.spread(list(ends[model].values())).median)
+    for before, model in zip([None, *ordered], ordered, strict=False):
+        spread = learning_curves.interval(list(ends[model].values()))
+        difference = learning_curves.paired_interval(ends[model], ends[before]) if before else None
+        words = f"  {difference_text(difference)}" if difference else ""
         middle = f"{spread.median:.3f} ({spread.low:.3f}–{spread.high:.3f})"
         took = result_file.spread(seconds[model]).median
         lines.append(f"{model:16} {len(ends[model]):5} {middle:>26} {took:8.0f}{words}")
-        before = spread
     return "\n".join(lines)
+
+
+def final_losses(result: dict[str, Any]) -> dict[str, dict[int, float]]:
+    """By model and seed the last validation figure, bits per byte."""
+    found: dict[str, dict[int, float]] = {}
+    for row in result["rows"]:
+        found.setdefault(row["model"], {})[int(row["seed"])] = row["repeats"][-1]
+    return found
+
+
+def difference_text(one: result_file.Spread) -> str:
+    """A paired difference with its interval, and whether that leaves 0 out."""
+    return f"{one.median:.3f} ({one.low:.3f}–{one.high:.3f})" + (
+        "" if one.low > 0 or one.high < 0 else ", not told apart"
+    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -157,6 +158,26 @@ def test_wheel_holds_every_file_of_the_packages_and_the_configurations(wheel: Pa
     assert {name for name in wanted if not name.endswith(".gitkeep")} - names == set()
     assert "symbolic/commit.txt" in names and "symbolic/py.typed" in names
     assert not [name for name in names if name.startswith(("tests/", "experiments/", "docs/"))]
+
+
+@pytest.mark.slow
+def test_two_builds_are_the_same_bytes(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From another folder, with files of other dates and another umask."""
+    copy = tmp_path / "elsewhere"
+    git(ROOT, "clone", "-q", "--shared", "--no-checkout", str(ROOT), str(copy))
+    git(copy, "checkout", "-q", git(ROOT, "rev-parse", "HEAD"))
+    for name in git(ROOT, "diff", "--name-only", "HEAD").splitlines():  # of this tree, where it is not clean
+        if (ROOT / name).is_file():
+            shutil.copy(ROOT / name, copy / name)
+        else:
+            (copy / name).unlink(missing_ok=True)
+    for path in copy.rglob("*.py"):
+        os.utime(path, (10**9, 10**9))
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=copy, check=True, umask=0o077)
+    (again,) = tmp_path.glob("*.whl")
+    assert again.read_bytes() == wheel.read_bytes()
 
 
 @pytest.mark.slow

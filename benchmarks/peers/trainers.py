@@ -1,8 +1,8 @@
 """Ways of training one model: this project's loop body, a plain loop over the library's model, `transformers.Trainer`.
 
-All read the same rows of ids (random integers: speed does not depend on which), with AdamW, gradient clipping at 1 and
-bfloat16 autocast where asked for; all keep freed memory as `symbolic.training.train` does, which helps the peers as
-well. `steps(n)` makes n optimiser steps and returns the seconds they took.
+All read the same rows of ids (random integers: speed does not depend on which), with fused AdamW, gradient clipping at
+1 and bfloat16 autocast where asked for; all keep freed memory as `symbolic.training.train` does, which helps the peers
+as well. `steps(n)` makes n optimiser steps and returns the seconds they took.
 """
 
 import contextlib
@@ -88,8 +88,7 @@ class PlainLoop(_Loop):
     def __init__(self, compiled: bool, **shape: Any) -> None:
         super().__init__(**shape)
         self.model = _library_model(self.config).to(self.device).train()
-        fused = self.device.type == "cuda"
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, betas=(0.9, 0.95), fused=fused or None)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, betas=(0.9, 0.95), fused=True)
         self.forward = torch.compile(self.model) if compiled else self.model
         self.about = {"parameters": models.n_parameters(self.model), "class": type(self.model).__name__}
 
@@ -134,6 +133,7 @@ class Trainer(_Loop):
                 bf16=self.dtype == torch.bfloat16,
                 use_cpu=self.device.type == "cpu",
                 torch_compile=self.compiled,
+                optim="adamw_torch_fused",
                 learning_rate=1e-3,
                 max_grad_norm=CLIP_NORM,
                 logging_strategy="no",

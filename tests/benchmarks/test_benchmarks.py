@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import decoding, preparing, result_file, scaling, speed_tables, training, weights
-from benchmarks.peers import Absent
+from benchmarks.peers import Absent, trainers
 from symbolic import config as configuration
 from symbolic.errors import UserError
 from symbolic.notation import abc_parser
@@ -52,11 +53,11 @@ def cost(module: Any, args: argparse.Namespace) -> float:
 
 
 def test_rounds_of_decoding_fit_their_minutes() -> None:
-    paths = [path for path in decoding.PATHS if not path.slow]
     args = decoding.parser().parse_args([])
     assert decoding.share_seconds(args) == pytest.approx(10 * 60 / 24)
-    assert decoding.cost_seconds(args, paths) < 21 * 60
-    assert decoding.cost_seconds(decoding.parser().parse_args(["--minutes", "60", "--repeats", "9"]), paths) > 30 * 60
+    assert decoding.cost_seconds(args, decoding.PATHS) < 30 * 60
+    longer = decoding.parser().parse_args(["--minutes", "60", "--repeats", "9"])
+    assert decoding.cost_seconds(longer, decoding.PATHS) > 30 * 60
 
 
 class Answering:
@@ -87,7 +88,7 @@ class Answering:
 
 
 @pytest.mark.parametrize(("model", "tokens"), [("mamba-6m", decoding.LEAST_TOKENS), ("gpt2-6m", 512)])
-def test_slow_paths_of_recurrent_models_make_fewer_tokens(
+def test_all_paths_make_as_many_tokens_as_the_slowest_and_the_cold_round_is_kept_apart(
     model: str, tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library, other = decoding.REFERENCE, decoding.PATHS[-1]
@@ -97,11 +98,38 @@ def test_slow_paths_of_recurrent_models_make_fewer_tokens(
     keys = {"model": model, "threads": 2, "batch": 2}
     with contextlib.ExitStack() as stack:
         (seat,) = decoding._seats(recorder, chosen, [library, other], [[1], [1]], keys, 512, stack)
-        decoding._rounds(recorder, [seat], [[1], [1]], keys, args)
-    absent, row = recorder.rows  # the other has a row that says why
+        fast = decoding.RunningEngine(decoding.PATHS[0], seat.worker, None, 512)
+        seats = decoding._equal(iter([fast, seat]))
+        decoding._rounds(recorder, seats, [[1], [1]], keys, args)
+    absent, *rows = recorder.rows  # the other has a row that says why
     assert absent["not_run"].startswith("ended with status -11") and absent["path"] == other.name
-    assert (row["tokens"], row["repeats"], row["core"]) == (tokens, [20.0, 20.0], [40.0, 40.0])
-    assert row["wait_policy"] == "passive"
+    for row in rows:
+        assert (row["tokens"], row["repeats"], row["core"]) == (tokens, [20.0, 20.0], [40.0, 40.0])
+        assert row["cold"] == 20.0
+    assert [row["wait_policy"] for row in rows] == [None, "passive"]
+
+
+def test_the_floor_is_the_longer_of_reading_and_reckoning() -> None:
+    assert decoding.floor_rate(1, 24e6, 12e9, 12e6, 60e9) == pytest.approx(500)  # 2 ms of reading, 0.2 of operations
+    assert decoding.floor_rate(32, 24e6, 12e9, 12e6, 60e9) == pytest.approx(5000)  # 2 ms, 6.4 of operations
+    result = decoding_result()
+    result["rows"].append(speed_row("floor, float32", [4000.0], quantity="floor"))
+    rows = result_file.select(result, quantity="speed")
+    assert decoding.floor_text(result, rows[0]) == "39 %" and decoding.floor_text(result, rows[1]) == "–"
+    assert " 39 %  " in decoding.table(result)
+
+
+def test_weights_held_in_16_bits_are_a_row_of_their_own() -> None:
+    rows = [speed_row("ours, native step, float32", [1000.0]), speed_row(f"{decoding.HELD}, float32", [2000.0])]
+    best = decoding.best_of_ours(rows, "float32")
+    assert best is not None and best["path"] == "ours, native step, float32"
+
+
+def test_peers_run_at_their_best_without_an_option() -> None:
+    names = {path.name for path in decoding.PATHS}
+    assert {"transformers, compiled, float32", "ONNX Runtime, float32"} <= names
+    loop = inspect.getsource(trainers.PlainLoop.__init__), inspect.getsource(trainers.Trainer.steps)
+    assert "fused=True" in loop[0] and 'optim="adamw_torch_fused"' in loop[1]
 
 
 def test_float32_is_compared_with_float32_and_the_fast_modes_together() -> None:

@@ -34,3 +34,22 @@ def test_classes_add_up(tmp_path: Path, model: Path, capsys: pytest.CaptureFixtu
     assert sum(row["n_bytes"] for row in rows) == len(TUNE) and sum(row["share"] for row in rows) == pytest.approx(1)
     assert all(row["low"] <= row["repeats"][0] <= row["high"] for row in rows)
     assert "repeated" in capsys.readouterr().err
+
+
+def test_two_models_are_compared_tune_by_tune(tmp_path: Path, model: Path) -> None:
+    twin = tmp_path / "twin"
+    torch.manual_seed(1)
+    models.save(models.build(GPT2Config(n_layer=1, n_embd=16, n_head=2, n_positions=64)), twin)
+    tokens.build("grammar").save(twin)
+    texts = [TUNE, TUNE.replace("CDEF", "GABc"), TUNE.replace("cBAG", "c2G2")]
+    for split in ("train", "valid", "test"):
+        write_jsonl(tmp_path / "data" / "tunes" / f"{split}.jsonl", [{"text": text} for text in texts])
+    target = tmp_path / "copying.json"
+    assert copying.main([str(model), str(twin), "--data", str(tmp_path / "data"), "-o", str(target)]) == 0
+    result = result_file.read(target)
+    differences = result_file.select(result, model=f"twin less {model.name}")
+    assert [row["class"] for row in differences] == ["all", "header", "first", "repeated"]
+    for row in differences[1:]:
+        own = [result_file.find(result, model=name, **{"class": row["class"]}) for name in ("twin", model.name)]
+        assert row["repeats"][0] == pytest.approx(own[0]["repeats"][0] - own[1]["repeats"][0])  # type: ignore[index]
+        assert row["low"] - 1e-9 <= row["repeats"][0] <= row["high"] + 1e-9

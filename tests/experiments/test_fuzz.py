@@ -60,6 +60,13 @@ def test_faults_and_hangs_are_told_from_refusals() -> None:
     assert fuzz.guarded(refuse, 1)[1] == "refused, UserError" and fuzz.guarded(lambda: "kept", 1)[1] == "kept"
 
 
+def test_kinds_take_turns_and_have_their_shares() -> None:
+    found = list(fuzz.chunks(["abc", "wav"], 1000, 5, 250))
+    assert found == [("abc", 5, 250), ("wav", 5, 250), ("abc", 255, 250), ("wav", 255, 150), ("abc", 505, 100)]
+    whole = list(fuzz.chunks(list(fuzz.SHARES), 100_000, 0, 500))
+    assert sum(n for _, _, n in whole) == 100_000 and {kind for kind, _, _ in whole} == set(fuzz.SHARES)
+
+
 @pytest.mark.slow
 def test_children_do_the_work(data: Path, tmp_path: Path) -> None:
     words = ["-n", "30", "--chunk", "20", "--data", str(data), "-o", str(tmp_path / "fuzz.json")]
@@ -67,6 +74,7 @@ def test_children_do_the_work(data: Path, tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = result_file.read(tmp_path / "fuzz.json")["rows"]
     for stage in fuzz.STAGES:
         assert sum(row["repeats"][0] for row in rows if row.get("stage") == stage) == 30
+    assert result_file.find({"rows": rows}, kind="abc", measure="inputs tried")["repeats"] == [30]  # type: ignore[index]
     peak = result_file.find({"rows": rows}, measure="peak memory of a child")
     assert peak is not None and 50 < peak["repeats"][0] < fuzz.MEMORY_BYTES / 2**20
 

@@ -122,11 +122,14 @@ def test_seeds_of_paired_models_differ_in_nothing_else() -> None:
         seeds.check_equal([planned[0], configuration.load(CONFIG)])
 
 
-def test_a_difference_counts_where_intervals_part() -> None:
+def test_a_difference_counts_where_its_pairs_over_seeds_leave_zero_out() -> None:
+    """b is above a in every seed by the same, though their intervals overlap; c and b change places."""
     made = result_file.Recorder("seeds")
-    for model, ends in {"a": (1.0, 1.01, 1.02), "b": (1.5, 1.51, 1.52), "c": (1.5, 1.53, 1.51)}.items():
-        for end in ends:
-            made.measured([2.0, end], "bits/byte", model=model, seconds=[1.0, 2.0])
+    for model, ends in {"a": (1.0, 1.1, 1.2), "b": (1.02, 1.12, 1.221), "c": (1.1, 1.05, 1.3)}.items():
+        for seed, end in enumerate(ends):
+            made.measured([2.0, end], "bits/byte", model=model, seed=seed, seconds=[1.0, 2.0])
     first, second, third = seeds.table(made.result()).splitlines()[1:]
-    assert first.startswith("a ") and "difference" not in first
-    assert "a difference" in second and "within the noise" in third
+    assert first.startswith("a ") and first.endswith("2") and not first.endswith("apart")
+    assert second.endswith("0.020 (0.019–0.022)") and third.endswith("not told apart")
+    assert learning_curves.paired_interval({0: 1.0}, {1: 2.0}) is None
+    assert learning_curves.paired_interval({0: 1.0, 1: 3.0, 2: 9.0}, {1: 2.0, 2: 6.0, 0: 0.0}) is not None

@@ -10,6 +10,7 @@ import codecs
 import io
 import re
 import zipfile
+import zlib
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
@@ -51,7 +52,7 @@ def unzipped(data: bytes) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _member(archive, _root_file(archive))
-    except (zipfile.BadZipFile, OSError, RuntimeError, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError, NotImplementedError) as error:
         raise NotationError("bad_musicxml", f"the archive is damaged ({error}).") from error
 
 

@@ -1,0 +1,387 @@
+"""Small changes to the code that decides results: do the tests notice?
+
+    make mutants
+    python -m experiments.mutants --each 10 --seed 0
+    python -m experiments.mutants --areas loader --each 40 -o loader.json
+
+Cosmic Ray (https://cosmic-ray.readthedocs.io; extra `mutation`) makes the changes: another operator or comparison, a
+number one larger or smaller, `not`, `and` for `or`, a loop that ends at once. Of each area `--each` places are drawn by
+the seed, and of each place one change. A change is killed when one of the test files that mirror the module fails or
+does not end; a survivor is a change that nobody would notice. Survivors that change nothing which can be seen from
+outside stand in tests/equivalent_mutants.tsv (path, line as it was, line as it became, why), and do not count.
+
+Cosmic Ray's own runner starts a Python for each change, of which importing torch takes longer than the tests. Here one
+process imports the libraries, and forks for each change: what is ours is imported anew, from a copy of the tree.
+"""
+
+import argparse
+import ast
+import contextlib
+import json
+import math
+import os
+import random
+import re
+import resource
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+TOPS = ("symbolic", "audio_bridge", "studio", "experiments", "benchmarks", "tests", "configs", "pyproject.toml")
+WARM = (
+    *("numpy", "scipy.signal", "scipy.sparse", "torch", "transformers", "tokenizers", "safetensors.torch", "mir_eval"),
+    *("transformers.models.musicgen_melody.modeling_musicgen_melody", "soundfile", "hypothesis", "yaml", "matplotlib"),
+)
+EQUIVALENT = Path("tests", "equivalent_mutants.tsv")
+LEAST_SECONDS, TIMES_LONGER = 10.0, 3.0  # of processor time, after which a change has made a loop endless
+WALL_TIMES = 20.0  # of it by the clock: the machine may be busy, a test may wait for what never comes
+_LEFT_OUT = re.compile(  # a change of decorators, or one that Python's small integers and None hide
+    r"RemoveDecorator|Variable|Comparison\w*_(Eq|NotEq|Lt|LtE|Gt|GtE)_(Is|IsNot)$|Comparison\w*_(Is|IsNot)_(Eq|NotEq)$"
+)
+_READER = "tests/symbolic/notation/reading/test_voice_reader.py"
+_NOTATION = tuple(f"tests/symbolic/notation/test_{name}.py" for name in ("abc_parser", "performance", "play_order"))
+_MEASURES = ("bootstrap", "diversity", "form", "histograms", "novelty", "set_distance", "tonality")
+# area -> module -> the test files that mirror it
+AREAS: dict[str, dict[str, tuple[str, ...]]] = {
+    "notation": {
+        "symbolic/notation/reading/voice_reader.py": (_READER, *_NOTATION),
+        "symbolic/notation/play_order.py": ("tests/symbolic/notation/test_play_order.py", *_NOTATION),
+        "symbolic/notation/validity.py": ("tests/symbolic/notation/test_validity.py",),
+        "symbolic/notation/transposition.py": _NOTATION,
+    },
+    "score": {"symbolic/notation/performance.py": _NOTATION, "symbolic/notation/score.py": _NOTATION},
+    "families": {"symbolic/corpus/families.py": ("tests/symbolic/corpus/test_families.py",)},
+    "likelihood": {"symbolic/training/likelihood.py": ("tests/symbolic/training/test_likelihood.py",)},
+    "loader": {"symbolic/data/loader.py": ("tests/symbolic/data/test_loader.py",)},
+    "optimiser": {"symbolic/training/optim.py": ("tests/symbolic/training/test_optim.py",)},
+    "sampling": {"symbolic/decode/engine/sampling.py": ("tests/symbolic/decode/engine/test_sampling.py",)},
+    "measures": {
+        f"symbolic/evaluate/metrics/{name}.py": (f"tests/symbolic/evaluate/metrics/test_{name}.py",)
+        for name in _MEASURES
+    },
+    "alignment": {
+        "audio_bridge/lyrics/setting/syllable_alignment.py": (
+            "tests/audio_bridge/lyrics/setting/test_syllable_alignment.py",
+        )
+    },
+    "adherence": {
+        "audio_bridge/musicgen/melody_adherence.py": ("tests/audio_bridge/musicgen/test_melody_adherence.py",),
+        "audio_bridge/sound/chroma.py": ("tests/audio_bridge/sound/test_chroma.py",),
+    },
+    "fine-tuning": {
+        "audio_bridge/musicgen/finetune.py": ("tests/audio_bridge/musicgen/test_finetune.py",),
+        "audio_bridge/musicgen/clips.py": (
+            "tests/audio_bridge/musicgen/test_clips.py", "tests/audio_bridge/musicgen/test_finetune.py",
+        ),
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change: where it is, by which operator of Cosmic Ray, and the first line that differs, before and after."""
+
+    area: str
+    path: str
+    operator: str
+    occurrence: int
+    line: int
+    was: str
+    becomes: str
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    args = parser().parse_args(arguments)
+    if args.serve:
+        return serve(args.serve)
+    from symbolic import command_line
+
+    return command_line.guarded(lambda: run(args))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--each", type=int, default=10, help="changes of each area (default: %(default)s)")
+    made.add_argument("--areas", nargs="+", choices=list(AREAS), default=list(AREAS), help="default: all")
+    made.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
+    made.add_argument("--minutes", type=float, default=60.0, help="draw no more after this time (default: %(default)s)")
+    made.add_argument("-o", "--output", type=Path, help="result file (default: experiments/results/mutants.json)")
+    made.add_argument("--serve", type=Path, metavar="COPY", help=argparse.SUPPRESS)
+    return made
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw, test, write the result; exit status 1 where a survivor is not argued."""
+    from benchmarks import result_file
+
+    settings = {"each": args.each, "areas": args.areas, "minutes": args.minutes}
+    recorder = result_file.Recorder("mutants", args.seed, settings)
+    argued = equivalents(ROOT / EQUIVALENT)
+    survivors: list[dict[str, Any]] = []
+    until = time.monotonic() + 60 * args.minutes
+    with TestServer(ROOT) as server:
+        for area in args.areas:
+            counts = {"drawn": 0, "killed": 0, "equivalent": 0}
+            for mutant in drawn(ROOT, area, args.each, args.seed):
+                if time.monotonic() > until:
+                    break
+                outcome = server.outcome(mutant)
+                known = argued.get((mutant.path, mutant.was, mutant.becomes), "")
+                counts["drawn"] += 1
+                counts["killed"] += outcome["status"] != "passed"
+                if outcome["status"] == "passed":
+                    counts["equivalent"] += bool(known)
+                    survivors.append({**asdict(mutant), "argued": known})
+                by = outcome["by"] or outcome["status"]
+                print(f"{mutant.path}:{mutant.line}: {mutant.was}  ->  {mutant.becomes}: {by}", file=sys.stderr)
+            for name, count in counts.items():
+                recorder.measured([count], "mutants", area=area, measure=name)
+    recorder.settings["survivors"] = survivors
+    recorder.write(args.output or result_file.EXPERIMENTS / "mutants.json")
+    return int(any(not one["argued"] for one in survivors))
+
+
+def drawn(root: Path, area: str, n: int, seed: int) -> list[Mutant]:
+    """`n` changes of an area, fewer where it has fewer places; the same for the same seed and code."""
+    places: dict[tuple[str, tuple[int, int]], list[tuple[str, int]]] = {}
+    for path in AREAS[area]:
+        for start, operator, occurrence in changes(_text(root / path)):
+            places.setdefault((path, start), []).append((operator, occurrence))
+    rng = random.Random(f"{seed}:{area}")
+    order = sorted(places)
+    rng.shuffle(order)
+    found: list[Mutant] = []
+    for path, start in order:
+        if len(found) == n:
+            break
+        variants = sorted(places[path, start])
+        mutant = made(root, area, path, *variants[rng.randrange(len(variants))])
+        found += [mutant] if mutant else []
+    return found
+
+
+def changes(text: str) -> Iterator[tuple[tuple[int, int], str, int]]:
+    """(line and column, operator, occurrence) of everything that Cosmic Ray can change in a module."""
+    provider, get_ast, ast_nodes = _cosmic_ray()
+    nodes = list(ast_nodes(get_ast(text)))
+    for name in provider:
+        if _LEFT_OUT.search(name):
+            continue
+        operator = provider[name]()
+        positions = [start for node in nodes for start, _ in operator.mutation_positions(node)]
+        for occurrence, start in enumerate(positions):
+            yield start, name, occurrence
+
+
+def made(root: Path, area: str, path: str, operator: str, occurrence: int) -> Mutant | None:
+    """A change as a record; None where it changes no meaning: annotations, names for the type checker."""
+    before = _text(root / path)
+    after = mutated(before, operator, occurrence)
+    if meaning(before) == meaning(after):
+        return None
+    pairs = zip(before.splitlines(), after.splitlines(), strict=False)
+    line, was, becomes = next((i, a, b) for i, (a, b) in enumerate(pairs, start=1) if a != b)
+    return Mutant(area, path, operator, occurrence, line, was.strip(), becomes.strip())
+
+
+def mutated(text: str, operator: str, occurrence: int) -> str:
+    """A module's text with one change."""
+    provider, _, _ = _cosmic_ray()
+    from cosmic_ray.mutating import mutate_code
+
+    after = mutate_code(text, provider[operator](), occurrence)
+    assert after is not None, (operator, occurrence)
+    return str(after)
+
+
+def meaning(text: str) -> str:
+    """The syntax tree of a module without annotations and without what only the type checker reads."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, ast.AnnAssign):
+            node.annotation = ast.Constant(None)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            node.test, node.body = ast.Constant(False), [ast.Pass()]
+    return ast.dump(tree)
+
+
+def equivalents(path: Path) -> dict[tuple[str, str, str], str]:
+    """(path, line as it was, line as it became) -> why nobody can see the change."""
+    rows = [line.split("\t") for line in _text(path).splitlines()[1:] if line]
+    return {(path, was, becomes): why for path, was, becomes, why in rows}
+
+
+class TestServer:
+    """A copy of the tree and a process in it that runs test files, see `serve`."""
+
+    __test__ = False  # no test of pytest's
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.seconds = root, dict[tuple[str, ...], float]()
+
+    def __enter__(self) -> "TestServer":
+        self.temporary = tempfile.TemporaryDirectory(prefix="mutants-")
+        self.copy = Path(self.temporary.name)
+        for name in TOPS:
+            source = self.root / name
+            if source.is_dir():
+                shutil.copytree(source, self.copy / name, ignore=shutil.ignore_patterns("__pycache__", "results"))
+            elif source.is_file():
+                shutil.copy(source, self.copy / name)
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).resolve()), "--serve", str(self.copy)], cwd=self.copy, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**environment, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+        self.temporary.cleanup()
+
+    def outcome(self, mutant: Mutant) -> dict[str, Any]:
+        """Run the mirrored tests of a change: {"status": "passed", "failed" or "over time", "by", "seconds"}.
+
+        Raises UserError where they fail without it.
+        """
+        from symbolic.errors import UserError
+
+        tests = AREAS[mutant.area][mutant.path]
+        if tests not in self.seconds:
+            before = self.tested(tests, 600.0)
+            if before["status"] != "passed":
+                raise UserError(
+                    f"the tests fail without any change ({before['by'] or before['status']}): mend them first."
+                )
+            self.seconds[tests] = before["seconds"]
+        path, limit = self.copy / mutant.path, LEAST_SECONDS + TIMES_LONGER * self.seconds[tests]
+        own = _text(path)
+        path.write_text(mutated(own, mutant.operator, mutant.occurrence), encoding="utf-8")
+        try:
+            return self.tested(tests, limit)
+        finally:
+            path.write_text(own, encoding="utf-8")
+
+    def tested(self, tests: Sequence[str], seconds: float) -> dict[str, Any]:
+        """Run test files as the tree now stands, for so many seconds of processor time at most."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps({"tests": list(tests), "seconds": seconds}) + "\n")
+        self.process.stdin.flush()
+        found: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return found
+
+
+def serve(folder: Path) -> int:
+    """Answer requests {"tests", "seconds"} on stdin, a line each, with a fork that runs pytest in `folder`."""
+    import importlib
+
+    for name in WARM:
+        try:
+            importlib.import_module(name)
+        except ImportError:  # an extra that is not here: the tests that need it are skipped too
+            continue
+    import pytest  # noqa: F401
+    import torch
+
+    torch.set_num_threads(1)
+    sys.path[:] = [
+        str(folder),
+        *(entry for entry in sys.path if Path(entry or ".").resolve() not in (ROOT, ROOT / "experiments")),
+    ]
+    for line in sys.stdin:
+        request = json.loads(line)
+        print(json.dumps(_forked(request["tests"], request["seconds"])), flush=True)
+    return 0
+
+
+def _forked(tests: list[str], seconds: float) -> dict[str, Any]:
+    """What pytest says in a process of its own, which has so many seconds of processor time."""
+    began = time.monotonic()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reading)
+        os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds), math.ceil(seconds)))
+        os._exit(_tested(tests, writing))
+    os.close(writing)
+    is_said = bool(select.select([reading], [], [], WALL_TIMES * seconds)[0])
+    said = os.read(reading, 4000).decode("utf-8", "replace") if is_said else ""
+    os.close(reading)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)  # and what its tests have started
+    _, ending, used = os.wait4(child, 0)
+    status, _, by = said.partition(" ")
+    if not said:
+        is_over = not is_said or (os.WIFSIGNALED(ending) and os.WTERMSIG(ending) in (signal.SIGXCPU, signal.SIGKILL))
+        status, by = ("over time", "") if is_over else ("failed", "the process died")
+    spent = used.ru_utime + used.ru_stime
+    return {"status": status, "by": by, "seconds": spent, "wall_seconds": time.monotonic() - began}
+
+
+class _FirstFailure:
+    """A plug-in of pytest that keeps the name of the first test or file that fails."""
+
+    name = ""
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed and not self.name:
+            self.name = report.nodeid
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed and not self.name:
+            self.name = f"{report.nodeid} cannot be imported"
+
+
+def _tested(tests: list[str], answer: int) -> int:
+    """Run pytest in this process; write `passed` or `failed NAME` to the file descriptor `answer`."""
+    import pytest
+
+    quiet = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(quiet, number)
+    sys.dont_write_bytecode = True  # a change of the same second and size would be taken for the code before it
+    first = _FirstFailure()
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not gpu"]
+    status = pytest.main([*options, *tests], plugins=[first])
+    os.write(answer, (b"passed" if status == 0 else f"failed {first.name}".encode())[:4000])
+    return 0
+
+
+def _cosmic_ray() -> Any:
+    """Operators by name, the parser, the walk over its nodes. Raises UserError where Cosmic Ray is not installed."""
+    from symbolic.errors import UserError
+
+    try:
+        import parso  # noqa: F401  before cosmic_ray, whose imports are circular without it
+        from cosmic_ray.ast import ast_nodes, get_ast
+        from cosmic_ray.operators.provider import OperatorProvider
+    except ImportError as error:
+        raise UserError("Cosmic Ray is not installed: pip install 'abc-symbolic[mutation]'.") from error
+    provider = OperatorProvider()
+    return {name: provider[name] for name in provider}, get_ast, ast_nodes
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
