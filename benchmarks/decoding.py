@@ -1,6 +1,6 @@
 """Decoding speed of GPT-2, Mamba and Mamba-2 (6M): ours against the engines that people use, on a CPU.
 
-    python -m benchmarks.decoding                     # 512 new tokens, batch 1 and 32, 1 and 2 threads: about 20 min
+    python -m benchmarks.decoding                     # 512 new tokens, batch 1 and 32, 1 and 2 threads: about 30 min
     python -m benchmarks.decoding --tokens 64 --repeats 2 --models gpt2-6m
 
 Every path gets the same weights, the same prompts (16 ids of held-out tunes), draws greedily and makes exactly

@@ -23,7 +23,6 @@ import argparse
 import json
 import math
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -34,10 +33,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import result_file
+from experiments import fuzz_files
+from experiments.fuzz_outcomes import SECONDS, guarded, recorded
 from symbolic import command_line, files, machine
-from symbolic.errors import UserError
 
-SECONDS = 20.0  # of processor time, for one tune in one stage
 SET_SECONDS = 120.0  # for the measures of one set
 MEMORY_BYTES = 2 * 2**30  # of a child: torch alone takes some 400 MB
 SET_TUNES = 500  # measured together
@@ -52,10 +51,6 @@ VALUES = (
     *("1 clef=bass", "1/4=99999999999", "0", "\0", "a" * 5000, "%%include /etc/passwd", "G ^c _b =a", 'G clef="', "|:"),
 )
 REPEATS = ("|:c:|", "|1,2-16c:|2c:|3", "::", "[1-16", ":|16", "|:" * 40 + "c" + ":|" * 40)
-
-
-class HangError(Exception):
-    """A tune took longer than it may."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,21 +117,6 @@ def chunks(kinds: Sequence[str], n: int, first: int, size: int) -> Iterator[tupl
             left[kind], begins[kind] = left[kind] - part, begins[kind] + part
 
 
-def recorded(
-    recorder: result_file.Recorder, output: Path, unit: str, outcomes: Counter[tuple[str, str]],
-    sizes: dict[str, tuple[float, str]], faults: list[str],
-) -> int:  # fmt: skip
-    """Write how often each (stage, outcome) was, the sizes by name with their units, the number of faults; the exit
-    status."""
-    for (stage, name), count in sorted(outcomes.items()):
-        recorder.measured([count], unit, stage=stage, outcome=name)
-    for measure, (value, of) in sizes.items():
-        recorder.measured([value], of, measure=measure)
-    recorder.measured([len(faults)], "faults", measure="faults")
-    recorder.write(output)
-    return 1 if faults else 0
-
-
 def _chunk(args: argparse.Namespace, kind: str, first: int, n: int) -> dict[str, Any]:
     """What a child says of its inputs, or how it died."""
     command = [sys.executable, "-m", "experiments.fuzz", "--child", "--first", str(first), "-n", str(n)]
@@ -163,8 +143,6 @@ def child(args: argparse.Namespace) -> int:
     """Run the inputs of one child and print their outcomes as the last line."""
     _limit_memory()
     if args.kinds != ["abc"]:
-        from experiments import fuzz_files
-
         print(json.dumps(fuzz_files.tried(args.kinds[0], range(args.first, args.first + args.n), args.seed, args.data)))
         return 0
     tunes = [row["text"] for row in files.read_jsonl(args.data / "tunes" / "train.jsonl")]
@@ -188,29 +166,6 @@ def child(args: argparse.Namespace) -> int:
     found = {"outcomes": [[*key, count] for key, count in outcomes.items()], "faults": faults}
     print(json.dumps({**found, "peak_mib": machine.peak_mib(), "slowest_seconds": slowest}))
     return 0
-
-
-def guarded(action: Callable[[], str], seconds: float) -> tuple[float, str]:
-    """Processor time, and what came of it: the action's word, an own error's reason, or `FAULT: ...`."""
-    began = time.process_time()
-    signal.signal(signal.SIGPROF, _hang)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    try:
-        name = action()
-    except UserError as error:
-        name = f"refused, {getattr(error, 'reason', type(error).__name__)}"
-    except HangError:
-        name = f"FAULT: over {seconds:.0f} s"
-    except Exception as error:  # the point of the exercise
-        name = fault_of(error)
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-    return time.process_time() - began, name
-
-
-def fault_of(error: Exception) -> str:
-    """The outcome that an error is which nobody should meet."""
-    return f"FAULT: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def prepare(text: str) -> str:
@@ -374,10 +329,6 @@ def _bytes(text: str, tunes: Sequence[str], rng: random.Random) -> str:
 
 
 DAMAGES = (_edited, _edited, _cut, _spliced, _repeated, _nested, _numbered, _headed, _headed, _unrolled, _bytes)
-
-
-def _hang(*_: object) -> None:
-    raise HangError
 
 
 def _limit_memory() -> None:

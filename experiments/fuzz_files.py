@@ -28,7 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import fuzz, hostile
+from experiments import hostile
+from experiments.fuzz_outcomes import SECONDS, guarded
 from symbolic import config, files, machine
 from symbolic.errors import UserError
 from symbolic.notation.theory import NotationError
@@ -90,7 +91,7 @@ def tried(kind: str, numbers: Sequence[int], seed: int, data: Path) -> dict[str,
         one = made(kind, data, Path(folder))
         for number in numbers:
             text = one.damaged(seed, number)
-            seconds, name = fuzz.guarded(lambda text=text: _read(one.read, text), fuzz.SECONDS)  # type: ignore[misc]
+            seconds, name = guarded(lambda text=text: _read(one.read, text), SECONDS)  # type: ignore[misc]
             outcomes[kind, name.partition(":")[0]] += 1
             slowest = max(slowest, seconds)
             faults += [f"{kind} {number}: {name}"] if name.startswith("FAULT") else []

@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import result_file
-from experiments import fuzz
+from experiments import fuzz_outcomes
 from symbolic import command_line, files, machine
 from symbolic.errors import UserError
 from symbolic.formats import midi, midi_text
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     for fault in faults:
         print(f"fault: {fault}", file=sys.stderr)
     sizes = {"peak memory of the reader": (peak, "MiB"), "slowest file in one reader": (slowest, "s")}
-    return fuzz.recorded(recorder, args.output, "files", outcomes, sizes, faults)
+    return fuzz_outcomes.recorded(recorder, args.output, "files", outcomes, sizes, faults)
 
 
 class Preparing:
@@ -138,7 +138,7 @@ def outcome(read: Callable[[bytes], str], data: bytes) -> tuple[float, str]:
     except UserError:
         name = "refused"
     except Exception as error:  # the point of the exercise
-        name = fuzz.fault_of(error)
+        name = fuzz_outcomes.fault_of(error)
     seconds = time.perf_counter() - began
     return seconds, f"FAULT: {seconds:.0f} s" if seconds > SECONDS else name
 

@@ -353,6 +353,17 @@ def _option_problems(config: Config) -> Iterator[tuple[str, str]]:
         yield "train.optimizer", "muon needs whole matrices, and sharding is full: write sharding: replicated."
 
 
+def shape_problems(model: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield (key, message) for what keeps a model's shape, from a file of others, from being one."""
+    for name, hint in typing.get_type_hints(type(model)).items():
+        value, kinds = getattr(model, name), (float, int) if hint is float else (int, type(None), str)
+        if isinstance(value, bool) or not isinstance(value, kinds) or (isinstance(value, str) and name != "family"):
+            yield name, f"{value!r} is no number of the right kind"
+            return
+    yield from _out_of_range(model, "")
+    yield from _shape_problems(model)
+
+
 def dump(config: Any) -> str:
     """The configuration as YAML text that `parse` reads back to an equal one."""
     return strict_yaml.dump(dataclasses.asdict(config))

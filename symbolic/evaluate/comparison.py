@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.corpus.families import Melody
+from symbolic.corpus.families import PHRASE_NOTES, Melody
 from symbolic.errors import UserError
 from symbolic.evaluate import baselines, sets
 from symbolic.evaluate.metrics import bootstrap, diversity, histograms, novelty, set_distance
@@ -268,6 +268,45 @@ def comparison(
         name: summary(measure(texts, reference, progress), reference)
         for name, texts in comparison_texts(reference, seed=seed).items()
     }
+
+
+# Shares that are sums over tunes: key of MEASURES -> of a tune's row its part and what it is a part of.
+_RATIOS: dict[str, Callable[[Mapping[str, Any]], tuple[float, float]]] = {
+    "share_that_parse": lambda row: (row["parses"], 1),
+    "share_of_full_bars": lambda row: (row["n_full"], row["n_bars"]),
+    "share_of_right_tunes": lambda row: (row["is_right"], 1),
+    "share_with_copied_phrase": lambda row: (row["longest_shared_notes"] >= PHRASE_NOTES, row["parses"]),
+    "share_mostly_copied": lambda row: (row["share_covered"] >= 0.5, row["parses"]),
+}
+
+
+def differences(
+    one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]], seed: int = 0
+) -> dict[str, dict[str, float]]:
+    """By key of MEASURES: `value` of `one` less that of `other`, with the 95 % interval (`low`, `high`) of a bootstrap
+    over the tunes of each; the sets are the `tunes` of `evaluate_tunes`. Absent where a set has nothing to count."""
+    found = {}
+    for key, part in _RATIOS.items():
+        sums = [tuple(map(list, zip(*map(part, rows), strict=True))) for rows in (one, other)]
+        if all(sum(sizes) for _, sizes in sums):
+            low, high = bootstrap.unpaired(sums[0], sums[1], seed=seed)
+            value = sum(sums[0][0]) / sum(sums[0][1]) - sum(sums[1][0]) / sum(sums[1][1])
+            found[key] = {"value": value, "low": low, "high": high}
+    return found
+
+
+def differences_table(found: Mapping[str, Mapping[str, float]], one: str, other: str) -> Table:
+    """`differences` in points of a percent, with what each says."""
+    labels = {metric.key: metric.label for metric in MEASURES}
+    rows: list[list[Cell]] = []
+    for key, difference in found.items():
+        points = [f"{100 * difference[name]:+.1f}" for name in ("value", "low", "high")]
+        is_told = difference["low"] > 0 or difference["high"] < 0
+        rows.append([labels[key], points[0], f"{points[1]} to {points[2]}", "yes" if is_told else "no"])
+    note = "Intervals are of a bootstrap over the tunes of each set; two sets differ where 0 lies outside."
+    return Table(
+        f"{one} less {other}, percentage points", ["measure", "difference", "95 % interval", "told apart"], rows, note
+    )
 
 
 def likelihood_figures(found: Mapping[str, Any]) -> dict[str, dict[str, float]]:

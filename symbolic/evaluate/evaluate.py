@@ -10,6 +10,9 @@ which is then both. Six baselines stand beside them: the human tunes with 5 % of
 characters shuffled and with random pitches; a Markov chain; a sample of the training set itself, which is what perfect
 copying looks like; and ten human tunes repeated over and over.
 
+--beside names a second set of tunes: it gets a column of its own, and a table says how far the first lies from it, with
+intervals, and which differences are larger than chance.
+
 --model adds likelihood: bits per byte of the held-out tunes, and of every column (at most 200 tunes of each) in bits
 per byte, note and bar. --opinions N asks abc2midi and music21 about N tunes and lists where they disagree with this
 project's own check of the bars. What was asked of the tunes (--asked, or the line `% prompt` that `generate` writes) is
@@ -40,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument("tunes", metavar="TUNES", help=".abc, .jsonl, or a folder of them")
     parser.add_argument("--against", required=True, metavar="DATA_FOLDER|SET", help="human tunes to compare with")
+    parser.add_argument("--beside", metavar="TUNES", help="a second set, and whether the two differ")
     parser.add_argument("--model", metavar="RUN", help="also the likelihood of all columns under this model")
     parser.add_argument(
         "--opinions", type=int, default=0, metavar="N", help="also abc2midi's and music21's, of N tunes"
@@ -64,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     progress = _Progress()
     found = evaluation.evaluate(
         args.tunes, args.against, model=args.model, n_opinions=args.opinions, asked=args.asked or "", seed=args.seed,
-        device=args.device, progress=progress,
+        device=args.device, beside=args.beside or (), progress=progress,
     )  # fmt: skip
     progress.close()
     print("\n".join(map(tables.console, found.tables)), end="")

@@ -65,6 +65,7 @@ def evaluate(
     asked: str = "",
     seed: int = 0,
     device: str = "auto",
+    beside: str | Path | Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure tunes beside human tunes and baselines made of them.
@@ -72,23 +73,32 @@ def evaluate(
     tunes: a file, a folder, or a list of ABC texts. against: a folder written by `prepare`, or any set of human tunes.
     model: also measure likelihood under this run or model. n_opinions: ask abc2midi and music21 about so many tunes.
     asked: what was asked of every tune, as "M:6/8 K:Dmix S:2 B:8 B:8" (default: as an .abc file of `generate` says).
-    seed: of the baselines. Raises UserError where there is nothing to measure or to compare with.
+    seed: of the baselines. beside: a second set, measured too, and how far the first lies from it, with intervals.
+    Raises UserError where there is nothing to measure or to compare with.
     """
     provenance = _provenance(tunes, against, model, seed)
     if isinstance(tunes, str | Path) and midi_evaluation.is_midi(str(tunes)):
-        if n_opinions or asked:
-            option = "--opinions" if n_opinions else "--asked"
+        if n_opinions or asked or beside:
+            option = "--opinions" if n_opinions else "--asked" if asked else "--beside"
             raise UsageError(f"{option}: {tunes} is MIDI, and this option is of ABC. Leave it out.")
         return _evaluate_midi(str(tunes), str(against), model, seed, device, provenance)
     own = _own_tunes(tunes)
     reference = _reference(str(against))
     texts, name = [tune.text for tune in own], _name(tunes)
     result = comparison.evaluate_tunes(texts, reference, progress)
-    columns = {name: result["measures"], **comparison.comparison(reference, seed=seed, progress=progress)}
-    extra: dict[str, Any] = {}
+    sets_of_texts = {name: texts}
+    columns, extra = {name: result["measures"]}, dict[str, Any]()
+    if beside:
+        other = _name(beside) if _name(beside) != name else f"{name} (2)"
+        sets_of_texts[other] = [tune.text for tune in _own_tunes(beside)]
+        second = comparison.evaluate_tunes(sets_of_texts[other], reference, progress)
+        columns[other] = second["measures"]
+        shares = comparison.differences(result["tunes"], second["tunes"], seed)
+        extra["differences"] = {"one": name, "other": other, "shares": shares}
+    columns |= comparison.comparison(reference, seed=seed, progress=progress)
     if model:
         score = scorer(model, reference, device, progress)
-        extra["likelihood"] = _likelihood(score, {name: texts}, reference, columns, seed)
+        extra["likelihood"] = _likelihood(score, sets_of_texts, reference, columns, seed)
     if n_opinions:
         extra["opinions"] = _opinions(own, result["tunes"], n_opinions, seed)
     if wanted := control_adherence.asked(asked or _recorded_prompt(tunes)):
@@ -243,6 +253,9 @@ def _adherence(texts: Sequence[str], asked: Mapping[str, Any]) -> dict[str, Any]
 
 def _extra_tables(extra: Mapping[str, Any]) -> list[Table]:
     found = []
+    if "differences" in extra:
+        own = extra["differences"]
+        found.append(comparison.differences_table(own["shares"], own["one"], own["other"]))
     if "likelihood" in extra:
         found.append(likelihood_by_role.table(extra["likelihood"]))
     if "adherence" in extra:

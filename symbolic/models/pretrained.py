@@ -7,6 +7,7 @@ same form, the shape under the keys of our configuration, and only this project 
 padding, 1 beginning, 2 end, in every vocabulary of this project.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -19,9 +20,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
-from symbolic.config import FAMILIES, GPT2Config, Mamba2Config, MambaConfig, ModelConfig
+from symbolic.config import FAMILIES, GPT2Config, Mamba2Config, MambaConfig, ModelConfig, shape_problems
 from symbolic.errors import UserError
 from symbolic.files import read_json, write_json, write_whole
+from symbolic.models import costs
 from symbolic.models.architectures import build
 
 if TYPE_CHECKING:
@@ -91,6 +93,7 @@ def load(
     folder = Path(folder)
     settings = read_json(folder / "config.json")
     config = model_config(settings, folder / "config.json")
+    _check_size(config, folder)
     tied = settings.get("tie_word_embeddings", TIED_BY_DEFAULT[config.family])
     model = build(config, attention=attention, scan=scan, tied=tied)
     _fill(model, folder)
@@ -112,17 +115,24 @@ def library_config(config: ModelConfig, *, tied: bool = True, dtype: str = "floa
 
 def model_config(settings: dict[str, Any], source: Path | str) -> ModelConfig:
     """Our shape for a config.json of the library's; `source` names it in messages."""
+    if not isinstance(settings, dict):
+        raise UserError(f"{source} holds no JSON object: write the folder again with the library.")
     family = settings.get("model_type")
-    if family not in FIXED:
+    if not isinstance(family, str) or family not in FIXED:
         raise UserError(f"{source}: model_type is {family!r}, not one of {', '.join(FIXED)}: choose another folder.")
     for key, (ours, default) in FIXED[family].items():
         if settings.get(key, default) != ours:
             raise UserError(f"{source}: {key} is {settings[key]!r}; this project's {family} has {ours!r} only.")
     readers: dict[str, Callable[..., ModelConfig]] = {"gpt2": _gpt2, "mamba": _mamba, "mamba2": _mamba2}
     try:
-        return readers.get(family, _ours)(settings, source)
+        shape = readers.get(family, _ours)(settings, source)
     except KeyError as error:
         raise UserError(f"{source}: the key {error} is missing: write the folder again with the library.") from error
+    except (TypeError, ValueError, OverflowError, IndexError) as error:
+        raise UserError(f"{source}: a value is of the wrong kind ({error}): write the folder again.") from error
+    for key, message in shape_problems(shape):
+        raise UserError(f"{source}: {key}: {message}. Write the folder again with the library.")
+    return shape
 
 
 def _gpt2_settings(c: GPT2Config) -> dict[str, Any]:
@@ -210,6 +220,22 @@ def _ours(s: dict[str, Any], source: Path | str) -> ModelConfig:
     return kind(**{field.name: s[field.name] for field in dataclasses.fields(kind) if field.name != "family"})
 
 
+def _check_size(config: ModelConfig, folder: Path) -> None:
+    """Refuse a config.json that describes more weights than the files hold, before they are made room for."""
+    n_tensors = n_weights = 0
+    for file in _weight_files(folder):
+        with _opened(file) as weights:
+            shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118  (not a dict)
+        n_tensors, n_weights = n_tensors + len(shapes), n_weights + sum(map(math.prod, shapes))
+    wanted = costs.weight_flops(config) / 2
+    wanted += config.n_positions * config.n_embd if isinstance(config, GPT2Config) else 0
+    if config.n_layer > n_tensors or wanted > 2 * n_weights:  # the costs of a layer are rounded: `_fill` is exact
+        raise UserError(
+            f"{folder} has a config.json of {config.n_layer:,} layers and some {wanted:,.0f} weights; the files "
+            f"beside it hold {n_tensors:,} tensors and {n_weights:,} weights.{MEND}"
+        )
+
+
 def _fill(model: "Model", folder: Path) -> None:
     """Copy every tensor of the folder into the model; a missing, extra or misshapen one is named."""
     wanted = {name: t for name, t in model.state_dict().items() if not (model.tied and name == "lm_head.weight")}
@@ -234,21 +260,37 @@ MEND = " Copy the whole folder again, or use another checkpoint."
 def _tensors(folder: Path) -> Iterator[tuple[Path, str, Tensor]]:
     """(file, name, tensor) of every tensor, from one file or from the shards its index names."""
     for file in _weight_files(folder):
-        try:
-            with safe_open(file, framework="pt") as weights:
-                for name in weights.keys():  # noqa: SIM118  (not a dict)
-                    yield file, name, weights.get_tensor(name)
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"{file} is truncated or not a safetensors file ({error}).{MEND}") from error
+        with _opened(file) as weights:
+            for name in weights.keys():  # noqa: SIM118  (not a dict)
+                yield file, name, weights.get_tensor(name)
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    """A file of weights; UserError where it is damaged."""
+    try:
+        with safe_open(file, framework="pt") as weights:
+            yield weights
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{file} is truncated or not a safetensors file ({error}).{MEND}") from error
 
 
 def _weight_files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        return sorted({folder / name for name in read_json(index)["weight_map"].values()})
+        described = read_json(index)
+        names = described.get("weight_map") if isinstance(described, dict) else None
+        if not isinstance(names, dict) or not all(_is_plain(name) for name in names.values()):
+            raise UserError(f"{index} does not name the files of the weights.{MEND}")
+        return sorted({folder / name for name in names.values()})
     if not (folder / "model.safetensors").exists():
         raise UserError(f"{folder} holds no model.safetensors: give a folder that `train` or save_pretrained wrote.")
     return [folder / "model.safetensors"]
+
+
+def _is_plain(name: object) -> bool:
+    """True for the name of a file that lies beside its index."""
+    return isinstance(name, str) and name.endswith(".safetensors") and Path(name).name == name
 
 
 def _current_name(name: str, model: "Model") -> str:

@@ -277,9 +277,17 @@ def _whole_record(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not a record of this version.")
     if SELF in record and record[SELF] != _digest(record):
         raise UserError(f"{path} is damaged: its SHA-256 is not the one written.")
-    for name, expected in record["files"].items():
+    written = record.get("files")
+    if not isinstance(written, dict) or not all(_is_measure(one) for one in written.values()):
+        raise UserError(f"{path} is damaged: it does not say which files were written.")
+    for name, expected in written.items():
         _verify_file(folder / name, expected)
     return record
+
+
+def _is_measure(value: object) -> bool:
+    """True for what `_measure` says of a file."""
+    return isinstance(value, dict) and isinstance(value.get("bytes"), int) and isinstance(value.get("sha256"), str)
 
 
 def _what_is_left(folder: Path) -> str:

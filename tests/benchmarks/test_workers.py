@@ -47,26 +47,6 @@ def test_engines_agree_and_workers_rest_between_turns(folder: Path) -> None:
         assert min(answer["seconds"], answer["core_seconds"]) > 0 and answer["peak_mib"] > 1 and state(ours) == "T"
 
 
-@pytest.mark.slow
-def test_onnx_runtime_computes_the_same(folder: Path) -> None:
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
-    from benchmarks.peers import library, onnx_runtime
-
-    settings = {"folder": str(folder), "threads": 1, "precision": "float32"}
-    theirs, reference = onnx_runtime.make(**settings), library.make(**settings, cache="dynamic")
-    one, two = (torch.tensor(peer.logits(PROMPTS)) for peer in (theirs, reference))
-    assert torch.allclose(one, two, atol=1e-4)
-    assert theirs.generate(PROMPTS, 6) == reference.generate(PROMPTS, 6)
-
-
-def test_the_floor_of_this_machine_is_above_what_a_product_takes() -> None:
-    from benchmarks.peers.floor import Floor
-
-    floor = Floor(1)
-    assert floor.bytes_per_second(2**20) > 1e8 and floor.operations_per_second(4) > 1e8
-
-
 def state(worker: Worker) -> str:
     """The process's state letter; it stops a moment after it is told to."""
     for _ in range(1000):

@@ -66,3 +66,15 @@ def test_what_cannot_be_locked_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write"), files.locked(tmp_path / "file" / "run", "training"):
         pass
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "9" * 5000, '{"a": "\x00"}', ""])
+def test_json_of_others_is_refused_by_name_whatever_is_in_it(text: str, tmp_path: Path) -> None:
+    for name, read in (("a.json", files.read_json), ("a.jsonl", lambda path: list(files.read_jsonl(path)))):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        if text or name == "a.json":
+            with pytest.raises(UserError, match=rf"{name}.*not valid JSON"):
+                read(tmp_path / name)
+    (tmp_path / "a.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="not valid JSON"):
+        files.read_json(tmp_path / "a.json")

@@ -39,3 +39,20 @@ def test_what_is_absent_is_named(data: Path, tmp_path: Path) -> None:
         evaluation.evaluate([], data)
     with pytest.raises(UserError, match="--against"):
         evaluation.evaluate(["X:1\nM:4/4\nL:1/8\nK:C\nCDEF|"], tmp_path / "absent")
+
+
+def test_two_sets_are_told_apart_where_they_differ(data: Path, tmp_path: Path, broken: str) -> None:
+    """The same tunes are not told apart; tunes of which half do not parse are."""
+    texts = [tune.text for tune in sets.read_human(data).test]
+    spoilt = [broken if number % 2 else text for number, text in enumerate(texts)]
+    (tmp_path / "spoilt.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in spoilt), encoding="utf-8")
+    found = evaluation.evaluate(texts, data, beside=tmp_path / "spoilt.jsonl")
+    assert list(found.columns)[:2] == ["tunes", "spoilt"]
+    parse = found.extra["differences"]["shares"]["share_that_parse"]
+    assert parse["value"] == 1 - found.columns["spoilt"]["share_that_parse"] and 0 < parse["low"] < parse["value"]
+    table = next(one for one in found.tables if one.title == "tunes less spoilt, percentage points")
+    told = {str(row[0]): row[3] for row in table.rows}
+    assert told["tunes that parse"] == "yes" and told["tunes with a copied 17-note phrase"] == "no"
+    same = evaluation.evaluate(texts[:8], data, beside=texts[:8])
+    assert list(same.columns)[:2] == ["tunes", "tunes (2)"]
+    assert all(one["value"] == 0 for one in same.extra["differences"]["shares"].values())

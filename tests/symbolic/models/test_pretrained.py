@@ -164,3 +164,34 @@ def test_an_lstm_folder_is_ours_alone(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(settings))
     with pytest.raises(UserError, match="the key 'd_model' is missing"):
         models.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_hidden_layers": "two"}, "n_layer: 'two' is no number of the right kind"),
+        ({"state_size": True}, "d_state: True is no number of the right kind"),
+        ({"state_size": 0}, "d_state: 0 is out of range"),
+        ({"num_hidden_layers": 99_999_999}, "99,999,999 layers"),
+        ({"hidden_size": 2**24}, "weights; the files beside it hold"),
+        ({"vocab_size": 2**40}, "weights; the files beside it hold"),
+        ({"model_type": ["mamba"]}, "model_type is"),
+        ({"expand": "much"}, "a value is of the wrong kind"),
+    ],
+)
+def test_a_config_that_is_not_of_its_weights_is_refused_before_room_is_made(
+    folder: Path, changes: dict[str, Any], message: str
+) -> None:
+    change_config(folder, **changes)
+    with pytest.raises(UserError, match=message):
+        models.load(folder)
+
+
+def test_an_index_names_files_that_lie_beside_it(folder: Path) -> None:
+    for index in ([], {}, {"weight_map": {"a": "../model.safetensors"}}, {"weight_map": {"a": 1}}):
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+        with pytest.raises(UserError, match=r"model\.safetensors\.index\.json does not name the files"):
+            models.load(folder)
+    (folder / "config.json").write_text('["mamba"]')
+    with pytest.raises(UserError, match="holds no JSON object"):
+        models.load(folder)

@@ -1,6 +1,7 @@
 """Checkpoints: whole or absent, refused when broken, read by the library, exact."""
 
 import errno
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -169,6 +170,17 @@ def test_a_changed_record_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a" / checkpoint.RECORD
     path.write_text(path.read_text().replace('"step": 7', '"step": 8'))
     with pytest.raises(UserError, match=r"training.json is damaged"):
+        checkpoint.verify(tmp_path / "a")
+
+
+@pytest.mark.parametrize("written", [None, [], {"a": 1}, {"a": {"bytes": "1", "sha256": "0"}}])
+def test_a_record_without_its_own_digest_still_says_what_was_written(tmp_path: Path, written: object) -> None:
+    """As early versions wrote them, with damage that its digest cannot show."""
+    save(tmp_path / "a", 7)
+    path = tmp_path / "a" / checkpoint.RECORD
+    record = {key: value for key, value in json.loads(path.read_text()).items() if key != checkpoint.SELF}
+    path.write_text(json.dumps({**record, "files": written}))
+    with pytest.raises(UserError, match=r"training.json is damaged: it does not say which files"):
         checkpoint.verify(tmp_path / "a")
 
 

@@ -69,3 +69,21 @@ def test_the_container_names_the_score() -> None:
         unzipped(archive(**{"readme.txt": "x"}))
     with pytest.raises(NotationError, match="damaged"):
         unzipped(archive(**both)[:40])
+
+
+def test_a_damaged_member_is_a_damaged_archive() -> None:
+    """Every value of one byte of what is deflated: read, or refused with a reason, by zlib too."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("score.xml", SCORE * 50)
+    refused = 0
+    for place in (40, 60, 90):
+        for value in range(256):
+            data = bytearray(buffer.getvalue())
+            data[place] = value
+            try:
+                unzipped(bytes(data))
+            except NotationError as error:
+                assert error.reason == "bad_musicxml"
+                refused += 1
+    assert refused > 500
