@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -31,7 +31,6 @@ from symbolic.notation.theory import TICKS_PER_WHOLE, Meter, NotationError
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 DEFAULT_VELOCITY = 80
 DYNAMICS = {"pppp": 10, "ppp": 22, "pp": 36, "p": 50, "mp": 64, "mf": 80, "f": 96, "ff": 110, "fff": 120, "ffff": 127}
-_INLINE_TEMPO = re.compile(r"\[Q:([^\]\n]*)\]|^Q:(.*)$", re.MULTILINE)
 _MARK = re.compile(r"!(p{1,4}|f{1,4}|mp|mf)!")
 Floats = NDArray[np.float64]
 
@@ -125,28 +124,23 @@ def of_score(score: Score) -> NoteTable:
 
 def played_abc(text: str) -> Played:
     """One ABC tune as played, with the Q: fields inside it. Raises NotationError."""
-    score = abc_parser.parse(text)
-    has_changes = any(isinstance(event, TempoChange) for event in score.voices[0].events)
-    return played(score if has_changes else _with_tempo_changes(text, score))
+    return played(abc_parser.parse(text))
 
 
 def played(score: Score) -> Played:
-    """A score as played; tempo changes are those of the first voice, each in force for what is written after it."""
-    opening = midi.score_qpm(score)
-    tempo_of = _tempos_in_force(score, opening)
-    tempos, bar_ticks, tick = [(0, opening)], [0], 0
+    """A score as played; tempo changes are those of the first voice that has any, each in force for what is written
+    after it."""
+    bar_ticks, tick = [0], 0
     for event in unroll(score.voices[0]):
         if isinstance(event, Bar):
             bar_ticks += [tick] if tick > bar_ticks[-1] else []
         elif isinstance(event, (Note, Rest)):
-            if tempo_of[id(event)] != tempos[-1][1]:
-                tempos = [one for one in tempos if one[0] < tick] + [(tick, tempo_of[id(event)])]
             tick += event.ticks
     bar_ticks += [tick] if tick > bar_ticks[-1] else []
     if len(bar_ticks) < 3 and score.meter.is_free:
         bar_ticks = [*range(0, tick, 4 * TICKS_PER_QUARTER), tick]
     voices = [list(_voice_notes(list(unroll(voice)))) for voice in score.voices if not voice.drums]
-    return Played(voices, tempos, bar_ticks, score)
+    return Played(voices, _tempos(score), bar_ticks, score)
 
 
 def _of_played(music: Played) -> NoteTable:
@@ -262,39 +256,25 @@ def _voice_notes(events: Sequence[Event]) -> Iterator[PlayedNote]:
     yield from held.values()
 
 
-def _tempos_in_force(score: Score, opening: float) -> dict[int, float]:
-    """Quarter notes a minute at each event of the first voice, by the event's identity. Raises NotationError."""
-    found, qpm = {}, opening
-    for event in score.voices[0].events:
+def _tempos(score: Score) -> list[tuple[int, float]]:
+    """(tick, quarter notes a minute) from tick 0 on, as played: a repeat goes back to the tempo of its place. Raises
+    NotationError."""
+    tempos, tick = [(0, midi.score_qpm(score))], 0
+    voice = next((v for v in score.voices if any(isinstance(e, TempoChange) for e in v.events)), score.voices[0])
+    in_force, qpm = {}, tempos[0][1]
+    for event in voice.events:
         qpm = _qpm(event.text, score) or qpm if isinstance(event, TempoChange) else qpm
-        found[id(event)] = qpm
-    return found
+        in_force[id(event)] = qpm
+    for event in unroll(voice):
+        if isinstance(event, (Note, Rest)):
+            if in_force[id(event)] != tempos[-1][1]:
+                tempos = [one for one in tempos if one[0] < tick] + [(tick, in_force[id(event)])]
+            tick += event.ticks
+    return tempos
 
 
 def _qpm(text: str, score: Score) -> float | None:
     return midi.stated_qpm(Score({"Q": [text]}, score.meter, score.key, []))
-
-
-def _with_tempo_changes(text: str, score: Score) -> Score:
-    """The score with a TempoChange in its first voice for each Q: field inside the tune."""
-    fields = [(match.start(), match[1] or match[2]) for match in _INLINE_TEMPO.finditer(text)]
-    places = [(_events_before(text[:start], score.voices[0].name), value.strip()) for start, value in fields if value]
-    voice = score.voices[0]
-    events = list(voice.events)
-    for place, value in reversed(places):
-        if place:
-            events.insert(place, TempoChange(value))
-    return replace(score, voices=[replace(voice, events=events), *score.voices[1:]])
-
-
-def _events_before(text: str, voice: str) -> int:
-    """How many events of a voice a tune's beginning holds; 0 in the header."""
-    try:
-        begun = abc_parser.parse(text)
-    except NotationError:  # the header, or no note yet
-        return 0
-    own = [one for one in begun.voices if one.name == voice] or begun.voices[:1]
-    return len(own[0].events)
 
 
 def _metre_bars(metres: Sequence[tuple[int, Meter]], end: int) -> list[int]:

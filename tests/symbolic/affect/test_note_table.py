@@ -23,6 +23,13 @@ def test_tempo_changes_and_dynamics_of_abc_are_played() -> None:
     assert table.is_melody and table.n_bars == 3
 
 
+def test_tempo_changes_of_any_voice_hold_for_all_and_a_repeat_goes_back_to_them() -> None:
+    voices = "V:1\n|:C4|D4:|\nV:2\n|:C,4|[Q:1/4=120]D,4:|\n"
+    table = note_table.of_abc(f"X:1\nM:4/4\nL:1/4\nQ:1/4=60\nK:C\n{voices}")
+    assert table.bar_starts.tolist() == [0, 4, 6, 10, 12]
+    assert table.qpm.tolist() == [60, 120, 60, 120]
+
+
 def test_repeats_are_played_and_ties_joined() -> None:
     table = note_table.of_abc("X:1\nM:2/4\nL:1/4\nQ:1/4=60\nK:C\n|:C-C:|\n")
     assert (table.onset.tolist(), table.duration.tolist()) == ([0, 2], [2, 2])
