@@ -1,16 +1,17 @@
 """How well are valence and arousal heard in scores, with whole game series apart, and on clips never trained on?
 
-    python -m experiments.affect_hearing --data vgmidi:FOLDER emopia:FOLDER [--bigru]
+    python -m experiments.affect_hearing --data vgmidi:FOLDER emopia:FOLDER [--bigru] [--ship symbolic/affect/ready]
 
 VGMIDI: the level of a piece by each model beside the mean of the others and shuffled ratings; the arc inside a piece
-beside position alone; both with series apart. EMOPIA: the quadrants of clips that the shipped models never saw (AUC),
-and how far the errors of both scorers go together. --bigru adds a bidirectional GRU over the features of the bars,
-trained on the arcs themselves in the same folds.
+beside position alone; both with series apart. EMOPIA: the quadrants of clips that the shipped models never saw (AUC).
+The scorers of quadrants learn from one half of EMOPIA's songs each: one takes part in planning, the other measures; how
+far their errors go together is told. --bigru adds a bidirectional GRU over the features of the bars, trained on the
+arcs themselves in the same folds. --ship writes the scorers of quadrants with their cards.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,30 +21,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import result_file
-from experiments.affect_rows import printed, record_level, record_values
-from symbolic import command_line
+from experiments.affect_options import options_of, run_with
+from experiments.affect_rows import printed, record_figure, record_level, record_values
 from symbolic.affect import arc_measures, ridge
 from symbolic.affect.hearing import quadrant_model, score_affect
+from symbolic.affect.hearing.quadrant_model import QuadrantModel
 from symbolic.affect.labels import rating_sets
 from symbolic.affect.labels.rated_items import RatedSet
-from symbolic.affect.learning import quadrant_training, score_training
+from symbolic.affect.learning import affect_cards, quadrant_training, score_training
 from symbolic.affect.learning.score_training import HeardScore
 
 Floats = NDArray[np.float64]
 HIDDEN, EPOCHS, RATE = 32, 12, 3e-3
 FOLDS = 5  # of the network
 SHUFFLES = 20
+QUADRANT_NOTES = (
+    "Learnt from EMOPIA's quadrants; VGMIDI's ratings give its outputs' mean and spread alone.",
+    "It shares features with score-va and with the scorer of the other half, so they are no independent judges: "
+    "experiments/results/affect_hearing.json says how far their errors go together.",
+    "EMOPIA is CC BY-NC-SA 4.0: research use.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "affect_hearing")
     parser.add_argument("--data", nargs=2, required=True, metavar="NAME:FOLDER", help="vgmidi and emopia")
     parser.add_argument("--bigru", action="store_true", help="also the network")
     parser.add_argument("--jobs", type=int, default=1, help="files heard at a time")
     parser.add_argument("--clips", type=int, default=1078, help="of EMOPIA (default all)")
-    parser.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "affect_hearing.json")
-    args = parser.parse_args(arguments)
-    return command_line.guarded(lambda: run(args))
+    parser.add_argument("--ship", type=Path, metavar="FOLDER", help="write the scorers of quadrants and their cards")
+    return run_with(run, parser, arguments)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,23 +70,103 @@ def run(args: argparse.Namespace) -> int:
         print(printed("BiGRU", "VGMIDI level", record_level(recorder, "BiGRU", "VGMIDI level", level, targets, groups)))
         arcs["BiGRU"] = whole
     for name, arc_list in arcs.items():
-        pair = arc_measures.within_song(arc_list, [s.ratings for s in scores])
-        record_values(recorder, name, "VGMIDI within piece", "r", pair)
+        pair = record_figure(recorder, name, "VGMIDI within piece", "r", within_piece(arc_list, scores), groups)
         print(f"VGMIDI within piece: {name} r V {pair[0]:+.3f} A {pair[1]:+.3f}")
+    gain = above_position(arcs["features"], arcs["position"], scores)
+    pair = record_figure(recorder, "features less position", "VGMIDI within piece", "difference of r", gain, groups)
+    print(f"VGMIDI within piece: features above position by r V {pair[0]:+.3f} A {pair[1]:+.3f}")
     coverage(recorder, scores)
     few = replace(clips, items=clips.items[:: max(1, len(clips.items) // args.clips)])
     heard = heard_in_parallel(few, args.jobs)
-    found = score_training.transfer(score_affect.bundled(), heard, ["untimed"] * len(heard))
-    record_values(recorder, "untimed", "EMOPIA, never seen", "AUC", (found["valence"], found["arousal"]))
-    print(f"EMOPIA, never seen: AUC V {found['valence']:.3f} A {found['arousal']:.3f} ({len(heard)} clips)")
-    second = quadrant_model.bundled().points(score_training.level_features(scores, "full"))
-    row = record_level(recorder, "second scorer", "VGMIDI level, never rated by it", second, targets, groups)
-    print(printed("second scorer", "VGMIDI level", row))
-    pair = quadrant_training.error_correlation(quadrant_model.bundled(), scores)
-    record_values(recorder, "errors of both scorers", "VGMIDI level", "r", pair)
-    print(f"errors of both scorers go together with r V {pair[0]:.2f} A {pair[1]:.2f}")
+    untimed = score_affect.bundled().level(score_training.level_features(heard, "full"), "untimed")
+    record_areas(recorder, "untimed", "EMOPIA, never seen", untimed, heard)
+    quadrant_rows(recorder, scores, heard, quadrant_models(scores, heard, clips, args.ship))
     recorder.write(args.output)
     return 0
+
+
+def quadrant_models(
+    scores: Sequence[HeardScore], heard: Sequence[HeardScore], clips: RatedSet, ship: Path | None
+) -> dict[str, QuadrantModel]:
+    """The scorers of quadrants that ship, or new ones of the songs of each half, written with cards."""
+    if ship is None:
+        return {"planning": quadrant_model.planning(), "measuring": quadrant_model.bundled()}
+    made = {}
+    files = (quadrant_model.PLANNING_WEIGHTS.name, quadrant_model.WEIGHTS.name)
+    for name, file, half in zip(("planning", "measuring"), files, quadrant_training.halves(heard)):
+        source = affect_cards.source_record(replace(clips, items=tuple(clip.item for clip in half)))
+        made[name] = quadrant_training.train(half, scores, {"sources": [source], "songs": f"{name} half"})
+        quadrant_model.save(made[name], ship / file)
+        areas = quadrant_training.areas_out_of_fold(half)
+        together = quadrant_training.error_correlation(made[name], scores)
+        rows = [
+            {"measured on": "EMOPIA, songs apart (AUC)", **areas},
+            {
+                "measured on": "VGMIDI: errors with those of score-va (r)",
+                "valence": together[0],
+                "arousal": together[1],
+            },
+        ]
+        path = (ship / file).with_suffix(".md")
+        title = f"A scorer of scores from quadrants, for {name}"
+        affect_cards.write_card(path, title, ship / file, [source], QUADRANT_NOTES, affect_cards.markdown_table(rows))
+    return made
+
+
+def quadrant_rows(
+    recorder: result_file.Recorder,
+    scores: Sequence[HeardScore],
+    heard: Sequence[HeardScore],
+    models: Mapping[str, QuadrantModel],
+) -> None:
+    """What plans and what measures, on songs and pieces that neither learnt from, and how far their errors agree."""
+    targets, groups = np.array([s.item.target for s in scores]), [s.item.group for s in scores]
+    features = score_training.level_features(scores, "full")
+    first = score_training.level_out_of_fold(scores, "full")
+    points = {name: model.points(features) for name, model in models.items()}
+    points["both that plan"] = (first + points["planning"]) / 2
+    for name, predicted in points.items():
+        of = "VGMIDI level, series apart"
+        print(printed(name, of, record_level(recorder, name, of, predicted, targets, groups)))
+    for name, unseen in zip(("measuring", "planning"), quadrant_training.halves(heard)):
+        predicted = models[name].points(score_training.level_features(unseen, "full"))
+        record_areas(recorder, name, "EMOPIA, the other half of the songs", predicted, unseen)
+    errors = {name: predicted - targets for name, predicted in points.items()} | {"score": first - targets}
+    for one, other in (("score", "measuring"), ("planning", "measuring"), ("both that plan", "measuring")):
+        pair = [arc_measures.correlation(errors[one][:, c], errors[other][:, c]) for c in range(2)]
+        record_values(recorder, f"errors of {one} and {other}", "VGMIDI level", "r", pair)
+        print(f"errors of {one} and {other} go together with r V {pair[0]:.2f} A {pair[1]:.2f}")
+
+
+def record_areas(
+    recorder: result_file.Recorder, model: str, of: str, predicted: Floats, clips: Sequence[HeardScore]
+) -> None:
+    """AUC of predictions (n, 2) against the quadrants of clips; .5 is chance."""
+    signs = quadrant_training.signs(clips)
+
+    def areas(rows: Any) -> list[float]:
+        return [arc_measures.area_under_curve(predicted[rows, c], signs[rows, c] > 0) for c in range(2)]
+
+    pair = record_figure(recorder, model, of, "AUC", areas, [clip.item.group for clip in clips])
+    print(f"{of}: {model} AUC V {pair[0]:.3f} A {pair[1]:.3f} ({len(clips)} clips)")
+
+
+def within_piece(arcs: Sequence[Floats], scores: Sequence[HeardScore]) -> Callable[[Any], tuple[float, float]]:
+    """Mean r inside the pieces of some rows."""
+    return lambda rows: arc_measures.within_song([arcs[i] for i in rows], [scores[i].ratings for i in rows])
+
+
+def above_position(
+    arcs: Sequence[Floats], positions: Sequence[Floats], scores: Sequence[HeardScore]
+) -> Callable[[Any], tuple[float, float]]:
+    """By how much arcs follow the ratings better than position alone does."""
+    own, floor = within_piece(arcs, scores), within_piece(positions, scores)
+
+    def difference(rows: Any) -> tuple[float, float]:
+        (valence, arousal), (low_v, low_a) = own(rows), floor(rows)
+        return valence - low_v, arousal - low_a
+
+    return difference
 
 
 def heard_in_parallel(rated: RatedSet, jobs: int) -> list[HeardScore]:

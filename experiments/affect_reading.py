@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import result_file
+from experiments.affect_options import options_of, run_with
 from experiments.affect_rows import printed, record_level, record_values
-from symbolic import command_line
 from symbolic.affect import arc_measures
 from symbolic.affect.labels import rating_sets, word_ratings
 from symbolic.affect.labels.rated_items import RatedItem
@@ -35,12 +35,10 @@ NOTES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "affect_reading")
     parser.add_argument("--data", required=True, metavar="emobank:FOLDER")
     parser.add_argument("--ship", type=Path, metavar="FOLDER", help="write the second reader and its card")
-    parser.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "affect_reading.json")
-    args = parser.parse_args(arguments)
-    return command_line.guarded(lambda: run(args))
+    return run_with(run, parser, arguments)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
 """How much of an arc is left after music became a story, and that story music again? And is the right story found?
 
-    python -m experiments.affect_round_trip --scores FOLDER --tunes FILE.abc
+    python -m experiments.affect_round_trip --scores FOLDER
 
 Each piece (.mid, .abc) of the folder is heard, told, and composed for again; stories and music are measured by scorers
 that chose nothing. Beside r and CCC stand the constant, the reversed, the shuffled arc and those of the other pieces;
@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import result_file
-from symbolic import command_line
+from experiments.affect_options import add_melodies, melodies, melody_settings, options_of, run_with
 from symbolic.affect import arc_measures, round_trip
-from symbolic.affect.composing import melody_pool
 from symbolic.affect.round_trip import RoundTrip
 from symbolic.affect.story_verb import music_of
 from symbolic.errors import UserError
@@ -27,28 +26,25 @@ from symbolic.errors import UserError
 SUFFIXES = (".mid", ".midi", ".abc")
 MEASURES = ("r", "ccc", "mae", "constant", "reversed", "other arcs", "shuffles beaten")
 DRAWS = 1000
-MELODIES = Path(__file__).parent / "affect_melodies.abc"  # eight that mamba2-6m wrote, seed 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "affect_round_trip")
     parser.add_argument("--scores", type=Path, required=True, metavar="FOLDER", help="pieces to begin with")
-    parser.add_argument("--tunes", type=Path, default=MELODIES, metavar="FILE.abc", help="melodies to compose with")
+    add_melodies(parser, 4)
     parser.add_argument("--jobs", type=int, default=1, help="pieces at a time")
-    parser.add_argument("-n", type=int, default=20, help="pieces, evenly over the folder (default 20)")
-    parser.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "affect_round_trip.json")
-    args = parser.parse_args(arguments)
-    return command_line.guarded(lambda: run(args))
+    parser.add_argument("--pieces", type=int, default=20, help="evenly over the folder (default 20)")
+    return run_with(run, parser, arguments)
 
 
 def run(args: argparse.Namespace) -> int:
     """Every piece there and back, print, write."""
     paths = sorted(path for path in args.scores.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if len(paths) < args.n:
-        raise UserError(f"{args.scores} holds {len(paths)} pieces, fewer than -n {args.n}.")
-    paths = [paths[i * len(paths) // args.n] for i in range(args.n)]
-    recorder = result_file.Recorder("affect_round_trip", settings={"pieces": len(paths)})
-    tunes = melody_pool.read_texts(args.tunes)
+    if len(paths) < args.pieces:
+        raise UserError(f"{args.scores} holds {len(paths)} pieces, fewer than --pieces {args.pieces}.")
+    paths = [paths[i * len(paths) // args.pieces] for i in range(args.pieces)]
+    recorder = result_file.Recorder("affect_round_trip", settings={"pieces": len(paths), **melody_settings(args)})
+    tunes = [line.text for line in melodies(args)]
     with ProcessPoolExecutor(args.jobs) as pool:
         trips = list(pool.map(there_and_back, paths, range(len(paths)), repeat(tunes)))
     for leg in (0, 1):
@@ -71,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 def there_and_back(path: Path, seed: int, tunes: Sequence[str]) -> RoundTrip:
     """The round trip of one piece."""
-    found = round_trip.of_music(music_of(path)[0], seed, tunes=tunes, n=4)
+    found = round_trip.of_music(music_of(path)[0], seed, tunes=tunes, n=len(tunes))
     print(path.stem, file=sys.stderr, flush=True)
     return found
 

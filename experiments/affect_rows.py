@@ -34,6 +34,24 @@ def record_level(
     return found
 
 
+def record_figure(
+    recorder: result_file.Recorder,
+    model: str,
+    of: str,
+    measure: str,
+    figures: Callable[[NDArray[np.int64]], Sequence[float]],
+    groups: Sequence[str],
+) -> tuple[float, float]:
+    """A figure of valence and one of arousal, which `figures` gives for the rows of some items, with 95 % intervals
+    over whole groups."""
+    whole = figures(np.arange(len(groups)))
+    for column, dimension in enumerate(DIMENSIONS):
+        low, high = arc_measures.bootstrap_interval(lambda rows, c=column: figures(rows)[c], groups, DRAWS)  # type: ignore[misc]
+        keys = {"model": model, "of": of, "dimension": dimension, "measure": measure, "n": len(groups)}
+        recorder.measured([round(float(whole[column]), 4)], "", low=low, high=high, **keys)
+    return float(whole[0]), float(whole[1])
+
+
 def record_values(recorder: result_file.Recorder, model: str, of: str, measure: str, pair: Sequence[float]) -> None:
     """One figure of valence and one of arousal, without an interval."""
     for dimension, value in zip(DIMENSIONS, pair):

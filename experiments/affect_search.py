@@ -5,22 +5,23 @@
 Seven numbers from 0 to 1 choose a melody of a pool and the six controls of `compose`. CMA-ES (Hansen 2016, arXiv
 1604.00772), differential evolution (Storn and Price 1997, rand/1/bin), random search and the coordinate descent that
 `compose` uses get the same number of evaluations by the planning scorer; the other scorer measures what they found.
+Best of n spends its evaluations on melodies and octaves, dressed as `compose` begins in the target's quadrant.
 The reference study searched all weights of a network; here what is searched has seven dimensions.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import result_file
-from symbolic import command_line
-from symbolic.affect.composing import melody_pool, score_plan
+from experiments.affect_options import add_melodies, melodies, melody_settings, options_of, run_with
+from symbolic.affect.composing import mood_scorer, score_plan
 from symbolic.affect.composing.arrangement import CHOICES, Controls, SectionMelody, neighbours, section_table
-from symbolic.affect.hearing import quadrant_model, score_affect
+from symbolic.affect.hearing import quadrant_model
 
 Floats = NDArray[np.float64]
 Point = tuple[float, float]
@@ -45,7 +46,7 @@ class Budget:
         if self.left <= 0:
             return np.inf
         self.left -= 1
-        point = score_plan.predicted(section_table(line, controls), score_affect.bundled())
+        point = mood_scorer.bundled().point(section_table(line, controls))
         found = float(np.hypot(point[0] - self.target[0], point[1] - self.target[1]))
         if found < self.best:
             self.best, self.choice = found, (line, controls)
@@ -57,6 +58,14 @@ def chosen(numbers: Floats, pool: Sequence[SectionMelody]) -> tuple[SectionMelod
     clipped = np.clip(numbers, 0.0, 1.0 - 1e-9)
     values = {name: options[int(x * len(options))] for (name, options), x in zip(CHOICES.items(), clipped[1:])}
     return pool[int(clipped[0] * len(pool))], Controls(**values)  # type: ignore[arg-type]
+
+
+def best_of_n(budget: Budget, draw: np.random.Generator) -> None:
+    """Melodies at random as `compose` begins with them; their mode, tempo, dynamics and accompaniment stay."""
+    high = tuple(budget.target[i] >= score_plan.CENTRE[i] for i in (0, 1))
+    while budget.left:
+        melody, octave = budget.pool[draw.integers(len(budget.pool))], int(draw.integers(-1, 2))
+        budget.of(melody, replace(score_plan.STARTS[high[0], high[1]], octave=octave))
 
 
 def random_search(budget: Budget, draw: np.random.Generator) -> None:
@@ -123,6 +132,7 @@ def cma_es(budget: Budget, draw: np.random.Generator) -> None:
 
 
 METHODS: dict[str, Callable[[Budget, np.random.Generator], None]] = {
+    "best of n": best_of_n,
     "random search": random_search,
     "coordinate descent": coordinate_descent,
     "differential evolution": differential_evolution,
@@ -131,23 +141,18 @@ METHODS: dict[str, Callable[[Budget, np.random.Generator], None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tunes", type=Path, metavar="FILE.abc", help="melodies of these tunes (or the model's)")
-    parser.add_argument("--model", default="mamba2-6m")
-    parser.add_argument("--bars", type=int, default=8)
+    parser = options_of(__doc__, "affect_search")
+    add_melodies(parser, 8)
     parser.add_argument("--evaluations", type=int, default=240)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "affect_search.json")
-    args = parser.parse_args(arguments)
-    return command_line.guarded(lambda: run(args))
+    return run_with(run, parser, arguments)
 
 
 def run(args: argparse.Namespace) -> int:
     """Every method on every target and seed, print, write."""
     settings = {"evaluations": args.evaluations, "seeds": args.seeds, "targets": [list(t) for t in TARGETS]}
-    recorder = result_file.Recorder("affect_search", settings=settings)
-    tunes = melody_pool.read_texts(args.tunes) if args.tunes else []
-    pool = melody_pool.chosen(args.model, tunes, 8, bars=args.bars)
+    recorder = result_file.Recorder("affect_search", settings=settings | melody_settings(args))
+    pool = melodies(args)
     for name, method in METHODS.items():
         missed, by_other = [], []
         for target in TARGETS:

@@ -19,8 +19,8 @@ import numpy as np
 from audio_bridge.affect import sound_affect, sound_training
 from audio_bridge.affect.sound_training import HeardSound
 from benchmarks import result_file
+from experiments.affect_options import options_of, run_with
 from experiments.affect_rows import printed, record_level, record_values
-from symbolic import command_line
 from symbolic.affect import arc_measures, ridge
 from symbolic.affect.labels import rating_sets
 from symbolic.affect.labels.rated_items import RatedSet
@@ -38,15 +38,13 @@ NOTES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__, "affect_sound")
     parser.add_argument("--data", required=True, metavar="vgmidi:FOLDER")
     parser.add_argument("--others", type=int, default=OTHER_PIECES, help="pieces played by other instruments")
     parser.add_argument("--pieces", type=int, default=1000, help="evenly over the set (default: all)")
     parser.add_argument("--jobs", type=int, default=1, help="pieces played at a time")
     parser.add_argument("--ship", type=Path, metavar="FOLDER", help="write weights and card")
-    parser.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "affect_sound.json")
-    args = parser.parse_args(arguments)
-    return command_line.guarded(lambda: run(args))
+    return run_with(run, parser, arguments)
 
 
 def run(args: argparse.Namespace) -> int:

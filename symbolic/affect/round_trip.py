@@ -2,11 +2,12 @@
 
 What is compared was measured by scorers that chose nothing: the second reader of texts and the second scorer of music.
 Arcs are standardised by their domain's mean and spread (`plane.DOMAINS`), so that CCC and MAE are in spreads; time is
-cut into POINTS equal steps. Controls: a constant arc, the arc reversed, its sections shuffled, the six common shapes.
+cut into POINTS equal steps. A section of a story and the section of music written for it are one stretch of time,
+whatever they last. Controls: a constant arc, the arc reversed, its sections shuffled, the six common shapes.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +93,9 @@ def of_music(
     story = story_choice.write_story(story_plan.plan_of(music), seed)
     progress("music")
     made = composer.for_sections(sections_of_story(story), model, tunes=tunes, bars=bars, n=n, seed=seed)
-    return RoundTrip(heard_arc(story), measured_text(story), measured_music(made), story, made)
+    first = heard_arc(story)
+    last = replace(measured_music(made), edges=first.edges)
+    return RoundTrip(first, measured_text(story), last, story, made)
 
 
 def of_text(
@@ -111,7 +114,8 @@ def of_text(
     progress("story")
     music = score_affect.score_arc(note_table.of_abc(made.text))
     story = story_choice.write_story(story_plan.plan_of(music), seed)
-    return RoundTrip(read_arc(sections), measured_music(made), measured_text(story), story, made)
+    half_way = measured_music(made)
+    return RoundTrip(replace(read_arc(sections), edges=half_way.edges), half_way, measured_text(story), story, made)
 
 
 def heard_arc(story: Story) -> StepArc:

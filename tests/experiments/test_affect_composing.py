@@ -25,3 +25,4 @@ def test_the_search_reaches_more_of_the_grid_than_melodies_as_they_are(
     result = result_file.read(out)
     reached = {row["way"]: row["repeats"][0] for row in result["rows"] if row.get("measure") == "planning reached"}
     assert reached["melody and controls"] >= reached["melodies as they are"]
+    assert {row.get("scorer") for row in result["rows"] if "target" in row} == {"planning", "other", "sound"}

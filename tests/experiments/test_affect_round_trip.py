@@ -16,5 +16,5 @@ def test_a_mean_lies_inside_its_interval() -> None:
 
 def test_too_few_pieces_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.abc").write_text(HAPPY)
-    assert affect_round_trip.main(["--scores", str(tmp_path), "-n", "3"]) == 1
-    assert "fewer than -n 3" in capsys.readouterr().err
+    assert affect_round_trip.main(["--scores", str(tmp_path), "--pieces", "3"]) == 1
+    assert "fewer than --pieces 3" in capsys.readouterr().err

@@ -1,8 +1,8 @@
 """Which music for which mood: for each section the melody and the controls whose predicted point is nearest its target.
 
 The search is coordinate descent over the controls of `arrangement`, one control at a time, for each melody of the
-pool; the score model of `symbolic.affect.hearing` predicts. A target outside what any melody and control reaches is
-met as nearly as can be, and `miss` says by how much. What another model says of the result is for `measure`.
+pool; `mood_scorer` predicts. A target outside what any melody and control reaches is met as nearly as can be, and
+`miss` says by how much.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,14 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from symbolic.affect.composing import mood_scorer
 from symbolic.affect.composing.arrangement import CHOICES, Controls, SectionMelody, neighbours, section_table
-from symbolic.affect.hearing import score_affect, score_features
-from symbolic.affect.hearing.note_table import NoteTable
-from symbolic.affect.hearing.score_affect import ScoreModel
+from symbolic.affect.composing.mood_scorer import MoodScorer
 
-Floats = NDArray[np.float64]
 PASSES = 2
 MISSED = 0.15  # distance from which a target counts as not reached
 REPEATED = 0.03  # cost of a melody that the section before had, in distance: variety, unless it is clearly better
@@ -59,27 +56,27 @@ class MoodPlan:
 def planned(
     targets: Sequence[Sequence[float]],
     pool: Sequence[SectionMelody],
-    model: ScoreModel | None = None,
+    scorer: MoodScorer | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> list[MoodPlan]:
     """A plan for each target (valence, arousal); a pool of one melody makes variations on it."""
-    model = model or score_affect.bundled()
+    scorer = scorer or mood_scorer.bundled()
     plans: list[MoodPlan] = []
     for number, target in enumerate(targets):
         last = plans[-1].line if plans else None
-        made = [nearest(line, (float(target[0]), float(target[1])), model) for line in pool]
+        made = [nearest(line, (float(target[0]), float(target[1])), scorer) for line in pool]
         plans.append(min(made, key=lambda plan: plan.miss + REPEATED * (len(pool) > 1 and plan.line == last)))
         progress(number + 1, len(targets))
     return plans
 
 
-def nearest(line: SectionMelody, target: tuple[float, float], model: ScoreModel) -> MoodPlan:
+def nearest(line: SectionMelody, target: tuple[float, float], scorer: MoodScorer) -> MoodPlan:
     """The controls that bring one melody nearest a target."""
     seen: dict[Controls, tuple[float, float]] = {}
 
     def plan(controls: Controls) -> MoodPlan:
         if controls not in seen:
-            seen[controls] = predicted(section_table(line, controls), model)
+            seen[controls] = scorer.point(section_table(line, controls))
         return MoodPlan(target, line, controls, seen[controls])
 
     best = plan(STARTS[target[0] >= CENTRE[0], target[1] >= CENTRE[1]])
@@ -90,10 +87,3 @@ def nearest(line: SectionMelody, target: tuple[float, float], model: ScoreModel)
         if best.controls == before:
             break
     return best
-
-
-def predicted(table: NoteTable, model: ScoreModel) -> tuple[float, float]:
-    """(valence, arousal) of a section as the level model hears it."""
-    kind = "melody" if table.is_melody else "full"
-    valence, arousal = model.level(score_features.piece_features(table), kind)[0]
-    return float(np.clip(valence, -1, 1)), float(np.clip(arousal, -1, 1))

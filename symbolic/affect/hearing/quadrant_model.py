@@ -1,8 +1,9 @@
-"""A second scorer of scores, learnt from EMOPIA's quadrants alone: it measures what the first one chose.
+"""Scorers of scores that learnt from EMOPIA's quadrants: one measures, another, of other songs, takes part in planning.
 
 Ridge regression of the signs of valence and arousal on features that transcribed performances carry, brought to the
 rated pieces' mean and spread (so that its points lie on the same plane as the first scorer's). It shares features with
-the first, not data: errors of the two are correlated, by how much stands in its card.
+the first, not data: errors of the two are correlated, by how much stands in its card. `bundled` measures what was
+chosen; `planning` learnt from the other half of the songs and is half of `composing.mood_scorer`.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from symbolic.affect.ridge import Ridge
 
 Floats = NDArray[np.float64]
 WEIGHTS = Path(__file__).parents[1] / "ready" / "quadrants-va.safetensors"
+PLANNING_WEIGHTS = WEIGHTS.with_name("quadrants-plan.safetensors")
 NAMES = score_features.TRANSFER_NAMES
 
 
@@ -43,8 +45,14 @@ def point_of(table: NoteTable, model: QuadrantModel | None = None) -> tuple[floa
 
 @cache
 def bundled() -> QuadrantModel:
-    """The model that the package carries."""
+    """The model that measures, as the package carries it."""
     return load(WEIGHTS)
+
+
+@cache
+def planning() -> QuadrantModel:
+    """The model that takes part in planning: it learnt from none of the songs of the one that measures."""
+    return load(PLANNING_WEIGHTS)
 
 
 def load(path: Path) -> QuadrantModel:

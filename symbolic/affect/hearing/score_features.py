@@ -27,7 +27,10 @@ TRANSFER_NAMES = tuple(name for name in NAMES if name not in ("log_qpm", "veloci
 _MAJOR = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
 _MINOR = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
 _ROUGHNESS = np.array([0, 1, 0.8, 0.2, 0.15, 0.25, 0.9, 0.05, 0.2, 0.15, 0.7, 0.95])  # of interval classes 0..11
+# (128, 128): roughness of each pair of pitches, the lower one first.
+_PAIRS = np.triu(_ROUGHNESS[(np.arange(128) - np.arange(128)[:, None]) % 12], 1)
 MOST_CHORDS = 400  # onsets at which sounding pairs are compared
+MOST_SOUNDING = 16  # pitches of one of them, from the lowest up
 
 
 def piece_features(table: NoteTable) -> Floats:
@@ -118,11 +121,10 @@ def _dissonance(onset: Floats, duration: Floats, pitch: Floats, times: Floats) -
     """Mean roughness of the pairs that sound together, at each distinct onset (at most MOST_CHORDS of them)."""
     if len(times) > MOST_CHORDS:
         times = times[np.linspace(0, len(times) - 1, MOST_CHORDS).astype(int)]
-    ends, total, n_pairs = onset + duration, 0.0, 0
-    for time in times:
-        together = np.unique(pitch[(onset <= time + 0.03) & (ends > time + 0.031)]).astype(np.int64)[:16]
-        if len(together) > 1:
-            first, second = np.triu_indices(len(together), 1)
-            total += float(_ROUGHNESS[(together[second] - together[first]) % 12].sum())
-            n_pairs += len(first)
-    return total / n_pairs if n_pairs else 0.0
+    rows, notes = np.nonzero((onset <= times[:, None] + 0.03) & (onset + duration > times[:, None] + 0.031))
+    sounding = np.zeros((len(times), 128))
+    sounding[rows, pitch[notes].astype(np.int64)] = 1
+    sounding *= np.cumsum(sounding, axis=1) <= MOST_SOUNDING
+    counts = sounding.sum(axis=1)
+    n_pairs = float((counts * (counts - 1) / 2).sum())
+    return float(np.sum(sounding @ _PAIRS * sounding)) / n_pairs if n_pairs else 0.0

@@ -1,5 +1,6 @@
-"""Training of the second scorer on EMOPIA's quadrants, songs apart, and how far its errors go with the first's."""
+"""Training of scorers on EMOPIA's quadrants, songs apart, and how far their errors go with the first scorer's."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,15 +18,24 @@ from symbolic.affect.ridge import Ridge
 
 Floats = NDArray[np.float64]
 PENALTY = 30.0
+SPREAD = 0.65  # of the ratings': about the correlation with them, so that outputs are calibrated
 
 
 def train(clips: Sequence[HeardScore], scores: Sequence[HeardScore], record: dict[str, Any]) -> QuadrantModel:
-    """A model of the clips' quadrants whose predictions of rated pieces have the ratings' mean and 0.6 of their spread
-    (what the first scorer's have)."""
+    """A model of the clips' quadrants whose predictions of rated pieces have the ratings' mean and SPREAD of their
+    spread."""
     fitted = ridge.fit(_features(clips), signs(clips), NAMES, PENALTY)
     heard = fitted.predict(_features(scores))
     targets = np.array([score.item.target for score in scores])
-    return QuadrantModel(_rescaled(fitted, heard, targets.mean(axis=0), 0.65 * targets.std(axis=0)), record)
+    return QuadrantModel(_rescaled(fitted, heard, targets.mean(axis=0), SPREAD * targets.std(axis=0)), record)
+
+
+def halves(clips: Sequence[HeardScore]) -> tuple[list[HeardScore], list[HeardScore]]:
+    """Clips to learn planning from and clips to learn measuring from; every song is whole in one of them."""
+    parts: tuple[list[HeardScore], list[HeardScore]] = ([], [])
+    for clip in clips:
+        parts[zlib.crc32(clip.item.group.encode("utf-8")) & 1].append(clip)
+    return parts
 
 
 def signs(clips: Sequence[HeardScore]) -> Floats:

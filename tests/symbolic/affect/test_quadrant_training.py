@@ -38,3 +38,11 @@ def test_quadrants_are_learnt_and_brought_to_the_rated_scale(tmp_path: Path) -> 
         points[:1], abs=1e-4
     )
     assert quadrant_training.areas_out_of_fold(clips, 4)["valence"] > 0.7
+
+
+def test_every_song_is_whole_in_one_half(tmp_path: Path) -> None:
+    _, rated = rating_sets.load(f"vgmidi:{write_vgmidi(tmp_path, 12)}")
+    clips = _clips(score_training.heard_scores(rated)) * 2
+    one, other = quadrant_training.halves(clips)
+    songs = [{clip.item.group for clip in half} for half in (one, other)]
+    assert len(one) + len(other) == len(clips) and songs[0] and songs[1] and not songs[0] & songs[1]

@@ -2,19 +2,18 @@
 
 import numpy as np
 
-from symbolic.affect.composing import melody_pool, score_plan
-from symbolic.affect.hearing import score_affect
+from symbolic.affect.composing import melody_pool, mood_scorer, score_plan
 from tests.symbolic.affect.test_melody_pool import TUNE
 
 POOL = melody_pool.of_tunes([TUNE, TUNE.replace("d2fd", "D2F2")], bars=4)
 
 
 def test_the_search_comes_nearer_than_its_beginning() -> None:
-    model = score_affect.bundled()
+    scorer = mood_scorer.bundled()
     for target in ((-0.2, -0.3), (0.4, 0.3), (-0.1, 0.3)):
-        plan = score_plan.nearest(POOL[0], target, model)
+        plan = score_plan.nearest(POOL[0], target, scorer)
         start = score_plan.STARTS[target[0] >= 0.15, target[1] >= 0.05]
-        begun = score_plan.predicted(score_plan.section_table(POOL[0], start), model)
+        begun = scorer.point(score_plan.section_table(POOL[0], start))
         assert plan.miss <= np.hypot(*np.subtract(begun, target)) + 1e-9
 
 
