@@ -4,6 +4,7 @@
 
 Each piece (.mid, .abc) of the folder is heard, told, and composed for again; stories and music are measured by scorers
 that chose nothing. Beside r and CCC stand the constant, the reversed, the shuffled arc and those of the other pieces;
+`all shuffles beaten` shuffles the sections of all pieces at once. `level` compares the pieces' means with one another;
 `retrieval` is the rank of the right story among all for the arc of a piece, with the rank by chance.
 """
 
@@ -13,19 +14,22 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks import result_file
 from experiments.affect_options import add_melodies, melodies, melody_settings, options_of, run_with
+from experiments.affect_rows import record_figure, record_values
 from symbolic.affect import arc_measures, round_trip
 from symbolic.affect.round_trip import RoundTrip
 from symbolic.affect.story_verb import music_of
 from symbolic.errors import UserError
 
 SUFFIXES = (".mid", ".midi", ".abc")
-MEASURES = ("r", "ccc", "mae", "constant", "reversed", "other arcs", "shuffles beaten")
+MEASURES = ("r", "r V", "r A", "ccc", "mae", "constant", "reversed", "other arcs", "shuffles beaten")
 DRAWS = 1000
+SHUFFLES = 500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,11 +54,19 @@ def run(args: argparse.Namespace) -> int:
     for leg in (0, 1):
         rows = [trip.table()[leg] for trip in trips]
         for measure in MEASURES:
-            values = [float(row[measure]) for row in rows]
+            values = [float(row[measure]) for row in rows if row[measure] is not None]
+            if not values:
+                recorder.not_run("no arc moves", leg=rows[0]["leg"], measure=measure)
+                continue
             low, high = interval(values)
             keys = {"leg": rows[0]["leg"], "measure": measure, "n": len(values)}
             recorder.measured([round(value, 4) for value in values], "", low=low, high=high, **keys)
             print(f"{rows[0]['leg']:10} {measure:16} {np.mean(values):+.3f} [{low:+.3f}, {high:+.3f}]")
+        own, beaten = shuffles_beaten(trips, leg)
+        keys = {"leg": rows[0]["leg"], "measure": "all shuffles beaten", "n": SHUFFLES}
+        recorder.measured([round(beaten, 4)], "", **keys)
+        print(f"{rows[0]['leg']:10} {'all shuffles':16} {beaten:.3f} (mean r of the sections {own:+.3f})")
+        record_levels(recorder, trips, leg, rows[0]["leg"])
     for leg, name in ((0, "right story"), (1, "right music")):
         ranks = retrieval(trips, leg)
         for measure, values in ranks.items():
@@ -70,6 +82,37 @@ def there_and_back(path: Path, seed: int, tunes: Sequence[str]) -> RoundTrip:
     found = round_trip.of_music(music_of(path)[0], seed, tunes=tunes, n=len(tunes))
     print(path.stem, file=sys.stderr, flush=True)
     return found
+
+
+def shuffles_beaten(trips: Sequence[RoundTrip], leg: int) -> tuple[float, float]:
+    """Mean r of the sections over the pieces, and the share of SHUFFLES below it in which the sections of every piece
+    are shuffled."""
+    generator = np.random.default_rng(0)
+    others = [trip.half_way if leg == 0 else trip.last for trip in trips]
+    pairs = [(trip.first.points, round_trip.at_sections(trip.first, other)) for trip, other in zip(trips, others)]
+    own = float(np.mean([arc_measures.arc_agreement(x, y)["r"] for x, y in pairs]))
+    shuffled = [
+        np.mean([arc_measures.arc_agreement(x[generator.permutation(len(x))], y)["r"] for x, y in pairs])
+        for _ in range(SHUFFLES)
+    ]
+    return own, float(np.mean(np.array(shuffled) < own))
+
+
+def record_levels(recorder: result_file.Recorder, trips: Sequence[RoundTrip], leg: int, name: str) -> None:
+    """r over the pieces between the means of the first arc and of the other, with pieces dealt out at random beside."""
+    first = np.array([trip.first.sampled().mean(axis=0) for trip in trips])
+    other = np.array([(trip.half_way if leg == 0 else trip.last).sampled().mean(axis=0) for trip in trips])
+    pieces = [str(i) for i in range(len(trips))]
+
+    def agreement(rows: Any) -> list[float]:
+        return [arc_measures.correlation(first[rows, c], other[rows, c]) for c in range(2)]
+
+    pair = record_figure(recorder, "level", name, "r", agreement, pieces)
+    order = np.random.default_rng(0).permutation(len(trips))
+    chance = [arc_measures.correlation(first[:, c], other[order, c]) for c in range(2)]
+    record_values(recorder, "level, pieces dealt out", name, "r", chance)
+    print(f"{name:10} level            r V {pair[0]:+.3f} A {pair[1]:+.3f}")
+    print(f"{name:10} level, dealt out r V {chance[0]:+.3f} A {chance[1]:+.3f}")
 
 
 def retrieval(trips: Sequence[RoundTrip], leg: int) -> dict[str, list[float]]:

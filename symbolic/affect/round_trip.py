@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.affect.arc_measures import arc_agreement, share_of_shuffles_beaten
+from symbolic.affect.arc_measures import arc_agreement, correlation, share_of_shuffles_beaten
 from symbolic.affect.composing import composer
 from symbolic.affect.composing.composer import Composition
 from symbolic.affect.composing.story_targets import StorySection, story_sections, targets_of
@@ -67,15 +67,19 @@ class RoundTrip:
 
 
 def compared(leg: str, one: StepArc, other: StepArc) -> dict[str, Any]:
-    """Agreement of two arcs and of the controls of the first with the second."""
+    """Agreement of two arcs, of valence and arousal apart (None where the first does not move), and of the controls of
+    the first with the second."""
     x, y = one.sampled(), other.sampled()
     sections = one.points
     found: dict[str, Any] = {"leg": leg, "sections": len(sections), **arc_agreement(x, y)}
+    for column, name in enumerate(("r V", "r A")):
+        moves = float(np.ptp(x[:, column])) > 1e-9
+        found[name] = round(correlation(x[:, column], y[:, column]), 4) if moves else None
     shapes = [np.column_stack([shape, shape]) for shape in _shapes()]
     found["constant"] = arc_agreement(np.repeat(x.mean(axis=0, keepdims=True), len(x), axis=0), y)["r"]
     found["reversed"] = arc_agreement(x[::-1], y)["r"]
     found["other arcs"] = round(float(np.mean([arc_agreement(shape, y)["r"] for shape in shapes])), 4)
-    found["shuffles beaten"] = round(share_of_shuffles_beaten(sections, _at_sections(one, other)), 3)
+    found["shuffles beaten"] = round(share_of_shuffles_beaten(sections, at_sections(one, other)), 3)
     return found
 
 
@@ -154,7 +158,7 @@ def sections_of_story(story: Story) -> list[StorySection]:
     ]
 
 
-def _at_sections(one: StepArc, other: StepArc) -> Floats:
+def at_sections(one: StepArc, other: StepArc) -> Floats:
     """The other arc at the middles of the first one's sections, as shares of the whole time."""
     edges, own = np.array(one.edges), np.array(other.edges)
     middles = [((a + b) / 2 - edges[0]) / (edges[-1] - edges[0]) for a, b in pairwise(edges)]

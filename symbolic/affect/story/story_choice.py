@@ -1,14 +1,14 @@
 """A story whose mood follows a plan: of the candidates for each sentence those that the planning reader finds nearest.
 
-A beam of BEAM stories is kept; the cost of one is the squared distance of each sentence's reading from what its
-section asks, in spreads of the text domain, with something added for a frame that was used before, for words that
-are repeated, and for a sentence that names nobody after one that named nobody. Another reader (`text_affect.second`)
-measures the result: it had no part in the choice.
+A beam of BEAM stories is kept; the cost of one is the squared distance of each sentence's reading, and of the mean of
+its section so far, from what the section asks, in spreads of the text domain, with something added for a frame that was
+used before, for words that are repeated, and for a sentence that names nobody after one that named nobody. Another
+reader (`text_affect.second`) measures the result: it had no part in the choice.
 """
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from typing import Any
@@ -25,7 +25,8 @@ from symbolic.affect.story.story_writers import ChatWriter
 
 Floats = NDArray[np.float64]
 BEAM = 8
-CANDIDATES = 24
+CANDIDATES = 48
+OWN_SHARE = 0.4  # of the cost of distance that is the sentence's own, not its section's mean's
 USED_FRAME = 4.0  # cost of a frame that the story has, less by how long ago
 REPEATED_WORDS = 1.5  # times the share of content words that the two sentences before had
 NOBODY = 0.3
@@ -105,10 +106,15 @@ class _Draft:
     chosen: tuple[Candidate, ...] = ()
     rows: tuple[int, ...] = ()
     cost: float = 0.0
+    section: int = -1
+    readings: tuple[tuple[float, float], ...] = ()  # of the section so far
 
-    def with_one(self, option: Candidate, row: int, point: Floats, section: PlotSection) -> "_Draft":
-        """The draft with one sentence more, whose reading `point` stands in a row of all readings."""
-        return _Draft((*self.chosen, option), (*self.rows, row), self.cost + _cost(self, option, point, section))
+    def with_one(self, option: Candidate, row: int, point: Floats, number: int, section: PlotSection) -> "_Draft":
+        """The draft with one sentence more in a section, whose reading `point` stands in a row of all readings."""
+        before = self.readings if number == self.section else ()
+        readings = (*before, (float(point[0]), float(point[1])))
+        cost = self.cost + _distance(readings, section) + _repetition(self, option)
+        return _Draft((*self.chosen, option), (*self.rows, row), cost, number, readings)
 
 
 def write_story(
@@ -130,9 +136,7 @@ def write_story(
         first = len(readings)
         readings = np.vstack([readings, points])
         grown = [
-            _Draft(
-                (*draft.chosen, option), (*draft.rows, first + j), draft.cost + _cost(draft, option, points[j], section)
-            )
+            draft.with_one(option, first + j, points[j], i, section)
             for draft in beam
             for j, option in enumerate(options)
         ]
@@ -171,9 +175,14 @@ def _options(
     return story_grammar.candidates(part, story_plan.quadrant_of(section.target), cast, CANDIDATES, draw)
 
 
-def _cost(draft: _Draft, option: Candidate, point: Floats, section: PlotSection) -> float:
-    text = DOMAINS["text"]
-    distance = float((((point - section.target) / text.sd) ** 2).sum())
+def _distance(readings: Sequence[tuple[float, float]], section: PlotSection) -> float:
+    """How far the last sentence is from what its section asks, and the section's mean, which counts for all of it."""
+    z = (np.array(readings) - section.target) / DOMAINS["text"].sd
+    own, whole = float((z[-1] ** 2).sum()), len(z) * float((z.mean(axis=0) ** 2).sum())
+    return OWN_SHARE * own + (1 - OWN_SHARE) * whole
+
+
+def _repetition(draft: _Draft, option: Candidate) -> float:
     frames = [candidate.frame for candidate in draft.chosen]
     ago = (
         len(frames) - (max(i for i, frame in enumerate(frames) if frame == option.frame))
@@ -184,7 +193,7 @@ def _cost(draft: _Draft, option: Candidate, point: Floats, section: PlotSection)
     before: set[str] = set().union(*(_content(candidate.text) for candidate in draft.chosen[-2:]))
     shared = len(words & before) / max(1, len(words))
     names_nobody = bool(draft.chosen) and not _names(option.text) and not _names(draft.chosen[-1].text)
-    return distance + (USED_FRAME * 4 / (3 + ago) if ago else 0.0) + REPEATED_WORDS * shared + NOBODY * names_nobody
+    return (USED_FRAME * 4 / (3 + ago) if ago else 0.0) + REPEATED_WORDS * shared + NOBODY * names_nobody
 
 
 def _content(text: str) -> set[str]:

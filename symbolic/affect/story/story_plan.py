@@ -19,7 +19,7 @@ from symbolic.affect.plane import DOMAINS, Arc, matched
 
 Floats = NDArray[np.float64]
 SHAPE_SD = 0.9  # of the text domain's spread
-LEAST_SHAPE = 0.005  # spread of an arc that has a shape
+LEAST_SHAPE = 0.002  # spread of an arc that has a shape
 SHORTEST_SECONDS = 8.0  # of a section
 FEWEST, MOST = 3, 9
 WORDS_A_SECOND = 2.5  # read while the music plays
@@ -77,7 +77,8 @@ def plan_of(arc: Arc, most: int = MOST) -> StoryPlan:
 
 
 def text_targets(means: Any, weights: Any, domain: str) -> Floats:
-    """(n, 2) moods asked of a text from those of the sections of music."""
+    """(n, 2) moods asked of a text from those of the sections of music. A level so far out that the arc would lose its
+    shape at the bounds of what texts reach is moved inwards."""
     points = np.asarray(means, dtype=np.float64)
     text = DOMAINS["text"]
     level = np.average(points, axis=0, weights=np.asarray(weights))
@@ -85,8 +86,10 @@ def text_targets(means: Any, weights: Any, domain: str) -> Floats:
     spread = np.sqrt(np.average(departure**2, axis=0, weights=np.asarray(weights)))
     shape = np.where(spread > LEAST_SHAPE, departure / np.maximum(spread, 1e-9), 0.0)
     bounds = 2.0 * np.array(text.sd)
+    enlarged = SHAPE_SD * shape * np.array(text.sd)
     placed = matched(level[None], DOMAINS[domain], text)
-    return np.asarray(np.clip(placed + SHAPE_SD * shape * np.array(text.sd), text.mean - bounds, text.mean + bounds))
+    placed = np.clip(placed, text.mean - bounds - enlarged.min(axis=0), text.mean + bounds - enlarged.max(axis=0))
+    return np.asarray(np.clip(placed + enlarged, text.mean - bounds, text.mean + bounds))
 
 
 def shape_of(valence: Any) -> str:
