@@ -184,7 +184,7 @@ def adversarial(known: Windows, asked: Floats, steps: int, seed: int) -> Floats:
 
 
 def diffusion(known: Windows, asked: Floats, steps: int, seed: int) -> Floats:
-    """A network that tells the noise in a noisy window, and STEPS_BACK steps from noise to a window."""
+    """A network that tells the clean window in a noisy one, and STEPS_BACK steps from noise to a window."""
     import torch
 
     torch.manual_seed(seed)
@@ -195,7 +195,7 @@ def diffusion(known: Windows, asked: Floats, steps: int, seed: int) -> Floats:
     network = _network(x.shape[1] + c.shape[1] + 2, x.shape[1])
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
 
-    def noise_in(noisy: Any, conditions: Any, step: Any) -> Any:
+    def clean_of(noisy: Any, conditions: Any, step: Any) -> Any:
         share = kept[step][:, None]
         return network(torch.cat([noisy, conditions, share.sqrt(), (1 - share).sqrt()], dim=1))
 
@@ -204,14 +204,14 @@ def diffusion(known: Windows, asked: Floats, steps: int, seed: int) -> Floats:
         step, noise = torch.randint(1, STEPS_BACK + 1, (len(rows),)), torch.randn(len(rows), x.shape[1])
         share = kept[step][:, None]
         noisy = share.sqrt() * x[rows] + (1 - share).sqrt() * noise
-        _stepped(optimiser, ((noise_in(noisy, c[rows], step) - noise) ** 2).mean())
+        _stepped(optimiser, ((clean_of(noisy, c[rows], step) - x[rows]) ** 2).mean())
     with torch.inference_mode():
         conditions = torch.tensor(asked, dtype=torch.float32)
         state = torch.randn(len(asked), x.shape[1])
         for number in range(STEPS_BACK, 0, -1):
             here, before = kept[number], kept[number - 1]
-            noise = noise_in(state, conditions, torch.full((len(asked),), number))
-            clean = ((state - (1 - here).sqrt() * noise) / here.sqrt()).clamp(-6, 6)
+            clean = clean_of(state, conditions, torch.full((len(asked),), number)).clamp(-6, 6)
+            noise = (state - here.sqrt() * clean) / (1 - here).sqrt()
             spread = ((1 - before) / (1 - here) * (1 - here / before)).clamp(min=0).sqrt()
             state = before.sqrt() * clean + (1 - before - spread**2).clamp(min=0).sqrt() * noise
             state = state + (spread * torch.randn_like(state) if number > 1 else 0)

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import result_file, speed_tables
+from experiments import affect_tables
 from symbolic import command_line, files
 from symbolic.errors import UserError
 
@@ -369,6 +370,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "streaming": _bound(_streaming),
     "notations": _bound(_notations),
     "curves": _bound(_curves),
+    **{name: _bound(table) for name, table in affect_tables.TABLES.items()},
 }
 
 if __name__ == "__main__":

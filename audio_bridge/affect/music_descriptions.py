@@ -17,6 +17,7 @@ _TEXTURES = {
     "none": "a single melody without accompaniment", "drone": "melody over a drone",
     "block": "melody over long chords", "broken": "melody over broken chords", "pulse": "melody over pulsing chords",
     "march": "melody over bass and chords in turn", "dark": "melody over deep dark chords",
+    "storm": "melody over thick low repeated chords", "bells": "melody under long high bell tones",
 }  # fmt: skip
 _TEMPOS = ((60, "very slow"), (80, "slow"), (110, "moderate"), (145, "fast"), (1000, "very fast"))
 assert set(_LEVELS) == set(DYNAMICS) and set(_TEXTURES) == set(PATTERNS)

@@ -99,11 +99,14 @@ def composition(story: str, args: argparse.Namespace) -> "Composition":
 
 def told(made: "Composition", output: Path) -> list[str]:
     """The plan for people."""
+    from symbolic.affect.composing.composer import NEAR, distance
+
     lines = [f"{output}  {made.starts[-1]:.1f} s, {len(made.plans)} sections: asked, predicted, by the second scorer"]
     for section, plan, point in zip(made.sections, made.plans, made.measured):
         points = "  ".join(f"V {v:+.2f} A {a:+.2f}" for v, a in (plan.target, plan.predicted, point))
         chosen = plan.controls
         text = section.text if len(section.text) < 48 else section.text[:45] + "..."
         reach = "" if plan.record()["reached"] else "  out of reach"
+        reach = reach or ("" if distance(point, plan.target) <= NEAR else "  not heard so by the second scorer")
         lines.append(f"  {points}  {chosen.mode}, {chosen.qpm} bpm, {chosen.dynamics}, {chosen.pattern}{reach}  {text}")
     return lines

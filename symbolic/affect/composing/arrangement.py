@@ -18,13 +18,13 @@ from symbolic.notation.score import Bar, ChordSymbol, Note, Rest
 from symbolic.notation.theory import TICKS_PER_WHOLE, NotationError, parse_key
 
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
-PATTERNS = ("none", "drone", "block", "broken", "pulse", "march", "dark")
+PATTERNS = ("none", "drone", "block", "broken", "pulse", "march", "dark", "storm", "bells")
 DYNAMICS = {"pp": 36, "p": 50, "mp": 64, "mf": 80, "f": 96, "ff": 110}
 QPM = (40, 48, 56, 66, 78, 92, 108, 126, 144, 164, 184)
 SOFTER = 14  # velocity of the accompaniment below the melody's
 STACCATO, LEGATO = 0.5, 0.98  # share of a note that sounds
 CHORD_BASE, BASS_BASE = 52, 36  # lowest MIDI pitches of chords and basses
-DARK_BASE = 40
+DARK_BASE, BELL_BASE = 40, 72
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,14 @@ def accompaniment_of(bar: SectionBar, controls: Controls) -> Iterator[tuple[int,
     elif controls.pattern == "dark":
         low = _close(bar.chord, DARK_BASE)
         yield 0, bar.ticks, _together(bass - 12 if bass >= 40 else bass, *low[:3])
+    elif controls.pattern == "storm":  # thick low chords, twice a beat
+        low = _close(bar.chord, DARK_BASE)[:3]
+        for onset in range(0, bar.ticks, beat // 2):
+            thick = _together(bass - 12 if bass >= 40 else bass, *low, *(pitch + 12 for pitch in low))
+            yield onset, min(beat // 2, bar.ticks - onset), thick
+    elif controls.pattern == "bells":  # two long tones above the middle register
+        high = _close(bar.chord, BELL_BASE + shift)
+        yield 0, bar.ticks, _together(high[0], high[-1])
     elif controls.pattern == "broken":
         figure = (bass, chord[0], chord[1], chord[2], chord[1], chord[0], chord[2], chord[1])
         for i, onset in enumerate(range(0, bar.ticks, beat // 2)):

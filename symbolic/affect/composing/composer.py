@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from symbolic.decode.loaded_model import LoadedModel
 
 POOL = 8  # melodies to choose from
+NEAR = 0.2  # distance up to which the second scorer hears what was asked
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Composition:
         starts = self.starts
         for i, (section, plan, point) in enumerate(zip(self.sections, self.plans, self.measured)):
             row = section.record() | plan.record() | {"measured": [round(v, 3) for v in point]}
+            row["measured_miss"] = round(distance(point, plan.target), 3)
             rows.append(row | {"start": round(starts[i], 3), "end": round(starts[i + 1], 3)})
         return {"sections": rows, "not_reached": sum(not row["reached"] for row in rows)}
 
@@ -97,6 +99,11 @@ def for_sections(
     text = section_writer.piece_text(plans, title or _title(sections), [section.text for section in sections])
     measured = [quadrant_model.point_of(_table(plan)) for plan in plans]
     return Composition(text, tuple(sections), tuple(plans), tuple(measured))
+
+
+def distance(one: Sequence[float], other: Sequence[float]) -> float:
+    """Of two points on the plane."""
+    return float(np.hypot(one[0] - other[0], one[1] - other[1]))
 
 
 def plan_bars(plan: MoodPlan) -> Sequence[SectionBar]:

@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -147,7 +147,10 @@ def _of_played(music: Played) -> NoteTable:
     notes = [note for voice in music.voices for note in voice]
     if not notes:
         raise NotationError("no_notes", "it holds percussion only, which has no pitch to judge valence by.")
-    return table_of(notes, music.tempos, music.bar_ticks, music.score.title)
+    table = table_of(notes, music.tempos, music.bar_ticks, music.score.title)
+    if midi.stated_qpm(music.score) is None and len(music.tempos) == 1:
+        return replace(table, remarks=(f"no tempo is given: taken as {music.tempos[0][1]:g} quarter notes a minute",))
+    return table
 
 
 def of_midi(file: mido.MidiFile, title: str = "") -> NoteTable:

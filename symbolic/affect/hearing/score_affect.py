@@ -169,7 +169,7 @@ def save(model: ScoreModel, path: Path) -> None:
 
 
 def _remarks(table: NoteTable, kind: str, share: float, oddest: Sequence[str]) -> list[str]:
-    found = []
+    found = list(table.remarks)
     if kind == "melody":
         found.append("a single line: judged by the melody model, whose valence seldom falls below the mean")
     if kind == "untimed":

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 BITS = 16
 # (power of the inverse document frequency, scale of dense features, damping) for valence and arousal, chosen on
-# EmoBank's dev split among 3 x 2 x 3 settings (experiments/affect_text.py).
+# EmoBank's dev split among 3 x 2 x 3 settings.
 SETTINGS = ((0.25, 0.2, 2.0), (0.25, 0.2, 4.0))
 NORM_SETTINGS = ((0.25, 0.5, 3.0), (0.25, 0.5, 5.0))
 ENCODER_PENALTY = 300.0

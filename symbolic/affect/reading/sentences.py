@@ -106,6 +106,7 @@ _ABBREVIATIONS = frozenset(
 )
 _TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[/!?]?[a-zA-Z][^<>]{0,500}>", re.DOTALL | re.IGNORECASE)
 _BLOCK = re.compile(r"</?(p|div|br|li|h[1-6]|tr|blockquote|section|article)\b[^<>]*>", re.IGNORECASE)
+_NEXT = re.compile(r"\S")
 _ENDING = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|\n\s*\n")
 _WORD = re.compile(r"[a-z]+(?:['’][a-z]+)*|[.,;:!?…—–\"“”()-]|\d+|[^\W\d_]+|[^\s\w]")
 
@@ -176,7 +177,8 @@ def _pieces(text: str) -> Iterator[str]:
 def _goes_on(text: str, match: re.Match[str]) -> bool:
     """Whether a full stop does not end the sentence: an abbreviation, an initial, or small letters after a quote."""
     before = re.search(r"([A-Za-z.]+)$", text[max(0, match.start() - 12) : match.start()])
-    following = text[match.end() :].lstrip()[:1]
+    found = _NEXT.search(text, match.end())
+    following = found[0] if found else ""
     if match[0][0] != "." or match[0][:3] == "...":
         return following.islower()
     if before is None:

@@ -30,6 +30,13 @@ def test_tempo_changes_of_any_voice_hold_for_all_and_a_repeat_goes_back_to_them(
     assert table.qpm.tolist() == [60, 120, 60, 120]
 
 
+def test_a_tempo_that_is_taken_for_granted_is_told() -> None:
+    assert note_table.of_abc(TUNE).remarks == ()
+    assert (
+        "no tempo is given" in note_table.of_abc(TUNE.replace("Q:1/4=60\n", "").replace("[Q:1/4=120]", "")).remarks[0]
+    )
+
+
 def test_repeats_are_played_and_ties_joined() -> None:
     table = note_table.of_abc("X:1\nM:2/4\nL:1/4\nQ:1/4=60\nK:C\n|:C-C:|\n")
     assert (table.onset.tolist(), table.duration.tolist()) == ([0, 2], [2, 2])
