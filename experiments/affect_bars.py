@@ -45,14 +45,14 @@ RIDGE_PENALTY = 30.0
 
 
 @dataclass(frozen=True)
-class Windows:
+class BarWindows:
     """Features (n, BARS * N_FEATURES), standardised by the training pieces, and ratings (n, BARS * 2)."""
 
     features: Floats
     ratings: Floats
 
 
-Writer = Callable[[Windows, Floats, int, int], Floats]  # training windows, ratings asked (m, 16), steps, seed
+Writer = Callable[[BarWindows, Floats, int, int], Floats]  # training windows, ratings asked (m, 16), steps, seed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,22 +92,22 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def windows_of(known: Sequence[HeardScore], left_out: Sequence[HeardScore]) -> tuple[Windows, Windows]:
+def windows_of(known: Sequence[HeardScore], left_out: Sequence[HeardScore]) -> tuple[BarWindows, BarWindows]:
     """Windows of BARS bars every HOP bars, features standardised by those of the known pieces."""
     every = np.vstack([score.bars for score in known])
     mean, sd = every.mean(axis=0), every.std(axis=0) + 1e-6
 
-    def of(scores: Sequence[HeardScore]) -> Windows:
+    def of(scores: Sequence[HeardScore]) -> BarWindows:
         places = [(s, start) for s in scores for start in range(0, len(s.bars) - BARS + 1, HOP)]
         features = [((s.bars[a : a + BARS] - mean) / sd).ravel() for s, a in places]
-        return Windows(
+        return BarWindows(
             np.clip(np.stack(features), -6, 6), np.stack([s.ratings[a : a + BARS].ravel() for s, a in places])
         )
 
     return of(known), of(left_out)
 
 
-def measures_of(written: Floats, known: Windows, left_out: Windows) -> dict[str, float]:
+def measures_of(written: Floats, known: BarWindows, left_out: BarWindows) -> dict[str, float]:
     """What a judge of the left-out pieces hears in written windows, how real they are, how often they are copies."""
     bars, asked = written.reshape(-1, N_FEATURES), left_out.ratings.reshape(-1, BARS, 2)
     real = left_out.features.reshape(-1, N_FEATURES)
@@ -139,7 +139,7 @@ def nearest_distance(windows: Floats, others: Floats) -> Floats:
     return np.asarray(np.sqrt(np.maximum(squares, 0)).min(axis=1))
 
 
-def ridge_and_noise(known: Windows, asked: Floats, steps: int, seed: int) -> Floats:
+def ridge_and_noise(known: BarWindows, asked: Floats, steps: int, seed: int) -> Floats:
     """Linear in the ratings, with normal noise of the residuals' covariance."""
     names = [str(i) for i in range(known.ratings.shape[1])]
     model = ridge.fit(known.ratings, known.features, names, RIDGE_PENALTY)
@@ -150,12 +150,12 @@ def ridge_and_noise(known: Windows, asked: Floats, steps: int, seed: int) -> Flo
     return model.predict(asked) + noise
 
 
-def nearest_rated(known: Windows, asked: Floats, steps: int, seed: int) -> Floats:
+def nearest_rated(known: BarWindows, asked: Floats, steps: int, seed: int) -> Floats:
     """The training window whose ratings are nearest."""
     return known.features[[int(((known.ratings - row) ** 2).sum(axis=1).argmin()) for row in asked]]
 
 
-def adversarial(known: Windows, asked: Floats, steps: int, seed: int) -> Floats:
+def adversarial(known: BarWindows, asked: Floats, steps: int, seed: int) -> Floats:
     """A generator against a critic with a gradient penalty."""
     import torch
 
@@ -183,7 +183,7 @@ def adversarial(known: Windows, asked: Floats, steps: int, seed: int) -> Floats:
         return np.asarray(made(torch.tensor(asked, dtype=torch.float32)).double().numpy())
 
 
-def diffusion(known: Windows, asked: Floats, steps: int, seed: int) -> Floats:
+def diffusion(known: BarWindows, asked: Floats, steps: int, seed: int) -> Floats:
     """A network that tells the clean window in a noisy one, and STEPS_BACK steps from noise to a window."""
     import torch
 
@@ -226,7 +226,7 @@ WRITERS: dict[str, Writer] = {
 }
 
 
-def _tensors(known: Windows, seed: int) -> tuple[Any, Any, Any]:
+def _tensors(known: BarWindows, seed: int) -> tuple[Any, Any, Any]:
     """Features and ratings as tensors, and rows at random without end."""
     import torch
 

@@ -47,7 +47,7 @@ DRAWS = 1000
 
 
 @dataclass(frozen=True)
-class Drawn:
+class RewardedTune:
     """One tune: ids with the prompt and the end, how many of them are the prompt's, its text."""
 
     ids: tuple[int, ...]
@@ -115,7 +115,7 @@ def train(
 
 
 def update(
-    policy: Any, reference: Any, optimiser: Any, tunes: Sequence[Drawn], advantages: Any, weight: float
+    policy: Any, reference: Any, optimiser: Any, tunes: Sequence[RewardedTune], advantages: Any, weight: float
 ) -> float:
     """One step of the policy on a group that it wrote itself; KL in nats a tune before the step."""
     import torch
@@ -145,7 +145,7 @@ def log_probabilities(model: Any, ids: "torch.Tensor") -> "torch.Tensor":
     return torch.log_softmax(scores, dim=-1).gather(2, ids[:, 1:, None])[..., 0]
 
 
-def padded(tunes: Sequence[Drawn]) -> tuple["torch.Tensor", "torch.Tensor"]:
+def padded(tunes: Sequence[RewardedTune]) -> tuple["torch.Tensor", "torch.Tensor"]:
     """(tunes, T) ids and (tunes, T - 1) of 1 where an id was drawn, 0 in prompts and padding."""
     import torch
 
@@ -160,7 +160,7 @@ def padded(tunes: Sequence[Drawn]) -> tuple["torch.Tensor", "torch.Tensor"]:
     return ids, is_own
 
 
-def drawn(source: LoadedModel, policy: Any, n: int, seed: int) -> list[Drawn]:
+def drawn(source: LoadedModel, policy: Any, n: int, seed: int) -> list[RewardedTune]:
     """Tunes by the policy as it is, at temperature 1 without a cut or mask, so that they are its own distribution."""
     from symbolic.decode import continuation
     from symbolic.decode import prompt as prompts
@@ -173,7 +173,7 @@ def drawn(source: LoadedModel, policy: Any, n: int, seed: int) -> list[Drawn]:
     )
     tokenizer = source.tokenizer
     return [
-        Drawn(
+        RewardedTune(
             (*one.prompt, *one.tokens, *([tokenizer.eos] if one.finished == "eos" else [])),
             len(one.prompt),
             tokenizer.decode([*one.prompt[1:], *one.tokens]),
@@ -207,7 +207,7 @@ def point_of(text: str, by: str) -> Any:
 def judge(
     recorder: result_file.Recorder,
     name: str,
-    tunes: Sequence[Drawn],
+    tunes: Sequence[RewardedTune],
     target: Any,
     seen: "TuneReference | None",
 ) -> dict[str, float]:

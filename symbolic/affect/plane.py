@@ -80,7 +80,7 @@ class Domain:
 
 
 # Predictions of the bundled models: text over 1,000 EmoBank test sentences, scores and sound over VGMIDI pieces
-# (experiments/results/affect_hearing.json, affect_reading.json, affect_sound.json); "words" are this project's own table.
+# (experiments/results: affect_hearing, affect_reading, affect_sound.json); "words" are this project's own table.
 DOMAINS = {
     "score": Domain("score", (0.163, 0.052), (0.139, 0.210)),
     "sound": Domain("sound", (0.163, 0.052), (0.130, 0.190)),

@@ -8,13 +8,13 @@ from experiments import affect_bars
 WEIGHTS = np.random.default_rng(1).standard_normal((2, affect_bars.N_FEATURES))
 
 
-def _windows(n: int, seed: int) -> affect_bars.Windows:
+def _windows(n: int, seed: int) -> affect_bars.BarWindows:
     """Windows whose bars say their own ratings, with noise."""
     draw = np.random.default_rng(seed)
     ratings = np.repeat(draw.uniform(-1, 1, size=(n, 1, 2)), affect_bars.BARS, axis=1)
     ratings += 0.2 * draw.uniform(-1, 1, size=ratings.shape)
     bars = ratings @ WEIGHTS + 0.3 * draw.standard_normal((n, affect_bars.BARS, affect_bars.N_FEATURES))
-    return affect_bars.Windows(bars.reshape(n, -1), ratings.reshape(n, -1))
+    return affect_bars.BarWindows(bars.reshape(n, -1), ratings.reshape(n, -1))
 
 
 @pytest.mark.parametrize("name", ["ridge and noise", "diffusion", "nearest rated"])

@@ -7,12 +7,16 @@ import pytest
 import torch
 
 from experiments import affect_grpo
-from experiments.affect_grpo import Drawn
+from experiments.affect_grpo import RewardedTune
 from symbolic.config import GPT2Config
 from symbolic.models import architectures
 from tests.symbolic.affect.affect_files import HAPPY, SAD
 
-TUNES = [Drawn((1, 5, 6, 7, 8), 2, ""), Drawn((1, 5, 9, 10), 2, ""), Drawn((1, 5, 11, 12, 13, 14), 2, "")]
+TUNES = [
+    RewardedTune((1, 5, 6, 7, 8), 2, ""),
+    RewardedTune((1, 5, 9, 10), 2, ""),
+    RewardedTune((1, 5, 11, 12, 13, 14), 2, ""),
+]
 
 
 def _model() -> torch.nn.Module:

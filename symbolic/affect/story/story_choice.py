@@ -8,8 +8,9 @@ reader (`text_affect.second`) measures the result: it had no part in the choice.
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -107,14 +108,34 @@ class _Draft:
     rows: tuple[int, ...] = ()
     cost: float = 0.0
     section: int = -1
-    readings: tuple[tuple[float, float], ...] = ()  # of the section so far
+    total: tuple[float, float, int] = (0.0, 0.0, 0)  # sums of the section's readings so far, and their number
 
-    def with_one(self, option: Candidate, row: int, point: Floats, number: int, section: PlotSection) -> "_Draft":
+    def with_one(
+        self, option: Candidate, row: int, point: Floats, number: int, section: PlotSection, past: "_Past"
+    ) -> "_Draft":
         """The draft with one sentence more in a section, whose reading `point` stands in a row of all readings."""
-        before = self.readings if number == self.section else ()
-        readings = (*before, (float(point[0]), float(point[1])))
-        cost = self.cost + _distance(readings, section) + _repetition(self, option)
-        return _Draft((*self.chosen, option), (*self.rows, row), cost, number, readings)
+        before = self.total if number == self.section else (0.0, 0.0, 0)
+        total = (before[0] + float(point[0]), before[1] + float(point[1]), before[2] + 1)
+        cost = self.cost + _distance(point, total, section) + _repetition(past, option)
+        return _Draft((*self.chosen, option), (*self.rows, row), cost, number, total)
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What the next sentence must not repeat: where each frame was used last, how many sentences there are, the content
+    words of the last two, and whether the last one names nobody."""
+
+    frames: dict[str, int]
+    n: int
+    words: frozenset[str]
+    named_nobody: bool
+
+    @classmethod
+    def of(cls, draft: _Draft) -> "_Past":
+        """Of a draft."""
+        words = frozenset[str]().union(*(_content(candidate.text) for candidate in draft.chosen[-2:]))
+        frames = {candidate.frame: i for i, candidate in enumerate(draft.chosen)}
+        return cls(frames, len(draft.chosen), words, bool(draft.chosen) and not _names(draft.chosen[-1].text))
 
 
 def write_story(
@@ -136,8 +157,8 @@ def write_story(
         first = len(readings)
         readings = np.vstack([readings, points])
         grown = [
-            draft.with_one(option, first + j, points[j], i, section)
-            for draft in beam
+            draft.with_one(option, first + j, points[j], i, section, past)
+            for draft, past in [(draft, _Past.of(draft)) for draft in beam]
             for j, option in enumerate(options)
         ]
         beam = sorted(grown, key=lambda draft: draft.cost)[: 1 if writer else BEAM]
@@ -175,30 +196,28 @@ def _options(
     return story_grammar.candidates(part, story_plan.quadrant_of(section.target), cast, CANDIDATES, draw)
 
 
-def _distance(readings: Sequence[tuple[float, float]], section: PlotSection) -> float:
-    """How far the last sentence is from what its section asks, and the section's mean, which counts for all of it."""
-    z = (np.array(readings) - section.target) / DOMAINS["text"].sd
-    own, whole = float((z[-1] ** 2).sum()), len(z) * float((z.mean(axis=0) ** 2).sum())
+def _distance(point: Floats, total: tuple[float, float, int], section: PlotSection) -> float:
+    """How far a sentence is from what its section asks, and the section's mean, which counts for all of it."""
+    own = whole = 0.0
+    for value, summed, asked, sd in zip(point.tolist(), total[:2], section.target, DOMAINS["text"].sd):
+        own += ((value - asked) / sd) ** 2
+        whole += total[2] * ((summed / total[2] - asked) / sd) ** 2
     return OWN_SHARE * own + (1 - OWN_SHARE) * whole
 
 
-def _repetition(draft: _Draft, option: Candidate) -> float:
-    frames = [candidate.frame for candidate in draft.chosen]
-    ago = (
-        len(frames) - (max(i for i, frame in enumerate(frames) if frame == option.frame))
-        if option.frame in frames
-        else 0
-    )
+def _repetition(past: _Past, option: Candidate) -> float:
+    ago = past.n - past.frames[option.frame] if option.frame in past.frames else 0
     words = _content(option.text)
-    before: set[str] = set().union(*(_content(candidate.text) for candidate in draft.chosen[-2:]))
-    shared = len(words & before) / max(1, len(words))
-    names_nobody = bool(draft.chosen) and not _names(option.text) and not _names(draft.chosen[-1].text)
+    shared = len(words & past.words) / max(1, len(words))
+    names_nobody = past.named_nobody and not _names(option.text)
     return (USED_FRAME * 4 / (3 + ago) if ago else 0.0) + REPEATED_WORDS * shared + NOBODY * names_nobody
 
 
-def _content(text: str) -> set[str]:
-    return {word for word in re.findall(r"[a-z]+", text.lower()) if word not in _COMMON and len(word) > 2}
+@lru_cache(maxsize=4096)
+def _content(text: str) -> frozenset[str]:
+    return frozenset(word for word in re.findall(r"[a-z]+", text.lower()) if word not in _COMMON and len(word) > 2)
 
 
+@lru_cache(maxsize=4096)
 def _names(text: str) -> bool:
     return bool(re.search(r"(?<!^)\b[A-Z][a-z]+|\b[Ss]?[Hh]e\b|\b[Tt]hey\b|\b[Hh]er\b|\b[Hh]is\b", text))
