@@ -44,9 +44,15 @@ def record_figure(
 ) -> tuple[float, float]:
     """A figure of valence and one of arousal, which `figures` gives for the rows of some items, with 95 % intervals
     over whole groups."""
-    whole = figures(np.arange(len(groups)))
+    whole, drawn = figures(np.arange(len(groups))), list[Sequence[float]]()
+
+    def first(rows: NDArray[np.int64]) -> float:
+        drawn.append(figures(rows))
+        return float(drawn[-1][0])
+
+    arc_measures.bootstrap_interval(first, groups, DRAWS)
     for column, dimension in enumerate(DIMENSIONS):
-        low, high = arc_measures.bootstrap_interval(lambda rows, c=column: figures(rows)[c], groups, DRAWS)  # type: ignore[misc]
+        low, high = np.percentile([pair[column] for pair in drawn], [2.5, 97.5]).round(4).tolist()
         keys = {"model": model, "of": of, "dimension": dimension, "measure": measure, "n": len(groups)}
         recorder.measured([round(float(whole[column]), 4)], "", low=low, high=high, **keys)
     return float(whole[0]), float(whole[1])

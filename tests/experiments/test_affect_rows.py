@@ -21,3 +21,11 @@ def test_a_pair_is_two_rows() -> None:
     recorder = result_file.Recorder("x")
     affect_rows.record_values(recorder, "m", "all", "AUC", (0.5, 0.75))
     assert [(row["dimension"], row["repeats"]) for row in recorder.rows] == [("valence", [0.5]), ("arousal", [0.75])]
+
+
+def test_a_figure_of_some_rows_has_an_interval_over_groups() -> None:
+    recorder, values = result_file.Recorder("x"), np.array([[0.0, 1.0], [1.0, 3.0], [2.0, 5.0], [3.0, 7.0]])
+    pair = affect_rows.record_figure(recorder, "m", "all", "mean", lambda rows: values[rows].mean(axis=0), list("abcd"))
+    assert pair == (1.5, 4.0)
+    for row, mean, step in zip(recorder.rows, pair, (1, 2)):
+        assert 0 <= row["low"] < mean < row["high"] and (row["high"] - row["low"]) / step == pytest.approx(2.5, abs=0.6)
