@@ -48,8 +48,8 @@ def build(config: ModelConfig, *, attention: str = "auto", scan: str = "auto", t
 
 
 def n_parameters(model: "nn.Module") -> int:
-    """Numbers that are trained; a tied matrix counts once."""
-    return sum(p.numel() for p in model.parameters())
+    """Numbers of the model; a tied matrix counts once, factors of LoRA not at all."""
+    return sum(p.numel() for name, p in model.named_parameters() if ".lora_" not in name)
 
 
 def paths(model: "Model") -> dict[str, str]:

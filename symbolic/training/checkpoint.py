@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from symbolic import files, models, runs
 from symbolic.errors import UserError
-from symbolic.training import optim
+from symbolic.training import lora, optim
 
 if TYPE_CHECKING:
     from symbolic.models import Model
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 RECORD = "training.json"
 TENSORS = "training.safetensors"
-TRAINED = "trained.safetensors"  # of a model of a library: what was trained of it
+TRAINED = "trained.safetensors"  # of a model of a library, or with LoRA: what was trained of it
 SELF = "record_sha256"  # key of the record: its own digest
 
 
@@ -68,11 +68,17 @@ def save(
     origin: Origin,
     optimizer: torch.optim.Optimizer | None = None,
 ) -> None:
-    """Write a checkpoint, whole or not at all; without an optimiser one to use, not to go on from."""
+    """Write a checkpoint, whole or not at all; without an optimiser one to use, not to go on from.
+
+    Of a model that carries LoRA the products are added into the weights; the factors stand beside them, to go on from.
+    """
+    merged = lora.plain(model)
 
     def write_model(temporary: Path) -> None:
-        models.save(model, temporary, _metadata(progress, origin))
+        models.save(merged, temporary, _metadata(progress, origin))
         tokenizer.save(temporary)
+        if merged is not model and optimizer is not None:
+            save_file(_trained_tensors(model), temporary / TRAINED)
 
     save_with(write_model, folder, model, progress, origin, optimizer)
 
@@ -87,8 +93,7 @@ def save_trained(
     """`save` for a model of a library: the parameters that require a gradient, in float32."""
 
     def write_model(temporary: Path) -> None:
-        tensors = {name: p.detach().float().cpu().contiguous() for name, p in _trained(model).items()}
-        save_file(tensors, temporary / TRAINED, _metadata(progress, origin))
+        save_file(_trained_tensors(model), temporary / TRAINED, _metadata(progress, origin))
 
     save_with(write_model, folder, model, progress, origin, optimizer)
 
@@ -199,6 +204,10 @@ def _load_moments(folder: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 
 def _progress(record: dict[str, Any]) -> TrainingProgress:
     return TrainingProgress(record["step"], record["tokens"], record["seconds"], record["data"])
+
+
+def _trained_tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {name: p.detach().float().cpu().contiguous() for name, p in _trained(model).items()}
 
 
 def _trained(model: nn.Module) -> dict[str, nn.Parameter]:

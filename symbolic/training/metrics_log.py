@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from symbolic import files
 from symbolic.errors import UserError
 from symbolic.progress import Console, clock
+from symbolic.training import extra_logs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,16 +64,23 @@ class Status:
 class Journal:
     """The metrics of one run, from update `step` on; rows of later steps, left by a killed process, are dropped.
 
-    `measure` is the key of the validation figure that is to fall.
+    `measure` is the key of the validation figure that is to fall; `logs` names other forms to write beside `path`
+    (`symbolic.training.extra_logs`).
     """
 
     def __init__(
-        self, path: Path, step: int, seconds: float, tokens_per_step: float, measure: str = "bits_per_byte"
+        self,
+        path: Path,
+        step: int,
+        seconds: float,
+        tokens_per_step: float,
+        measure: str = "bits_per_byte",
+        logs: str = "",
     ) -> None:
         kept = [row for row in read(path) if row["step"] <= step] if step else []
         files.write_jsonl(path, kept)
         self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
-        self.measure = measure
+        self.measure, self.others = measure, extra_logs.open_logs(logs, path.parent, kept)
         self.validations = {row["step"]: row[measure] for row in kept if row["kind"] == "validation"}
         self.step, self.seconds, self.tokens_per_step = step, seconds, tokens_per_step
         self.loss = next((row["loss"] for row in reversed(kept) if row["kind"] == "train"), math.nan)
@@ -130,8 +138,9 @@ class Journal:
         self.mark = time.perf_counter()
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # said already by _write_out
-            self.file.close()
+        for file in (self.file, *self.others):
+            with contextlib.suppress(OSError):  # said already by _write_out
+                file.close()
 
     def _measure_speed(self, n_steps: int, flops_per_token: float | None, peak_flops: float | None) -> None:
         elapsed = time.perf_counter() - self.mark
@@ -145,11 +154,15 @@ class Journal:
         self.restart_clock()
 
     def _append(self, kind: str, step: int, **values: Any) -> None:
-        self.file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+        row = {"kind": kind, "step": step, **values}
+        self.file.write(json.dumps(row) + "\n")
+        for other in self.others:
+            other.add(row)
 
     def _write_out(self) -> None:
         try:
-            self.file.flush()
+            for file in (self.file, *self.others):
+                file.flush()
         except OSError as error:
             raise UserError(f"cannot write {self.file.name}: {error.strerror}. Free space, then --resume.") from error
 

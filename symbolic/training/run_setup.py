@@ -17,7 +17,7 @@ from symbolic import files
 from symbolic.config import Config
 from symbolic.errors import UsageError, UserError
 from symbolic.progress import Console
-from symbolic.training import run_folder
+from symbolic.training import extra_logs, run_folder
 
 if TYPE_CHECKING:
     import torch
@@ -72,6 +72,7 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
     from symbolic.training import checkpoint, distributed
 
     t = config.train
+    extra_logs.check(t.logs)
     device = group.device(machine.pick_device(config.device))
     dtype = machine.pick_dtype(config.dtype, device)
     n_parts = group.parts(t.batch_size, t.accumulation)
@@ -112,6 +113,11 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
         peak=machine.peak_flops(device, dtype),
     )
     console.say(_opening(made))
+    if t.lora_rank:
+        n_trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        console.say(
+            f"LoRA of rank {t.lora_rank}: {n_trained:,} numbers are trained beside the weights of {config.start}"
+        )
     n_positions = getattr(config.model, "n_positions", 0)
     if n_positions > config.data.context:
         span = f"{config.data.context + 1} to {n_positions}"
@@ -145,15 +151,19 @@ def _state(
     from symbolic import models
     from symbolic.training import checkpoint, optim, warm_start
 
-    if source:
+    if source and not config.train.lora_rank:
         model, optimizer, at = checkpoint.load(source, device, lambda model: optim.build(model, config.train))
-        batches.load_state_dict(at.data)
     else:
         model = models.build(config.model)
         if start:
             warm_start.fill(model, tokenizer, start)
+        if start and config.train.lora_rank:
+            warm_start.adapt(model, tokenizer, start, config.train.lora_rank, source)
         model = model.to(device)
-        optimizer, at = optim.build(model, config.train), checkpoint.TrainingProgress(0)
+        optimizer = optim.build(model, config.train)
+        at = checkpoint.load_trained(source, model, optimizer) if source else checkpoint.TrainingProgress(0)
+    if source:
+        batches.load_state_dict(at.data)
     model.train()
     return model, optimizer, at
 

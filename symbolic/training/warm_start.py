@@ -18,7 +18,7 @@ from torch import Tensor
 from symbolic import files, models, runs, tokens
 from symbolic.config import ModelConfig
 from symbolic.errors import UserError
-from symbolic.training import checkpoint
+from symbolic.training import checkpoint, lora
 
 if TYPE_CHECKING:
     from symbolic.models import Model
@@ -72,6 +72,24 @@ def fill(model: "Model", tokenizer: "Tokenizer", start: Start) -> None:
         else:
             n_rows = min(len(tensor), len(theirs[name]))  # of positions and ids; all others have one shape
             tensor[:n_rows] = theirs[name][:n_rows]
+
+
+def adapt(model: "Model", tokenizer: "Tokenizer", start: Start, rank: int, source: Path | None) -> None:
+    """Put LoRA on a model that `fill` has filled; `source` is the checkpoint from which the run goes on, if it does.
+
+    Raises UserError where the embedding, which LoRA leaves as it is, has rows to learn, or where the weights of `start`
+    are no longer those that the run began with.
+    """
+    if tokenizer.digest != start.tokenizer.digest:
+        raise UserError(
+            f"train.lora_rank leaves the embedding of {start.folder} as it is, and the tokens here are others: take "
+            "its tokenizer.kind and tokenizer.vocab_size, or leave train.lora_rank out."
+        )
+    if source and checkpoint.verify(source)["start"].get("weights_sha256") != start.origin["weights_sha256"]:
+        raise UserError(
+            f"the weights of {start.folder} have changed since the run began: put them back, or begin anew."
+        )
+    lora.adapt(model, rank)
 
 
 def matches(ours: "Tokenizer", theirs: "Tokenizer") -> dict[int, tuple[int, bool]]:
