@@ -36,7 +36,7 @@ from symbolic import files
 from symbolic.errors import UsageError, UserError
 from symbolic.formats.documents import KINDS, ReadTune, kind_of, read_text, read_tunes, tell_losses, told
 from symbolic.formats.file_bytes import read_bytes
-from symbolic.formats.format_losses import lost_in_midi
+from symbolic.formats.format_losses import lost_in_bars, lost_in_midi
 from symbolic.formats.midi import to_midi
 from symbolic.formats.musicxml.musicxml_writing import to_musicxml
 from symbolic.formats.smf import read_events, read_song, write_events
@@ -126,7 +126,7 @@ def convert(
     if not written:
         raise UserError(f"nothing of {source} could be converted.")
     for what, number in left_out.items():
-        kind = "MIDI" if target.suffix.lower() == ".mid" else "MusicXML"
+        kind = {".mid": "MIDI", ".abc": "ABC bar by bar"}.get(target.suffix.lower(), "MusicXML")
         print(f"note: {source}: left out of the {kind}: {told(number, what)}", file=sys.stderr)
     return Conversion(tunes, written, len(read) if target.suffix.lower() == ".abc" else len(written), left_out)
 
@@ -164,6 +164,8 @@ def _write(
     scores = [(tune.number, tune.score) for tune in tunes if tune.score is not None]
     if target.suffix.lower() == ".abc":
         files.write_whole(target, "\n".join(to_abc(score, number, interleave=interleave) for number, score in scores))
+        for _, score in scores if interleave else ():
+            left_out += lost_in_bars(score) if len(score.voices) > 1 else Counter()
         yield target
         return
     for number, score in scores:
