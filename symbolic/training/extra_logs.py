@@ -9,7 +9,7 @@ Both are written as the run goes on, follow it over a resume, and hold nothing t
 import csv
 import importlib.util
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -44,6 +44,7 @@ def check(names: str) -> None:
 
 def open_logs(names: str, folder: Path, kept: Sequence[Mapping[str, Any]]) -> list[ExtraLog]:
     """The forms named, for a run whose metrics hold the rows `kept` so far."""
+    kinds: dict[str, Callable[[Path, Sequence[Mapping[str, Any]]], ExtraLog]]
     kinds = {"csv": CSVLog, "tensorboard": TensorBoardLog}
     return [kinds[name](folder, kept) for name in dict.fromkeys(names.split())]
 

@@ -183,7 +183,7 @@ def test_the_optimiser_that_steps_has_the_schedule_s_rate(
 ) -> None:
     rates: list[set[float]] = []
 
-    def build(model: torch.nn.Module, settings: config.TrainConfig) -> torch.optim.AdamW:
+    def build(model: torch.nn.Module, settings: config.TrainConfig) -> torch.optim.Optimizer:
         optimizer = real(model, settings)
         optimizer.register_step_pre_hook(lambda o, *_: rates.append({group["lr"] for group in o.param_groups}))
         return optimizer
@@ -570,8 +570,9 @@ def test_the_tunes_of_the_validation_stay(data: Path, tmp_path: Path) -> None:
 def test_positions_that_are_not_trained_are_told(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = make(data, steps=1, warmup_steps=0)
-    wide = dataclasses.replace(settings, model=dataclasses.replace(settings.model, n_positions=96))
+    settings, shape = make(data, steps=1, warmup_steps=0), SHAPES["gpt2"]
+    assert isinstance(shape, GPT2Config)
+    wide = dataclasses.replace(settings, model=dataclasses.replace(shape, n_positions=96))
     train.train(wide, tmp_path / "a", on_status=quiet)
     assert "positions 65 to 96 are not trained, so tunes end at 64 tokens" in capsys.readouterr().err
 
