@@ -6,6 +6,7 @@ or end, and `extend` where it is held.
 """
 
 import re
+from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -144,9 +145,10 @@ def musicxml(setting: Setting, qpm: float | None = None, instrument: str = "", c
         for lyric in note.findall("lyric"):
             note.remove(lyric)
     notes = [e for e in setting.score.voices[0].events if isinstance(e, Note)]
+    n_notes = Counter(label.number for label in setting.labels if label is not None)
     for label, elements in zip(setting.labels, _grouped(root, notes), strict=True):
         if label is not None and not label.holds:
-            elements[0].append(_lyric(setting, label))
+            elements[0].append(_lyric(setting, label, is_held=n_notes[label.number] > 1))
     ElementTree.indent(root, "  ")
     return head + ElementTree.tostring(root, encoding="unicode") + "\n"
 
@@ -196,7 +198,7 @@ def _name_part(root: ElementTree.Element, instrument: str) -> None:
     ElementTree.SubElement(played, "midi-program").text = str(number + 1)
 
 
-def _lyric(setting: Setting, label: Label) -> ElementTree.Element:
+def _lyric(setting: Setting, label: Label, is_held: bool) -> ElementTree.Element:
     lyric = ElementTree.Element("lyric", {"number": "1"})
     before = setting.syllables[label.number - 1] if label.number else None
     inside = before is not None and not before.ends_word
@@ -204,6 +206,6 @@ def _lyric(setting: Setting, label: Label) -> ElementTree.Element:
     kind = {(False, True): "single", (False, False): "begin", (True, False): "middle", (True, True): "end"}
     ElementTree.SubElement(lyric, "syllabic").text = kind[inside, ends]
     ElementTree.SubElement(lyric, "text").text = label.syllable.text
-    if sum(one is not None and one.number == label.number for one in setting.labels) > 1 and ends:
+    if is_held and ends:
         ElementTree.SubElement(lyric, "extend")
     return lyric
