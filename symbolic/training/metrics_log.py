@@ -42,9 +42,8 @@ class Status:
     unit: str = "bits/byte"
 
     def line(self) -> str:
-        """One line of text, for example
-        `gpt2-6m  step 1200/100000  loss 1.234  bits/byte 1.432  lr 9.8e-04  12,345 tokens/s  1:02:03 left`.
-        """
+        """Write the status as one line, for example `gpt2-6m step 1200/100000 loss 1.234 bits/byte 1.432 lr 9.8e-04
+        12,345 tokens/s 1:02:03 left`."""
         figure = "-" if self.validation is None else f"{self.validation:.3f}"
         return (
             f"{self.name}  step {self.step}/{self.steps}  loss {self.loss:.3f}  {self.unit} {figure}  "
@@ -52,7 +51,7 @@ class Status:
         )
 
     def narrow(self) -> str:
-        """The same for a terminal of 80 columns."""
+        """Write the same for a terminal of 80 columns."""
         words = self.line().removeprefix(f"{self.name}  step ").replace("tokens/s", "tok/s")
         return " ".join(words.split())
 
@@ -108,11 +107,11 @@ class Journal:
         self.pending.append((step, loss, gradient_norm, rate))
 
     def due(self) -> bool:
-        """Whether a logging moment has come."""
+        """Return True if a logging moment has come."""
         return time.perf_counter() - self.mark >= FLUSH_SECONDS
 
     def flush(self, flops_per_token: float | None, peak_flops: float | None = None) -> None:
-        """Fetch and write the steps noted since the last time; UserError at the first loss that is not finite."""
+        """Fetch and write the steps noted since the last time. Raises UserError at the first loss that is not finite."""
         if not self.pending:
             return
         import torch
@@ -168,7 +167,7 @@ class Journal:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a metrics file but those that a killed process or a disk has damaged; [] where there is none."""
+    """Read the rows of a metrics file but those that a killed process or a disk has damaged; [] where there is none."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -176,7 +175,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def _row(line: str) -> dict[str, Any] | None:
-    """A row with its kind and step, None for a line that holds none."""
+    """Parse a row with its kind and step; None for a line that holds none."""
     try:
         row = json.loads(line)
     except (json.JSONDecodeError, RecursionError):

@@ -57,7 +57,7 @@ class Setup:
 
     @property
     def tokens_per_step(self) -> int:
-        """Of all ranks together."""
+        """Tokens of an update, of all ranks together."""
         t = self.config.train
         return t.batch_size * t.accumulation * self.config.data.context
 
@@ -133,7 +133,7 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
 
 
 def _start(config: Config) -> "Start | None":
-    """The model whose weights the run begins with."""
+    """Read the model whose weights the run begins with."""
     from symbolic.training import warm_start
 
     return warm_start.read(config.start) if config.start else None
@@ -147,7 +147,7 @@ def _state(
     tokenizer: "Tokenizer",
     start: "Start | None",
 ) -> "tuple[Model, torch.optim.Optimizer, TrainingProgress]":
-    """Model, optimiser and progress as a checkpoint left them, with `batches` set to go on there; or new ones."""
+    """Load model, optimiser and progress from a checkpoint, with `batches` set to go on there; or make new ones."""
     from symbolic import models
     from symbolic.training import checkpoint, optim, warm_start
 
@@ -184,7 +184,8 @@ def _check_notation(config: Config) -> None:
 
 
 def _build_tokenizer(config: Config, start: "Start | None") -> "Tokenizer":
-    """The tokenizer of the configuration; that of the model it begins with where it is of the same kind."""
+    """Build the tokenizer of the configuration; take that of the model the run begins with where it is of the same
+    kind."""
     from symbolic import tokens
     from symbolic.data import augmentation
 
@@ -200,7 +201,7 @@ def _build_tokenizer(config: Config, start: "Start | None") -> "Tokenizer":
 
 
 def _shards(config: Config, tokenizer: "Tokenizer", console: Console) -> tuple["Shard", "Shard"]:
-    """The training and validation splits as tokens."""
+    """Encode the training and validation splits."""
     from symbolic.data import augmentation, shards
     from symbolic.notation import validity
 
@@ -224,7 +225,7 @@ def _tempo_spread(config: Config) -> "TempoSpread | None":
 
 
 def _validation_tunes(shard: "Shard", n: int) -> tuple[list[list[int]], list[int]]:
-    """Ids and bytes of `n` tunes spread evenly over the split (0: of all)."""
+    """Return ids and bytes of `n` tunes spread evenly over the split (0: of all)."""
     if shard.n_tunes == 0:
         raise UserError(f"the validation split in {shard.folder} is empty: prepare more tunes.")
     n = min(n or shard.n_tunes, shard.n_tunes)
@@ -233,7 +234,7 @@ def _validation_tunes(shard: "Shard", n: int) -> tuple[list[list[int]], list[int
 
 
 def _origin(config: Config, tokenizer: "Tokenizer", shard: "Shard", start: "Start | None") -> "Origin":
-    """What the run is made from; the terms of the model it begins with are terms of its own."""
+    """Record what the run is made from; the terms of the model it begins with are terms of its own."""
     from symbolic.training.checkpoint import Origin
 
     terms = files.read_json(shard.folder / "header.json").get("sources", [])
@@ -243,7 +244,7 @@ def _origin(config: Config, tokenizer: "Tokenizer", shard: "Shard", start: "Star
 
 
 def _record(made: Setup) -> dict[str, Any]:
-    """What run.json says of what the run is made from and how it is computed."""
+    """Return what run.json says of what the run is made from and how it is computed."""
     from symbolic import models
 
     record = {
@@ -270,7 +271,7 @@ def _compile_blocks(model: "Model", device: "torch.device") -> None:
 
 
 def _opening(made: Setup) -> str:
-    """The line printed before the first step."""
+    """Word the line printed before the first step."""
     from symbolic import models
 
     forms = ", ".join(f"{kind} {form}" for kind, form in models.paths(made.model).items())

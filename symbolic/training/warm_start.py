@@ -39,7 +39,7 @@ class Start:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """What the run's records say of it: name, steps, digest of its weights."""
+        """What the run's records say of the model: name, steps, digest of its weights."""
         return {
             "model": str(self.record.get("config", {}).get("name") or self.folder.name),
             "step": self.record.get("step"),
@@ -48,7 +48,7 @@ class Start:
 
     @property
     def terms(self) -> list[Any]:
-        """Terms of the data that it was trained on."""
+        """Terms of the data that the model was trained on."""
         return list(self.record.get("terms", []))
 
 
@@ -93,7 +93,7 @@ def adapt(model: "Model", tokenizer: "Tokenizer", start: Start, rank: int, sourc
 
 
 def matches(ours: "Tokenizer", theirs: "Tokenizer") -> dict[int, tuple[int, bool]]:
-    """For each id of `ours` that `theirs` has a row for: their id, and whether the bytes are equal with all marks."""
+    """Map each id of `ours` that `theirs` has a row for to their id, and whether the bytes are equal with all marks."""
     known: dict[bytes, int] = {}
     for id in range(theirs.n_tokens):
         known.setdefault(theirs.engine_bytes(id), id)
@@ -110,7 +110,7 @@ def matches(ours: "Tokenizer", theirs: "Tokenizer") -> dict[int, tuple[int, bool
 
 
 def _copy_rows(target: Tensor, source: Tensor, pairs: dict[int, tuple[int, bool]]) -> None:
-    """Rows (V, D) by pairs; one that is shared keeps the noise of its first weights."""
+    """Copy rows (V, D) by pairs; one that is shared keeps the noise of its first weights."""
     for id, (other, is_exact) in pairs.items():
         target[id] = source[other] if is_exact else source[other] + target[id]
 
