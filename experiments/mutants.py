@@ -360,6 +360,7 @@ def _tested(tests: list[str], answer: int) -> int:
     sys.dont_write_bytecode = True  # a change of the same second and size would be taken for the code before it
     first = _FirstFailure()
     options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not gpu"]
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plug-ins that the libraries have imported
     try:
         status = pytest.main([*options, *tests], plugins=[first])
     except BaseException as error:  # what pytest itself stumbles over, such as a warning while it reads its settings

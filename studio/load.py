@@ -217,9 +217,11 @@ async def kill_at_random(server: Server, n_kills: int, seconds: float, rng: rand
     started, moments = time.monotonic(), sorted(rng.uniform(0.05, 0.95) * seconds for _ in range(n_kills))
     for moment in moments:
         await asyncio.sleep(max(0.0, started + moment - time.monotonic()))
-        workers = server.workers()
-        if workers and rng.random() < 2 / 3:
-            with contextlib.suppress(ProcessLookupError):
+        if rng.random() < 2 / 3:
+            until = time.monotonic() + PATIENCE_SECONDS
+            while not (workers := server.workers()) and time.monotonic() < until:  # they are being started
+                await asyncio.sleep(0.05)
+            with contextlib.suppress(ProcessLookupError, IndexError):
                 os.kill(rng.choice(workers), signal.SIGKILL)
                 killed["worker"] += 1
         else:

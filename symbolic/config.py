@@ -104,7 +104,7 @@ class LSTMConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class GPT2ModernConfig:
-    """A transformer with rotary positions, norms of queries and keys and squared ReLU (symbolic.models.variants.gpt2_modern)."""
+    """A GPT-2 with rotary positions, norms of queries and keys, squared ReLU (symbolic.models.variants.gpt2_modern)."""
 
     family: Literal["gpt2-modern"] = described("the architecture", default="gpt2-modern")
     n_layer: int = within(1, help="blocks")
@@ -152,6 +152,7 @@ FAMILIES: dict[str, type[ModelConfig]] = {
 }
 
 
+LOGS = ("csv", "tensorboard")  # forms of the metrics beside metrics.jsonl
 MIDI_KINDS = ("remi", "tsd", "midilike", "remi-bytepair", "tsd-bytepair", "midilike-bytepair")
 
 
@@ -228,6 +229,8 @@ class TrainConfig:
     checkpoint_minutes: float = within(0, help="minutes after which a checkpoint is due, too; 0: never", default=30.0)
     evaluate_tunes: int = within(0, help="validation tunes used, 0: all", default=0)
     keep_checkpoints: int = within(1, help="newest checkpoints that are kept", default=2)
+    logs: str = described("other forms of the metrics, parted by spaces: csv, tensorboard", default="")
+    lora_rank: int = within(0, 1024, help="with --from: train low-rank updates of this rank alone; 0: all", default=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,7 +351,16 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _option_problems(config: Config) -> Iterator[tuple[str, str]]:
-    """Options that do not go together."""
+    """Options that do not go together, and words that name nothing."""
+    for word in config.train.logs.split():
+        if word not in LOGS:
+            yield "train.logs", f"{word!r} is not one of {', '.join(LOGS)}."
+    if config.train.lora_rank:
+        if not config.start:
+            yield "train.lora_rank", "trains updates of a model that is there: name it with --from (key start)."
+        for key, value in (("train.optimizer", "muon"), ("sharding", "full")):
+            if leaves(config)[key] == value:
+                yield "train.lora_rank", f"does not go with {key} {value}: change one."
     if config.train.optimizer == "muon" and config.sharding == "full":
         yield "train.optimizer", "muon needs whole matrices, and sharding is full: write sharding: replicated."
 

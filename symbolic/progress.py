@@ -15,12 +15,16 @@ REDRAW_SECONDS = 0.2  # between two drawings of a line that counts along
 
 
 class Console:
-    """Messages and the live line on a stream: rewritten in place on a terminal, now and then elsewhere."""
+    """Messages and the live line on a stream: rewritten in place on a terminal, now and then elsewhere.
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    stream: default stderr. late: elsewhere than on a terminal show nothing of work that takes less than LINE_SECONDS.
+    """
+
+    def __init__(self, stream: TextIO | None = None, late: bool = False) -> None:
         self.stream = stream or sys.stderr
         self.live = self.stream.isatty()
-        self.shown = self.drawn = -math.inf
+        self.drawn = -math.inf
+        self.shown = time.monotonic() if late else -math.inf
         self.open_line = False
 
     def is_due(self) -> bool:

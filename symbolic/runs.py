@@ -4,10 +4,12 @@
       config.yaml                the resolved configuration, overrides included; written first, read with `config.load`
       run.json                   machine card, digests of configuration and tokenizer, parameters, terms of the data,
                                  when it started; once finished also `summary`
+      README.md                  the model's card, renewed at every evaluation (`symbolic.training.model_card`)
       metrics.jsonl              the truth of the run, one object a line, by `kind`; `step` counts finished updates:
                                    train       step, loss (nats a token), learning_rate, gradient_norm (unclipped)
                                    speed       step, tokens_per_second, model_flops_per_second, mfu, seconds (so far)
                                    validation  step, bits_per_byte, nats_per_token, n_tunes, n_bytes, n_tokens, seconds
+      metrics.csv, tensorboard/  the same in other forms, where train.logs asks for them
       checkpoints/step-00000500/ the state after 500 steps, whole or absent; the newest `train.keep_checkpoints`
         config.json              model shape         } a Hugging Face directory: `from_pretrained` loads it
         model.safetensors        weights, float32    }
@@ -54,6 +56,21 @@ def run_file(folder: Path) -> Path:
 def metrics_file(folder: Path) -> Path:
     """Losses, speeds and validation results, one object a line."""
     return Path(folder) / "metrics.jsonl"
+
+
+def csv_file(folder: Path) -> Path:
+    """The metrics as a table."""
+    return Path(folder) / "metrics.csv"
+
+
+def tensorboard_folder(folder: Path) -> Path:
+    """The metrics as event files of TensorBoard."""
+    return Path(folder) / "tensorboard"
+
+
+def card_file(folder: Path) -> Path:
+    """The model's card."""
+    return Path(folder) / "README.md"
 
 
 def checkpoint_folder(folder: Path, step: int) -> Path:

@@ -210,7 +210,11 @@ def words_of(line: str) -> list[str]:
 
 
 def _is_kept(character: str) -> bool:
-    return character in _KEPT_MARKS or unicodedata.category(character)[0] in "LMN"
+    """True for letters with their accents, numbers and _KEPT_MARKS; the marks that only shape an emoji go with it."""
+    if "\ufe00" <= character <= "\ufe0f":  # variation selectors
+        return False
+    category = unicodedata.category(character)
+    return character in _KEPT_MARKS or (category[0] in "LMN" and category != "Me")
 
 
 def _sections(text: str) -> list[Section]:

@@ -18,7 +18,6 @@ import csv
 import json
 import math
 import re
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 from audio_bridge.sound.audio import MUSICGEN_RATE
 from symbolic import files
 from symbolic.errors import UsageError, UserError
+from symbolic.progress import Console
 
 SPLITS = ("train", "valid", "test")
 LOSSLESS = (".wav", ".flac", ".aif", ".aiff")
@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     texts = _labels(args.labels, args.folder)
     rows: list[RecordingRow] = []
     usable: list[_Kept] = []
+    console = Console()
     for number, path in enumerate(paths, start=1):
         row = RecordingRow(str(path.relative_to(args.folder)))
         rows.append(row)
@@ -102,8 +103,8 @@ def run(args: argparse.Namespace) -> int:
         if one is not None:
             row.text = _text(row, recording.tags, texts, args)
             usable.append(one)
-        if sys.stderr.isatty():
-            print(f"\rreading {number} of {len(paths)}", end="\n" if number == len(paths) else "", file=sys.stderr)
+        console.working(f"reading {number} of {len(paths)}")
+    console.close()
     if not usable:
         raise UserError(f"none of the {len(paths)} files can be used: {_reasons(rows)}.")
     kept = _without_twins(usable)

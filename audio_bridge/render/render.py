@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from symbolic.command_line import choose_tune
 from symbolic.errors import UsageError, UserError
 from symbolic.files import sha256, write_json
+from symbolic.progress import Console
 
 if TYPE_CHECKING:
     import mido
@@ -188,8 +189,10 @@ def run(args: argparse.Namespace) -> int:
     pieces = pieces_of(args.tune_file, args.output, args.tune)
     _check(pieces[0].target, recipe)
     renderings, failures = [], []
+    console = Console()
     for number, piece in enumerate(pieces, start=1):
-        _show_progress(number, len(pieces))
+        if len(pieces) > 1:
+            console.working(f"rendering {number} of {len(pieces)}")
         try:
             rendering = _rendered(piece, recipe)
         except UserError as error:
@@ -198,6 +201,8 @@ def run(args: argparse.Namespace) -> int:
             failures.append({"tune": piece.number, "error": str(error)})
             print(f"error: {error}", file=sys.stderr)
             continue
+        finally:
+            console.close(wipe=True)
         renderings.append(rendering)
         _report(rendering, args.record)
     if args.json:
@@ -450,11 +455,6 @@ def _report(rendering: Rendering, record: bool) -> None:
     print(f"{rendering.path}  {rendering.seconds:.1f} s, {loudness}{peak}{limited}  {rendering.title}".rstrip())
     if record:
         write_json(f"{rendering.path}.json", asdict(rendering))  # with its ending: OUT.mp3 and OUT.wav may both be
-
-
-def _show_progress(number: int, total: int) -> None:
-    if total > 1 and sys.stderr.isatty():
-        print(f"\rrendering {number} of {total}", end="\n" if number == total else "", file=sys.stderr, flush=True)
 
 
 def _loudness(text: str) -> float | None:

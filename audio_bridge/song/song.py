@@ -419,12 +419,12 @@ STAGES = (
     Stage("setting", setting, ("words", "melody"), (), ("setting.json",), version=2),
     Stage("score", score, ("setting",), _SCORE, (
         "song.abc", "song.musicxml", "song.mid", "song.lrc", "song.enhanced.lrc", "song.ultrastar.txt", "yue2.json",
-        "chords.json"), version=3),
+        "chords.json"), version=4),
     Stage("backing", backing, ("score",), (), ("backing.wav",), version=3),
     Stage("conditioned", conditioned, ("score",), ("checkpoint", "prompt", "genre", "seed"), ("conditioned.wav",)),
     Stage("vocal", vocal, ("setting", "score"), ("vocal",), ("guide.wav",)),
     Stage("mix", mix, ("backing", "conditioned", "vocal"), (), ("song.mp3",), version=2),
-    Stage("karaoke", karaoke, ("setting", "score", "vocal", "mix"), _SCORE, ("karaoke.html",), version=4),
+    Stage("karaoke", karaoke, ("setting", "score", "vocal", "mix"), _SCORE, ("karaoke.html",), version=5),
 )  # fmt: skip
 
 

@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studio.actions import warm_models
 from symbolic import files
-from symbolic.decode.editing.edit import NOT_KEPT_FIELDS, GivenTune, pick_tune
 from symbolic.errors import UserError
-from symbolic.notation import abc_parser
 from symbolic.notation.theory import NotationError
+
+if TYPE_CHECKING:  # it imports numpy, which the server's start does not wait for
+    from symbolic.decode.editing.edit import GivenTune
 
 KINDS = {"mid": "midi", "midi": "midi", "musicxml": "musicxml", "xml": "musicxml", "mxl": "musicxml", "abc": "abc"}
 MAX_UPLOAD = {"abc": 1 << 20, "midi": 5 << 20, "musicxml": 5 << 20}
@@ -29,13 +30,17 @@ class StudioTune:
         return {"abc": self.abc, "title": self.title, "fault": self.fault, **extra}
 
 
-def given_of(text: str) -> GivenTune:
+def given_of(text: str) -> "GivenTune":
     """The first tune of an ABC text, as the editing functions take it. UserError names the line."""
+    from symbolic.decode.editing.edit import pick_tune
+
     return pick_tune(text, where="the tune")
 
 
-def made(given: GivenTune, text: str, fault: str = "") -> StudioTune:
+def made(given: "GivenTune", text: str, fault: str = "") -> StudioTune:
     """A tune with title and fields of a given one and another canonical text."""
+    from symbolic.notation import abc_parser
+
     if fault:
         return StudioTune(text, text, given.title, fault)
     try:
@@ -50,6 +55,9 @@ def made(given: GivenTune, text: str, fault: str = "") -> StudioTune:
 
 def read_upload(kind: str, data: bytes) -> str:
     """ABC for people from a file's bytes. Raises NotationError or UserError."""
+    from symbolic.decode.editing.edit import NOT_KEPT_FIELDS
+    from symbolic.notation import abc_parser
+
     if kind == "abc":
         if b"\0" in data:
             raise UserError("it is a binary file, not ABC text.")
@@ -65,6 +73,7 @@ def write_tunes(folder: Path, tunes: list[StudioTune]) -> list[str]:
     """Write each readable tune in every notation; returns notes on what could not be written."""
     from symbolic.formats.midi import to_midi
     from symbolic.formats.musicxml.musicxml_writing import to_musicxml
+    from symbolic.notation import abc_parser
 
     notes = []
     for number, tune in enumerate(tunes, start=1):

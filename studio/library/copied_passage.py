@@ -14,6 +14,7 @@ folder that the model was trained on, where that lies here unchanged; of bundled
 import contextlib
 import functools
 import json
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,9 +121,11 @@ def build(cache: Path, names: Iterable[str]) -> None:
     for model in names:
         path = index_path(cache, model)
         if path is not None and not path.is_file():
-            folder = _prepared(model, path.with_suffix(".prepared"))
+            target = path.with_suffix(".prepared")
+            folder = _prepared(model, target)
             if folder is not None:
                 save(melodies_of(_training_tunes(folder)), path)
+            shutil.rmtree(target, ignore_errors=True)
 
 
 def save(known: TrainingMelodies, path: Path) -> None:

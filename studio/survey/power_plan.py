@@ -12,20 +12,19 @@ import numpy as np
 
 from studio.survey.results import ratings
 from studio.survey.simulated_raters import RaterModel
+from studio.survey.survey_folder import ANCHORS, control_texts
 from studio.survey.survey_spec import SurveySpec, load_spec
+from studio.survey.trial_plan import PRACTICE, Stimulus, minutes_of, trials_of
 
 GAPS = (0.3, 0.5)
-SECONDS_PER_CRITERION = 4.0
 
 
 def plan_lines(path: Path, raters: Sequence[int], simulations: int) -> Iterator[str]:
     """The lines that `survey plan` prints for a survey's folder or YAML file."""
     spec = load_spec(path / "survey.yaml" if path.is_dir() else path)
-    clips = spec.items * len(spec.systems)
-    trials = min(spec.max_trials, clips) + spec.practice + spec.repeats + spec.attention
-    minutes = trials * (spec.seconds + SECONDS_PER_CRITERION * len(spec.asked)) / 60
+    trials = trials_of(spec, planned_stimuli(spec), 0)
     yield f"{spec.name}: {spec.design}, {len(spec.systems)} systems x {spec.items} clips of {spec.seconds:g} s"
-    yield f"a rater meets {trials} pages, about {minutes:.0f} minutes"
+    yield f"a rater meets {len(trials)} pages, about {minutes_of(spec, trials)} minutes"
     if spec.items < ratings.MIN_CLIPS:
         yield f"WARNING: {spec.items} clips a system give no interval of a system; take at least {ratings.MIN_CLIPS}."
     if spec.design in ("rating", "similarity", "mushra") and len(spec.systems) > 1:
@@ -34,6 +33,19 @@ def plan_lines(path: Path, raters: Sequence[int], simulations: int) -> Iterator[
         yield "answers needed for 80 % power against guessing (independent answers):"
         for share in (0.60, 0.65, 0.70, 0.80):
             yield f"  true share {share:.0%}: {ratings.answers_needed(share)}"
+
+
+def planned_stimuli(spec: SurveySpec) -> list[Stimulus]:
+    """The stimuli that a survey will have, without their sound: clips, practice, controls and anchors."""
+    found = [
+        Stimulus(f"{system}-{item}", system, item, "") for system in spec.systems for item in range(spec.items)
+    ]  # fmt: skip
+    if spec.design == "mushra":
+        anchors = [(name, item) for name in ANCHORS for item in range(spec.items)]
+        return found + [Stimulus(f"{name}-{item}", name, item, "", control="anchor") for name, item in anchors]
+    if spec.practice:
+        found.append(Stimulus("practice", next(iter(spec.systems)), spec.items, "", control=PRACTICE))
+    return found + control_texts(spec, found)
 
 
 def _rating_power(spec: SurveySpec, raters: Sequence[int], simulations: int) -> Iterator[str]:
@@ -45,7 +57,7 @@ def _rating_power(spec: SurveySpec, raters: Sequence[int], simulations: int) -> 
 
 
 def simulated_power(n_raters: int, n_clips: int, gap: float, simulations: int, seed: int) -> float:
-    """WilsonShare of simulated surveys whose 95 % interval of a difference of `gap` points excludes 0."""
+    """Share of simulated surveys whose 95 % interval of a difference of `gap` points excludes 0."""
     rng = np.random.default_rng(seed)
     seen = 0
     for i in range(simulations):

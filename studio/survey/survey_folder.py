@@ -54,7 +54,7 @@ def make_survey(spec: SurveySpec, folder: Path) -> Survey:
     with files.whole_folder(folder) as temporary:
         (temporary / "clips").mkdir()
         stimuli = [_write_clip(temporary, one, sound) for one, sound in zip(chosen, levelled, strict=True)]
-        _write_records(temporary, spec, [*stimuli, *_control_texts(spec, stimuli)], lufs)
+        _write_records(temporary, spec, [*stimuli, *control_texts(spec, stimuli)], lufs)
     return read_survey(folder)
 
 
@@ -159,7 +159,7 @@ def _write_clip(folder: Path, one: _Chosen, sound: "Audio") -> Stimulus:
     )  # fmt: skip
 
 
-def _control_texts(spec: SurveySpec, stimuli: Sequence[Stimulus]) -> list[Stimulus]:
+def control_texts(spec: SurveySpec, stimuli: Sequence[Stimulus]) -> list[Stimulus]:
     """`similarity`: each clip once more with the text of the next item, and one with the first item's text throughout.
 
     What a shuffled pair scores is the floor: a system whose own pairs score no higher has made no match.

@@ -14,11 +14,9 @@ from typing import Any
 from studio.survey.answer_store import Answer, AnswerStore, Rater
 from studio.survey.survey_folder import Survey
 from studio.survey.survey_spec import scale_of
-from studio.survey.trial_plan import Trial, rated_places, trials_of
+from studio.survey.trial_plan import Trial, minutes_of, rated_places, trials_of
 from studio.survey.wording import wording
 from symbolic.errors import UsageError, UserError
-
-SECONDS_PER_ANSWER = 4.0
 
 
 class SurveySession:
@@ -50,12 +48,11 @@ class SurveySession:
         """What the consent page says, in one language."""
         spec, texts = self.survey.spec, wording(language)
         trials = trials_of(spec, self.survey.stimuli, 0)
-        seconds = sum(len(t.stimuli) * spec.seconds + len(t.criteria) * SECONDS_PER_ANSWER for t in trials)
         return {
             "title": spec.title or texts["default_title"],
             "languages": list(spec.languages),
             "n_trials": len(trials),
-            "minutes": max(1, round(seconds / 60)),
+            "minutes": minutes_of(spec, trials),
             "contact": spec.contact or texts["default_contact"],
             "days": spec.retention_days,
         }

@@ -15,6 +15,7 @@ from typing import Literal
 from studio.survey.survey_spec import REFERENCE, SurveySpec
 
 PRACTICE = "practice"  # the `control` of clips that are met before the survey begins
+SECONDS_PER_ANSWER = 4.0
 TrialKind = Literal["practice", "main", "repeat", "attention"]
 
 
@@ -76,6 +77,12 @@ def trials_of(spec: SurveySpec, stimuli: Sequence[Stimulus], rater_number: int) 
     main = [Trial(0, "main", _on_page(spec, group, rng), tuple(criteria)) for group in order]
     whole = _practice(spec, stimuli, tuple(criteria)) + _with_checks(spec, main, rng)
     return [replace(trial, number=i) for i, trial in enumerate(whole)]
+
+
+def minutes_of(spec: SurveySpec, trials: Sequence[Trial]) -> int:
+    """About how long a rater takes: every clip once, and SECONDS_PER_ANSWER for each criterion."""
+    seconds = sum(len(t.stimuli) * spec.seconds + len(t.criteria) * SECONDS_PER_ANSWER for t in trials)
+    return max(1, round(seconds / 60))
 
 
 def rated_places(trial: Trial) -> range:

@@ -3,7 +3,7 @@
     python -m symbolic story tune.abc -o story.txt
     python -m symbolic story music.mid -o story.txt --audio music.mp3
     python -m symbolic story arc.json -o story.txt --audio song.mp3     # of `audio_bridge affect song.mp3 --json`
-    python -m symbolic story tune.abc -o story.txt --writer FOLDER      # a causal language model
+    python -m symbolic story tune.abc -o story.txt --model FOLDER      # a causal language model
     python -m symbolic story tune.abc -o story.txt --endpoint http://localhost:8000/v1 --model NAME
 
 The music is cut into sections of one mood, each becomes a part of the plot, and of several candidates for each
@@ -44,9 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="0 or more (default 0)")
     parser.add_argument("--json", action="store_true", help="end with the record in one line of JSON")
     writing = parser.add_argument_group("language models (default: a grammar of this project's own phrases)")
-    writing.add_argument("--writer", metavar="MODEL", help="a folder or name of a causal language model")
     writing.add_argument("--endpoint", metavar="URL", help="an OpenAI-compatible address; its key is in OPENAI_API_KEY")
-    writing.add_argument("--model", default="", metavar="NAME", help="the model at --endpoint")
+    writing.add_argument(
+        "--model",
+        default="",
+        metavar="NAME|FOLDER",
+        help="a causal model; with --endpoint its name there",
+    )
     writing.add_argument("-n", type=int, default=4, metavar="N", help="candidates for each sentence (default 4)")
 
 
@@ -145,10 +149,10 @@ def _writer(args: argparse.Namespace) -> "ChatWriter | None":
         key = os.environ.get("OPENAI_API_KEY", "")
         model: Any = Endpoint(args.endpoint, args.model, key, max_tokens=MOST_TOKENS)
         return ChatWriter(model, args.model, args.n)
-    if args.writer and args.writer != "grammar":
+    if args.model:
         from symbolic.judge.chat import Local
 
-        return ChatWriter(Local(args.writer, max_tokens=MOST_TOKENS), Path(args.writer).name, args.n)
+        return ChatWriter(Local(args.model, max_tokens=MOST_TOKENS), Path(args.model).name, args.n)
     return None
 
 
@@ -178,7 +182,5 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError(f"--seed {args.seed}: it must be 0 or more.")
     if not 1 <= args.n <= 32:
         raise UsageError(f"-n {args.n}: 1 to 32 candidates.")
-    if args.endpoint and (args.writer or not args.model):
-        raise UsageError("--endpoint takes --model NAME, and no --writer.")
-    if args.model and not args.endpoint:
-        raise UsageError("--model belongs to --endpoint; a model on this machine is --writer FOLDER.")
+    if args.endpoint and not args.model:
+        raise UsageError("--endpoint needs --model NAME, the model's name there.")

@@ -49,6 +49,7 @@ from symbolic import files, machine
 from symbolic.corpus import corpora
 from symbolic.corpus.corpora import Corpus, Found, Rejection
 from symbolic.errors import UsageError, UserError
+from symbolic.progress import Console
 
 if TYPE_CHECKING:  # these import numpy, which --help does not need
     import numpy as np
@@ -437,19 +438,18 @@ class _Progress:
 
     def __init__(self, source: str) -> None:
         self.source, self.read, self.kept = source, 0, 0
-        self.live, self.last, self.began = sys.stderr.isatty(), 0.0, time.monotonic()
+        self.console, self.began = Console(), time.monotonic()
 
     def add(self, kept: bool) -> None:
-        """Count one item; refresh the line at most five times a second."""
+        """Count one item."""
         self.read += 1
         self.kept += kept
-        if self.live and time.monotonic() - self.last > 0.2:
-            self.last = time.monotonic()
-            print(f"\r{self._line()}", end="", file=sys.stderr, flush=True)
+        if self.console.live and self.console.is_due():
+            self.console.show(self._line())
 
     def finish(self) -> None:
         """Print the final line."""
-        print(f"\r{self._line()}" if self.live else self._line(), file=sys.stderr, flush=True)
+        self.console.say(self._line())
 
     def _line(self) -> str:
         speed = self.read / max(time.monotonic() - self.began, 1e-3)

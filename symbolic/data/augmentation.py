@@ -55,7 +55,7 @@ _HEAD = re.compile(r"(?:\[[A-Za-z]:[^\]]*\])*")
 
 
 class Span(NamedTuple):
-    """Where a bar's own text stands in a line of music, bar lines and the fields at its head left out."""
+    """Place of a bar's own text in a line of music, bar lines and the fields at its head left out."""
 
     start: int
     end: int
@@ -75,7 +75,7 @@ class Arrangement:
         return files.digest(f"{FORMAT} {sorted(asdict(self).items())}")[:12]
 
     def __call__(self, text: str, row: Mapping[str, Any]) -> str:
-        """The training text of a canonical text; `row` is the tune's row in tunes/train.jsonl."""
+        """Return the training text of a canonical text; `row` is the tune's row in tunes/train.jsonl."""
         generator = np.random.default_rng([self.seed, zlib.crc32(text.encode())])
         if generator.random() < self.infill:
             hidden = draw_hidden(len(bars(control_codes.music_of(text))), generator)
@@ -86,20 +86,20 @@ class Arrangement:
 
 
 def of(config: "DataConfig", seed: int) -> Arrangement | None:
-    """The arrangement that a configuration asks for; None for tunes as they are."""
+    """Return the arrangement that a configuration asks for; None for tunes as they are."""
     is_rearranged = config.control != "none" or config.infill
     return Arrangement(config.control, config.infill, seed) if is_rearranged else None
 
 
 def lines(config: "DataConfig") -> list[str]:
-    """The lines that a configuration's training text has beyond those of tunes, for the vocabulary."""
+    """Return the lines that a configuration's training text has beyond those of tunes, for the vocabulary."""
     styles = [f"R:{name}\n" for name in control_codes.TYPES] + [TRANSPOSED]
     in_front = {"none": [], "codes": control_codes.words(), "style": styles}[config.control]
     return in_front + ([FILL] if config.infill else [])
 
 
 def bars(music: str) -> list[Span]:
-    """The bars of a line of music that hold notes or rests, by what stands between bar lines."""
+    """Find the bars of a line of music that hold notes or rests, by what stands between bar lines."""
     spans = []
     start = 0
     for begun, ended in [*(match.span() for match in _BAR_LINE.finditer(music)), (len(music), len(music))]:
@@ -111,13 +111,13 @@ def bars(music: str) -> list[Span]:
 
 
 def arranged(text: str, hidden: Collection[int]) -> str:
-    """A canonical text of one voice with bars taken out and given at the end; bars are counted from 0."""
+    """Take bars out of a canonical text of one voice and give them at the end; bars are counted from 0."""
     framed, bodies = taken_out(text, hidden)
     return FILL + framed + "".join(ANSWER + body for body in bodies)
 
 
 def taken_out(text: str, hidden: Collection[int]) -> tuple[str, list[str]]:
-    """The text with a sign for each hidden bar, and those bars."""
+    """Split a text into the text with a sign for each hidden bar, and those bars."""
     music = control_codes.music_of(text)
     start = text.index(music, text.rindex("\nK:") + 1)
     spans = [span for index, span in enumerate(bars(music)) if index in hidden]
@@ -128,14 +128,14 @@ def taken_out(text: str, hidden: Collection[int]) -> tuple[str, list[str]]:
 
 
 def put_back(framed: str, bodies: Collection[str]) -> str:
-    """The text with the bars in the place of their signs: `put_back(*taken_out(text, hidden)) == text`."""
+    """Put the bars in the place of their signs: `put_back(*taken_out(text, hidden)) == text`."""
     parts = framed.split(HIDDEN)
     assert len(parts) == len(bodies) + 1, (len(parts), len(bodies))
     return parts[0] + "".join(body + part for body, part in zip(bodies, parts[1:], strict=True))
 
 
 def draw_hidden(n_bars: int, generator: np.random.Generator) -> list[int]:
-    """Bars to take out: neighbours, or some scattered ones; at most half of all."""
+    """Draw the bars to take out: neighbours, or some scattered ones; at most half of all."""
     most = n_bars // 2
     if most < 1:
         return []
@@ -148,21 +148,21 @@ def draw_hidden(n_bars: int, generator: np.random.Generator) -> list[int]:
 
 
 def drawn_codes(text: str, row: Mapping[str, Any], generator: np.random.Generator) -> str:
-    """The code lines of a tune, some left out."""
+    """Draw the code lines of a tune, some left out."""
     free = [generator.random() < share for share in (ALL_FREE, ONE_FREE, ONE_FREE, ONE_FREE)]
     groups = code_lines(text, row)
     return "" if free[0] else "".join(lines for lines, is_free in zip(groups, free[1:], strict=True) if not is_free)
 
 
 def drawn_style(text: str, row: Mapping[str, Any], generator: np.random.Generator) -> str:
-    """The line of a tune's style, unless it is left out, and that of a transposed tune."""
+    """Return the line of a tune's style, unless it is left out, and that of a transposed tune."""
     name = "" if generator.random() < STYLE_FREE else control_codes.style_of(row)
     return (f"R:{name}\n" if name else "") + (TRANSPOSED if text != row["text"] else "")
 
 
 def code_lines(text: str, row: Mapping[str, Any]) -> tuple[str, str, str]:
-    """The lines of type, range and form; '' for what the corpus does not say or the codes cannot. A form that came
-    with the tune, as in IrishMAN, is taken as it is."""
+    """Return the lines of type, range and form; '' for what the corpus does not say or the codes cannot. A form that
+    came with the tune, as in IrishMAN, is taken as it is."""
     rhythm = control_codes.tune_type(str(row.get("rhythm") or ""))
     own = (row.get("fields") or {}).get(CONTROL_COLUMN)
     form = _own(own[0]) if own else None

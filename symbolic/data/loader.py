@@ -86,7 +86,7 @@ class Batches:
         return sliding_window_view(stream, self.context + 1)[:: self._stride].copy()
 
     def state_dict(self) -> dict[str, Any]:
-        """The position, and what it is a position in."""
+        """Return the position, and the data and settings that it is a position in."""
         return {"epoch": self.epoch, "part": self.part, "batch": self.batch, **self._identity()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -122,12 +122,12 @@ class Batches:
 
     @property
     def _batches(self) -> int:
-        """Full batches of the present part."""
+        """Count the full batches of the present part."""
         return int(self._plan.starts[-1] - self._shared) // (self.batch_size * self._stride)
 
     @property
     def _shared(self) -> int:
-        """Ids that a row shares with the next one."""
+        """Count the ids that a row shares with the next one."""
         return 1 if self.packing == "stream" else 0
 
     @property
@@ -150,7 +150,7 @@ class Batches:
 
 
 def permuted(places: NDArray[np.int64], n: int, seed: list[int]) -> NDArray[np.int64]:
-    """Where a random permutation of range(n) sends `places`; different places never meet."""
+    """Map `places` through a random permutation of range(n); different places never meet."""
     half = (max(2, (n - 1).bit_length()) + 1) // 2  # bits of each of a number's two halves
     keys = np.random.default_rng(seed).integers(2**64, size=ROUNDS, dtype=np.uint64)
     found = _feistel(places.astype(np.uint64), half, keys)
@@ -160,7 +160,7 @@ def permuted(places: NDArray[np.int64], n: int, seed: list[int]) -> NDArray[np.i
 
 
 def _feistel(numbers: NDArray[np.uint64], half: int, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """A permutation of the numbers of 2 * half bits: each round adds a hash of the right half to the left one."""
+    """Permute the numbers of 2 * half bits: each round adds a hash of the right half to the left one."""
     bits, mask = np.uint64(half), np.uint64(2**half - 1)
     left, right = numbers >> bits, numbers & mask
     for key in keys:
@@ -169,15 +169,19 @@ def _feistel(numbers: NDArray[np.uint64], half: int, keys: NDArray[np.uint64]) -
 
 
 def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Every bit of the result depends on every bit of x (the finaliser of SplitMix64, Steele et al. 2014)."""
+    """Mix the bits of x, so that every bit of the result depends on every one (the finaliser of SplitMix64, Steele et
+    al. 2014)."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         x = (x ^ x >> np.uint64(shift)) * np.uint64(factor)  # modulo 2**64
     return x ^ x >> np.uint64(31)
 
 
 def _check_size(shard: Shard, batch_size: int, context: int, n_parts: int) -> None:
-    """The shortest transposition of every tune must fill a batch, so that no epoch is empty; where there are several
-    parts, which are large and alike, so must the first tunes."""
+    """Refuse data too small for a batch.
+
+    The shortest transposition of every tune must fill one, so that no epoch is empty; where there are several parts,
+    which are large and alike, so must the first tunes.
+    """
     n_tunes = shard.n_tunes // n_parts
     lengths = np.diff(shard.offsets[: n_tunes * shard.n_transpositions + 1]).reshape(n_tunes, shard.n_transpositions)
     available = int((lengths + 2).min(axis=1).sum()) if n_tunes else 0
@@ -191,7 +195,7 @@ def _check_size(shard: Shard, batch_size: int, context: int, n_parts: int) -> No
 
 
 def _plan(shard: Shard, tunes: NDArray[np.int64], row: int, generator: np.random.Generator, keys: Keys) -> _Spans:
-    """The spans of a part; `row` is the length of rows that are packed with whole tunes, 0 for one stream."""
+    """Plan the spans of a part; `row` is the length of rows that are packed with whole tunes, 0 for one stream."""
     transpositions = _transpositions(shard, tunes, generator, keys)
     documents = tunes * shard.n_transpositions + transpositions
     framed = shard.offsets[documents + 1] - shard.offsets[documents] + 2
@@ -207,7 +211,7 @@ def _plan(shard: Shard, tunes: NDArray[np.int64], row: int, generator: np.random
 def _transpositions(
     shard: Shard, tunes: NDArray[np.int64], generator: np.random.Generator, keys: Keys
 ) -> NDArray[np.int64]:
-    """One transposition for each tune."""
+    """Draw one transposition for each tune."""
     if keys == "uniform" or shard.weights is None:
         return generator.integers(shard.n_transpositions, size=len(tunes))
     weights = shard.weights.reshape(-1, shard.n_transpositions)[tunes].cumsum(axis=1)
@@ -218,7 +222,8 @@ def _transpositions(
 def _packed(
     framed: NDArray[np.int64], row: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Documents of the given lengths in rows of `row` ids: (document, where it begins, ids taken) of each span."""
+    """Pack documents of the given lengths into rows of `row` ids; return (document, where it begins, ids taken) of each
+    span."""
     parts = [
         (document, begin, min(row, length - begin))  # parts of a long tune share one id, as rows of a stream do
         for document, length in enumerate(framed.tolist())
@@ -239,7 +244,7 @@ def _packed(
 
 
 def _best_fit(lengths: list[int], row: int) -> list[list[int]]:
-    """Items, longest first, each into the row with the least room that takes it; the items of each row."""
+    """Put items, longest first, each into the row with the least room that takes it; return the items of each row."""
     rows: list[list[int]] = []
     with_room: list[list[int]] = [[] for _ in range(row + 1)]  # rows by the room they have left
     sizes = 0  # bit n is set where with_room[n] is not empty: the least room of at least n is one shift away
@@ -260,7 +265,7 @@ def _best_fit(lengths: list[int], row: int) -> list[list[int]]:
 
 
 def _ids(shard: Shard, plan: _Spans, begin: int, n: int) -> NDArray[np.int64]:
-    """Ids `begin` to `begin + n` of a part."""
+    """Gather the ids `begin` to `begin + n` of a part."""
     low = int(np.searchsorted(plan.starts, begin, side="right")) - 1
     high = int(np.searchsorted(plan.starts, begin + n, side="left"))
     starts, lengths = plan.starts[low:high], np.diff(plan.starts[low : high + 1])

@@ -62,7 +62,7 @@ class Encoder(Protocol):
 
 
 class Arrange(Protocol):
-    """The training text of a tune in one transposition (symbolic.data.augmentation)."""
+    """Signature: the training text of a tune in one transposition (symbolic.data.augmentation)."""
 
     @property
     def name(self) -> str: ...
@@ -88,7 +88,7 @@ class Shard:
 
     @property
     def n_transpositions(self) -> int:
-        """How many transpositions of each tune are held."""
+        """Number of transpositions of each tune that are held."""
         return len(self.transpositions)
 
     @property
@@ -98,7 +98,7 @@ class Shard:
 
     @property
     def n_tokens(self) -> int:
-        """Ids of all documents."""
+        """Number of ids of all documents."""
         return int(self.offsets[-1])
 
     @property
@@ -107,12 +107,12 @@ class Shard:
         return int(self.document_bytes.sum(dtype=np.int64))
 
     def document(self, tune: int, transposition: int = 0) -> NDArray[np.uint16]:
-        """Ids of one tune in its n-th transposition (an index, not semitones), without BOS and EOS."""
+        """Return the ids of one tune in its n-th transposition (an index, not semitones), without BOS and EOS."""
         index = self._index(tune, transposition)
         return self.tokens[self.offsets[index] : self.offsets[index + 1]]
 
     def bytes_of(self, tune: int, transposition: int = 0) -> int:
-        """UTF-8 bytes of the text of one document: what its bits are divided by."""
+        """Return the UTF-8 bytes of the text of one document: what its bits are divided by."""
         return int(self.document_bytes[self._index(tune, transposition)])
 
     def _index(self, tune: int, transposition: int) -> int:
@@ -129,10 +129,10 @@ def build(
     arrange: Arrange | None = None,
     select: Select | None = None,
 ) -> Path:
-    """The folder of shards of `data_folder`/tunes, made when there is none that is sound.
+    """Return the folder of shards of `data_folder`/tunes, made when there is none that is sound.
 
-    `transpositions` are semitones for the train split; 0 is always held, and first. `select` says which tunes that
-    split takes (default: all), `arrange` rewrites each document of it.
+    transpositions: semitones for the train split; 0 is always held, and first. select: which tunes that split takes
+    (default: all). arrange: rewrites each document of it.
     """
     if tokenizer.vocab_size > MAX_IDS:
         raise UserError(f"tokenizer.vocab_size is {tokenizer.vocab_size}; shards hold ids below {MAX_IDS}. Lower it.")
@@ -153,7 +153,8 @@ def build(
 
 
 def load(folder: Path | str, split: str, tokenizer_digest: str) -> Shard:
-    """One split of the shards in `folder`; UserError when another tokenizer wrote them, or when they are damaged."""
+    """Map one split of the shards in `folder`. Raises UserError when another tokenizer wrote them, or when they are
+    damaged."""
     folder = Path(folder)
     header = files.read_json(folder / "header.json")
     if not isinstance(header, dict) or header.get("format") != FORMAT or split not in header.get("splits", {}):
@@ -182,7 +183,7 @@ def load(folder: Path | str, split: str, tokenizer_digest: str) -> Shard:
 
 
 def _mapped(path: Path, n_tokens: int) -> NDArray[np.uint16]:
-    """The operating system cannot map an empty file."""
+    """Map a file; an empty one, which the operating system cannot map, is read."""
     return np.memmap(path, dtype=DTYPE, mode="r", shape=(n_tokens,)) if n_tokens else np.zeros(0, dtype=DTYPE)
 
 
@@ -199,7 +200,7 @@ def _tunes_path(data_folder: Path, split: str) -> Path:
 
 
 def _origin(tokenizer: Encoder, tunes_digest: str, semitones: list[int]) -> dict[str, Any]:
-    """What a folder must have been made from to be used again."""
+    """Return what a folder must have been made from to be used again."""
     return {
         "format": FORMAT,
         "tokenizer_digest": tokenizer.digest,
@@ -222,7 +223,7 @@ def _is_sound(folder: Path, expected: dict[str, Any]) -> bool:
 
 
 def _split_is_sound(folder: Path, split: str, counts: dict[str, Any]) -> bool:
-    """Sizes only: reading every id back would cost as much as encoding them."""
+    """Check the sizes of a split's files: reading every id back would cost as much as encoding them."""
     try:
         offsets = np.load(folder / f"{split}.offsets.npy", mmap_mode="r")
         document_bytes = np.load(folder / f"{split}.bytes.npy", mmap_mode="r")
@@ -297,13 +298,13 @@ def _write_split(
 
 
 def _key_of(text: str) -> str:
-    """The key of a tune, '' for a piece of MIDI."""
+    """Return the key of a tune, '' for a piece of MIDI."""
     found = re.search(r"^K:(.*)$", text, re.MULTILINE)
     return found[1] if found else ""
 
 
 def _weights(keys: list[str], n_transpositions: int) -> NDArray[np.float32]:
-    """How often each document is drawn among the transpositions of its tune."""
+    """Compute how often each document is drawn among the transpositions of its tune."""
     counts = Counter(keys[::n_transpositions])
     n_tunes = max(1, counts.total())
     return np.array([max(RARE_KEY, (counts[key] / n_tunes) ** 0.5) for key in keys], dtype=np.float32)
@@ -317,7 +318,8 @@ def _append(file: IO[bytes], documents: list[list[int]]) -> NDArray[np.int64]:
 
 
 def _transpositions(rows: list[Row], semitones: list[int]) -> tuple[list[tuple[str, Row]], int]:
-    """Each tune in each transposition; the tune itself where one cannot be written (triple accidental); how many."""
+    """Yield each tune in each transposition; the tune itself where one cannot be written (triple accidental), and how
+    many cannot."""
     moved = [(row, _transposed(row["text"], n)) for row in rows for n in semitones]
     return [(row["text"] if new is None else new, row) for row, new in moved], sum(new is None for _, new in moved)
 
@@ -332,7 +334,7 @@ def _transposed(text: str, semitones: int) -> str | None:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    """The rows, each with its canonical text."""
+    """Yield the rows, each with its canonical text."""
     for number, row in enumerate(files.read_jsonl(path), start=1):
         if not isinstance(row.get("text"), str):
             raise UserError(
@@ -347,7 +349,7 @@ def _count_lines(path: Path) -> int:
 
 
 class _Progress:
-    """Tunes done over all splits."""
+    """Counts tunes done over all splits."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self.progress, self.total, self.done = progress, total, 0

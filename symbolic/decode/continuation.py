@@ -1,6 +1,5 @@
 """Prompts continued to whole tunes: header lines first, then the tune, with a status line while it goes on."""
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from symbolic.decode import prompt as prompts
 from symbolic.decode.loaded_model import LoadedModel
+from symbolic.progress import Console
 
 if TYPE_CHECKING:
     from symbolic.decode.constraint.automaton import Automaton
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from symbolic.decode.engine.sampling import Sampling
 
 MAX_TOKENS = 1024  # of a tune, after its prompt
-PROGRESS_SECONDS = 0.5
 FORCED_STREAM = 99  # of random numbers, for the marks of a given beginning; header lines have 1, 2, ...
 
 
@@ -182,8 +181,7 @@ class GenerationProgress:
         self.is_shown = is_shown
         self.n_done = 0
         self.n_tokens = 0
-        self.started = self.shown = time.monotonic()
-        self.live = sys.stderr.isatty()
+        self.started, self.console = time.monotonic(), Console(late=True)
 
     def add_tokens(self, n: int) -> None:
         """Tokens were drawn."""
@@ -196,19 +194,15 @@ class GenerationProgress:
 
     def show(self) -> None:
         """Print the line when it is time to."""
-        now = time.monotonic()
-        if self.is_shown and now - self.shown >= (PROGRESS_SECONDS if self.live else 20 * PROGRESS_SECONDS):
-            self.shown = now
-            print(self.line(now - self.started), end="" if self.live else "\n", file=sys.stderr, flush=True)
+        if self.is_shown and self.console.is_due():
+            self.console.show(self.line(time.monotonic() - self.started))
 
     def line(self, seconds: float) -> str:
         """Done, rate, time left."""
         left = f"{seconds * (self.n_tunes - self.n_done) / self.n_done:.0f} s left" if self.n_done else "..."
         rate = f"{self.n_tokens / seconds:,.0f} tokens/s"
-        text = f"{self.n_done}/{self.n_tunes} tunes, {self.n_tokens:,} tokens, {rate}, {left}"
-        return f"\r{text:78}" if self.live else text
+        return f"{self.n_done}/{self.n_tunes} tunes, {self.n_tokens:,} tokens, {rate}, {left}"
 
     def close(self) -> None:
         """Wipe the line."""
-        if self.live and self.is_shown:
-            print("\r" + " " * 78 + "\r", end="", file=sys.stderr, flush=True)
+        self.console.close(wipe=True)

@@ -287,12 +287,20 @@ def differences(
     over the tunes of each; the sets are the `tunes` of `evaluate_tunes`. Absent where a set has nothing to count."""
     found = {}
     for key, part in _RATIOS.items():
-        sums = [tuple(map(list, zip(*map(part, rows), strict=True))) for rows in (one, other)]
-        if all(sum(sizes) for _, sizes in sums):
-            low, high = bootstrap.unpaired(sums[0], sums[1], seed=seed)
-            value = sum(sums[0][0]) / sum(sums[0][1]) - sum(sums[1][0]) / sum(sums[1][1])
+        first, second = _sums(part, one), _sums(part, other)
+        if sum(first[1]) and sum(second[1]):
+            low, high = bootstrap.unpaired(first, second, seed=seed)
+            value = sum(first[0]) / sum(first[1]) - sum(second[0]) / sum(second[1])
             found[key] = {"value": value, "low": low, "high": high}
     return found
+
+
+def _sums(
+    part: Callable[[Mapping[str, Any]], tuple[float, float]], rows: Sequence[Mapping[str, Any]]
+) -> tuple[list[float], list[float]]:
+    """Of each tune its part, and what it is a part of."""
+    found = [part(row) for row in rows]
+    return [a for a, _ in found], [b for _, b in found]
 
 
 def differences_table(found: Mapping[str, Mapping[str, float]], one: str, other: str) -> Table:

@@ -31,12 +31,10 @@ TUNES of MIDI (a .mid file, a folder or archive of them) are measured as pieces,
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 
 from symbolic.errors import UsageError
-
-PROGRESS_SECONDS = 0.5
+from symbolic.progress import Console
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,12 +63,17 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output is not None:
         evaluation.check_folder(args.output)
-    progress = _Progress()
+    console = Console(late=True)
+
+    def progress(what: str, done: int, total: int) -> None:
+        if console.is_due():
+            console.show(f"{done:,}/{total:,} {what}")
+
     found = evaluation.evaluate(
         args.tunes, args.against, model=args.model, n_opinions=args.opinions, asked=args.asked or "", seed=args.seed,
         device=args.device, beside=args.beside or (), progress=progress,
     )  # fmt: skip
-    progress.close()
+    console.close(wipe=True)
     print("\n".join(map(tables.console, found.tables)), end="")
     if args.output is not None:
         evaluation.write(found, args.output, html=args.html)
@@ -87,22 +90,3 @@ def _status(rows: list[dict[str, object]], tunes: str) -> int:
     lacking = "has notes" if "has_notes" in rows[0] else "is readable ABC"
     print(f"error: no tune of {tunes} could be measured: none of the {len(rows):,} {lacking}.", file=sys.stderr)
     return 1
-
-
-class _Progress:
-    """A status line on standard error, rewritten in place on a terminal, one line every ten seconds elsewhere."""
-
-    def __init__(self) -> None:
-        self.live = sys.stderr.isatty()
-        self.shown = time.monotonic()
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self.shown >= (PROGRESS_SECONDS if self.live else 20 * PROGRESS_SECONDS):
-            self.shown = now
-            line = f"{done:,}/{total:,} {what}"
-            print(f"\r{line:60}" if self.live else line, end="" if self.live else "\n", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        if self.live:
-            print("\r" + " " * 60 + "\r", end="", file=sys.stderr, flush=True)

@@ -331,7 +331,8 @@ def _write(one: ComparedRun, n_tunes: int, seed: int, device: str) -> list[SetTu
     from symbolic.decode.tune_writer import generate
 
     made = generate(_model(one), n_tunes, seed=seed, device=device)
-    return [SetTune(str(tune.number), tune.title or f"Tune {tune.number}", tune.text) for tune in made.tunes]
+    titles = {tune.number: f"Tune {tune.number}{f': {tune.title}' if tune.title else ''}" for tune in made.tunes}
+    return [SetTune(str(tune.number), titles[tune.number], tune.text) for tune in made.tunes]
 
 
 def _figures(measured: Measured, reference: TuneReference, seed: int) -> dict[str, dict[str, float]]:

@@ -28,7 +28,7 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from symbolic import files
 from symbolic.errors import UsageError, UserError
 from symbolic.formats.documents import KINDS, ReadTune, kind_of, read_text, read_tunes, tell_losses, told
 from symbolic.formats.file_bytes import read_bytes
-from symbolic.formats.format_losses import lost_in_midi
+from symbolic.formats.format_losses import lost_in_bars, lost_in_midi
 from symbolic.formats.midi import to_midi
 from symbolic.formats.musicxml.musicxml_writing import to_musicxml
 from symbolic.formats.smf import read_events, read_song, write_events
@@ -45,7 +45,6 @@ from symbolic.notation.layout import information, laid_out
 from symbolic.notation.score import Score
 from symbolic.notation.theory import Key, Meter, NotationError
 
-WRITTEN = (".abc", ".mid", ".musicxml")
 NOT_KEPT_FIELDS = "XTMLKVIU"  # of the header: those that the music or its layout says anew
 MAX_SHOWN = 12  # names of files
 
@@ -53,7 +52,7 @@ MAX_SHOWN = 12  # names of files
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     parser.add_argument("source", metavar="FILE", type=Path, help=".abc, .mid, .midi, .kar, .musicxml, .xml or .mxl")
-    parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=".abc, .mid or .musicxml")
+    parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=", ".join(WRITTEN))
     parser.add_argument(
         "--tune", type=int, metavar="N", help="of an .abc file the tune X:N, else the N-th (default: all)"
     )
@@ -126,7 +125,7 @@ def convert(
     if not written:
         raise UserError(f"nothing of {source} could be converted.")
     for what, number in left_out.items():
-        kind = "MIDI" if target.suffix.lower() == ".mid" else "MusicXML"
+        kind, _ = WRITERS.get(target.suffix.lower(), ("ABC bar by bar", None))
         print(f"note: {source}: left out of the {kind}: {told(number, what)}", file=sys.stderr)
     return Conversion(tunes, written, len(read) if target.suffix.lower() == ".abc" else len(written), left_out)
 
@@ -164,20 +163,38 @@ def _write(
     scores = [(tune.number, tune.score) for tune in tunes if tune.score is not None]
     if target.suffix.lower() == ".abc":
         files.write_whole(target, "\n".join(to_abc(score, number, interleave=interleave) for number, score in scores))
+        for _, score in scores if interleave else ():
+            left_out += lost_in_bars(score) if len(score.voices) > 1 else Counter()
         yield target
         return
     for number, score in scores:
         path = target if len(scores) == 1 else target.with_name(f"{target.stem}-{number}{target.suffix}")
         try:
-            if target.suffix.lower() == ".mid":
-                files.write_whole(path, to_midi(score, repeats=repeats))
-                left_out += lost_in_midi(score)
-            else:
-                files.write_whole(path, to_musicxml(score, losses=left_out))
+            _, written = WRITERS[target.suffix.lower()]
+            files.write_whole(path, written(score, repeats, left_out))
         except NotationError as error:
             print(f"tune {number}: {error.reason}: {error}", file=sys.stderr)
             continue
         yield path
+
+
+def _midi(score: Score, repeats: bool, left_out: Counter[str]) -> bytes:
+    data = to_midi(score, repeats=repeats)
+    left_out += lost_in_midi(score)
+    return data
+
+
+def _musicxml(score: Score, repeats: bool, left_out: Counter[str]) -> str:
+    return to_musicxml(score, losses=left_out)
+
+
+# Formats that hold one tune a file: name for messages, and the writer, which counts what it leaves out. To add one, add
+# its line.
+WRITERS: dict[str, tuple[str, Callable[[Score, bool, Counter[str]], str | bytes]]] = {
+    ".mid": ("MIDI", _midi),
+    ".musicxml": ("MusicXML", _musicxml),
+}
+WRITTEN = (".abc", *WRITERS)
 
 
 def to_abc(score: Score, number: int = 1, *, interleave: bool = False) -> str:

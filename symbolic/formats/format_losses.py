@@ -1,11 +1,11 @@
-"""What a score holds and MIDI has no place for, counted: a conversion says what it leaves behind."""
+"""What a score holds and a format has no place for, counted: a conversion says what it leaves behind."""
 
 import re
 from collections import Counter
 
 from symbolic.notation.performance import DYNAMICS
 from symbolic.notation.play_order import jump_signs
-from symbolic.notation.score import Annotation, ChordSymbol, Direction, Grace, Note, Score
+from symbolic.notation.score import Annotation, ChordSymbol, Direction, Grace, Note, PartMark, Score, TempoChange
 
 _SAID_BY_MIDI = "XTQMLKVIUP"  # header fields that are in the music, the title or the tempo
 
@@ -32,4 +32,18 @@ def lost_in_midi(score: Score) -> Counter[str]:
     losses["information fields"] += sum(
         len(lines) for letter, lines in score.fields.items() if letter not in _SAID_BY_MIDI
     )
+    return +losses
+
+
+def lost_in_bars(score: Score) -> Counter[str]:
+    """The kinds of signs that ABC bar by bar (`--interleave`) does not hold, which is canonical text, with their
+    number."""
+    names = {Annotation: "annotations", Direction: "decorations beside the notes", TempoChange: "tempo changes"}
+    losses: Counter[str] = Counter()
+    for event in (event for voice in score.voices for event in voice.events):
+        if isinstance(event, Note):
+            losses["syllables of lyrics"] += sum(text not in ("", "_") for text in event.syllables)
+        elif isinstance(event, (Annotation, Direction, TempoChange, PartMark)):
+            losses[names.get(type(event), "part marks")] += 1
+    losses["names and sounds of voices"] += sum(bool(v.title or v.program or v.drums) for v in score.voices)
     return +losses

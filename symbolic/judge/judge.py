@@ -1,11 +1,11 @@
 """Ask a language model what it thinks of tunes, and whether it can be believed.
 
     python -m symbolic judge tunes.abc --model m-a-p/ChatMusician -o judged
-    python -m symbolic judge tunes.abc --endpoint http://localhost:8000/v1 --name a-model -o judged --dry-run
+    python -m symbolic judge tunes.abc --endpoint http://localhost:8000/v1 --model a-model -o judged
 
 The judge is a chat model of `transformers` (--model: a folder or a name on the Hugging Face hub, which downloads it) or
-one behind an OpenAI-compatible address (--endpoint, with the model's --name). The key of an address is read from the
-environment variable that --key-variable names, and never written anywhere.
+one behind an OpenAI-compatible address (--endpoint, with --model its name there). The key of an address is read from
+the environment variable that --key-variable names, and never written anywhere.
 
 Before its scores are believed the judge is calibrated on human tunes of --against and on the same number of damaged
 ones (characters dropped, random pitches, a Markov chain): does it score human tunes higher, does it say the same when
@@ -72,10 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be asked and what it would cost")
     parser.add_argument("--json", action="store_true", help="end with the result in one line of JSON")
     judge = parser.add_argument_group("the judge")
-    judge.add_argument("--model", metavar="NAME|FOLDER", help="a chat model for transformers")
-    judge.add_argument("--device", default="auto", help="for --model: auto, cpu or cuda (default auto)")
+    judge.add_argument(
+        "--model", metavar="NAME|FOLDER", help="a chat model for transformers; with --endpoint its name there"
+    )
+    judge.add_argument("--device", default="auto", help="without --endpoint: auto, cpu or cuda (default auto)")
     judge.add_argument("--endpoint", metavar="URL", help="an OpenAI-compatible address, as http://localhost:8000/v1")
-    judge.add_argument("--name", metavar="MODEL", help="the model at the address")
     judge.add_argument("--key-variable", default="OPENAI_API_KEY", metavar="NAME", help="(default OPENAI_API_KEY)")
     judge.add_argument("--temperature", type=float, default=0.7, help="0 is greedy (default 0.7)")
     judge.add_argument("--max-tokens", type=int, default=200, help="of an answer (default 200)")
@@ -121,10 +122,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if bool(args.model) == bool(args.endpoint):
-        raise UsageError("name one judge: --model NAME, or --endpoint URL with --name MODEL.")
-    if args.endpoint and not args.name:
-        raise UsageError("--endpoint needs the model's --name.")
+    if not args.model:
+        raise UsageError("name the judge: --model NAME, and with --endpoint URL its name there.")
     for name, least in (("n", 1), ("calibration", 3), ("runs", 2), ("max_tokens", 1), ("parallel", 1)):
         if getattr(args, name) < least:
             raise UsageError(f"--{name.replace('_', '-')} is {getattr(args, name)}; the least is {least}.")
@@ -179,7 +178,7 @@ def shown(text: str) -> str:
 def _identity(args: argparse.Namespace) -> dict[str, Any]:
     settings = {"temperature": args.temperature, "max_tokens": args.max_tokens}
     if args.endpoint:
-        return {"endpoint": args.endpoint.rstrip("/"), "model": args.name, **settings}
+        return {"endpoint": args.endpoint.rstrip("/"), "model": args.model, **settings}
     return {"model": args.model, **settings}
 
 
@@ -237,7 +236,7 @@ def _judge(args: argparse.Namespace) -> Any:
 
     if args.endpoint:
         key = os.environ.get(args.key_variable, "")
-        return chat.Endpoint(args.endpoint, args.name, key, args.temperature, args.max_tokens, args.seconds)
+        return chat.Endpoint(args.endpoint, args.model, key, args.temperature, args.max_tokens, args.seconds)
     return chat.Local(args.model, device=args.device, temperature=args.temperature, max_tokens=args.max_tokens)
 
 

@@ -31,25 +31,34 @@ if TYPE_CHECKING:
 
 def build(config: ModelConfig, *, attention: str = "auto", scan: str = "auto", tied: bool = True) -> "Model":
     """A model with fresh weights from PyTorch's global generator; `attention` and `scan` name the form to compute."""
-    from symbolic.models import gpt2, lstm, mamba, mamba2
-    from symbolic.models.variants import gpt2_modern, mamba2_hybrid
+    if isinstance(config, GPT2Config):  # each imports its own family only: the others would cost `generate` its start
+        from symbolic.models.gpt2 import GPT2
 
-    if isinstance(config, GPT2Config):
-        return gpt2.GPT2(config, attention=attention, tied=tied)
+        return GPT2(config, attention=attention, tied=tied)
     if isinstance(config, MambaConfig):
-        return mamba.Mamba(config, scan=scan, tied=tied)
+        from symbolic.models.mamba import Mamba
+
+        return Mamba(config, scan=scan, tied=tied)
     if isinstance(config, LSTMConfig):
-        return lstm.LSTM(config, tied=tied)
+        from symbolic.models.lstm import LSTM
+
+        return LSTM(config, tied=tied)
     if isinstance(config, GPT2ModernConfig):
-        return gpt2_modern.GPT2Modern(config, attention=attention, tied=tied)
+        from symbolic.models.variants.gpt2_modern import GPT2Modern
+
+        return GPT2Modern(config, attention=attention, tied=tied)
     if isinstance(config, Mamba2HybridConfig):
-        return mamba2_hybrid.Mamba2Hybrid(config, scan=scan, attention=attention, tied=tied)
-    return mamba2.Mamba2(config, scan=scan, tied=tied)
+        from symbolic.models.variants.mamba2_hybrid import Mamba2Hybrid
+
+        return Mamba2Hybrid(config, scan=scan, attention=attention, tied=tied)
+    from symbolic.models.mamba2 import Mamba2
+
+    return Mamba2(config, scan=scan, tied=tied)
 
 
 def n_parameters(model: "nn.Module") -> int:
-    """Numbers that are trained; a tied matrix counts once."""
-    return sum(p.numel() for p in model.parameters())
+    """Numbers of the model; a tied matrix counts once, factors of LoRA not at all."""
+    return sum(p.numel() for name, p in model.named_parameters() if ".lora_" not in name)
 
 
 def paths(model: "Model") -> dict[str, str]:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from symbolic import files, models, runs
 from symbolic.errors import UserError
-from symbolic.training import optim
+from symbolic.training import lora, optim
 
 if TYPE_CHECKING:
     from symbolic.models import Model
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 RECORD = "training.json"
 TENSORS = "training.safetensors"
-TRAINED = "trained.safetensors"  # of a model of a library: what was trained of it
+TRAINED = "trained.safetensors"  # of a model of a library, or with LoRA: what was trained of it
 SELF = "record_sha256"  # key of the record: its own digest
 
 
@@ -68,11 +68,17 @@ def save(
     origin: Origin,
     optimizer: torch.optim.Optimizer | None = None,
 ) -> None:
-    """Write a checkpoint, whole or not at all; without an optimiser one to use, not to go on from."""
+    """Write a checkpoint, whole or not at all; without an optimiser one to use, not to go on from.
+
+    Of a model that carries LoRA the products are added into the weights; the factors stand beside them, to go on from.
+    """
+    merged = lora.plain(model)
 
     def write_model(temporary: Path) -> None:
-        models.save(model, temporary, _metadata(progress, origin))
+        models.save(merged, temporary, _metadata(progress, origin))
         tokenizer.save(temporary)
+        if merged is not model and optimizer is not None:
+            save_file(_trained_tensors(model), temporary / TRAINED)
 
     save_with(write_model, folder, model, progress, origin, optimizer)
 
@@ -87,8 +93,7 @@ def save_trained(
     """`save` for a model of a library: the parameters that require a gradient, in float32."""
 
     def write_model(temporary: Path) -> None:
-        tensors = {name: p.detach().float().cpu().contiguous() for name, p in _trained(model).items()}
-        save_file(tensors, temporary / TRAINED, _metadata(progress, origin))
+        save_file(_trained_tensors(model), temporary / TRAINED, _metadata(progress, origin))
 
     save_with(write_model, folder, model, progress, origin, optimizer)
 
@@ -114,13 +119,13 @@ def save_with(
 
 
 def _digest(record: dict[str, Any]) -> str:
-    """SHA-256 of a record but for its own digest."""
+    """Return the SHA-256 of a record but for its own digest."""
     others = {key: value for key, value in record.items() if key != SELF}
     return files.digest(json.dumps(others, sort_keys=True))
 
 
 def verify(folder: Path) -> dict[str, Any]:
-    """The record of a whole checkpoint; UserError names the file that is absent, cut or changed."""
+    """Return the record of a whole checkpoint. Raises UserError naming the file that is absent, cut or changed."""
     try:
         return _whole_record(folder)
     except UserError as error:
@@ -128,7 +133,7 @@ def verify(folder: Path) -> dict[str, Any]:
 
 
 def newest(folder: Path, say: Callable[[str], None]) -> Path | None:
-    """The newest whole checkpoint of a run, None where it has none; `say` hears of each broken one passed over."""
+    """Find the newest whole checkpoint of a run, None where it has none; `say` hears of each broken one passed over."""
     found = runs.checkpoints(folder)
     for position, (_, path) in reversed(list(enumerate(found))):
         try:
@@ -144,7 +149,7 @@ def newest(folder: Path, say: Callable[[str], None]) -> Path | None:
 def load(
     folder: Path, device: torch.device | str, make_optimizer: "Callable[[Model], torch.optim.Optimizer]"
 ) -> "tuple[Model, torch.optim.Optimizer, TrainingProgress]":
-    """Model, optimiser and progress of a checkpoint; random-number states are put back as they were."""
+    """Load model, optimiser and progress of a checkpoint; random-number states are put back as they were."""
     record = _record_to_go_on_from(folder)
     model, _ = models.load(folder, device=device, dtype=torch.float32)
     optimizer = make_optimizer(model)
@@ -170,7 +175,8 @@ def load_trained(folder: Path, model: nn.Module, optimizer: torch.optim.Optimize
 def go_on(
     folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, resume: bool, say: Callable[[str], None]
 ) -> TrainingProgress:
-    """Where a run of a library's model stands: at its newest whole checkpoint, which is loaded; else at its start.
+    """Load the newest whole checkpoint of a library's model, where the run goes on, and return where it stands; else
+    its start.
 
     folder: the run's. Checkpoints later than that one are deleted.
     """
@@ -201,8 +207,12 @@ def _progress(record: dict[str, Any]) -> TrainingProgress:
     return TrainingProgress(record["step"], record["tokens"], record["seconds"], record["data"])
 
 
+def _trained_tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {name: p.detach().float().cpu().contiguous() for name, p in _trained(model).items()}
+
+
 def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that require a gradient, by name."""
+    """Return the parameters that require a gradient, by name."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
@@ -231,13 +241,13 @@ def discard_after(folder: Path, step: int) -> None:
 
 
 def _metadata(progress: TrainingProgress, origin: Origin) -> dict[str, str]:
-    """What the header of the weights says, so that they are known even when parted from their folder."""
+    """Return what the header of the weights says, so that they are known even when parted from their folder."""
     config = json.dumps(origin.config)
     return {"step": str(progress.step), "tokenizer_digest": origin.tokenizer_digest, "config": config}
 
 
 def _training_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Moments by parameter, and the states of PyTorch's generators."""
+    """Return moments by parameter, and the states of PyTorch's generators."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in optim.state(model, optimizer).items()}
     tensors["random.torch"] = torch.get_rng_state()
     if torch.cuda.is_initialized():  # a run on the CPU starts CUDA on no GPU
@@ -254,7 +264,7 @@ def _restore_random(tensors: dict[str, Tensor]) -> None:
 
 
 def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of each file, once it is on the disk."""
+    """Return size and SHA-256 of each file, once it is on the disk."""
     return {path.name: _measure(path) for path in sorted(folder.iterdir()) if path.is_file()}
 
 
@@ -265,7 +275,8 @@ def _measure(path: Path) -> dict[str, Any]:
 
 
 def _whole_record(folder: Path) -> dict[str, Any]:
-    """The record of a checkpoint whose files are those written; the UserError says what is wrong, not what to do."""
+    """Return the record of a checkpoint whose files are those written; the UserError says what is wrong, not what to
+    do."""
     path = folder / RECORD
     if not path.is_file():
         raise UserError(f"{path} is missing.")
@@ -291,7 +302,7 @@ def _is_measure(value: object) -> bool:
 
 
 def _what_is_left(folder: Path) -> str:
-    """What to do with a run that has no whole checkpoint."""
+    """Word what to do with a run that has no whole checkpoint."""
     best = runs.best_folder(folder)
     try:
         _whole_record(best)

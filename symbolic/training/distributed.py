@@ -49,16 +49,16 @@ class Group:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes and speaks."""
+        """True for the process that writes and speaks."""
         return self.rank == 0
 
     @property
     def stream(self) -> TextIO | None:
-        """Where messages go: nowhere but on rank 0."""
+        """Where messages go: stderr on rank 0 (None), nowhere on the others."""
         return None if self.leads else open(os.devnull, "w", encoding="utf-8")
 
     def device(self, device: "torch.device") -> "torch.device":
-        """This process's own GPU of the machine."""
+        """Return this process's own GPU of the machine."""
         import torch
 
         if self.world == 1 or device.type != "cuda":
@@ -68,7 +68,7 @@ class Group:
         return own
 
     def parts(self, batch_size: int, accumulation: int) -> int:
-        """How many parts this rank's rows of a step are computed in. UsageError where they do not divide."""
+        """Return in how many parts this rank's rows of a step are computed. Raises UsageError where they do not divide."""
         rows, rest = divmod(batch_size * accumulation, self.world)
         if rest or not rows:
             raise UsageError(
@@ -78,11 +78,11 @@ class Group:
         return next(n for n in range(1, rows + 1) if rows % n == 0 and rows // n <= batch_size)
 
     def own(self, rows: T) -> T:
-        """This rank's share of a sequence or array: every world-th item."""
+        """Return this rank's share of a sequence or array: every world-th item."""
         return rows[self.rank :: self.world] if self.world > 1 else rows  # type: ignore[index]
 
     def mean(self, value: "Tensor") -> "Tensor":
-        """The mean of a number over all ranks."""
+        """Average a number over all ranks."""
         if self.world > 1:
             import torch.distributed as dist
 
@@ -91,7 +91,7 @@ class Group:
         return value
 
     def from_lead(self, value: T) -> T:
-        """Rank 0's value."""
+        """Broadcast rank 0's value."""
         if self.world == 1:
             return value
         import torch.distributed as dist
@@ -101,7 +101,7 @@ class Group:
         return box[0]
 
     def together(self, own: Sequence[T]) -> list[T]:
-        """The items of all ranks, in the order that `own` dealt them out in."""
+        """Gather items from all ranks, restoring the original order."""
         if self.world == 1:
             return list(own)
         import torch.distributed as dist
@@ -112,7 +112,7 @@ class Group:
         return [part[index] for index in range(longest) for part in dealt if index < len(part)]
 
     def agreed(self, number: int) -> int:
-        """The largest of the ranks' numbers."""
+        """Return the largest of the ranks' numbers."""
         if self.world == 1:
             return number
         import torch
@@ -124,7 +124,7 @@ class Group:
 
     @contextlib.contextmanager
     def first(self) -> Iterator[None]:
-        """Rank 0 goes through the block before the others do."""
+        """Let rank 0 go through the block before the others do."""
         if not self.leads:
             self.wait()
         yield
@@ -132,7 +132,7 @@ class Group:
             self.wait()
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until all ranks are here."""
         if self.world > 1:
             import torch.distributed as dist
 
@@ -141,7 +141,7 @@ class Group:
 
 @contextlib.contextmanager
 def joined(device: "torch.device") -> Iterator[Group]:
-    """The group that torchrun (or `accelerate launch`) started this process in, by its environment variables."""
+    """Join the group that torchrun (or `accelerate launch`) started this process in, by its environment variables."""
     try:
         rank, world, local = (int(os.environ.get(n, d)) for n, d in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0)))
     except ValueError as error:
@@ -163,7 +163,7 @@ def joined(device: "torch.device") -> Iterator[Group]:
 
 
 def start_name(store: "Store", rank: int, world: int) -> str:
-    """A name on which all ranks agree and which no earlier start of the group had.
+    """Agree with all ranks on a name that no earlier start of the group had.
 
     torchrun keeps one store over all restarts. The addresses of killed processes still stand in it, and who reads one
     waits for the dead until TIMEOUT. So each rank asks under a key of its own, which rank 0 alone answers.
@@ -186,7 +186,8 @@ def start_name(store: "Store", rank: int, world: int) -> str:
 def spread(
     model: "Model", optimizer: "torch.optim.Optimizer", config: Config, group: Group, device: "torch.device"
 ) -> "tuple[nn.Module, torch.optim.Optimizer]":
-    """The module to call, which keeps gradients equal on all ranks, and the optimiser to step; alone the two given.
+    """Return the module to call, which keeps gradients equal on all ranks, and the optimiser to step; alone the two
+    given.
 
     Fully sharded, the model's own parameters become shards in place, and so do the optimiser's moments.
     """
@@ -204,7 +205,8 @@ def spread(
 def whole(
     model: "Model", optimizer: "torch.optim.Optimizer", config: Config, group: Group
 ) -> "tuple[Model, torch.optim.Optimizer]":
-    """Model and optimiser as one process has them, to be saved; all ranks must ask for them when they are sharded."""
+    """Return model and optimiser as one process has them, to be saved; all ranks must ask for them when they are
+    sharded."""
     if group.world == 1 or config.sharding != "full":
         return model, optimizer
     from symbolic import models
@@ -221,7 +223,7 @@ def whole(
 
 
 def local(tensor: "Tensor") -> "Tensor":
-    """A tensor that may be sharded, whole."""
+    """Gather a tensor that may be sharded."""
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 

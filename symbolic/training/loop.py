@@ -102,7 +102,9 @@ def carry_out(
     with (
         contextlib.closing(console),
         _metrics_file(plan.folder, group) as metrics,
-        contextlib.closing(Journal(metrics, at.step, at.seconds, plan.tokens_per_step, plan.measure)) as log,
+        contextlib.closing(
+            Journal(metrics, at.step, at.seconds, plan.tokens_per_step, plan.measure, plan.settings.logs * group.leads)
+        ) as log,
         stop_signals(console.say, group.world == 1) as stop,
     ):
         loop = Loop(learner, plan, at, log, stop, console, show or (lambda status: status.show(console)), group)

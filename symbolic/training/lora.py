@@ -3,7 +3,8 @@
     y = W x + (alpha / rank) B A x,   A (rank, in) random, B (out, rank) zero at the start
 
 `attach` puts it on layers of a model in place; `merged_weights` are the weights of the plain model with B A added in,
-while training goes on; `merge` ends it and leaves the plain model, so that what is saved needs nothing of this.
+while training goes on; `merge` ends it and leaves the plain model, so that what is saved needs nothing of this. Of a
+model of tunes `adapt` chooses the layers, and `plain` is the model to save.
 """
 
 import warnings
@@ -16,7 +17,35 @@ if TYPE_CHECKING:
     from peft.tuners.lora.layer import LoraLayer
     from torch import Tensor, nn
 
+    from symbolic.models import Model
+
 ADAPTER = "default"  # peft's name of an only adapter
+# Layers of the models of tunes: all matrices between embedding and head that are called as layers.
+TUNE_LAYERS = (
+    *("c_attn", "c_q", "c_k", "c_v", "c_fc", "c_proj"),  # GPT-2, and the modern one
+    *("in_proj", "x_proj", "out_proj", "qkv_proj"),  # Mamba, Mamba-2, attention between them
+)
+TUNE_SCALE = 2.0  # alpha / rank
+
+
+def adapt(model: "Model", rank: int) -> None:
+    """Freeze a model of tunes and put LoRA of that rank on its matrices. Raises UserError for a family without them."""
+    _as_library_layers(model)
+    attach(model, TUNE_LAYERS, rank, TUNE_SCALE * rank)
+
+
+def plain(model: "Model") -> "Model":
+    """The model with its products added in, to be saved; the model itself where it carries none."""
+    if not any(".lora_" in name for name, _ in model.named_parameters()):
+        return model
+    import torch
+
+    from symbolic import models
+
+    with torch.device("meta"):  # no numbers are drawn
+        made = models.build(model.config, tied=model.tied)
+    made.load_state_dict(merged_weights(model), assign=True)
+    return made
 
 
 def attach(model: "nn.Module", layers: Collection[str], rank: int, alpha: float, dropout: float = 0.0) -> int:
@@ -56,6 +85,21 @@ def merge(model: "nn.Module") -> None:
         layer.merge()
         parent, _, last = name.rpartition(".")
         setattr(model.get_submodule(parent), last, layer.get_base_layer())
+
+
+def _as_library_layers(model: "nn.Module") -> None:
+    """Put the library's Conv1D in the place of each of our projections that are stored (in, out), weights shared."""
+    from transformers.pytorch_utils import Conv1D
+
+    from symbolic.models.gpt2 import Projection
+
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, Projection):
+                n_in, n_out = layer.weight.shape
+                made = Conv1D(n_out, n_in)
+                made.weight, made.bias = layer.weight, layer.bias
+                setattr(parent, name, made)
 
 
 def _layers(model: "nn.Module") -> "Iterator[tuple[str, LoraLayer]]":

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from symbolic import files
 from symbolic.errors import UserError
 from symbolic.progress import Console, clock
+from symbolic.training import extra_logs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,9 +42,8 @@ class Status:
     unit: str = "bits/byte"
 
     def line(self) -> str:
-        """One line of text, for example
-        `gpt2-6m  step 1200/100000  loss 1.234  bits/byte 1.432  lr 9.8e-04  12,345 tokens/s  1:02:03 left`.
-        """
+        """Write the status as one line, for example `gpt2-6m step 1200/100000 loss 1.234 bits/byte 1.432 lr 9.8e-04
+        12,345 tokens/s 1:02:03 left`."""
         figure = "-" if self.validation is None else f"{self.validation:.3f}"
         return (
             f"{self.name}  step {self.step}/{self.steps}  loss {self.loss:.3f}  {self.unit} {figure}  "
@@ -51,7 +51,7 @@ class Status:
         )
 
     def narrow(self) -> str:
-        """The same for a terminal of 80 columns."""
+        """Write the same for a terminal of 80 columns."""
         words = self.line().removeprefix(f"{self.name}  step ").replace("tokens/s", "tok/s")
         return " ".join(words.split())
 
@@ -63,16 +63,23 @@ class Status:
 class Journal:
     """The metrics of one run, from update `step` on; rows of later steps, left by a killed process, are dropped.
 
-    `measure` is the key of the validation figure that is to fall.
+    `measure` is the key of the validation figure that is to fall; `logs` names other forms to write beside `path`
+    (`symbolic.training.extra_logs`).
     """
 
     def __init__(
-        self, path: Path, step: int, seconds: float, tokens_per_step: float, measure: str = "bits_per_byte"
+        self,
+        path: Path,
+        step: int,
+        seconds: float,
+        tokens_per_step: float,
+        measure: str = "bits_per_byte",
+        logs: str = "",
     ) -> None:
         kept = [row for row in read(path) if row["step"] <= step] if step else []
         files.write_jsonl(path, kept)
         self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
-        self.measure = measure
+        self.measure, self.others = measure, extra_logs.open_logs(logs, path.parent, kept)
         self.validations = {row["step"]: row[measure] for row in kept if row["kind"] == "validation"}
         self.step, self.seconds, self.tokens_per_step = step, seconds, tokens_per_step
         self.loss = next((row["loss"] for row in reversed(kept) if row["kind"] == "train"), math.nan)
@@ -100,11 +107,11 @@ class Journal:
         self.pending.append((step, loss, gradient_norm, rate))
 
     def due(self) -> bool:
-        """Whether a logging moment has come."""
+        """Return True if a logging moment has come."""
         return time.perf_counter() - self.mark >= FLUSH_SECONDS
 
     def flush(self, flops_per_token: float | None, peak_flops: float | None = None) -> None:
-        """Fetch and write the steps noted since the last time; UserError at the first loss that is not finite."""
+        """Fetch and write the steps noted since the last time. Raises UserError at the first loss that is not finite."""
         if not self.pending:
             return
         import torch
@@ -130,8 +137,9 @@ class Journal:
         self.mark = time.perf_counter()
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # said already by _write_out
-            self.file.close()
+        for file in (self.file, *self.others):
+            with contextlib.suppress(OSError):  # said already by _write_out
+                file.close()
 
     def _measure_speed(self, n_steps: int, flops_per_token: float | None, peak_flops: float | None) -> None:
         elapsed = time.perf_counter() - self.mark
@@ -145,17 +153,21 @@ class Journal:
         self.restart_clock()
 
     def _append(self, kind: str, step: int, **values: Any) -> None:
-        self.file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+        row = {"kind": kind, "step": step, **values}
+        self.file.write(json.dumps(row) + "\n")
+        for other in self.others:
+            other.add(row)
 
     def _write_out(self) -> None:
         try:
-            self.file.flush()
+            for file in (self.file, *self.others):
+                file.flush()
         except OSError as error:
             raise UserError(f"cannot write {self.file.name}: {error.strerror}. Free space, then --resume.") from error
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a metrics file but those that a killed process or a disk has damaged; [] where there is none."""
+    """Read the rows of a metrics file but those that a killed process or a disk has damaged; [] where there is none."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -163,7 +175,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def _row(line: str) -> dict[str, Any] | None:
-    """A row with its kind and step, None for a line that holds none."""
+    """Parse a row with its kind and step; None for a line that holds none."""
     try:
         row = json.loads(line)
     except (json.JSONDecodeError, RecursionError):

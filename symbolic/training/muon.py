@@ -24,7 +24,6 @@ import torch
 from torch import Tensor, nn
 
 from symbolic import machine
-from symbolic.models.gpt2 import Projection
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 N_ITERATIONS = 5
@@ -86,6 +85,8 @@ def orthogonal(u: Tensor, dtype: torch.dtype | None = None) -> Tensor:
 
 def hidden_matrices(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, bool]]:
     """Yield (name, matrix, whether its rows are outputs) of those that are Muon's."""
+    from symbolic.models.gpt2 import Projection  # here: whoever reads a checkpoint would pay for it
+
     for place, module in model.named_modules():
         if isinstance(module, nn.Embedding) or place == "lm_head":
             continue

@@ -21,7 +21,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW keeps for each paramet
 
 
 def learning_rate(step: int, train: TrainConfig) -> float:
-    """The rate of update `step`: linear warm-up, constant, then a cosine or straight fall.
+    """Return the rate of update `step`: linear warm-up, constant, then a cosine or straight fall.
 
     The fall takes the last `decay_fraction` of all updates (1: it starts where the warm-up ends) and reaches
     learning_rate * min_learning_rate_ratio at the very last.
@@ -41,7 +41,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def build(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
-    """The optimiser that the configuration names, over the parameters that are trained."""
+    """Build the optimiser that the configuration names, over the parameters that are trained."""
     if train.optimizer == "adamw":
         return _adamw([(name, p) for name, p in model.named_parameters() if p.requires_grad], train)
     hidden = list(muon.hidden_matrices(model))
@@ -59,7 +59,7 @@ def build(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
 
 
 def _adamw(parameters: list[tuple[str, nn.Parameter]], train: TrainConfig) -> torch.optim.AdamW:
-    """AdamW, fused into one kernel a step where PyTorch has it for the device."""
+    """Build AdamW, fused into one kernel a step where PyTorch has it for the device."""
     groups = [
         {"params": [p for name, p in parameters if decays(name, p)], "weight_decay": train.weight_decay},
         {"params": [p for name, p in parameters if not decays(name, p)], "weight_decay": 0.0},
@@ -70,18 +70,19 @@ def _adamw(parameters: list[tuple[str, nn.Parameter]], train: TrainConfig) -> to
 
 
 def decays(name: str, parameter: Tensor) -> bool:
-    """Whether weight decay acts on a parameter."""
+    """Return True if weight decay acts on a parameter."""
     return parameter.dim() == 2 and not name.endswith("A_log")
 
 
 def state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's moments by parameter name: `exp_avg.NAME`, `exp_avg_sq.NAME`, `step.NAME`; `momentum.NAME`."""
+    """Return the optimiser's moments by parameter name: `exp_avg.NAME`, `exp_avg_sq.NAME`, `step.NAME`;
+    `momentum.NAME`."""
     slots = _slots(model, optimizer)
     return {f"{kind}.{name}": optimizer.state[p][kind] for kind, name, p in slots if p in optimizer.state}
 
 
 def load_state(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put moments saved by `state` back; KeyError where one is missing."""
+    """Put moments saved by `state` back. Raises KeyError where one is missing."""
     for kind, name, p in _slots(model, optimizer):
         like = p if kind != "step" else torch.zeros((), dtype=torch.float32, device=p.device)
         optimizer.state[p][kind] = tensors[f"{kind}.{name}"].to(device=like.device, dtype=like.dtype).clone()

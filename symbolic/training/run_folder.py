@@ -16,7 +16,7 @@ from symbolic.errors import UsageError
 
 # Keys that a resumed run may change: they alter no loss.
 FREE_KEYS = {"name", "device", "compile", "threads", "sharding", "data.folder", "data.sources"} | {
-    f"train.{key}" for key in ("evaluate_every", "checkpoint_every", "checkpoint_minutes", "keep_checkpoints")
+    f"train.{key}" for key in ("evaluate_every", "checkpoint_every", "checkpoint_minutes", "keep_checkpoints", "logs")
 }
 
 

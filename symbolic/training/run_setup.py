@@ -17,7 +17,7 @@ from symbolic import files
 from symbolic.config import Config
 from symbolic.errors import UsageError, UserError
 from symbolic.progress import Console
-from symbolic.training import run_folder
+from symbolic.training import extra_logs, run_folder
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +57,7 @@ class Setup:
 
     @property
     def tokens_per_step(self) -> int:
-        """Of all ranks together."""
+        """Tokens of an update, of all ranks together."""
         t = self.config.train
         return t.batch_size * t.accumulation * self.config.data.context
 
@@ -72,6 +72,7 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
     from symbolic.training import checkpoint, distributed
 
     t = config.train
+    extra_logs.check(t.logs)
     device = group.device(machine.pick_device(config.device))
     dtype = machine.pick_dtype(config.dtype, device)
     n_parts = group.parts(t.batch_size, t.accumulation)
@@ -112,6 +113,11 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
         peak=machine.peak_flops(device, dtype),
     )
     console.say(_opening(made))
+    if t.lora_rank:
+        n_trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        console.say(
+            f"LoRA of rank {t.lora_rank}: {n_trained:,} numbers are trained beside the weights of {config.start}"
+        )
     n_positions = getattr(config.model, "n_positions", 0)
     if n_positions > config.data.context:
         span = f"{config.data.context + 1} to {n_positions}"
@@ -127,7 +133,7 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
 
 
 def _start(config: Config) -> "Start | None":
-    """The model whose weights the run begins with."""
+    """Read the model whose weights the run begins with."""
     from symbolic.training import warm_start
 
     return warm_start.read(config.start) if config.start else None
@@ -141,19 +147,23 @@ def _state(
     tokenizer: "Tokenizer",
     start: "Start | None",
 ) -> "tuple[Model, torch.optim.Optimizer, TrainingProgress]":
-    """Model, optimiser and progress as a checkpoint left them, with `batches` set to go on there; or new ones."""
+    """Load model, optimiser and progress from a checkpoint, with `batches` set to go on there; or make new ones."""
     from symbolic import models
     from symbolic.training import checkpoint, optim, warm_start
 
-    if source:
+    if source and not config.train.lora_rank:
         model, optimizer, at = checkpoint.load(source, device, lambda model: optim.build(model, config.train))
-        batches.load_state_dict(at.data)
     else:
         model = models.build(config.model)
         if start:
             warm_start.fill(model, tokenizer, start)
+        if start and config.train.lora_rank:
+            warm_start.adapt(model, tokenizer, start, config.train.lora_rank, source)
         model = model.to(device)
-        optimizer, at = optim.build(model, config.train), checkpoint.TrainingProgress(0)
+        optimizer = optim.build(model, config.train)
+        at = checkpoint.load_trained(source, model, optimizer) if source else checkpoint.TrainingProgress(0)
+    if source:
+        batches.load_state_dict(at.data)
     model.train()
     return model, optimizer, at
 
@@ -174,7 +184,8 @@ def _check_notation(config: Config) -> None:
 
 
 def _build_tokenizer(config: Config, start: "Start | None") -> "Tokenizer":
-    """The tokenizer of the configuration; that of the model it begins with where it is of the same kind."""
+    """Build the tokenizer of the configuration; take that of the model the run begins with where it is of the same
+    kind."""
     from symbolic import tokens
     from symbolic.data import augmentation
 
@@ -190,7 +201,7 @@ def _build_tokenizer(config: Config, start: "Start | None") -> "Tokenizer":
 
 
 def _shards(config: Config, tokenizer: "Tokenizer", console: Console) -> tuple["Shard", "Shard"]:
-    """The training and validation splits as tokens."""
+    """Encode the training and validation splits."""
     from symbolic.data import augmentation, shards
     from symbolic.notation import validity
 
@@ -214,7 +225,7 @@ def _tempo_spread(config: Config) -> "TempoSpread | None":
 
 
 def _validation_tunes(shard: "Shard", n: int) -> tuple[list[list[int]], list[int]]:
-    """Ids and bytes of `n` tunes spread evenly over the split (0: of all)."""
+    """Return ids and bytes of `n` tunes spread evenly over the split (0: of all)."""
     if shard.n_tunes == 0:
         raise UserError(f"the validation split in {shard.folder} is empty: prepare more tunes.")
     n = min(n or shard.n_tunes, shard.n_tunes)
@@ -223,7 +234,7 @@ def _validation_tunes(shard: "Shard", n: int) -> tuple[list[list[int]], list[int
 
 
 def _origin(config: Config, tokenizer: "Tokenizer", shard: "Shard", start: "Start | None") -> "Origin":
-    """What the run is made from; the terms of the model it begins with are terms of its own."""
+    """Record what the run is made from; the terms of the model it begins with are terms of its own."""
     from symbolic.training.checkpoint import Origin
 
     terms = files.read_json(shard.folder / "header.json").get("sources", [])
@@ -233,7 +244,7 @@ def _origin(config: Config, tokenizer: "Tokenizer", shard: "Shard", start: "Star
 
 
 def _record(made: Setup) -> dict[str, Any]:
-    """What run.json says of what the run is made from and how it is computed."""
+    """Return what run.json says of what the run is made from and how it is computed."""
     from symbolic import models
 
     record = {
@@ -260,7 +271,7 @@ def _compile_blocks(model: "Model", device: "torch.device") -> None:
 
 
 def _opening(made: Setup) -> str:
-    """The line printed before the first step."""
+    """Word the line printed before the first step."""
     from symbolic import models
 
     forms = ", ".join(f"{kind} {form}" for kind, form in models.paths(made.model).items())

@@ -111,6 +111,8 @@ def train(
 
 def _trained(config: Config, folder: Path, resume: bool, on_status: Reporter | None, group: "Group") -> dict[str, Any]:
     """Make what is left of the run; every process of the group does, and takes the same turns."""
+    from symbolic.training import model_card
+
     console = Console(group.stream)
     setup = build(config, folder, resume, group, console)
     plan = Plan(
@@ -125,6 +127,7 @@ def _trained(config: Config, folder: Path, resume: bool, on_status: Reporter | N
     summary = _summary(setup, run.log) if group.leads else {}
     if group.leads:
         run_folder.finish(folder, summary)
+        model_card.write(folder)
     return group.from_lead(summary)
 
 
@@ -148,13 +151,14 @@ class TuneLearner:
 
     def save(self, folder: Path, step: int, seconds: float, with_moments: bool) -> None:
         """Write a checkpoint; of several processes the first writes, all take part."""
-        from symbolic.training import checkpoint, distributed
+        from symbolic.training import checkpoint, distributed, model_card
 
         setup = self.setup
         here = checkpoint.TrainingProgress(step, step * setup.tokens_per_step, seconds, self.feed.position)
         model, optimizer = distributed.whole(setup.model, setup.optimizer, self.config, self.group)
         if self.group.leads:
             checkpoint.save(folder, model, setup.tokenizer, here, setup.origin, optimizer if with_moments else None)
+            model_card.write(setup.folder)
 
     def evaluate(self, step: int, watch: Watch) -> dict[str, Any]:
         """Score the validation tunes, of several processes each its share of them unless the model is sharded."""

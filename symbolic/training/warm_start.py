@@ -18,7 +18,7 @@ from torch import Tensor
 from symbolic import files, models, runs, tokens
 from symbolic.config import ModelConfig
 from symbolic.errors import UserError
-from symbolic.training import checkpoint
+from symbolic.training import checkpoint, lora
 
 if TYPE_CHECKING:
     from symbolic.models import Model
@@ -39,7 +39,7 @@ class Start:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """What the run's records say of it: name, steps, digest of its weights."""
+        """What the run's records say of the model: name, steps, digest of its weights."""
         return {
             "model": str(self.record.get("config", {}).get("name") or self.folder.name),
             "step": self.record.get("step"),
@@ -48,7 +48,7 @@ class Start:
 
     @property
     def terms(self) -> list[Any]:
-        """Terms of the data that it was trained on."""
+        """Terms of the data that the model was trained on."""
         return list(self.record.get("terms", []))
 
 
@@ -74,8 +74,26 @@ def fill(model: "Model", tokenizer: "Tokenizer", start: Start) -> None:
             tensor[:n_rows] = theirs[name][:n_rows]
 
 
+def adapt(model: "Model", tokenizer: "Tokenizer", start: Start, rank: int, source: Path | None) -> None:
+    """Put LoRA on a model that `fill` has filled; `source` is the checkpoint from which the run goes on, if it does.
+
+    Raises UserError where the embedding, which LoRA leaves as it is, has rows to learn, or where the weights of `start`
+    are no longer those that the run began with.
+    """
+    if tokenizer.digest != start.tokenizer.digest:
+        raise UserError(
+            f"train.lora_rank leaves the embedding of {start.folder} as it is, and the tokens here are others: take "
+            "its tokenizer.kind and tokenizer.vocab_size, or leave train.lora_rank out."
+        )
+    if source and checkpoint.verify(source)["start"].get("weights_sha256") != start.origin["weights_sha256"]:
+        raise UserError(
+            f"the weights of {start.folder} have changed since the run began: put them back, or begin anew."
+        )
+    lora.adapt(model, rank)
+
+
 def matches(ours: "Tokenizer", theirs: "Tokenizer") -> dict[int, tuple[int, bool]]:
-    """For each id of `ours` that `theirs` has a row for: their id, and whether the bytes are equal with all marks."""
+    """Map each id of `ours` that `theirs` has a row for to their id, and whether the bytes are equal with all marks."""
     known: dict[bytes, int] = {}
     for id in range(theirs.n_tokens):
         known.setdefault(theirs.engine_bytes(id), id)
@@ -92,7 +110,7 @@ def matches(ours: "Tokenizer", theirs: "Tokenizer") -> dict[int, tuple[int, bool
 
 
 def _copy_rows(target: Tensor, source: Tensor, pairs: dict[int, tuple[int, bool]]) -> None:
-    """Rows (V, D) by pairs; one that is shared keeps the noise of its first weights."""
+    """Copy rows (V, D) by pairs; one that is shared keeps the noise of its first weights."""
     for id, (other, is_exact) in pairs.items():
         target[id] = source[other] if is_exact else source[other] + target[id]
 

@@ -2,6 +2,8 @@
 
 import itertools
 
+import pytest
+
 from benchmarks.peers import floor
 
 
@@ -11,7 +13,7 @@ def test_rates_are_those_of_a_machine() -> None:
     assert "1 threads" in machine.about["path"]
 
 
-def test_the_best_of_the_tries_counts(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_the_best_of_the_tries_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that gives each call 10 ms, and one try 2 ms a call."""
     calls = itertools.count()
     now = [0.0]

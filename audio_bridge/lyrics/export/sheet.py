@@ -6,7 +6,8 @@ or end, and `extend` where it is held.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from xml.etree import ElementTree
@@ -28,7 +29,7 @@ def abc(
     setting: Setting, *, number: int = 1, fields: Mapping[str, str] | None = None, bars: int = BARS, parts: bool = False
 ) -> str:
     """The tune as ABC for people, words below: a line of music ends where a line of words does, after `bars` bar lines
-    or more. With `parts` a P: line names each section where it begins."""
+    or more, and where a section does. With `parts` a P: line names each section where it begins."""
     lyrics = setting.lyrics
     given: dict[str, str | Sequence[str]] = {
         letter: lines for letter, lines in setting.score.fields.items() if letter not in _NOT_KEPT_FIELDS
@@ -38,12 +39,12 @@ def abc(
     head, _, music = text.partition("\nK:")
     key, _, music = music.partition("\n")
     lines = [*head.splitlines(), f"K:{key}"]
-    starts = _section_lines(setting) if parts else {}
+    starts = _section_lines(setting)
     named: set[int] = set()
-    for system in _systems(music, setting, bars):
+    for system in _systems(music, setting, bars, starts):
         own = [label for label in system.labels if label is not None]
         begun = next((label.syllable.line for label in own if label.syllable.line in starts), None)
-        if begun is not None and begun not in named:
+        if parts and begun is not None and begun not in named:
             lines.append(f"P:{starts[begun]}")
             named.add(begun)
         lines.append(system.music)
@@ -74,17 +75,17 @@ class _System:
     labels: list[Label | None]
 
 
-def _systems(music: str, setting: Setting, bars: int) -> Iterator[_System]:
+def _systems(music: str, setting: Setting, bars: int, starts: Container[int]) -> Iterator[_System]:
     """Music cut behind the rest or bar line that follows the last note of a line of words, so a pick-up stands with its
-    own line."""
+    own line. `starts` are the lines of words that sections begin with, each of which begins a system."""
     labels = list(setting.labels)
-    text, start, place, n_bars, is_open, ended = "", 0, 0, 0, "", False
+    text, start, place, n_bars, is_open, ended, section_ended = "", 0, 0, 0, "", False, False
     for token in (token for line in music.splitlines() for token in abc_parser.lex(line)):
         if ended and not is_open and token.kind not in _TRAILING:
-            if n_bars >= bars:
+            if n_bars >= bars or section_ended:
                 yield _System(text.strip(), labels[start:place])
                 text, start, n_bars = "", place, 0
-            ended = False
+            ended = section_ended = False
         text += token.text
         if token.kind in ("grace_open", "chord_open"):
             is_open = token.kind
@@ -94,7 +95,9 @@ def _systems(music: str, setting: Setting, bars: int) -> Iterator[_System]:
             ended = ended or n_bars >= 2 * bars or (n_bars >= bars and unsung)
         if token.kind == "chord_close" or (token.kind == "note" and not is_open):
             label, after = labels[place], labels[place + 1] if place + 1 < len(labels) else None
-            ended = (ended or (label is not None and label.syllable.ends_line)) and not (after and after.holds)
+            last_of = label.syllable.line if label is not None and label.syllable.ends_line else None
+            ended = (ended or last_of is not None) and not (after and after.holds)
+            section_ended = ended and (section_ended or (last_of is not None and last_of + 1 in starts))
             place += 1
         if token.kind in ("grace_close", "chord_close"):
             is_open = ""
@@ -142,9 +145,10 @@ def musicxml(setting: Setting, qpm: float | None = None, instrument: str = "", c
         for lyric in note.findall("lyric"):
             note.remove(lyric)
     notes = [e for e in setting.score.voices[0].events if isinstance(e, Note)]
+    n_notes = Counter(label.number for label in setting.labels if label is not None)
     for label, elements in zip(setting.labels, _grouped(root, notes), strict=True):
         if label is not None and not label.holds:
-            elements[0].append(_lyric(setting, label))
+            elements[0].append(_lyric(setting, label, is_held=n_notes[label.number] > 1))
     ElementTree.indent(root, "  ")
     return head + ElementTree.tostring(root, encoding="unicode") + "\n"
 
@@ -194,7 +198,7 @@ def _name_part(root: ElementTree.Element, instrument: str) -> None:
     ElementTree.SubElement(played, "midi-program").text = str(number + 1)
 
 
-def _lyric(setting: Setting, label: Label) -> ElementTree.Element:
+def _lyric(setting: Setting, label: Label, is_held: bool) -> ElementTree.Element:
     lyric = ElementTree.Element("lyric", {"number": "1"})
     before = setting.syllables[label.number - 1] if label.number else None
     inside = before is not None and not before.ends_word
@@ -202,6 +206,6 @@ def _lyric(setting: Setting, label: Label) -> ElementTree.Element:
     kind = {(False, True): "single", (False, False): "begin", (True, False): "middle", (True, True): "end"}
     ElementTree.SubElement(lyric, "syllabic").text = kind[inside, ends]
     ElementTree.SubElement(lyric, "text").text = label.syllable.text
-    if sum(one is not None and one.number == label.number for one in setting.labels) > 1 and ends:
+    if is_held and ends:
         ElementTree.SubElement(lyric, "extend")
     return lyric

@@ -12,7 +12,7 @@ PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model")
 
 
 def load(target: str) -> tuple[Any, Any]:
-    """Tokenizer and model in float32. UserError where there is none, or none in safetensors."""
+    """Load tokenizer and model in float32. Raises UserError where there is none, or none in safetensors."""
     import torch
     import transformers
 

@@ -41,7 +41,7 @@ _BATCH_ROWS = 512
 
 @dataclass(frozen=True)
 class Song:
-    """A song as found. `where` is file and row."""
+    """A song as it was found; `where` is file and row."""
 
     source: str
     where: str
@@ -77,7 +77,7 @@ class Record:
 
 
 def record(source: str) -> Record:
-    """The record of a source. UserError where there is no such thing."""
+    """Return the record of a source. Raises UserError where there is no such source."""
     if source == BUNDLED:
         terms = "Verses written for this project in 2026, dedicated to the public domain."
         return Record(BUNDLED, BUNDLED, terms, "CC0 1.0")
@@ -96,7 +96,7 @@ def record(source: str) -> Record:
 
 
 def read(source: str) -> Iterator[Song | LyricRejection]:
-    """Every song of a source, streamed."""
+    """Stream every song of a source."""
     if source == BUNDLED:
         yield from bundled()
     elif source.startswith(HUB):
@@ -108,7 +108,7 @@ def read(source: str) -> Iterator[Song | LyricRejection]:
 
 
 def bundled() -> Iterator[Song]:
-    """The project's own verses."""
+    """Yield the verses that come with the project."""
     for path in sorted(DATA.glob("songs_*.txt")):
         language = path.stem.removeprefix("songs_")
         text = re.sub(r"^#.*\n", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
@@ -119,7 +119,7 @@ def bundled() -> Iterator[Song]:
 
 
 def _folder(folder: Path, source: str) -> Iterator[Song | LyricRejection]:
-    """Every file of lyrics below a folder; one that cannot be read is a rejection."""
+    """Yield every file of lyrics below a folder; one that cannot be read is a rejection."""
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not found:
         raise UserError(f"{folder} holds no lyrics: looked for {', '.join(SUFFIXES)}.")
@@ -229,7 +229,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _text(path: Path, source: str) -> Song | LyricRejection:
-    """A text file as a song; without a title in it the file's name is one."""
+    """Read a text file as a song; without a title in it the file's name is one."""
     if path.stat().st_size > MAX_TEXT_FILE:
         return LyricRejection(source, path.name, "too_long", f"{path} is larger than any song.")
     data = path.read_bytes()

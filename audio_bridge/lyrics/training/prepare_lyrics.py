@@ -53,7 +53,7 @@ MOST_SHARED = 200  # songs with one 4-gram in common, above which it says nothin
 
 @dataclass(frozen=True)
 class LyricOptions:
-    """Filters and the split; empty means all."""
+    """Filters and split; an empty filter keeps all."""
 
     languages: tuple[str, ...] = ()
     genres: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class Kept:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
+    """Declare the verb's options."""
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="bundled, a file, a folder, hf:OWNER/NAME")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--language", default="", help="as en, or en,pt,es (default: all)")
@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """The verb."""
+    """Prepare as asked on the command line."""
     options = LyricOptions(
         _names(args.language), _names(args.genre), args.min_views, args.most, args.seed, args.valid_fraction,
         args.test_fraction,
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def prepare(sources: Sequence[str], folder: Path | str, options: LyricOptions = LyricOptions()) -> dict[str, Any]:
-    """Read, clean, deduplicate and split; the summary, as in summary.json."""
+    """Read, clean, deduplicate and split; return the summary, as in summary.json."""
     folder = Path(folder)
     _check(folder, options)
     records = [lyric_corpus.record(source) for source in sources]
@@ -127,18 +127,18 @@ def prepare(sources: Sequence[str], folder: Path | str, options: LyricOptions = 
 
 
 def training_text(lyrics: Lyrics) -> str:
-    """What a model sees of a song."""
+    """Return the text that a model sees of a song."""
     return header(lyrics.genre, lyrics.language, lyrics.artist, lyrics.title) + "\n" + texts.write(lyrics.sections)
 
 
 def header(genre: str, language: str, artist: str, title: str) -> str:
-    """The control lines of a song; lines nobody knows are left out."""
+    """Return the control lines of a song; lines nobody knows are left out."""
     fields = (("Genre", genre), ("Language", language), ("Artist", artist), ("Title", title))
     return "".join(f"{name}: {value}\n" for name, value in fields if value)
 
 
 def hashes(lines: Iterable[str]) -> frozenset[int]:
-    """The NEAREST smallest 64-bit hashes of a text's word 4-grams."""
+    """Return the NEAREST smallest 64-bit hashes of a text's word 4-grams."""
     words = re.findall(r"[^\W_]+", "\n".join(lines).lower())
     grams = {" ".join(words[i : i + GRAM]) for i in range(max(1, len(words) - GRAM + 1))}
     values = sorted(int.from_bytes(hashlib.blake2b(g.encode(), digest_size=8).digest(), "big") for g in grams)
@@ -146,7 +146,7 @@ def hashes(lines: Iterable[str]) -> frozenset[int]:
 
 
 def containment(one: frozenset[int], other: frozenset[int]) -> float:
-    """How much of the shorter text is in the longer."""
+    """Estimate how much of the shorter text is in the longer, 0 to 1."""
     if not one or not other:
         return 0.0
     limit = min(max(one), max(other)) if len(one) == NEAREST or len(other) == NEAREST else max(max(one), max(other))
@@ -155,7 +155,7 @@ def containment(one: frozenset[int], other: frozenset[int]) -> float:
 
 
 def without_duplicates(kept: list[Kept]) -> tuple[list[Kept], list[LyricRejection]]:
-    """The songs of which none is a near-duplicate of one before it; more views come first."""
+    """Return the songs that are no near-duplicate of one before them; more views come first."""
     order = sorted(range(len(kept)), key=lambda i: (-(kept[i].song.views or 0), i))
     index: dict[int, list[int]] = defaultdict(list)
     left: list[int] = []
@@ -175,7 +175,7 @@ def without_duplicates(kept: list[Kept]) -> tuple[list[Kept], list[LyricRejectio
 
 
 def families(kept: Sequence[Kept]) -> list[int]:
-    """The family of each song, by its smallest member."""
+    """Return the family of each song, named by its smallest member."""
     root = list(range(len(kept)))
 
     def find(i: int) -> int:
@@ -200,7 +200,7 @@ def families(kept: Sequence[Kept]) -> list[int]:
 
 
 def table(summary: dict[str, Any]) -> str:
-    """The summary for people."""
+    """Write the summary for people."""
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in summary["rejected"].items()) or "-"
     residue = ", ".join(f"{n:,} {name}" for name, n in summary["residue"].items()) or "-"
     lines = [f"read {summary['read']:,}, kept {summary['kept']:,}; left out: {reasons}"]
@@ -231,7 +231,7 @@ def _gather(sources: Sequence[str], options: LyricOptions) -> tuple[list[Kept], 
 
 
 def _cleaned(song: Song, options: LyricOptions) -> Kept | LyricRejection:
-    """A song as a model sees it, or why it is left out."""
+    """Return a song as a model sees it, or why it is left out."""
 
     def reject(reason: str, message: str) -> LyricRejection:
         return LyricRejection(song.source, song.where, reason, f"{song.where}: {message}", song.title[:80])
@@ -256,7 +256,7 @@ def _cleaned(song: Song, options: LyricOptions) -> Kept | LyricRejection:
 
 
 def _near(one: Kept, index: dict[int, list[int]]) -> list[int]:
-    """Songs that share hashes with this one, those that share most first."""
+    """Yield songs that share hashes with this one, those that share most first."""
     counts: Counter[int] = Counter()
     for h in one.hashes:
         if len(index.get(h, ())) <= MOST_SHARED:
@@ -272,7 +272,7 @@ def _split(kept: Sequence[Kept], family: Sequence[int], options: LyricOptions) -
 
 
 def _name(text: str) -> str:
-    """A title without what re-releases add: (Live), - Remastered 2009, feat. …"""
+    """Strip from a title what re-releases add: (Live), - Remastered 2009, feat. …"""
     plain = re.sub(r"\(.*?\)|\[.*?\]|\s-\s.*$|\b(feat|ft)\b\.?.*$", "", text.lower())
     return re.sub(r"\W+", " ", plain).strip()
 

@@ -154,31 +154,50 @@ class _Library:
 
         torch.manual_seed(seed)
         ids = self._ids(prompt)[-(self.context - MOST_LINE_TOKENS) :]
-        greedy = rules.temperature == 0
-        settings: dict[str, Any] = {"do_sample": not greedy, "max_new_tokens": MOST_LINE_TOKENS}
-        if not greedy:
-            settings |= {"temperature": rules.temperature, "top_k": rules.top_k, "top_p": rules.top_p,
-                         "num_return_sequences": n}  # fmt: skip
+        settings: dict[str, Any] = {"do_sample": rules.temperature != 0, "max_new_tokens": MOST_LINE_TOKENS}
+        if rules.temperature:
+            settings |= {"temperature": rules.temperature, "top_k": rules.top_k, "top_p": rules.top_p}
+        else:
+            n = 1
         pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
-        inputs = torch.tensor([ids])
+        inputs = torch.tensor([ids] * n)
         with torch.inference_mode():
-            out = self.model.generate(inputs, attention_mask=torch.ones_like(inputs), pad_token_id=pad, **settings)
+            out = self.model.generate(
+                inputs, attention_mask=torch.ones_like(inputs), pad_token_id=pad, **self._read(ids, n), **settings
+            )
         texts = self.tokenizer.batch_decode(out[:, len(ids) :], skip_special_tokens=True)
         return [text.lstrip("\n").partition("\n")[0] for text in texts]
 
     def bits(self, prompt: str, lines: Sequence[str]) -> list[float]:
         import torch
 
+        tails = [self.tokenizer(line + "\n", add_special_tokens=False)["input_ids"] for line in lines]
+        longest = max(map(len, tails))
+        head = self._ids(prompt)[-(self.context - longest) :]
+        before = self._read(head, len(lines))
+        known = head[-1:] if before else head  # the rest of the head is in the cache
+        rows = torch.tensor([[*known, *tail, *[0] * (longest - len(tail))][:-1] for tail in tails])
+        with torch.inference_mode():
+            logits = self.model(rows, **before).logits[:, len(known) - 1 :].float()
         found = []
-        head = self._ids(prompt)
-        for line in lines:
-            tail = self.tokenizer(line + "\n", add_special_tokens=False)["input_ids"]
-            ids = torch.tensor([(head + tail)[-self.context :]])
-            with torch.inference_mode():
-                logits = self.model(ids).logits[0, :-1].float()
-            nats = torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="none")[-len(tail) :].sum()
+        for line, tail, row in zip(lines, tails, logits):
+            nats = torch.nn.functional.cross_entropy(row[: len(tail)], torch.tensor(tail), reduction="sum")
             found.append(float(nats) / 0.6931 / max(1, len(line.encode()) + 1))
         return found
+
+    def _read(self, ids: Sequence[int], n: int) -> dict[str, Any]:
+        """What the model keeps of the tokens but the last, for n rows that go on from them; {} where it keeps no keys
+        and values (a recurrent one)."""
+        import torch
+
+        if len(ids) < 2:
+            return {}
+        with torch.inference_mode():
+            cache = getattr(self.model(torch.tensor([ids[:-1]]), use_cache=True), "past_key_values", None)
+        if cache is None:
+            return {}
+        cache.batch_repeat_interleave(n)
+        return {"past_key_values": cache}
 
     def _ids(self, text: str) -> list[int]:
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -1,7 +1,7 @@
 """`affect train` and `affect evaluate`: models of scores and texts from rated sets, each figure beside its floors."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from symbolic.affect.labels.rated_items import RatedSet
 from symbolic.affect.learning import affect_cards, score_training, text_training
 from symbolic.affect.reading import text_affect
 from symbolic.errors import UsageError, UserError
+from symbolic.progress import Console
 
 if TYPE_CHECKING:
     from symbolic.affect.labels.word_ratings import WordNorms
@@ -94,7 +95,7 @@ def _of_kinds(data: Sequence[str]) -> list[tuple[str, RatedSet]]:
 
 
 def _train_scores(rated: RatedSet, output: Path) -> Path:
-    scores = score_training.heard_scores(rated, _progress)
+    scores = score_training.heard_scores(rated, _progress())
     record: dict[str, Any] = {
         "sources": [affect_cards.source_record(rated)],
         "groups": sorted({s.item.group for s in scores}),
@@ -143,7 +144,7 @@ def _text_rows(
 
 
 def _score_rows(rated: RatedSet, model: score_affect.ScoreModel) -> list[Row]:
-    scores = score_training.heard_scores(rated, _progress)
+    scores = score_training.heard_scores(rated, _progress())
     if all(score.item.quadrant for score in scores):
         kinds = ["untimed"] * len(scores)
         found = score_training.transfer(model, scores, kinds)
@@ -162,9 +163,16 @@ def _score_rows(rated: RatedSet, model: score_affect.ScoreModel) -> list[Row]:
 def _embedded(rated: RatedSet) -> Any:
     from symbolic.affect.reading.encoder import SentenceEncoder
 
-    return SentenceEncoder().embed([item.text for item in rated.items], progress=_progress)
+    return SentenceEncoder().embed([item.text for item in rated.items], progress=_progress())
 
 
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+def _progress() -> Callable[[int, int], None]:
+    """Return what hears of items done, and items in all, and shows them."""
+    console = Console()
+
+    def show(done: int, total: int) -> None:
+        console.working(f"{done}/{total}")
+        if done == total:
+            console.close()
+
+    return show

@@ -19,13 +19,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from symbolic.data import augmentation
 from symbolic.errors import UsageError, UserError
-from symbolic.formats.convert import abc_text
 from symbolic.formats.documents import KINDS
-from symbolic.notation import abc_parser, control_codes, harmony
+from symbolic.notation import abc_parser, control_codes
 from symbolic.notation.abc_parser import NotationError
 from symbolic.notation.carried_marks import carry_marks
 from symbolic.notation.chord_symbols import parse_progression
@@ -93,6 +90,8 @@ class TuneEdit:
         """Return the places of the bars to write anew in tune `index` of `seed`."""
         if not self.share:
             return self.bars
+        import numpy as np
+
         n = self.given.n_bars
         generator = np.random.default_rng([seed, index])
         return tuple(sorted(generator.choice(n, _n_varied(self.share, n), replace=False).tolist()))
@@ -142,6 +141,8 @@ def read_tune(path: Path, number: int | None = None) -> GivenTune:
     if not path.is_file():
         raise UserError(f"{path} is {'a folder' if path.is_dir() else 'not there'}: name ABC, MIDI or MusicXML.")
     if KINDS.get(path.suffix.lower(), "abc") != "abc":
+        from symbolic.formats.convert import abc_text
+
         return pick_tune(abc_text(path), number, str(path))
     if path.stat().st_size > MAX_BYTES:
         raise UserError(f"{path} is larger than {MAX_BYTES >> 20} MB: cut the tune out of it.")
@@ -213,9 +214,13 @@ def transpose_and_harmonise(text: str, semitones: int = 0, harmonise: str = "") 
         text = abc_parser.transpose(text, semitones)
     except NotationError as error:
         raise UserError(f"--transpose {semitones}: {error}") from error
+    if not harmonise:
+        return text
+    from symbolic.notation import harmony
+
     if harmonise in ("bar", "beat"):
         return harmony.harmonised(text, "bar" if harmonise == "bar" else "beat")
-    return harmony.with_progression(text, parse_progression(harmonise)) if harmonise else text
+    return harmony.with_progression(text, parse_progression(harmonise))
 
 
 def _n_kept(given: GivenTune, n_bars: int) -> int:

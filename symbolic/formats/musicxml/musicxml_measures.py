@@ -283,6 +283,8 @@ class PartReader:
             spelled = _natural(midi)
         if all(note.midi != midi for note in chord.notes):
             chord.notes.append(SheetNote(spelled, midi, "start" in ties, "stop" in ties))
+        elif "stop" not in ties:
+            self.losses["notes that double another of their chord, written once"] += 1
 
     def drum(self, instrument: str, element: Element) -> int:
         """General MIDI's number of an unpitched note: its instrument's, else that of its place on the staff."""

@@ -302,10 +302,10 @@ class _PartWriter:
         if not self.voice.drums:
             _add_pitch(note, pitch)
             return
-        step, octave = DRUM_PLACES.get(pitch.midi, "C5")
+        place = DRUM_PLACES.get(pitch.midi, "C5")
         unpitched = SubElement(note, "unpitched")
-        SubElement(unpitched, "display-step").text = step
-        SubElement(unpitched, "display-octave").text = octave
+        SubElement(unpitched, "display-step").text = place[0]
+        SubElement(unpitched, "display-octave").text = place[1]
 
     def add_instrument(self, note: Element, pitch: Pitch) -> None:
         if self.voice.drums:

@@ -23,6 +23,10 @@ MAX_DEPTH = 200
 CONTAINER = "META-INF/container.xml"
 _DECLARED = re.compile(rb"<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9._:-]{1,40})[\"']")
 _NATIVE = {"utf-8", "utf8", "utf-16", "iso-8859-1", "us-ascii"}
+_MISLABELLED = {  # what expat says of bytes that are not in the encoding that they declare or imply
+    expat.errors.codes[text]
+    for text in (expat.errors.XML_ERROR_INVALID_TOKEN, expat.errors.XML_ERROR_INCORRECT_ENCODING)
+}
 
 
 def score_root(data: bytes) -> Element:
@@ -42,7 +46,7 @@ def parsed(data: bytes) -> Element:
     try:
         return _Tree("utf-8" if encoding is not None else None).parse(data)
     except expat.ExpatError as error:
-        if encoding is None and error.code == expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]:
+        if encoding is None and error.code in _MISLABELLED:
             return _parse_mislabelled(data, error)
         raise _bad(error) from error
 

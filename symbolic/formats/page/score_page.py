@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from symbolic.errors import UserError
+from symbolic.formats.documents import told
 from symbolic.formats.midi import to_midi
 from symbolic.formats.musicxml.musicxml_writing import to_musicxml
 from symbolic.formats.page.playback import playback, voice_name
@@ -59,7 +60,7 @@ def _article(number: int, tune: ViewedTune, level: str) -> str:
     title = escape(score.title or tune.name)
     composer = escape(", ".join(score.fields.get("C", [])))
     data = page_data(tune)
-    told = "".join(f"<li>{count:,} {escape(what)}</li>" for what, count in tune.losses.items())
+    losses = "".join(f"<li>{escape(told(count, what))}</li>" for what, count in tune.losses.items())
     return (
         f'<article class="tune" id="tune-{number}" aria-labelledby="tune-{number}-title">\n'
         f'<header><{level} id="tune-{number}-title">{title}</{level}></header>'
@@ -67,7 +68,7 @@ def _article(number: int, tune: ViewedTune, level: str) -> str:
         + f'<div class="sheet" role="img" aria-label="Sheet music of {title}"></div>\n'
         + _controls(score, data)
         + _downloads()
-        + (f'<ul class="told" aria-label="What the file lost">{told}</ul>' if told else "")
+        + (f'<ul class="told" aria-label="What the file lost">{losses}</ul>' if losses else "")
         + f'<details class="abc" open><summary>ABC</summary><pre>{escape(tune.abc)}</pre></details>\n'
         + f'<script type="application/json" class="data">{json_text(data)}</script></article>\n'
     )

@@ -9,12 +9,13 @@ import pytest
 import soundfile
 
 from audio_bridge.__main__ import VERBS
-from audio_bridge.render.render import Recipe, render_file
+from audio_bridge.render import soundfonts
+from audio_bridge.render.render import Recipe, midi_of, render_file
 from symbolic.command_line import main
 from symbolic.errors import UserError
 from symbolic.files import sha256
 from symbolic.formats import midi
-from symbolic.notation.abc_parser import Sound
+from symbolic.notation.abc_parser import Sound, parse
 
 ONE = "X:7\nT:The first\nM:6/8\nL:1/8\nR:jig\nK:D\n|:dAF DFA|ded cBA:|\n"
 TWO = "\nX:12\nT:The second\nM:4/4\nL:1/8\nK:G\nGABc d4|\n"
@@ -196,3 +197,55 @@ def test_the_first_bad_tune_raises_from_python(tunes: Path) -> None:
     tunes.write_text(ONE + BROKEN, encoding="utf-8")
     with pytest.raises(UserError, match="tune 13"):
         render_file(tunes)
+
+
+@pytest.mark.parametrize(
+    ("music", "seconds"),
+    [
+        ("Q:1/4=60\nK:C\nGECE|\nQ:1/4=240\nGECE|]", 5.0),
+        ("Q:1/4=120\nP:ABA\nK:C\nP:A\nGECE|\nP:B\nc4|]", 6.0),
+        ("Q:1/4=120\nK:C\nGECE|c4!fine!|G4!D.C.!|]", 10.0),
+        ("Q:1/4=120\nK:C\n|:GECE|[1 c4:|[2 G4|]", 8.0),
+    ],
+    ids=["tempo changes", "parts", "da capo al fine", "endings"],
+)
+def test_a_tune_is_played_as_it_says(music: str, seconds: float) -> None:
+    made = midi_of(parse(f"X:1\nM:4/4\nL:1/4\n{music}"), Recipe())
+    assert midi.seconds(made) == pytest.approx(seconds)
+
+
+def test_dynamics_are_heard() -> None:
+    made = midi_of(parse("X:1\nM:4/4\nL:1/4\nK:C\n!pp!CE!ff!GE|]"), Recipe())
+    velocities = [m.velocity for track in made.tracks for m in track if m.type == "note_on" and m.velocity]
+    assert velocities[0] == velocities[1] < velocities[2] == velocities[3]
+
+
+def test_clicks_graces_and_several_instruments(tunes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tunes.write_text("X:1\nM:3/4\nL:1/4\nQ:1/4=120\nK:G\n{A}GBd|g3|]\n", encoding="utf-8")
+    options = ["--instrument", "flute,piano", "--count-in", 1, "--metronome", "--grace-notes", "--json"]
+    assert call(tunes, *options) == 0
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])["renderings"][0]
+    assert record["instrument"] == "flute, acoustic grand piano"
+    assert record["score_seconds"] == pytest.approx(4.5, abs=0.01)
+    assert record["recipe"]["grace_notes"] and record["recipe"]["count_in"] == 1
+    assert call(tunes, "--count-in", 99) == 2
+    assert "choose 0 to 8 bars" in capsys.readouterr().err
+
+
+def test_instruments_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        call("--list-instruments")
+    assert ended.value.code in (0, None)
+    assert " 73  flute" in capsys.readouterr().out
+
+
+def test_a_soundfont_for_every_command(
+    tunes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(soundfonts.VARIABLE, str(tunes.with_name("absent.sf2")))
+    assert call(tunes, "--tune", 7) == 1
+    assert "absent.sf2" in capsys.readouterr().err
+    own = tunes.with_name("own.sf2")
+    own.write_bytes(soundfonts._default().path.read_bytes())
+    monkeypatch.setenv(soundfonts.VARIABLE, str(own))
+    assert soundfonts.find().name == "own"

@@ -23,7 +23,8 @@ def test_a_story_follows_a_tune(bench: Any) -> None:
     assert all(line["text"] in text for line in result["sentences"])
     assert b"<audio" in bench.file(job["take"], "story.html") and len(bench.file(job["take"], "tune.mp3")) > 10_000
     page = bench.client.get(f"/takes/{job['take']}").text
-    assert page.count("<polyline") == 4 and 'id="story"' in page and "python -m symbolic story given.abc" in page
+    assert page.count("<polyline") == 4 and page.count('class="line"') == len(result["sentences"])
+    assert "python -m symbolic story given.abc" in page
     assert bench.make("/stories", {"abc": TUNE, "seed": 4})["result"]["sentences"] == result["sentences"]
 
 

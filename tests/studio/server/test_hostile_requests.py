@@ -52,7 +52,17 @@ def paths(bench: Any) -> list[tuple[str, str]]:
         for method in methods
         if not path.endswith("/events")  # a stream
     ]
-    forms = ["/songs", "/tunes", "/tunes/file", "/takes/{id}/next", "/takes/{id}/edit", "/takes/{id}/mark"]
+    forms = [
+        "/songs",
+        "/tunes",
+        "/tunes/file",
+        "/stories",
+        "/stories/file",
+        "/soundtracks",
+        "/takes/{id}/next",
+        "/takes/{id}/edit",
+        "/takes/{id}/mark",
+    ]
     return found + [("POST", path) for path in [*forms, "/jobs/{id}/cancel", "/trash/empty"]]
 
 
@@ -135,7 +145,7 @@ def test_the_api_keeps_its_own_description(open_bench: Any) -> None:
             continue
 
         @settings(
-            max_examples=180, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+            max_examples=260, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         @given(case=operation.as_strategy())
@@ -146,4 +156,4 @@ def test_the_api_keeps_its_own_description(open_bench: Any) -> None:
 
         check()
     print(n_cases, "cases")
-    assert n_cases > 2000
+    assert n_cases >= 5000

@@ -50,7 +50,6 @@ def test_json_that_holds_no_arc(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (["-o", "s.html"], "name a .txt file"),
         (["-o", "s.txt", "--sections", "0"], "1 to 9"),
         (["-o", "s.txt", "--endpoint", "http://localhost:1/v1"], "--model NAME"),
-        (["-o", "s.txt", "--model", "x"], "belongs to --endpoint"),
         (["-o", "s.txt", "--audio", "a.abc"], "a page plays"),
     ],
 )

@@ -381,7 +381,6 @@ def test_the_printed_speed_is_tokens_over_seconds() -> None:
 
 def test_progress_tells_the_time_left() -> None:
     progress = continuation.GenerationProgress(10)
-    progress.live = False
     progress.add_tokens(50)
     assert progress.line(4.0) == "0/10 tunes, 50 tokens, 12 tokens/s, ..."
     progress.add_tune()

@@ -1,6 +1,6 @@
 """What MIDI has no place for is counted; what it plays is not."""
 
-from symbolic.formats.format_losses import lost_in_midi
+from symbolic.formats.format_losses import lost_in_bars, lost_in_midi
 from symbolic.notation.abc_parser import parse
 
 TUNE = """X:1
@@ -29,3 +29,16 @@ def test_kinds_and_numbers() -> None:
 
 def test_a_bare_tune_loses_nothing() -> None:
     assert not lost_in_midi(parse("X:1\nT:Bare\nM:4/4\nK:C\n|:!f!CDEF:|!D.C.!\n"))
+
+
+def test_bar_by_bar_holds_notes_only() -> None:
+    score = parse(
+        'X:1\nM:4/4\nL:1/4\nK:C\nV:1 name=Flute\nV:2\nV:1\n"^dolce"CD!D.C.!EF|[Q:1/4=90]G4|\nw:a b\nV:2\nC4|C4|\n'
+    )
+    assert dict(lost_in_bars(score)) == {
+        "annotations": 1,
+        "decorations beside the notes": 2,  # a D.C. holds for all voices
+        "tempo changes": 1,
+        "syllables of lyrics": 2,
+        "names and sounds of voices": 1,
+    }

@@ -39,7 +39,7 @@ def run(data: Path, output: Path, *arguments: str) -> int:
 
 
 def by_address(server: Server) -> list[str]:
-    return ["--endpoint", server.address, "--name", "a-model"]
+    return ["--endpoint", server.address, "--model", "a-model"]
 
 
 def merit(abc: str) -> float:
@@ -161,9 +161,8 @@ def test_a_local_model_that_babbles_is_not_usable(data: Path, tmp_path: Path, ti
 
 def test_wrong_use_has_a_message(data: Path, tmp_path: Path) -> None:
     for words, message in (
-        ([], "name one judge"),
-        (["--model", "x", "--endpoint", "http://localhost/v1"], "name one judge"),
-        (["--endpoint", "http://localhost/v1"], "needs the model's --name"),
+        ([], "name the judge"),
+        (["--endpoint", "http://localhost/v1"], "name the judge"),
         (["--model", "x", "--calibration", "1"], "the least is 3"),
         (["--model", "x", "--temperature", "3"], "from 0 to 2"),
     ):

@@ -1,10 +1,23 @@
 """LoRA by peft, held to the formula of the paper, on both ways in which a layer may store its weight."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from symbolic import models
+from symbolic.config import (
+    GPT2Config,
+    GPT2ModernConfig,
+    LSTMConfig,
+    Mamba2Config,
+    Mamba2HybridConfig,
+    MambaConfig,
+    ModelConfig,
+)
 from symbolic.errors import UserError
 from symbolic.training import lora
 
@@ -80,3 +93,46 @@ def test_merging_leaves_the_plain_model(dtype: torch.dtype) -> None:
 def test_a_model_without_such_a_layer_is_refused() -> None:
     with pytest.raises(UserError, match="no layer of this model is known to LoRA"):
         lora.attach(Two(), ("q_proj",), RANK, ALPHA)
+
+
+SHAPES: dict[str, ModelConfig] = {
+    "gpt2": GPT2Config(n_layer=2, n_embd=16, n_head=2, n_positions=32, vocab_size=20),
+    "mamba": MambaConfig(n_layer=1, d_model=16, d_state=4, vocab_size=20),
+    "mamba2": Mamba2Config(n_layer=1, d_model=16, d_state=4, head_dim=8, chunk_size=8, vocab_size=20),
+    "gpt2-modern": GPT2ModernConfig(n_layer=1, n_embd=16, n_head=2, n_positions=32, vocab_size=20),
+    "mamba2-hybrid": Mamba2HybridConfig(
+        n_layer=2, attention_every=2, d_model=16, n_head=2, d_state=4, head_dim=8, chunk_size=8, vocab_size=20
+    ),
+}
+
+
+@pytest.mark.parametrize("family", SHAPES)
+def test_a_model_of_tunes_is_adapted_trained_and_saved_as_a_plain_one(family: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model: Any = models.build(SHAPES[family])
+    tokens = torch.randint(0, 20, (2, 12), generator=torch.Generator().manual_seed(1))
+    before, names, n = model(tokens).detach(), set(model.state_dict()), models.n_parameters(model)
+    assert lora.plain(model) is model
+    lora.adapt(model, RANK)
+    torch.testing.assert_close(model(tokens), before)
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert trained and all(".lora_" in name for name in trained) and models.n_parameters(model) == n
+    model(tokens).square().mean().backward()
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            assert (p.grad is not None) == (name in trained)
+            if name in trained:
+                p.normal_(std=0.2)
+    state = torch.get_rng_state()
+    models.save(lora.plain(model), tmp_path)
+    assert torch.equal(torch.get_rng_state(), state)
+    saved, _ = models.load(tmp_path)
+    assert set(saved.state_dict()) == names
+    after = saved(tokens).detach()
+    torch.testing.assert_close(after, model.eval()(tokens).detach(), rtol=1e-4, atol=1e-5)
+    assert float((after - before).abs().max()) > 1e-3
+
+
+def test_an_lstm_has_no_layer_for_it() -> None:
+    with pytest.raises(UserError, match="no layer of this model is known to LoRA"):
+        lora.adapt(models.build(LSTMConfig(n_layer=1, d_model=16, vocab_size=20)), RANK)

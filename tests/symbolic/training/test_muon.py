@@ -128,3 +128,20 @@ def test_state_put_back_goes_on_bit_for_bit(family: str) -> None:
     saved.pop(missing)
     with pytest.raises(KeyError, match=missing.replace(".", r"\.")):
         optim.load_state(twin, other, saved)
+
+
+@pytest.mark.parametrize("family", SHAPES)
+def test_one_batch_is_learnt(family: str) -> None:
+    torch.manual_seed(0)
+    model: Any = models.build(SHAPES[family])
+    tokens = torch.randint(0, 20, (2, 13), generator=torch.Generator().manual_seed(1))
+    optimizer = optim.build(model, settings(muon_learning_rate=0.05, weight_decay=0.0))
+    losses = []
+    for _ in range(60):
+        scores = model(tokens[:, :-1]).flatten(0, 1)
+        loss = torch.nn.functional.cross_entropy(scores, tokens[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[0] > 2.5 and losses[-1] < 0.5

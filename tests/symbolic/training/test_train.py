@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from symbolic import command_line, config, files, models, runs, tokens
 from symbolic.config import (
@@ -30,7 +32,7 @@ from symbolic.config import (
 from symbolic.errors import UsageError, UserError
 from symbolic.models import costs
 from symbolic.progress import Console
-from symbolic.training import checkpoint, likelihood, metrics_log, optim, run_setup, train
+from symbolic.training import checkpoint, likelihood, lora, metrics_log, optim, run_setup, train
 from symbolic.training.loop import Loop
 from symbolic.training.metrics_log import Status
 
@@ -181,7 +183,7 @@ def test_the_optimiser_that_steps_has_the_schedule_s_rate(
 ) -> None:
     rates: list[set[float]] = []
 
-    def build(model: torch.nn.Module, settings: config.TrainConfig) -> torch.optim.AdamW:
+    def build(model: torch.nn.Module, settings: config.TrainConfig) -> torch.optim.Optimizer:
         optimizer = real(model, settings)
         optimizer.register_step_pre_hook(lambda o, *_: rates.append({group["lr"] for group in o.param_groups}))
         return optimizer
@@ -468,6 +470,55 @@ def test_a_run_begins_with_another_model(data: Path, tmp_path: Path) -> None:
     assert files.read_json(runs.run_file(tmp_path / "two"))["start"] == record["start"]
 
 
+@pytest.mark.parametrize("model", ["gpt2", "mamba2"])
+def test_lora_trains_factors_alone_and_saves_a_plain_model(data: Path, tmp_path: Path, often: None, model: str) -> None:
+    """Killed and resumed its losses are bit-identical; the checkpoint is a usual one of the base's shape."""
+    train.train(make(data, model), tmp_path / "base", on_status=quiet)
+    settings = dataclasses.replace(make(data, model, lora_rank=4), start=str(tmp_path / "base"))
+    train.train(settings, tmp_path / "straight", on_status=quiet)
+    with pytest.raises(Killed):
+        train.train(settings, tmp_path / "killed", on_status=kill_at(13))
+    torch.rand(7)
+    train.train(settings, tmp_path / "killed", resume=True, on_status=quiet)
+    assert losses(tmp_path / "killed") == losses(tmp_path / "straight")
+    assert validations(tmp_path / "killed") == validations(tmp_path / "straight")
+    folder = runs.checkpoint_folder(tmp_path / "straight", 20)
+    (base, _), (tuned, shape) = models.load(runs.best_folder(tmp_path / "base")), models.load(folder)
+    changed = {name for name, t in tuned.state_dict().items() if not torch.equal(t, base.state_dict()[name])}
+    assert shape == SHAPES[model] and changed
+    assert all(name.rpartition(".")[0].rpartition(".")[2] in lora.TUNE_LAYERS for name in changed)
+    moments = load_file(folder / checkpoint.TENSORS)
+    assert all(".lora_" in name or name.startswith("random.") for name in moments)
+    assert not (runs.best_folder(tmp_path / "straight") / checkpoint.TRAINED).exists()
+    assert "by LoRA of rank 4" in runs.card_file(tmp_path / "straight").read_text()
+
+
+def test_lora_refuses_what_it_cannot_go_on_from(data: Path, tmp_path: Path, often: None) -> None:
+    with pytest.raises(UsageError, match="name it with --from"):
+        train.train(make(data, lora_rank=4), tmp_path / "x", on_status=quiet)
+    train.train(make(data, steps=10), tmp_path / "base", on_status=quiet)
+    settings = dataclasses.replace(make(data, lora_rank=4), start=str(tmp_path / "base"))
+    letters = dataclasses.replace(settings, tokenizer=config.TokenizerConfig(kind="characters"))
+    with pytest.raises(UserError, match="the tokens here are others"):
+        train.train(letters, tmp_path / "letters", on_status=quiet)
+    with pytest.raises(Killed):
+        train.train(settings, tmp_path / "run", on_status=kill_at(13))
+    shutil.rmtree(tmp_path / "base")
+    train.train(dataclasses.replace(make(data, steps=10), seed=7), tmp_path / "base", on_status=quiet)
+    with pytest.raises(UserError, match="have changed since the run began"):
+        train.train(settings, tmp_path / "run", resume=True, on_status=quiet)
+
+
+def test_a_run_has_a_card_and_the_logs_that_are_asked_for(data: Path, tmp_path: Path) -> None:
+    train.train(make(data, logs="csv"), tmp_path / "run", on_status=quiet)
+    lines = runs.csv_file(tmp_path / "run").read_text().splitlines()
+    assert len(lines) == 1 + len(metrics_log.read(runs.metrics_file(tmp_path / "run")))
+    card = runs.card_file(tmp_path / "run").read_text()
+    assert "# a" in card and "In progress" not in card and "| last | 20 |" in card
+    with pytest.raises(UsageError, match=r"train\.logs: 'wandb' is not one of csv, tensorboard"):
+        train.train(make(data, logs="wandb"), tmp_path / "other", on_status=quiet)
+
+
 def signal_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> None:
     update = Loop.update
 
@@ -519,8 +570,9 @@ def test_the_tunes_of_the_validation_stay(data: Path, tmp_path: Path) -> None:
 def test_positions_that_are_not_trained_are_told(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = make(data, steps=1, warmup_steps=0)
-    wide = dataclasses.replace(settings, model=dataclasses.replace(settings.model, n_positions=96))
+    settings, shape = make(data, steps=1, warmup_steps=0), SHAPES["gpt2"]
+    assert isinstance(shape, GPT2Config)
+    wide = dataclasses.replace(settings, model=dataclasses.replace(shape, n_positions=96))
     train.train(wide, tmp_path / "a", on_status=quiet)
     assert "positions 65 to 96 are not trained, so tunes end at 64 tokens" in capsys.readouterr().err
 

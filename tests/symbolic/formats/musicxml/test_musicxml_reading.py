@@ -8,7 +8,7 @@ import pytest
 from symbolic.formats.musicxml.musicxml_reading import TICKS_PER_QUARTER, from_musicxml
 from symbolic.notation import abc_parser
 from symbolic.notation.performance import performance
-from symbolic.notation.score import Bar, Direction, Note, Rest, Score, TempoChange, bars
+from symbolic.notation.score import Annotation, Bar, Direction, Note, PartMark, Rest, Score, TempoChange, bars
 from symbolic.notation.theory import NotationError
 from tests.symbolic.formats.musicxml_pages import attributes, document, note, notes
 
@@ -223,3 +223,30 @@ def test_drums_without_numbers_are_told_by_their_place() -> None:
     score = from_musicxml(document([attributes() + kick]))
     assert score.voices[0].drums and performance(score)[0].midi == 36
     assert dict(score.losses) == {"drum notes without a MIDI number, told by their place on the staff": 1}
+
+
+def test_a_part_of_several_instruments_keeps_one_sound_and_says_so() -> None:
+    listed = (
+        '<score-part id="P1"><part-name>Winds</part-name><score-instrument id="A"/><score-instrument id="B"/>'
+        '<midi-instrument id="A"><midi-program>74</midi-program></midi-instrument>'
+        '<midi-instrument id="B"><midi-program>72</midi-program></midi-instrument></score-part>'
+    )
+    played = note("C4", 2, '<instrument id="A"/>') + note("D4", 2, '<instrument id="B"/>') * 2
+    score = from_musicxml(document([attributes() + played + note("r", 2)], listed=listed))
+    assert score.voices[0].program == 71
+    assert dict(score.losses) == {"notes of a further instrument of their part, given the sound of the others": 1}
+
+
+def test_words_hairpins_and_lines_under_lyrics_are_kept() -> None:
+    kinds = "<words>dolce</words>", '<wedge type="crescendo"/>', '<wedge type="stop"/>', "<rehearsal>B</rehearsal>"
+    words, opens, closes, mark = (
+        f'<direction placement="below"><direction-type>{kind}</direction-type></direction>' for kind in kinds
+    )
+    lyric = "<lyric><syllabic>single</syllabic><text>ah</text><extend/></lyric>"
+    measure = attributes() + mark + words + opens + note("C4", 2, lyric) + note("D4", 2) + closes + note("E4", 4)
+    score = from_musicxml(document([measure]))
+    events = score.voices[0].events
+    assert [e.name for e in events if isinstance(e, (Direction, PartMark))] == ["B", "crescendo(", "crescendo)"]
+    assert [e.text for e in events if isinstance(e, Annotation)] == ["_dolce"]
+    assert [e.syllables for e in events if isinstance(e, Note)] == [("ah",), ("_",), ("_",)]
+    assert not score.losses

@@ -31,6 +31,7 @@ def archive(**members: str) -> bytes:
         ('<?xml version="1.0" encoding="Shift_JIS"?><a><work-title>春</work-title></a>'.encode("shift_jis"), "春"),
         ('<?xml version="1.0" encoding="ISO-8859-1"?><a><work-title>Für</work-title></a>'.encode("latin-1"), "Für"),
         ("<a><work-title>Für</work-title></a>".encode("latin-1"), "Für"),  # says nothing and is not UTF-8
+        ('<?xml version="1.0" encoding="UTF-16"?><a><work-title>Für</work-title></a>'.encode(), "Für"),  # and is UTF-8
         (b'<!DOCTYPE a PUBLIC "x" "http://example.org/x.dtd"><a><work-title>D</work-title></a>', "D"),
         (b'<n:a xmlns:n="urn:x"><n:work-title>N</n:work-title></n:a>', "N"),
     ],
