@@ -60,10 +60,9 @@ def _front_matter(config: Config) -> str:
 def _what_it_is(curve: RunCurve) -> str:
     config, record = curve.config, curve.record
     notation = "MIDI" if config.tokenizer.kind in MIDI_KINDS else "ABC notation"
-    size = f" with {record['parameters']:,} parameters" if "parameters" in record else ""
-    sentence = (
-        f"{FAMILY_NAMES[config.model.family]}{size}, a language model of {notation} ({config.tokenizer.kind} tokens)."
-    )
+    size = f", {record['parameters']:,} parameters" if "parameters" in record else ""
+    model = f"{FAMILY_NAMES[config.model.family]}{size}"
+    sentence = f"A language model of {notation} ({config.tokenizer.kind} tokens): {model}."
     if start := record.get("start"):
         lora = f", by LoRA of rank {config.train.lora_rank}" if config.train.lora_rank else ""
         sentence += f" It began with the weights of {_plain(start.get('model', '?'))}{lora}."

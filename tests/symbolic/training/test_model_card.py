@@ -35,7 +35,7 @@ def card(folder: Path, name: str = "gpt2-debug", *changes: tuple[str, str], **re
 
 def test_it_says_what_the_run_is_learnt_from_and_how_well(tmp_path: Path) -> None:
     text = card(tmp_path, summary={"steps": 60})
-    assert "GPT-2 with 165,632 parameters, a language model of ABC notation (grammar tokens)." in text
+    assert "A language model of ABC notation (grammar tokens): GPT-2, 165,632 parameters." in text
     assert "The tunes are in the public domain. 1,180 tunes." in text
     assert "60 steps of 4 rows of 256 tokens: 61,440 tokens" in text
     assert "adamw, learning rate 0.002" in text and "seed 0, cpu, float32" in text
