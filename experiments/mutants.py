@@ -146,6 +146,9 @@ def run(args: argparse.Namespace) -> int:
                     survivors.append({**asdict(mutant), "argued": known})
                 by = outcome["by"] or outcome["status"]
                 print(f"{mutant.path}:{mutant.line}: {mutant.was}  ->  {mutant.becomes}: {by}", file=sys.stderr)
+            if not counts["drawn"]:
+                recorder.not_run(f"{args.minutes:g} minutes were over", area=area)
+                continue
             for name, count in counts.items():
                 recorder.measured([count], "mutants", area=area, measure=name)
     recorder.settings["survivors"] = survivors
