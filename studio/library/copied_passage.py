@@ -2,7 +2,7 @@
 
 A passage is successive notes of the written melody (the first voice), compared by pitch intervals: transposition and
 rhythm do not matter, as in `symbolic.evaluate.metrics.novelty`. Of equal passages the first training tune is named.
-Short ones are shared by chance: two human tunes of one style often have 9 to 12 notes in common.
+Short ones are shared by chance: held-out human tunes of the bundled collections share 8 to 16 notes (median 13).
 
     DATA/cache/training-melodies/KEY.safetensors    intervals and ends of the training tunes; titles in its metadata
 
@@ -52,19 +52,32 @@ class TrainingMelodies:
     titles: Sequence[str]
     collections: Sequence[str]
 
+    @functools.cached_property
+    def places(self) -> "dict[int, NDArray[np.int64]]":
+        """Where each interval stands."""
+        import numpy as np
+
+        order = np.argsort(self.intervals, kind="stable")
+        values, first = np.unique(self.intervals[order], return_index=True)
+        return dict(zip(values.tolist(), np.split(order, first[1:]), strict=True))
+
     def longest(self, pitches: Sequence[int]) -> SharedPassage:
         """The longest passage of a melody, MIDI pitches, that one of the tunes has too."""
         import numpy as np
 
         best, place = 0, 0
-        run = np.zeros(len(self.intervals) + 1, np.int16)  # of equal intervals that end before each place
-        for interval in intervals_of(pitches):
-            run[1:] = np.where(self.intervals == interval, run[:-1] + np.int16(1), 0)
-            peak = int(run.argmax())
-            if run[peak] > best:
-                best, place = int(run[peak]), peak - 1
-            elif best and run[peak] == best:
-                place = min(place, peak - 1)
+        length = np.zeros(len(self.intervals) + 1, np.int16)  # of the equal run that ends before each place,
+        step = np.full(len(self.intervals) + 1, -1, np.int32)  # and the interval of the melody that it ended with
+        for number, interval in enumerate(intervals_of(pitches).tolist()):
+            equal = self.places.get(interval)
+            if equal is None:
+                continue
+            runs = np.where(step[equal] == number - 1, length[equal], 0) + 1
+            step[equal + 1], length[equal + 1] = number, runs
+            first = int(runs.argmax())
+            run, where = int(runs[first]), int(equal[first])
+            if (run, -where) > (best, -place):
+                best, place = run, where
         if best + 1 < SHORTEST:
             return SharedPassage()
         tune = int(np.searchsorted(self.ends, place, side="right"))
