@@ -62,7 +62,9 @@ AREAS: dict[str, dict[str, tuple[str, ...]]] = {
     "families": {"symbolic/corpus/families.py": ("tests/symbolic/corpus/test_families.py",)},
     "likelihood": {"symbolic/training/likelihood.py": ("tests/symbolic/training/test_likelihood.py",)},
     "loader": {"symbolic/data/loader.py": ("tests/symbolic/data/test_loader.py",)},
-    "optimiser": {"symbolic/training/optim.py": ("tests/symbolic/training/test_optim.py",)},
+    "optimiser": {
+        "symbolic/training/optim.py": ("tests/symbolic/training/test_optim.py", "tests/symbolic/training/test_muon.py"),
+    },
     "sampling": {"symbolic/decode/engine/sampling.py": ("tests/symbolic/decode/engine/test_sampling.py",)},
     "measures": {
         f"symbolic/evaluate/metrics/{name}.py": (f"tests/symbolic/evaluate/metrics/test_{name}.py",)
@@ -144,6 +146,9 @@ def run(args: argparse.Namespace) -> int:
                     survivors.append({**asdict(mutant), "argued": known})
                 by = outcome["by"] or outcome["status"]
                 print(f"{mutant.path}:{mutant.line}: {mutant.was}  ->  {mutant.becomes}: {by}", file=sys.stderr)
+            if not counts["drawn"]:
+                recorder.not_run(f"{args.minutes:g} minutes were over", area=area)
+                continue
             for name, count in counts.items():
                 recorder.measured([count], "mutants", area=area, measure=name)
     recorder.settings["survivors"] = survivors

@@ -68,7 +68,7 @@ class Group:
         return own
 
     def parts(self, batch_size: int, accumulation: int) -> int:
-        """Return in how many parts this rank's rows of a step are computed. Raises UsageError where they do not divide."""
+        """Return the number of parts of this rank's rows of a step. Raises UsageError where they do not divide."""
         rows, rest = divmod(batch_size * accumulation, self.world)
         if rest or not rows:
             raise UsageError(

@@ -53,9 +53,18 @@ class Learner(Protocol):
 
     model: "nn.Module"
     optimizer: "torch.optim.Optimizer"
-    scaler: "torch.amp.GradScaler | None"  # of float16; None elsewhere
-    cost: float | None  # model FLOP a token, forward and backward, where known
-    peak: float | None  # FLOP/s of the device, where known
+
+    @property
+    def scaler(self) -> "torch.amp.GradScaler | None":
+        """The scaler of float16; None elsewhere."""
+
+    @property
+    def cost(self) -> float | None:
+        """Model FLOP a token, forward and backward, where known."""
+
+    @property
+    def peak(self) -> float | None:
+        """FLOP/s of the device, where known."""
 
     def gradients(self, step: int) -> "Tensor":
         """Add the gradient of the mean loss over the batch of update `step`; the loss, left on the device."""

@@ -111,7 +111,7 @@ class Journal:
         return time.perf_counter() - self.mark >= FLUSH_SECONDS
 
     def flush(self, flops_per_token: float | None, peak_flops: float | None = None) -> None:
-        """Fetch and write the steps noted since the last time. Raises UserError at the first loss that is not finite."""
+        """Fetch and write the steps since the last time. Raises UserError at the first loss that is not finite."""
         if not self.pending:
             return
         import torch

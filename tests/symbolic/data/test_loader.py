@@ -200,6 +200,14 @@ def test_memory_of_reading_does_not_grow_with_the_corpus() -> None:
     assert peak(2_000_000) < 1.3 * peak(130_000)
 
 
+@pytest.mark.parametrize(("n_tunes", "n_parts"), [(65_536, 1), (65_537, 2), (131_072, 2), (131_073, 3)])
+def test_positions_of_saved_runs_count_parts_of_65536_tunes(n_tunes: int, n_parts: int) -> None:
+    """Another size would give large corpora another order, and refuse to resume the runs that are there."""
+    ids, offsets = np.zeros(2 * n_tunes, dtype="<u2"), np.arange(0, 2 * n_tunes + 1, 2)
+    shard = dataclasses.replace(make_shard(1, (0,)), tokens=ids, offsets=offsets)
+    assert Batches(shard, 1, 8, 0).state_dict()["n_parts"] == n_parts
+
+
 def test_state_is_json() -> None:
     batches = Batches(make_shard(), batch_size=2, context=8, seed=5)
     next(batches)

@@ -223,3 +223,9 @@ def test_what_readers_pass_over_is_an_error_where_strict(music: str, reason: str
     assert caught.value.reason == reason
     with pytest.raises(NotationError, match="no M: field"):
         parse("K:C\nCDEF|\n", strict=True)
+
+
+def test_a_melody_strikes_a_note_anew_after_a_rest() -> None:
+    for body, lengths in (("CzC", [1, 1]), ("C-zC", [1, 1]), ("C-C", [2]), ("C-DC", [1, 1, 1]), ("C-[CE]", [1, 1])):
+        notes = melody(parse(f"M:none\nL:1/8\nK:C\n{body}"))
+        assert [ticks // EIGHTH for _, ticks in notes] == lengths, body

@@ -138,7 +138,7 @@ def test_a_loss_that_is_not_finite_names_what_is_kept_and_the_remedy(tmp_path: P
 def test_the_scaler_of_float16_leaves_out_a_step_that_overflows(tmp_path: Path) -> None:
     train = settings(steps=2, evaluate_every=100, warmup_steps=0)
     learner = NumberLearner(train, {2: 1.0})
-    learner.scaler = torch.amp.GradScaler("cpu", init_scale=2.0)  # type: ignore[assignment]
+    learner.scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
     before = learner.model.x.item()
 
     def gradients(step: int) -> Tensor:

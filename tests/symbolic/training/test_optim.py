@@ -142,3 +142,18 @@ def test_two_updates_are_those_of_the_paper() -> None:
         direction = mean / (1 - beta1**step) / ((square / (1 - beta2**step)).sqrt() + eps)
         weight = weight * (1 - rate * decay) - rate * direction
     torch.testing.assert_close(model.mixer.weight.detach().double(), weight, rtol=1e-5, atol=1e-6)
+
+
+def test_the_number_of_steps_stays_exact_beside_weights_of_less_precision() -> None:
+    """257 is no bfloat16: a moment is kept in its weight's precision, the count of steps in float32."""
+    model, train = Small().to(torch.bfloat16), settings()
+    optimizer = optim.build(model, train)
+    saved = {
+        f"{kind}.{name}": torch.full_like(p, 0.5) for kind in optim.MOMENTS[:2] for name, p in model.named_parameters()
+    }
+    saved |= {f"step.{name}": torch.tensor(257.0) for name, _ in model.named_parameters()}
+    optim.load_state(model, optimizer, saved)
+    for p in model.parameters():
+        own = optimizer.state[p]
+        assert own["step"].dtype == torch.float32 and float(own["step"]) == 257
+        assert own["exp_avg"].dtype == torch.bfloat16 and own["exp_avg"].shape == p.shape
