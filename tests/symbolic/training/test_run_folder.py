@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from symbolic import files, runs
-from symbolic.config import Config, GPT2Config, TrainConfig, within
+from symbolic import config, files, runs
+from symbolic.config import Config, within
 from symbolic.errors import UsageError, UserError
 from symbolic.training import run_folder
+
+CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,7 @@ def test_folders_of_others_and_places_that_cannot_be_written_are_refused(tmp_pat
 
 def test_a_run_may_be_given_an_earlier_end_which_is_recorded(tmp_path: Path) -> None:
     def planned(steps: int) -> Config:
-        return Config(name="x", model=GPT2Config(n_layer=1, n_embd=16, n_head=2), train=TrainConfig(steps=steps))
+        return config.load(CONFIGS / "gpt2-debug.yaml", [("train.steps", str(steps))])
 
     run_folder.claim(tmp_path, planned(2000), {"from_step": 0})
     runs.checkpoint_folder(tmp_path, 1500).mkdir(parents=True)
