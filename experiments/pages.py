@@ -192,6 +192,7 @@ READY_ROWS = {
     "tunes that parse": "share_that_parse",
     "bars that fit the metre, unconstrained": "share_of_full_bars",
     "tunes with all bars right, unconstrained": "share_of_right_tunes",
+    "sections of 4, 8, 12... bars": "share_of_square_sections",
     "tunes with a copied 17-note phrase": "share_with_copied_phrase",
 }
 

@@ -60,7 +60,8 @@ def measure_again(args: argparse.Namespace) -> int:
 def make(args: argparse.Namespace) -> int:
     """Write the model, measure it, write its card."""
     run = runs.run_folder(args.run)
-    summary = files.read_json(runs.run_file(run)).get("summary")
+    record = files.read_json(runs.run_file(run))
+    summary = record.get("summary")
     if not summary:
         raise UserError(f"{run} is not finished: python -m symbolic train {runs.config_file(run)} --resume")
     target = runs.READY / args.name
@@ -75,7 +76,7 @@ def make(args: argparse.Namespace) -> int:
         "machine": machine.card(),
         "mean_of_steps": steps,
         "start": start,
-        "training": {**summary, "machine": files.read_json(runs.run_file(run))["machine"]},
+        "training": {**summary, **{key: record[key] for key in ("machine", "earlier_plans") if key in record}},
         "config_digest": config.digest(settings),
         "sampling": _sampling(args),
         **_measure(target, settings, args),
@@ -203,6 +204,9 @@ def card(name: str, result: dict[str, Any], settings: config.Config, sources: li
         if len(steps) == 1
         else f"the mean of the weights after {', '.join(_steps(file, steps)[:-1])} and {_steps(file, steps)[-1]} steps"
     )
+    for plan in train.get("earlier_plans", []):
+        planned, until = f"{plan['steps']:,}<!-- given -->", f"{plan['until_step']:,}<!-- given -->"
+        which += f"\n(planned as {planned} steps, and given this end after {until})"
     share = f"{result['leakage']['random_split']['share_sharing']:.1%}".replace("%", " %")
     shared = f"{share}<!-- ={file} leakage.random_split.share_sharing .1% -->"
     section = f"card_{name.replace('-', '_')}"

@@ -1,12 +1,15 @@
 """Prompts continued to whole tunes: header lines first, then the tune, with a status line while it goes on."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from symbolic.data import augmentation
 from symbolic.decode import prompt as prompts
+from symbolic.decode.engine.sampling_rules import Sampling
 from symbolic.decode.loaded_model import LoadedModel
 from symbolic.progress import Console
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from symbolic.decode.constraint.voice_mask import VoiceMask, Voices
     from symbolic.decode.engine.engine import Generated
     from symbolic.decode.engine.mask import Mask
-    from symbolic.decode.engine.sampling import Sampling
+    from symbolic.tokens import Tokenizer
 
 MAX_TOKENS = 1024  # of a tune, after its prompt
 FORCED_STREAM = 99  # of random numbers, for the marks of a given beginning; header lines have 1, 2, ...
@@ -25,7 +28,7 @@ FORCED_STREAM = 99  # of random numbers, for the marks of a given beginning; hea
 def generate_tunes(
     source: LoadedModel,
     prompt: prompts.Prompt,
-    rules: "Sampling",
+    rules: Sampling,
     *,
     n: int,
     seed: int = 0,
@@ -57,7 +60,8 @@ def generate_tunes(
     progress = GenerationProgress(n, is_shown=show_progress)
     fixed = {"sampling": rules, "seed": seed, "batch_size": batch_size, "indices": indices}
     settings = _Settings(source, mask, progress, fixed, stream)
-    steered = replace(prompt, steered=source.codes or source.styles or source.infill)
+    knows_lines, is_styled = source.codes or source.styles or source.infill, source.styles and not is_voices(automaton)
+    steered = replace(prompt, steered=knows_lines, styled=is_styled)
     beginnings = [beginning] * n if beginning else prompts.prefixes(steered, n, settings.draw_line)
     single = mask if isinstance(mask, token_mask.TokenMask) else None  # of one voice
     if single is not None:
@@ -81,9 +85,24 @@ def generate_tunes(
         on_tune=end_tune,
         on_token=on_token,
         mask=final,
+        never=control_signs(source.tokenizer),
     )
     progress.close()
     return tunes, progress.n_tokens
+
+
+def is_voices(automaton: "Automaton | Voices | None") -> bool:
+    """Whether the rules are of several voices."""
+    from symbolic.decode.constraint.voice_mask import Voices
+
+    return isinstance(automaton, Voices)
+
+
+def control_signs(tokenizer: "Tokenizer") -> list[int]:
+    """Ids that stand in training text to steer a model and in no tune: code lines, signs of bars taken out."""
+    signs = {augmentation.HIDDEN.encode(), augmentation.ANSWER.encode()}
+    words = ((id, tokenizer.token_bytes(id)) for id in range(tokenizer.n_tokens))
+    return [id for id, word in words if word in signs or re.fullmatch(rb"[RI]:[^\n]+\n", word)]
 
 
 def _mask(source: LoadedModel, automaton: "Automaton | Voices") -> "TokenMask | VoiceMask":
@@ -152,7 +171,7 @@ class _Settings:
 
         tokenizer = self.source.tokenizer
         settings |= {"eos": tokenizer.eos, "n_tokens": tokenizer.n_tokens, "on_block": self.progress.add_tokens}
-        return engine.generate(self.source.model, list(ids), stream=self.stream + stream, **self.fixed, **settings)
+        return engine.generate(self.source.model, list(ids), stream=self.stream + stream, **{**self.fixed, **settings})
 
     def draw_line(self, beginnings: list[str], number: int, lines: tuple[str, ...] | None = None) -> list[str]:
         """A line after each beginning (`prompts.DrawLine`); under the mask it is one that a right tune may have."""
@@ -160,7 +179,9 @@ class _Settings:
 
         tokenizer = self.source.tokenizer
         mask: Any = self.mask
+        settings: dict[str, Any] = {}
         if lines:
+            settings["sampling"] = Sampling(temperature=self.fixed["sampling"].temperature)
             fitting = line_mask.fitting(lines, None if mask is None else mask.automaton)
             mask = line_mask.LineMask(tokenizer, fitting, self.source.model.config.vocab_size)
         drawn = self.draw(
@@ -169,6 +190,7 @@ class _Settings:
             stream=number,
             on_token=lambda _, token: token in self.line_ends,
             mask=mask,
+            **settings,
         )
         return [prompts.line_of(tokenizer, tune.tokens) for tune in drawn]
 

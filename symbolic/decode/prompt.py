@@ -9,8 +9,9 @@ Canonical text has the order M, L, K, music, and a model continues text from lef
 their place comes and what is free before them is drawn by the model first: for `K:Dmix` alone it draws the metre line,
 then L and K are put in its place, then it goes on. The metre is then drawn without knowledge of the key to come.
 
-Codes that are asked for (symbolic.notation.control_codes) stand before all; for a model that was trained with codes or
-to fill in (`Prompt.steered`) the metre line is always drawn among metres, so that the tune begins there.
+Codes that are asked for (symbolic.notation.control_codes) stand before all. A model that was trained with codes, styles
+or to fill in (`Prompt.steered`) draws metre and key among the lines that name one, and one that learnt styles first a
+style where none is asked for, as often as it learnt it: top-k, top-p and min-p leave out nothing there.
 
 First bars are best ended by a bar line: what comes after a cut-off note, its length for example, may be split into
 other tokens than the model was trained on.
@@ -25,7 +26,7 @@ from symbolic.errors import UserError
 from symbolic.notation import abc_parser
 from symbolic.notation.abc_parser import NotationError
 from symbolic.notation.canonical import DECORATIONS
-from symbolic.notation.control_codes import NOTHING_ASKED, Asked
+from symbolic.notation.control_codes import NOTHING_ASKED, TYPES, Asked
 from symbolic.notation.theory import parse_key, parse_meter
 
 if TYPE_CHECKING:
@@ -43,7 +44,15 @@ _FIELD = re.compile(
 )
 
 
-Piece = str | tuple[str, ...] | None  # fixed; one of these lines, for the model to choose; any line that it draws
+@dataclass(frozen=True)
+class Missing:
+    """One of these lines, for texts that have none with this beginning yet."""
+
+    beginning: str
+    lines: tuple[str, ...]
+
+
+Piece = str | tuple[str, ...] | Missing | None  # fixed; one of these lines, as the model chooses; any line it draws
 
 
 class DrawLine(Protocol):
@@ -61,15 +70,21 @@ class Prompt:
     bars: str = ""
     asked: Asked = NOTHING_ASKED
     steered: bool = False  # the model knows code lines
+    styled: bool = False  # and those of styles, which it draws itself where none is asked for
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
         """The beginning of the text from left to right."""
         if not self.steered:
             return self._header
-        header = self._header or (None,)
         metres = tuple(f"M:{metre}\n" for metre in [*lexicon.meters(), "none"])
-        return _joined(*self.asked.lines, *(metres if piece is None else piece for piece in header))
+        keys = tuple(f"K:{key}\n" for key in lexicon.key_names())
+        head: tuple[Piece, ...] = (f"M:{self.metre}\n",) if self.metre else (metres,)
+        if self.styled and not self.metre and not self.asked.lines:
+            styles = tuple(f"R:{name}\n" for name in TYPES)
+            head = ((*styles, *metres), Missing("M:", metres))
+        key = f"K:{self.key}\n" if self.key else keys
+        return _joined(*self.asked.lines, *head, UNIT, key, *([self.bars] if self.bars else []))
 
     @property
     def _header(self) -> tuple[Piece, ...]:
@@ -116,6 +131,10 @@ def prefixes(prompt: Prompt, n: int, draw_line: DrawLine) -> list[str]:
     for number, piece in enumerate(prompt.pieces, start=1):
         if isinstance(piece, tuple):
             drawn = draw_line(texts, number, piece)
+        elif isinstance(piece, Missing):
+            lines = draw_line(texts, number, piece.lines)
+            has = [any(line.startswith(piece.beginning) for line in text.splitlines()) for text in texts]
+            drawn = ["" if is_there else line for is_there, line in zip(has, lines, strict=True)]
         else:
             drawn = [piece] * n if piece is not None else draw_line(texts, number)
         texts = [text + part for text, part in zip(texts, drawn, strict=True)]

@@ -260,7 +260,7 @@ class _Writer:
         if isinstance(self.model.tokenizer, CountedTokenizer):  # its marks tell the form, no lines
             plan = asked.plan
             prompt = replace(prompt, asked=replace(asked, sections=None, bars=(), similarity=()))
-        rules = _rules(replace(request, prompt=prompt)) if request.constrain else None
+        rules = _rules(replace(request, prompt=prompt), self.model.styles) if request.constrain else None
         tunes: dict[int, DrawnTune] = {}
         for attempt in range(request.attempts):
             numbers = [number for number in range(1, request.n + 1) if number not in tunes]
@@ -470,7 +470,7 @@ def form_line(score: Score) -> str:
     return "form " + text + control_codes.range_lines(abc_parser.canonical(score)).replace("\n", " ").strip()
 
 
-def _rules(request: GenerationRequest) -> "Automaton | Voices":
+def _rules(request: GenerationRequest, is_styled: bool) -> "Automaton | Voices":
     """Return the rules of --constrain for tunes that begin with the prompt; UserError where no right tune does."""
     from symbolic.decode.constraint import line_mask
     from symbolic.decode.constraint.token_mask import prompted
@@ -479,4 +479,4 @@ def _rules(request: GenerationRequest) -> "Automaton | Voices":
     automaton = prompted(request.prompt)
     if request.voices:
         return Voices(automaton, request.voices)
-    return line_mask.with_codes(automaton) if request.prompt.asked.lines else automaton
+    return line_mask.with_codes(automaton) if is_styled or request.prompt.asked.lines else automaton

@@ -40,7 +40,7 @@ def check_folder(
     if not runs.config_file(folder).exists() or not runs.checkpoints(folder):
         return  # nothing to go on from: a fresh start under any configuration
     before = configuration.load_as(type(config), runs.config_file(folder))
-    free = {*free_keys, *(["train.steps"] if _goes_on(folder, before, config) else [])}
+    free = {*free_keys, *(["train.steps"] if _may_end_elsewhere(folder, before, config) else [])}
     changed = [key for key in configuration.differences(before, config) if key not in free]
     if changed:
         raise UsageError(
@@ -50,9 +50,14 @@ def check_folder(
 
 
 def claim(folder: Path, config: Any, record: dict[str, Any]) -> None:
-    """Write the resolved configuration, and into run.json the machine, when the run was started, and `record`."""
+    """Write the resolved configuration, and into run.json the machine, when the run was started, and `record`.
+
+    A run that goes on to another end than it was begun with has its earlier numbers of steps there as `earlier_plans`.
+    """
     from symbolic import machine
 
+    if plans := _earlier_plans(folder, config, record.get("from_step", 0)):
+        record = {**record, "earlier_plans": plans}
     files.write_whole(runs.config_file(folder), configuration.dump(config))
     started = datetime.now(UTC).isoformat(timespec="seconds")
     record = {"name": config.name, "started": started, "machine": machine.card(), **record}
@@ -73,11 +78,27 @@ def finished(folder: Path, config: Config) -> dict[str, Any] | None:
     return summary if summary and summary["steps"] == config.train.steps else None
 
 
-def _goes_on(folder: Path, before: Any, config: Any) -> bool:
-    """Whether a finished run is given more steps; its learning rate goes on as a run of so many steps has it."""
+def _may_end_elsewhere(folder: Path, before: Any, config: Any) -> bool:
+    """Whether a finished run is given more steps, or one that is not finished an earlier end.
+
+    From there on its learning rate is that of a run of so many steps.
+    """
     if not isinstance(config, Config):
         return False
-    return config.train.steps > before.train.steps and finished(folder, before) is not None
+    if config.train.steps > before.train.steps:
+        return finished(folder, before) is not None
+    return config.train.steps > max(step for step, _ in runs.checkpoints(folder))
+
+
+def _earlier_plans(folder: Path, config: Any, from_step: int) -> list[dict[str, int]]:
+    """How many steps the run was to have before, and until which step that was so."""
+    if not (isinstance(config, Config) and from_step and runs.run_file(folder).exists()):
+        return []
+    known = list(files.read_json(runs.run_file(folder)).get("earlier_plans", []))
+    before = configuration.load(runs.config_file(folder))
+    if before.train.steps == config.train.steps:
+        return known
+    return [*known, {"steps": before.train.steps, "until_step": from_step}]
 
 
 def _is_ours(folder: Path, kind: Any) -> bool:

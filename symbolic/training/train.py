@@ -7,7 +7,8 @@
 Every key of the configuration is also an option. The run directory, runs/NAME unless --folder names another, is
 described file by file in `symbolic.runs`. Ctrl-C saves a checkpoint and exits with 130; --resume goes on from the
 newest whole checkpoint, on one thread with bit-identical losses, and starts a run that has none. SIGTERM and SIGHUP do
-the same; SIGUSR1 saves and goes on. With --resume and more train.steps a finished run goes on.
+the same; SIGUSR1 saves and goes on. With --resume and more train.steps a finished run goes on,
+and with fewer one that is not finished ends earlier.
 
 Conventions: loss in nats a token, mean over all tokens of a step (batch_size * accumulation rows of `context` tokens);
 validation in bits per byte of the canonical text (`symbolic.training.likelihood`). A step is an optimiser update;

@@ -11,6 +11,7 @@ from symbolic.config import Mamba2Config
 from symbolic.errors import UserError
 from symbolic.training import checkpoint
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 SHAPE = Mamba2Config(n_layer=1, d_model=16, d_state=4, head_dim=8, vocab_size=768, dropout=0.2)
 ORIGIN = checkpoint.Origin("c" * 64, "t" * 64, [{"title": "a"}], {})
 
@@ -43,7 +44,7 @@ def test_a_model_that_began_with_another_tells_of_it(tmp_path: Path) -> None:
     second = checkpoint.Origin("c" * 64, "t" * 64, [], {"name": "run"}, start)
     checkpoint.save(runs.best_folder(run), models.build(SHAPE), tokenizer, checkpoint.TrainingProgress(9, 72), second)
     files.write_whole(runs.config_file(run), "name: run\n")
-    settings = config.Config(name="run", model=SHAPE, start=str(first))
+    settings = config.load(CONFIGS / "mamba2-debug.yaml", [("start", str(first))])
     assert ready_made._start(run, settings) == {**start, "tokens": 40, "seconds": 3.0, "config": "plain"}
     checkpoint.save(first, models.build(SHAPE), tokenizer, checkpoint.TrainingProgress(6, 48), origin)
     with pytest.raises(UserError, match="another digest"):

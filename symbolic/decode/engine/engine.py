@@ -40,7 +40,7 @@ temperature 1 and before any rule or mask.
 # B rows, V vocabulary entries, K steps in a block
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -153,6 +153,7 @@ def generate(
     synchronise_every: int | None = None,
     indices: Sequence[int] | None = None,
     guesses: bool = False,
+    never: Collection[int] = (),
 ) -> list[Generated]:
     """Continue every prompt; return the tunes by their indices.
 
@@ -166,6 +167,7 @@ def generate(
     indices: the tunes' numbers, which choose their random numbers (default: 0, 1, ... in the order of the prompts).
     guesses: the native step may guess ahead in a batch of one, which changes no tune (engine.speculation); off, since
     it has not paid where it was measured.
+    never: further ids that are not drawn.
     Raises UsageError for settings out of range, UserError for a prompt longer than the model's context.
     """
     if not prompts:
@@ -176,7 +178,7 @@ def generate(
     tunes = [_tune(model, *of_tune) for of_tune in zip(numbers, prompts, limits, strict=True)]
     n_rows = min(batch_size, len(tunes))
     request = _request(
-        model, tunes, n_tokens,
+        model, tunes, n_tokens, never,
         rules=sampling, seed=seed, stream=stream, eos=eos, mask=mask, on_token=on_token, on_block=on_block,
         block=1 if mask or on_token else synchronise_every or _block(model, n_rows), guesses=guesses,
     )  # fmt: skip
@@ -193,7 +195,7 @@ def context_limit(model: Any) -> int | None:
     return getattr(model.config, "n_positions", None)
 
 
-def _request(model: Any, tunes: Sequence["_Tune"], n_tokens: int, **settings: Any) -> _Request:
+def _request(model: Any, tunes: Sequence["_Tune"], n_tokens: int, never: Collection[int], **settings: Any) -> _Request:
     weight = next(model.parameters())
     return _Request(
         model=model,
@@ -201,7 +203,7 @@ def _request(model: Any, tunes: Sequence["_Tune"], n_tokens: int, **settings: An
         capacity=max(len(tune.prompt) + tune.max_tokens - 1 for tune in tunes),
         device=weight.device,
         dtype=weight.dtype,
-        bias=_never_drawn(model.config.vocab_size, n_tokens).to(weight.device),
+        bias=_never_drawn(model.config.vocab_size, n_tokens, never).to(weight.device),
         **settings,
     )
 
@@ -237,9 +239,9 @@ def _tune(model: Any, index: int, prompt: list[int], max_new_tokens: int) -> _Tu
     return _Tune(index, list(prompt), min(max_new_tokens, available), limit)
 
 
-def _never_drawn(vocab_size: int, n_tokens: int) -> Tensor:
+def _never_drawn(vocab_size: int, n_tokens: int, never: Collection[int]) -> Tensor:
     bias = torch.zeros(vocab_size)
-    bias[[PAD, BOS]] = float("-inf")
+    bias[[PAD, BOS, *never]] = float("-inf")
     bias[n_tokens:] = float("-inf")
     return bias
 

@@ -1,7 +1,7 @@
 """Macros: the m: fields of ABC 2.1, section 9, which stand for music that is written out before a line is read.
 
-`m:~G3 = G{A}G{F}G` is static: the text as it is. `m:~n3 = n{o}n{m}n` transposes: `n` is any note, the letters h to z the
-notes from six steps below it to twelve above.
+`m:~G3 = G{A}G{F}G` is static: the text as it is. `m:~n3 = n{o}n{m}n` transposes: `n` is any note, the letters h to z
+the notes from six steps below it to twelve above.
 """
 
 import re

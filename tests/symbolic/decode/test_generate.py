@@ -46,7 +46,7 @@ def learn(model: torch.nn.Module, tunes: tuple[str, ...]) -> None:
     ids = [[1, *TOKENIZER.encode(tune), 2] for tune in tunes]
     rows = torch.tensor([row + [0] * (max(map(len, ids)) - len(row)) for row in ids])
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    for _ in range(150):
+    for _ in range(400):
         loss = torch.nn.functional.cross_entropy(
             model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten(), ignore_index=0
         )

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from symbolic import files, runs
-from symbolic.config import within
+from symbolic import config, files, runs
+from symbolic.config import Config, within
 from symbolic.errors import UsageError, UserError
 from symbolic.training import run_folder
+
+CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,3 +60,19 @@ def test_folders_of_others_and_places_that_cannot_be_written_are_refused(tmp_pat
         run_folder.check_folder(tmp_path / "file", Settings(), False)
     with pytest.raises(UserError, match="file is not a folder that you may write to"):
         run_folder.check_folder(tmp_path / "file" / "run", Settings(), False)
+
+
+def test_a_run_may_be_given_an_earlier_end_which_is_recorded(tmp_path: Path) -> None:
+    def planned(steps: int) -> Config:
+        return config.load(CONFIGS / "gpt2-debug.yaml", [("train.steps", str(steps))])
+
+    run_folder.claim(tmp_path, planned(2000), {"from_step": 0})
+    runs.checkpoint_folder(tmp_path, 1500).mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"train.steps"):  # as many were made
+        run_folder.check_folder(tmp_path, planned(1500), True)
+    with pytest.raises(UsageError, match=r"train.steps"):  # more are for a run that has ended
+        run_folder.check_folder(tmp_path, planned(3000), True)
+    run_folder.check_folder(tmp_path, planned(1650), True)
+    run_folder.claim(tmp_path, planned(1650), {"from_step": 1500})
+    run_folder.claim(tmp_path, planned(1650), {"from_step": 1600})
+    assert files.read_json(runs.run_file(tmp_path))["earlier_plans"] == [{"steps": 2000, "until_step": 1500}]
