@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from symbolic import files
-from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig
+from symbolic.config import GPT2Config, Mamba2Config, MambaConfig, ModelConfig
 from symbolic.errors import UserError
 
 ALIGNMENT = 32
@@ -79,8 +79,8 @@ def _contents(tensor: Tensor | Blocks) -> tuple[int, bytes]:
 
 def _metadata(config: ModelConfig) -> dict[str, Any]:
     common = {"context_length": 1 << 20, "vocab_size": config.vocab_size, "block_count": config.n_layer}
-    if isinstance(config, LSTMConfig):
-        raise UserError("GGUF has no LSTM")
+    if not isinstance(config, GPT2Config | MambaConfig | Mamba2Config):
+        raise UserError(f"GGUF has no {config.family}")
     shape = _gpt2_shape(config) if isinstance(config, GPT2Config) else _mamba_shape(config)
     keys = {f"{config.family}.{key}": value for key, value in {**common, **shape}.items()}
     return {"general.architecture": config.family, "tokenizer.ggml.model": "none", **keys}

@@ -21,7 +21,7 @@ from benchmarks.peers import Absent
 from benchmarks.workers import Worker
 from symbolic import command_line, machine
 from symbolic import config as configuration
-from symbolic.config import GPT2Config, ModelConfig
+from symbolic.config import GPT2Config, GPT2ModernConfig, ModelConfig
 
 MODELS = ("gpt2-6m", "mamba-6m", "mamba2-6m")
 LENGTHS = (128, 256, 512, 1024, 2048, 4096, 8192, 16_384)
@@ -100,7 +100,8 @@ def cost_text(args: argparse.Namespace) -> str:
 def scores_bytes(config: ModelConfig, batch: int, tokens: int) -> int:
     """Memory of PyTorch's GPT-2 prefill: three float32 tensors of all scores at once; small for the others."""
     if not isinstance(config, GPT2Config):
-        return 32 * batch * tokens * getattr(config, "expand", 1) * config.d_model * 4
+        width = config.n_embd if isinstance(config, GPT2ModernConfig) else config.d_model
+        return 32 * batch * tokens * getattr(config, "expand", 1) * width * 4
     return 3 * 4 * batch * config.n_head * tokens**2
 
 

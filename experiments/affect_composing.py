@@ -109,7 +109,7 @@ def record_way(
         for plan, point in zip(plans, at):
             keys = {"way": name, "scorer": scorer, "target": list(plan.target), "controls": str(plan.controls)}
             recorder.measured(np.round(point, 4).tolist(), "valence, arousal", **keys)
-        low_v, low_a, high_v, high_a = *at.min(axis=0), *at.max(axis=0)
+        (low_v, low_a), (high_v, high_a) = at.min(axis=0), at.max(axis=0)
         recorder.measured(np.round([low_v, high_v, low_a, high_a], 4).tolist(), "region", way=name, scorer=scorer)
         print(f"{name}: by the {scorer} scorer V {low_v:+.2f}..{high_v:+.2f} A {low_a:+.2f}..{high_a:+.2f}")
     print(f"{name:22} " + "  ".join(f"{key} {value:.3f}" for key, value in found.items()), flush=True)

@@ -270,7 +270,6 @@ def _checkpoint_files(data: Path, folder: Path) -> dict[str, bytes]:
     """By path: two whole checkpoints, one with an index of shards, fine-tuned weights, tunes, rows of a corpus."""
     import torch
 
-    from audio_bridge.musicgen import finetune_checkpoint
     from symbolic import models, tokens
     from symbolic.config import GPT2Config, Mamba2Config, ModelConfig
     from symbolic.training import checkpoint
@@ -287,7 +286,8 @@ def _checkpoint_files(data: Path, folder: Path) -> dict[str, bytes]:
         checkpoint.save(folder / name, models.build(shape), tokenizer, checkpoint.TrainingProgress(1), origin)
     index = {"weight_map": {"transformer.wte.weight": "model.safetensors"}}
     files.write_json(folder / "gpt2" / "model.safetensors.index.json", index)
-    finetune_checkpoint.write(folder / "last", {"a.weight": torch.zeros(3, 4), "step.a": torch.ones(1)}, {"step": 1})
+    last = checkpoint.Origin("c", "", [], {"name": "a"})
+    checkpoint.save_trained(folder / "last", torch.nn.Linear(4, 3), checkpoint.TrainingProgress(1), last)
     rows = [{"id": str(number), "text": text} for number, text in enumerate(_tunes(data))]
     files.write_jsonl(folder / "tunes.jsonl", rows)
     files.write_json(folder / "corpus.json", [{"abc notation": row["text"], "control code": "S:2"} for row in rows])
@@ -299,7 +299,8 @@ def _checkpoint_files(data: Path, folder: Path) -> dict[str, bytes]:
 
 def _read_file_of_checkpoint(path: Path) -> str:
     """As the verb that meets it reads it."""
-    from audio_bridge.musicgen import finetune_checkpoint
+    import torch
+
     from symbolic import models, tokens
     from symbolic.corpus import corpora
     from symbolic.training import checkpoint
@@ -314,7 +315,7 @@ def _read_file_of_checkpoint(path: Path) -> str:
     elif path.name == checkpoint.RECORD:
         checkpoint.verify(folder)
     elif path.parent.name == "last":
-        finetune_checkpoint.load(folder)
+        checkpoint.load_trained(folder, torch.nn.Linear(4, 3))
     else:
         models.load(folder)
     return "read"

@@ -184,10 +184,10 @@ def fit(rows: NDArray[np.float64], chosen: NDArray[np.int64], n: int) -> NDArray
     def loss() -> Any:
         solver.zero_grad()
         value = torch.nn.functional.cross_entropy(x @ weights, y) + PENALTY * weights.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
-    solver.step(loss)  # type: ignore[no-untyped-call]
+    solver.step(loss)
     return weights.detach().numpy()
 
 

@@ -398,11 +398,10 @@ def midi_of(music: "Score | Sequence[Sound] | mido.MidiFile", recipe: Recipe) ->
     from symbolic.formats import midi
     from symbolic.notation.score import Score
 
-    is_score = isinstance(music, Score)
     if isinstance(music, mido.MidiFile):
         made = arranged(music, tempo_qpm=recipe.tempo_qpm, transpose=recipe.transpose)
     else:
-        played = with_played_graces(music) if is_score and recipe.grace_notes else music
+        played = with_played_graces(music) if isinstance(music, Score) and recipe.grace_notes else music
         built = midi.build(
             played, tempo_qpm=recipe.tempo_qpm, program=program(DEFAULT_INSTRUMENT), repeats=recipe.repeats
         )
@@ -410,7 +409,7 @@ def midi_of(music: "Score | Sequence[Sound] | mido.MidiFile", recipe: Recipe) ->
     if recipe.instrument is not None:
         made = played_by(made, programs(recipe.instrument))
     if recipe.count_in or recipe.metronome:
-        beats = score_beats(music, recipe.repeats) if is_score else midi_beats(made)
+        beats = score_beats(music, recipe.repeats) if isinstance(music, Score) else midi_beats(made)
         made = with_clicks(made, beats, count_in=recipe.count_in, metronome=recipe.metronome)
     return made
 

@@ -127,10 +127,11 @@ def mamba_ssm(folder: Path) -> Generate:
     from mamba_ssm.models.mixer_seq_simple import MambaLMHeadModel
 
     from symbolic import models
-    from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config
+    from symbolic.config import Mamba2Config
+    from symbolic.config import MambaConfig as Mamba1Config
 
     source, shape = models.load(folder, "cpu", torch.bfloat16)
-    if isinstance(shape, GPT2Config | LSTMConfig):
+    if not isinstance(shape, Mamba1Config | Mamba2Config):
         raise UserError("mamba_ssm has Mamba and Mamba-2 only")
     layer: dict[str, Any] = {"d_state": shape.d_state, "d_conv": shape.d_conv, "expand": shape.expand}
     if isinstance(shape, Mamba2Config):

@@ -51,8 +51,13 @@ class Interrupted(UserError):
 class Learner(Protocol):
     """A model in training. `model` holds the weights; its trained parameters are those that require a gradient."""
 
-    model: "nn.Module"
-    optimizer: "torch.optim.Optimizer"
+    @property
+    def model(self) -> "nn.Module":
+        """What is trained."""
+
+    @property
+    def optimizer(self) -> "torch.optim.Optimizer":
+        """What steps it."""
 
     @property
     def scaler(self) -> "torch.amp.GradScaler | None":

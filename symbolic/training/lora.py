@@ -9,7 +9,7 @@ model of tunes `adapt` chooses the layers, and `plain` is the model to save.
 
 import warnings
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from symbolic.errors import UserError
 
@@ -59,7 +59,8 @@ def attach(model: "nn.Module", layers: Collection[str], rank: int, alpha: float,
     names = {name.rpartition(".")[2] for name, layer in model.named_modules() if _is_linear(layer)} & set(layers)
     if not names:
         raise UserError("no layer of this model is known to LoRA: train all its weights instead.")
-    config = peft.LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=sorted(names), bias="none")
+    scale: Any = alpha  # any number, whatever peft's annotation says
+    config = peft.LoraConfig(r=rank, lora_alpha=scale, lora_dropout=dropout, target_modules=sorted(names), bias="none")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set")  # it finds out itself which way W is stored
         peft.inject_adapter_in_model(config, model, adapter_name=ADAPTER)
@@ -69,7 +70,7 @@ def attach(model: "nn.Module", layers: Collection[str], rank: int, alpha: float,
 
 def merged_weights(model: "nn.Module") -> "dict[str, Tensor]":
     """The weights of the plain model, under its own names, with the products added; the model stays as it is."""
-    adapted = dict(_layers(model))
+    adapted: dict[str, Any] = dict(_layers(model))
     merged = {
         name.replace(".base_layer.", "."): tensor for name, tensor in model.state_dict().items() if ".lora_" not in name
     }

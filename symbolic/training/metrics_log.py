@@ -137,7 +137,8 @@ class Journal:
         self.mark = time.perf_counter()
 
     def close(self) -> None:
-        for file in (self.file, *self.others):
+        files: list[Any] = [self.file, *self.others]
+        for file in files:
             with contextlib.suppress(OSError):  # said already by _write_out
                 file.close()
 
@@ -159,8 +160,9 @@ class Journal:
             other.add(row)
 
     def _write_out(self) -> None:
+        files: list[Any] = [self.file, *self.others]
         try:
-            for file in (self.file, *self.others):
+            for file in files:
                 file.flush()
         except OSError as error:
             raise UserError(f"cannot write {self.file.name}: {error.strerror}. Free space, then --resume.") from error
