@@ -177,7 +177,7 @@ def _with_lyrics(text: str, notes: list[Note]) -> Iterator[str]:
     yield text
     n_verses = max((len(note.syllables) for note in notes), default=0)
     for verse in range(n_verses):
-        yield "w: " + (lyric_text(notes, verse) or "*")
+        yield "w: " + (lyric_text(notes, verse).replace("%", r"\%") or "*")
 
 
 def _is_shared(event: Event) -> bool:

@@ -25,6 +25,7 @@ SYMBOLS = (
         r"|\.(?![(\-])|[~H-WYh-w]",
     ),
     ("ending", rf'\[[ \t]*(?:(?P<number>{_NUMBERS})|"(?P<named>\d[^"]*)")'),
+    ("number", rf"^[ \t]*{_NUMBERS}(?=[ \t(A-Ga-g\[\"])"),  # of an ending whose bar line ends the line before
     ("note", _NOTE),
     ("microtone", r"[\^_]{1,2}\d{0,3}(?:/\d{0,3})?(?=[A-Ga-g])"),
     ("rest", rf"[zx](?P<rest_length>{LENGTH})"),
@@ -41,7 +42,7 @@ SYMBOLS = (
     ("broken", r">{1,3}|<{1,3}"),
     ("tie", r"-[,']?"),
     ("colon", r":(?P<closing>[ \t]+\|(?![|:\]]))?"),  # apart from its bar line, or instead of one
-    ("space", r"[\s`\\*$;#@?]+|y[\d/]*|!|\.|\+"),
+    ("space", r"[\s`\\*$;#@?]+|y[\d/]*|!|\.|\+|[,']+"),
 )
 _LEXER = re.compile("|".join(f"(?P<{kind}_>{pattern})" for kind, pattern in SYMBOLS))
 _KIND_OF_GROUP = {f"{kind}_": kind for kind, _ in SYMBOLS}

@@ -14,6 +14,7 @@ _FIELD = re.compile(r"[ \t]*([A-Za-z]):(?![|:])")
 _HEADER_FIELDS = "MLQRZCOBSDFGHNIUm"
 _HTML_END = re.compile(r"</\s*[A-Za-z]+[^>]*>|<(?:pre|html|body|head|table|div|hr|script)\b[^>]*>", re.IGNORECASE)
 _HTML_BREAK = re.compile(r"<(?:br|p)\s*/?>|</(?:p|b|i|font|span|a|br|tt|em|strong)\s*>", re.IGNORECASE)
+_SOFT_BREAK = re.compile(r"=(?:20)?\r?$", re.MULTILINE)
 _SIGNATURE = re.compile(r"--\s*|[-_=*~]{4,}\s*")
 _NOT_NOTATION = frozenset("hijklmnopqrstwIJKNQRVWY")  # letters that stand in no music without a U: field
 AFTER_TUNE = "line of text after the tune"
@@ -54,7 +55,10 @@ def tune_lines(text: str, first_line: int, losses: Counter[str]) -> Iterator[tup
     """
     block, has_music, ended = "", False, False
     has_key = False
-    for number, raw in enumerate(_INVISIBLE.sub("", text).splitlines(), start=first_line):
+    lines = _INVISIBLE.sub("", text).splitlines()
+    if _SOFT_BREAK.search(text):
+        lines = _without_soft_breaks(lines)
+    for number, raw in enumerate(lines, start=first_line):
         if block or (block := _block(raw)):
             block = "" if re.match(rf"%%\s*end{block}", raw) else block
             continue
@@ -87,6 +91,26 @@ def is_prose(line: str) -> bool:
     foreign = [sum(letter in _NOT_NOTATION for letter in word) for word in words]
     n_words = sum(count > 0 for count in foreign)
     return 2 * n_words >= len(words) and (n_words > 1 or max(foreign, default=0) > 2)
+
+
+def _without_soft_breaks(lines: list[str]) -> list[str]:
+    """Lines of music out of a mail in quoted-printable: `=` at the end goes on in the next line, `=20` is a space,
+    `=3D` is `=`. As many lines as before; a joined one is a comment."""
+    found: list[str] = []
+    open_at: int | None = None
+    for line in lines:
+        is_text = bool(_FIELD.match(line)) or line[:1] in ("%", "") or not line.strip()
+        open_at = None if is_text else open_at
+        goes_on = not is_text and line.endswith("=")
+        if not is_text:
+            line = re.sub(r"=(?:20)?$", " " if line.endswith("=20") else "", line).replace("=3D", "=")
+        if open_at is not None:
+            found[open_at] += line
+            found.append("%")
+        else:
+            found.append(line)
+        open_at = (len(found) - 1 if open_at is None else open_at) if goes_on else None
+    return found
 
 
 def _beginnings(lines: list[str]) -> list[int]:
@@ -123,7 +147,7 @@ def _header_letters(lines: list[str]) -> set[str]:
 
 def _without_comment(line: str) -> str:
     """The line up to its comment; `\\%` is a percent sign, and in music without words a line that goes on."""
-    if r"\%" in line and '"' not in line and not _FIELD.match(line):
+    if r"\%" in line and not re.search(r'"|\[[A-Za-z]:', line) and not _FIELD.match(line):
         return line.split("%", maxsplit=1)[0]
     return re.split(r"(?<!\\)%", line, maxsplit=1)[0].replace(r"\%", "%")
 

@@ -456,7 +456,7 @@ def _open_grace(state: VoiceReader, match: re.Match[str], number: int) -> None:
 
 
 def _close_grace(state: VoiceReader, match: re.Match[str], number: int) -> None:
-    if state.grace is None:
+    if state.grace is None and state.rules.strict:
         raise NotationError("unbalanced_grace", "'}' closes no grace notes.", number)
     if state.grace:
         state.voice.events.append(Grace(tuple(state.grace), state.grace_slashed))
@@ -469,6 +469,14 @@ def _refuse_microtone(state: VoiceReader, match: re.Match[str], number: int) -> 
     )
 
 
+def _read_number(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    """A number at the beginning of a line: an ending after a bar line."""
+    if state.rules.strict or not (state.voice.events and isinstance(state.voice.events[-1], Bar)):
+        text = match[0].strip()
+        raise NotationError("unknown_symbol", f"column {match.end()}: {text!r} is not ABC music.", number)
+    _read_bar(state, "", match[0].strip(" \t."))
+
+
 def _read_named_ending(state: VoiceReader, match: re.Match[str], number: int) -> None:
     """The bracket of ["Coda" or ["last time": its words are read as an annotation."""
     if state.rules.strict:
@@ -479,7 +487,7 @@ def _read_space(state: VoiceReader, match: re.Match[str], number: int) -> None:
     if match[0].isspace():
         if state.chord is None:
             _mark_space(state)
-    elif state.rules.strict and (reserved := re.search("[#@+]", match[0])):
+    elif state.rules.strict and (reserved := re.search("[#@+,']", match[0])):
         column = match.start() + reserved.start() + 1
         raise NotationError("unknown_symbol", f"column {column}: {reserved[0]!r} is not ABC music.", number)
 
@@ -520,5 +528,6 @@ _READERS = {
     "grace_close": _close_grace,
     "microtone": _refuse_microtone,
     "named_ending": _read_named_ending,
+    "number": _read_number,
     "space": _read_space,
 }

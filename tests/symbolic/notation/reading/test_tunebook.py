@@ -25,6 +25,8 @@ HEADER = "X:1\nM:4/4\nL:1/8\nK:C\n"
         ("\nCDEF|\n", 4, {}),
         ("CDEF|\nF:http://example.org/a\nB:a book\nGABc|\n", 8, {}),
         ("CDEF|\n  M:3/4\nGAB|\n", 7, {}),
+        ("CDE=\nF|GA=20\nBc|=\n1 d=\n\nbad egg\n", 9, {AFTER_TUNE: 1}),  # mail in quoted-printable
+        ("CDEF|\\%\nGA\n", 6, {}),
     ],
 )
 def test_what_is_music(body: str, n_notes: int, losses: dict[str, int]) -> None:

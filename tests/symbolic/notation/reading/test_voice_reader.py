@@ -84,6 +84,8 @@ def test_two_violins_are_two_voices_and_an_ending_has_a_number() -> None:
         ("!=!C!^!D!(f)!E|", "CDE|"),
         ("[M:none]CD|Z2|", "[M:none]CD|z8|z8|"),
         ("CDEF[|GABc:|", "CDEF||GABc:|"),
+        ("|:CDEF|\n1 GABc:|\n2 c4|]", "|:CDEF|1GABc:|2c4|]"),
+        ("C ,D}EF|", "CDEF|"),
     ],
 )
 def test_music_as_some_write_it(body: str, same_as: str) -> None:
