@@ -258,22 +258,17 @@ def _fastest() -> str:
 
 
 def _conversions() -> str:
-    """What each conversion keeps, in percent; a range where the collections differ."""
+    """What each conversion of each source keeps, in percent."""
     rows = result("conversions")["rows"]
-    quantities = ("notes", "onsets", "durations", "key", "metre", "repeats")
+    quantities = ("onsets", "durations", "heard", "exact", "told", "key", "metre")
     lines = []
-    for direction in dict.fromkeys(row["direction"] for row in rows):
-        cells = [
-            [100 * row["repeats"][0] for row in rows if (row["direction"], row["quantity"]) == (direction, quantity)]
-            for quantity in quantities
-        ]
-        lines.append([direction, *map(_range, cells)])
-    return _table(["%", *quantities[:5], "repeat signs"], lines)
-
-
-def _range(values: list[float]) -> str:
-    low, high = f"{min(values):.1f}", f"{max(values):.1f}"
-    return low if low == high else f"{low}–{high}"
+    for direction, source in dict.fromkeys((row["direction"], row["source"]) for row in rows):
+        own = {row["quantity"]: row for row in rows if (row["direction"], row["source"]) == (direction, source)}
+        first = next(iter(own.values()))
+        shares = [f"{100 * own[name]['repeats'][0]:.2f}" if name in own else "–" for name in quantities]
+        lines.append([direction, source, f"{first['pieces']:,}", f"{first['n_notes']:,}", *shares])
+    names = ["in place", "and as long", "played", "exact", "told", "key", "metre"]
+    return _table(["%", "source", "pieces", "notes", *names], lines)
 
 
 def _seeds() -> str:

@@ -5,7 +5,17 @@ from collections import Counter
 
 from symbolic.notation.performance import DYNAMICS
 from symbolic.notation.play_order import jump_signs
-from symbolic.notation.score import Annotation, ChordSymbol, Direction, Grace, Note, PartMark, Score, TempoChange
+from symbolic.notation.score import (
+    Annotation,
+    ChordSymbol,
+    Direction,
+    Grace,
+    KeyChange,
+    Note,
+    PartMark,
+    Score,
+    TempoChange,
+)
 
 _SAID_BY_MIDI = "XTQMLKVIUP"  # header fields that are in the music, the title or the tempo
 
@@ -29,6 +39,8 @@ def lost_in_midi(score: Score) -> Counter[str]:
                 losses["annotations"] += not jump_signs(event)
             case Direction():
                 losses["decorations"] += event.name not in DYNAMICS and not jump_signs(event)
+    keys = [score.key, *(e.key for e in score.voices[0].events if isinstance(e, KeyChange))]
+    losses["modes of keys, written as major"] += sum(key.mode not in ("", "m") for key in keys)
     losses["information fields"] += sum(
         len(lines) for letter, lines in score.fields.items() if letter not in _SAID_BY_MIDI
     )

@@ -27,6 +27,11 @@ def test_kinds_and_numbers() -> None:
     }
 
 
+def test_a_mode_is_told() -> None:
+    losses = lost_in_midi(parse("X:1\nM:4/4\nK:Ador\nABcd|[K:Em]efga|[K:Dmix]d4|\n"))
+    assert dict(losses) == {"modes of keys, written as major": 2}
+
+
 def test_a_bare_tune_loses_nothing() -> None:
     assert not lost_in_midi(parse("X:1\nT:Bare\nM:4/4\nK:C\n|:!f!CDEF:|!D.C.!\n"))
 
