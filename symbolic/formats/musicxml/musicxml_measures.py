@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from xml.etree.ElementTree import Element
 
+from symbolic.notation.play_order import jump_signs
 from symbolic.notation.score import Annotation, Direction, PartMark, WrittenOnly
 from symbolic.notation.theory import FIFTHS, SEMITONES, Key, Meter
 
@@ -361,7 +362,9 @@ class PartReader:
     def add_words(self, place: Fraction, words: Element, placement: str) -> None:
         """Words at the staff, above it unless they say below."""
         text = " ".join((words.text or "").replace('"', "\u201d").split())
-        if text:
+        if text and (signs := jump_signs(Annotation(text))):  # holds for all parts
+            self.measure.jumps += [(place, sign.split()[0]) for sign in signs]
+        elif text:
             self.measure.written.append((place, Annotation(("_" if placement == "below" else "^") + text)))
 
     def add_wedge(self, place: Fraction, wedge: Element) -> None:

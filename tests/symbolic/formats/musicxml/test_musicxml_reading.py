@@ -250,3 +250,14 @@ def test_words_hairpins_and_lines_under_lyrics_are_kept() -> None:
     assert [e.text for e in events if isinstance(e, Annotation)] == ["_dolce"]
     assert [e.syllables for e in events if isinstance(e, Note)] == [("ah",), ("_",), ("_",)]
     assert not score.losses
+
+
+def test_words_that_are_a_sign_hold_for_all_parts() -> None:
+    coda, capo = (
+        f"<direction><direction-type><words>{word}</words></direction-type></direction>" for word in ("(End)", "D.C.")
+    )
+    first = [attributes() + notes("C4 D4 E4 F4"), coda + notes("G4 A4 B4 C5"), capo + notes("E4 E4 E4 E4")]
+    second = [attributes() + note("C3", 8), note("G3", 8), note("E3", 8)]
+    score = from_musicxml(document(first, second))
+    lengths = [sum(s.ticks for s in performance(score) if s.voice == voice) for voice in (0, 1)]
+    assert lengths == [5 * 4 * TICKS_PER_QUARTER] * 2
