@@ -131,32 +131,39 @@ def _with_true_endings(events: list[Event]) -> list[Event]:
     return kept
 
 
-def _parts_in(voice: Voice) -> list[tuple[int, Event]]:
-    """(ticks since the beginning as written, part) of each part."""
-    return [(ticks, event) for ticks, event in _timed(voice) if isinstance(event, PartMark)]
+Place = tuple[int, int]  # ticks since the beginning as written, bar lines since the last note or rest
 
 
-def _jumps_in(voice: Voice) -> list[tuple[int, Event]]:
-    """(ticks since the beginning as written, direction) of each sign of a jump or its aim."""
-    return [(ticks, Direction(sign)) for ticks, event in _timed(voice) for sign in jump_signs(event)]
+def _parts_in(voice: Voice) -> list[tuple[Place, Event]]:
+    """The place of each part, after the bar line that it begins with."""
+    return [((ticks, 1), event) for (ticks, _), event in _placed(voice) if isinstance(event, PartMark)]
 
 
-def _timed(voice: Voice) -> Iterator[tuple[int, Event]]:
-    ticks = 0
+def _jumps_in(voice: Voice) -> list[tuple[Place, Event]]:
+    """The place of each sign of a jump or its aim."""
+    return [(place, Direction(sign)) for place, event in _placed(voice) for sign in jump_signs(event)]
+
+
+def _placed(voice: Voice) -> Iterator[tuple[Place, Event]]:
+    ticks = n_bars = 0
     for event in voice.events:
-        yield ticks, event
-        ticks += event.ticks if isinstance(event, (Note, Rest)) else 0
+        yield (ticks, n_bars), event
+        if isinstance(event, (Note, Rest)):
+            ticks, n_bars = ticks + event.ticks, 0
+        n_bars += isinstance(event, Bar)
 
 
-def _insert(voice: Voice, marks: list[tuple[int, Event]]) -> None:
-    """Put marks into a voice where as much time has passed; those after a bar line in the source come after it."""
-    place = ticks = 0
+def _insert(voice: Voice, marks: list[tuple[Place, Event]]) -> None:
+    """Put marks into a voice where as much time has passed, on the same side of a bar line."""
+    place = ticks = n_bars = 0
     for when, mark in marks:
-        while place < len(voice.events) and (ticks < when or isinstance(voice.events[place], Bar)):
+        while place < len(voice.events) and (ticks, n_bars) < when:
             event = voice.events[place]
-            if ticks >= when and isinstance(mark, Direction):
-                break
-            ticks += event.ticks if isinstance(event, (Note, Rest)) else 0
+            if isinstance(event, (Note, Rest)):
+                if ticks >= when[0]:
+                    break
+                ticks, n_bars = ticks + event.ticks, 0
+            n_bars += isinstance(event, Bar)
             place += 1
         voice.events.insert(place, mark)
         place += 1

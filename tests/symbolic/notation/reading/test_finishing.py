@@ -2,7 +2,7 @@
 
 import pytest
 
-from symbolic.notation.abc_parser import parse, performance
+from symbolic.notation.abc_parser import TICKS_PER_WHOLE, parse, performance
 from symbolic.notation.reading.finishing import name_voices, tidy
 from symbolic.notation.score import Bar, Slur, Voice
 
@@ -52,3 +52,11 @@ def test_parts_hold_for_all_voices() -> None:
 
 def test_stray_slurs_go() -> None:
     assert tidy([Bar("|"), Slur(False), Bar("|:")]) == [Bar("|:")]
+
+
+def test_a_jump_stays_on_its_side_of_a_bar_line() -> None:
+    header = "X:1\nM:4/4\nL:1/4\nK:C\nV:1\nV:2\n"
+    for body in ("V:1\nCDEF|GABc|!D.C.!E4|]\nV:2\nC4|C4|C4|]\n", "V:1\nCDEF|GABc|E4!D.C.!|]\nV:2\nC4|C4|C4|]\n"):
+        score = parse(header + body)
+        ends = [max(s.onset_ticks + s.ticks for s in performance(score) if s.voice == voice) for voice in (0, 1)]
+        assert ends[0] == ends[1] == 6 * TICKS_PER_WHOLE
