@@ -288,7 +288,7 @@ def test_shares_tell_how_many_bars_they_vary(tune: Path, vary: str, n: int, told
 
 
 def test_models_without_codes_say_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("gpt2-6m", "--sections", 2) == 1
+    assert call("gpt2-6m", "--lowest", "D") == 1
     assert "gpt2-6m was not trained with control codes" in capsys.readouterr().err
 
 
