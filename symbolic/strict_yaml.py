@@ -58,6 +58,8 @@ def compose(text: str, source: str) -> Tree:
         line = mark.line + 1 if mark else 1
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
         raise UsageError(f"{source}:{line}: not valid YAML: {what}.") from error
+    except RecursionError as error:
+        raise UsageError(f"{source}: its values are nested too deeply.") from error
     if not isinstance(root, yaml.MappingNode):
         raise UsageError(f"{source}:1: expected `key: value` lines, as in configs/gpt2-debug.yaml.")
     return Tree(source, root)

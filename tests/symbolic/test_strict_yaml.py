@@ -82,3 +82,8 @@ def test_what_is_no_mapping_is_refused_with_its_line(text: str) -> None:
 def test_a_dump_is_read_back() -> None:
     value = {"name": "Zoë", "plays": {"family": "violin", "strings": 5}, "gain": 1e-8, "seat": 3}
     assert read(strict_yaml.dump(value)) == Player(name="Zoë", plays=Violin(strings=5), gain=1e-8, seat=3)
+
+
+def test_values_nested_without_end_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"x\.yaml: its values are nested too deeply"):
+        strict_yaml.compose("a: " + "[" * 100_000, "x.yaml")

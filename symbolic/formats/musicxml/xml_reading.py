@@ -56,7 +56,9 @@ def unzipped(data: bytes) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _member(archive, _root_file(archive))
-    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError, NotImplementedError) as error:
+    except NotationError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError, ValueError) as error:
         raise NotationError("bad_musicxml", f"the archive is damaged ({error}).") from error
 
 

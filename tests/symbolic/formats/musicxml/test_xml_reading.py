@@ -88,3 +88,13 @@ def test_a_damaged_member_is_a_damaged_archive() -> None:
                 assert error.reason == "bad_musicxml"
                 refused += 1
     assert refused > 500
+
+
+def test_an_archive_with_any_byte_changed_or_its_end_cut_is_read_or_refused() -> None:
+    whole = archive(**{"score.xml": SCORE})
+    damaged = [whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :] for place in range(len(whole))]
+    for data in [*damaged, *(whole[:end] for end in range(len(whole)))]:
+        try:
+            unzipped(data)
+        except NotationError as error:
+            assert error.reason == "bad_musicxml"
