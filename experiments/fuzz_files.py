@@ -328,23 +328,6 @@ def _ignore(*_: object) -> None:
 # --- damages ---------------------------------------------------------------------------------------------------------
 
 
-def _flipped(text: bytearray, bases: Sequence[bytes], rng: random.Random) -> None:
-    for _ in range(rng.choice((1, 1, 1, 3, 30))):
-        if text:
-            text[rng.randrange(len(text))] = rng.randrange(256)
-
-
-def _cut(text: bytearray, bases: Sequence[bytes], rng: random.Random) -> None:
-    low, high = sorted(rng.randrange(len(text) + 1) for _ in range(2))
-    del text[low : high if rng.random() < 0.5 else len(text)]
-
-
-def _spliced(text: bytearray, bases: Sequence[bytes], rng: random.Random) -> None:
-    other = rng.choice(bases)
-    del text[rng.randrange(len(text) + 1) :]
-    text += other[rng.randrange(len(other)) :]
-
-
 def _repeated(text: bytearray, bases: Sequence[bytes], rng: random.Random) -> None:
     place = rng.randrange(len(text) + 1)
     text[place:place] = text[place : place + rng.choice((1, 8, 40, 400))] * rng.choice((2, 30, 1000))
@@ -380,4 +363,13 @@ def _lines(text: bytearray, bases: Sequence[bytes], rng: random.Random) -> None:
     text[:] = b"\n".join([*lines[:place], *changed, *lines[place + 1 :]])
 
 
-DAMAGES = (*[_flipped] * 3, *[_valued] * 3, *[_lied] * 2, *[_lines] * 2, _cut, _spliced, _repeated, _nested)
+DAMAGES = (
+    *[hostile.flip] * 3,
+    *[_valued] * 3,
+    *[_lied] * 2,
+    *[_lines] * 2,
+    hostile.cut,
+    hostile.splice,
+    _repeated,
+    _nested,
+)

@@ -162,18 +162,21 @@ def damaged(bases: Sequence[bytes], seed: int, number: int) -> bytes:
     return bytes(data[: 4 * 2**20])
 
 
-def _flipped(data: bytearray, bases: Sequence[bytes], rng: random.Random) -> None:
+def flip(data: bytearray, bases: Sequence[bytes], rng: random.Random) -> None:
+    """Replace some bytes by others."""
     for _ in range(rng.choice((1, 1, 1, 3, 30))):
         if data:
             data[rng.randrange(len(data))] = rng.randrange(256)
 
 
-def _cut(data: bytearray, bases: Sequence[bytes], rng: random.Random) -> None:
+def cut(data: bytearray, bases: Sequence[bytes], rng: random.Random) -> None:
+    """Take out a stretch, or all behind a place."""
     low, high = sorted(rng.randrange(len(data) + 1) for _ in range(2))
     del data[low : high if rng.random() < 0.5 else len(data)]
 
 
-def _spliced(data: bytearray, bases: Sequence[bytes], rng: random.Random) -> None:
+def splice(data: bytearray, bases: Sequence[bytes], rng: random.Random) -> None:
+    """Go on from a place with the end of another file."""
     other = rng.choice(bases)
     del data[rng.randrange(len(data) + 1) :]
     data += other[rng.randrange(len(other)) :]
@@ -221,7 +224,7 @@ def _put_right(data: bytearray) -> None:
         place = following
 
 
-DAMAGES = (*[_flipped] * 4, *[_event] * 3, _cut, _spliced, _chunk_lengths, _endless, _tracks)
+DAMAGES = (*[flip] * 4, *[_event] * 3, cut, splice, _chunk_lengths, _endless, _tracks)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -81,14 +81,16 @@ def run(args: argparse.Namespace) -> int:
             asked += [style] * args.n
         measured = comparison.measure(texts, reference)
         record(recorder, judge, list(measured.seen.tunes), asked, model=model)
+        form = comparison.summary(measured, reference)
         for key in FORM:
-            value = comparison.summary(measured, reference).get(key)
-            recorder.measured([value or 0.0], "share", model=model, given="asked", style="all", measure=key)
+            recorder.measured([form.get(key) or 0.0], "share", model=model, given="asked", style="all", measure=key)
         free = comparison.measure(
             [tune.text for tune in tune_writer.generate(model, args.n * 3, seed=args.seed).tunes], reference
         )
         for style in judge.styles:
-            record_row(recorder, judge, list(free.seen.tunes), style, model=model, given="unasked")
+            record_row(
+                recorder, judge, [(tune, style) for tune in free.seen.tunes], style, model=model, given="unasked"
+            )
     print(table(recorder.result()), file=sys.stderr)
     recorder.write(args.output)
     return 0
@@ -98,25 +100,28 @@ def record(
     recorder: result_file.Recorder, judge: "Judge", tunes: list["TuneFeatures"], asked: list[str], model: str
 ) -> None:
     """Rows of each style and of all, and those of shuffled requests."""
+    pairs = list(zip(tunes, asked, strict=True))
     for style in judge.styles:
-        some = [tune for tune, one in zip(tunes, asked, strict=True) if one == style]
+        some = [pair for pair in pairs if pair[1] == style]
         if some:
             record_row(recorder, judge, some, style, model=model, given="asked")
     shuffled = [asked[i] for i in np.random.default_rng(0).permutation(len(asked))]
-    for given, styles in (("asked", asked), ("shuffled", shuffled)):
-        for measure, kept in (("meter", judge.keeps_meter), ("classifier", judge.names_style)):
-            share = sum(kept(tune, style) for tune, style in zip(tunes, styles, strict=True)) / len(tunes)
-            keys = {"model": model, "given": given, "style": "all", "measure": measure, "n_tunes": len(tunes)}
-            recorder.measured([share], "share", **keys)
+    record_row(recorder, judge, pairs, "all", model=model, given="asked")
+    record_row(recorder, judge, list(zip(tunes, shuffled, strict=True)), "all", model=model, given="shuffled")
 
 
 def record_row(
-    recorder: result_file.Recorder, judge: "Judge", tunes: list["TuneFeatures"], style: str, model: str, given: str
+    recorder: result_file.Recorder,
+    judge: "Judge",
+    pairs: Sequence[tuple["TuneFeatures", str]],
+    style: str,
+    model: str,
+    given: str,
 ) -> None:
-    """Both judges' shares of some tunes for one style."""
-    keys = {"model": model, "given": given, "style": style, "n_tunes": len(tunes)}
+    """Both judges' shares of tunes, each beside the style asked of it; `style` names the row."""
+    keys = {"model": model, "given": given, "style": style, "n_tunes": len(pairs)}
     for measure, kept in (("meter", judge.keeps_meter), ("classifier", judge.names_style)):
-        recorder.measured([sum(kept(tune, style) for tune in tunes) / len(tunes)], "share", measure=measure, **keys)
+        recorder.measured([sum(kept(*pair) for pair in pairs) / len(pairs)], "share", measure=measure, **keys)
 
 
 def read_styles(data: Path, split: str) -> list[tuple["TuneFeatures", str]]:

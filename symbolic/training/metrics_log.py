@@ -137,8 +137,7 @@ class Journal:
         self.mark = time.perf_counter()
 
     def close(self) -> None:
-        files: list[Any] = [self.file, *self.others]
-        for file in files:
+        for file in self._outputs:
             with contextlib.suppress(OSError):  # said already by _write_out
                 file.close()
 
@@ -159,10 +158,14 @@ class Journal:
         for other in self.others:
             other.add(row)
 
+    @property
+    def _outputs(self) -> list[Any]:
+        """metrics.jsonl and the logs beside it."""
+        return [self.file, *self.others]
+
     def _write_out(self) -> None:
-        files: list[Any] = [self.file, *self.others]
         try:
-            for file in files:
+            for file in self._outputs:
                 file.flush()
         except OSError as error:
             raise UserError(f"cannot write {self.file.name}: {error.strerror}. Free space, then --resume.") from error
