@@ -42,20 +42,20 @@ def test_clap(tmp_path: Path) -> None:
 
     audio = ClapAudioConfig(
         spec_size=64, num_mel_bins=16, patch_embeds_hidden_size=8, depths=[1, 1], num_attention_heads=[1, 2],
-        hidden_size=16, window_size=2, patch_size=4, patch_stride=[4, 4], projection_dim=8,
+        hidden_size=16, window_size=2, patch_size=4, patch_stride=[4, 4], projection_dim=32,
     )  # fmt: skip
     text = ClapTextConfig(
         vocab_size=258, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
-        max_position_embeddings=64, projection_dim=8,
+        max_position_embeddings=64, projection_dim=32,
     )  # fmt: skip
-    config = ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=8)
+    config = ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=32)
     ClapModel(config).save_pretrained(tmp_path)
     extractor = ClapFeatureExtractor(
         feature_size=16, sampling_rate=16_000, max_length_s=2, frequency_max=8000, truncation="rand_trunc"
     )
     ClapProcessor(extractor, musicgen_model.byte_tokenizer()).save_pretrained(tmp_path)
     embedded, cosines = perceptual.clap(tmp_path, SOUNDS, "fiddle")
-    assert embedded.shape == (3, 8) and np.linalg.norm(embedded, axis=1) == pytest.approx(1)
+    assert embedded.shape == (3, 32) and np.linalg.norm(embedded, axis=1) == pytest.approx(1)
     assert cosines is not None and (np.abs(cosines) <= 1).all()
 
 

