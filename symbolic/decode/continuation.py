@@ -173,16 +173,17 @@ class _Settings:
         settings |= {"eos": tokenizer.eos, "n_tokens": tokenizer.n_tokens, "on_block": self.progress.add_tokens}
         return engine.generate(self.source.model, list(ids), stream=self.stream + stream, **{**self.fixed, **settings})
 
-    def draw_line(self, beginnings: list[str], number: int, lines: tuple[str, ...] | None = None) -> list[str]:
+    def draw_line(self, beginnings: list[str], number: int, choice: prompts.Choice | None = None) -> list[str]:
         """A line after each beginning (`prompts.DrawLine`); under the mask it is one that a right tune may have."""
         from symbolic.decode.constraint import line_mask
 
         tokenizer = self.source.tokenizer
         mask: Any = self.mask
         settings: dict[str, Any] = {}
-        if lines:
-            settings["sampling"] = Sampling(temperature=self.fixed["sampling"].temperature)
-            fitting = line_mask.fitting(lines, None if mask is None else mask.automaton)
+        if choice is not None:
+            if not choice.truncated:
+                settings["sampling"] = Sampling(temperature=self.fixed["sampling"].temperature)
+            fitting = line_mask.fitting(choice.lines, None if mask is None else mask.automaton)
             mask = line_mask.LineMask(tokenizer, fitting, self.source.model.config.vocab_size)
         drawn = self.draw(
             beginnings,

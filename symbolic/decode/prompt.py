@@ -11,7 +11,8 @@ then L and K are put in its place, then it goes on. The metre is then drawn with
 
 Codes that are asked for (symbolic.notation.control_codes) stand before all. A model that was trained with codes, styles
 or to fill in (`Prompt.steered`) draws metre and key among the lines that name one, and one that learnt styles first a
-style where none is asked for, as often as it learnt it: top-k, top-p and min-p leave out nothing there.
+style where none is asked for. Styles and keys come as often as they were learnt: top-k, top-p and min-p leave out
+nothing there. They hold for the metre of a style: a jig in 2/4 is an error of some book more often than a wish.
 
 First bars are best ended by a bar line: what comes after a cut-off note, its length for example, may be split into
 other tokens than the model was trained on.
@@ -45,20 +46,25 @@ _FIELD = re.compile(
 
 
 @dataclass(frozen=True)
-class Missing:
-    """One of these lines, for texts that have none with this beginning yet."""
+class Choice:
+    """One of these lines, which the model chooses.
 
-    beginning: str
+    unless: a text that has a line with this beginning is left as it is. truncated: top-k, top-p and min-p hold here as
+    they do in the music; else nothing is left out.
+    """
+
     lines: tuple[str, ...]
+    unless: str = ""
+    truncated: bool = False
 
 
-Piece = str | tuple[str, ...] | Missing | None  # fixed; one of these lines, as the model chooses; any line it draws
+Piece = str | Choice | None  # fixed; one of some lines, as the model chooses; any line it draws
 
 
 class DrawLine(Protocol):
     """Lets the model draw a line after each beginning: among some lines, or any."""
 
-    def __call__(self, beginnings: list[str], number: int, lines: tuple[str, ...] | None = None, /) -> list[str]: ...
+    def __call__(self, beginnings: list[str], number: int, choice: Choice | None = None, /) -> list[str]: ...
 
 
 @dataclass(frozen=True)
@@ -79,11 +85,12 @@ class Prompt:
             return self._header
         metres = tuple(f"M:{metre}\n" for metre in [*lexicon.meters(), "none"])
         keys = tuple(f"K:{key}\n" for key in lexicon.key_names())
-        head: tuple[Piece, ...] = (f"M:{self.metre}\n",) if self.metre else (metres,)
+        metre = f"M:{self.metre}\n" if self.metre else Choice(metres, unless="M:", truncated=bool(self.asked.rhythm))
+        head: tuple[Piece, ...] = (metre,)
         if self.styled and not self.metre and not self.asked.lines:
             styles = tuple(f"R:{name}\n" for name in TYPES)
-            head = ((*styles, *metres), Missing("M:", metres))
-        key = f"K:{self.key}\n" if self.key else keys
+            head = (Choice((*styles, *metres)), Choice(metres, unless="M:", truncated=True))
+        key = f"K:{self.key}\n" if self.key else Choice(keys)
         return _joined(*self.asked.lines, *head, UNIT, key, *([self.bars] if self.bars else []))
 
     @property
@@ -126,15 +133,12 @@ def make_prompt(*, metre: str | None = None, key: str | None = None, bars: str =
 
 def prefixes(prompt: Prompt, n: int, draw_line: DrawLine) -> list[str]:
     """The beginning of each of n tunes: forced pieces as they are, free lines from `draw_line(beginnings, pass
-    number)`, those to choose among from `draw_line(beginnings, pass number, lines)`."""
+    number)`, those to choose among from `draw_line(beginnings, pass number, choice)`."""
     texts = [""] * n
     for number, piece in enumerate(prompt.pieces, start=1):
-        if isinstance(piece, tuple):
-            drawn = draw_line(texts, number, piece)
-        elif isinstance(piece, Missing):
-            lines = draw_line(texts, number, piece.lines)
-            has = [any(line.startswith(piece.beginning) for line in text.splitlines()) for text in texts]
-            drawn = ["" if is_there else line for is_there, line in zip(has, lines, strict=True)]
+        if isinstance(piece, Choice):
+            lines = draw_line(texts, number, piece)
+            drawn = ["" if _has_line(text, piece.unless) else line for text, line in zip(texts, lines, strict=True)]
         else:
             drawn = [piece] * n if piece is not None else draw_line(texts, number)
         texts = [text + part for text, part in zip(texts, drawn, strict=True)]
@@ -144,6 +148,10 @@ def prefixes(prompt: Prompt, n: int, draw_line: DrawLine) -> list[str]:
 def line_of(tokenizer: "Tokenizer", tokens: list[int]) -> str:
     """The first line of what was drawn, with its line end, which is added where the model drew none."""
     return tokenizer.decode(tokens).partition("\n")[0] + "\n"
+
+
+def _has_line(text: str, beginning: str) -> bool:
+    return bool(beginning) and any(line.startswith(beginning) for line in text.splitlines())
 
 
 def _joined(*pieces: Piece) -> tuple[Piece, ...]:

@@ -24,6 +24,15 @@ def test_pages_include_the_readme_and_exclude_what_is_made_from_code() -> None:
     assert not [name for name in names if name.startswith(("docs/commands/", "docs/reference/", "docs/_build/"))]
 
 
+def test_the_speeds_of_the_first_page_stand_under_their_heads() -> None:
+    """Ours over the peer's is the ratio that stands beside them."""
+    lines = README.partition("<!-- fastest -->")[2].partition("<!-- /fastest -->")[0].strip().splitlines()
+    assert [cell.strip() for cell in lines[0].split("|")[2:5]] == ["ours", "best peer", "ours over it"]
+    for line in lines[2:]:
+        ours, peer, ratio = (float(cell.split()[0].replace(",", "")) for cell in line.split("|")[2:5])
+        assert ratio == pytest.approx(ours / peer, rel=0.1)
+
+
 def swapped_columns(text: str) -> str:
     """The first table row with two models, its two cells exchanged."""
     row = next(line for line in text.splitlines() if line.startswith("| tunes with all bars right, unc"))

@@ -6,6 +6,7 @@ from symbolic import tokens
 from symbolic.decode import prompt
 from symbolic.decode.prompt import Prompt
 from symbolic.errors import UserError
+from symbolic.notation import control_codes
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,29 @@ def test_free_lines_are_drawn_with_what_stands_before_them() -> None:
         "M:4/4\nL:1/8\nK:D\nAFD|",
     ]
     assert asked == [(["", ""], 1), (["M:6/8\nL:1/8\n", "M:4/4\nL:1/8\n"], 3)]
+
+
+def test_the_rules_of_sampling_hold_for_the_metre_of_a_style_alone() -> None:
+    """Asked for or drawn, a style has the metres that min-p leaves it; styles themselves, keys, and the metre of a
+    tune without one come as often as they were learnt."""
+
+    def truncated(made: Prompt) -> list[bool]:
+        return [piece.truncated for piece in made.pieces if isinstance(piece, prompt.Choice)]
+
+    jig = control_codes.ask(rhythm="jig")
+    assert truncated(Prompt(asked=jig, steered=True, styled=True)) == [True, False]  # metre, key
+    assert truncated(Prompt(steered=True, styled=True)) == [False, True, False]  # style or metre, metre of a style, key
+    assert truncated(Prompt(steered=True)) == [False, False]  # metre, key
+    assert truncated(Prompt("6/8", asked=jig, steered=True, styled=True)) == [False]  # key
+
+
+def test_a_line_that_stands_is_not_drawn_again() -> None:
+    def draw_line(beginnings: list[str], number: int, choice: prompt.Choice | None = None) -> list[str]:
+        assert choice is not None
+        return {1: ["R:jig\n", "M:4/4\n"], 2: ["M:6/8\n", "M:3/4\n"]}.get(number, ["K:G\n", "K:D\n"])
+
+    texts = prompt.prefixes(Prompt(steered=True, styled=True), 2, draw_line)
+    assert texts == ["R:jig\nM:6/8\nL:1/8\nK:G\n", "M:4/4\nL:1/8\nK:D\n"]
 
 
 @pytest.mark.parametrize(
