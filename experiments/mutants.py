@@ -2,6 +2,7 @@
 
     make mutants
     python -m experiments.mutants --each 10 --seed 0
+    python -m experiments.mutants --each 40 --minutes 12 --resume     # in turns, as often as it takes
     python -m experiments.mutants --areas loader --each 40 -o loader.json
 
 Cosmic Ray (https://cosmic-ray.readthedocs.io; extra `mutation`) makes the changes: another operator or comparison, a
@@ -9,6 +10,7 @@ number one larger or smaller, `not`, `and` for `or`, a loop that ends at once. O
 the seed, and of each place one change. A change is killed when one of the test files that mirror the module fails or
 does not end; a survivor is a change that nobody would notice. Survivors that change nothing which can be seen from
 outside stand in tests/equivalent_mutants.tsv (path, line as it was, line as it became, why), and do not count.
+With --resume what the result file tells as killed stays so while its module is the same; survivors are tried again.
 
 Cosmic Ray's own runner starts a Python for each change, of which importing torch takes longer than the tests. Here one
 process imports the libraries, and forks for each change: what is ours is imported anew, from a copy of the tree.
@@ -17,6 +19,7 @@ process imports the libraries, and forks for each change: what is ours is import
 import argparse
 import ast
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -30,6 +33,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,6 +54,7 @@ _LEFT_OUT = re.compile(  # a change of decorators, or one that Python's small in
 _READER = "tests/symbolic/notation/reading/test_voice_reader.py"
 _NOTATION = tuple(f"tests/symbolic/notation/test_{name}.py" for name in ("abc_parser", "performance", "play_order"))
 _MEASURES = ("bootstrap", "diversity", "form", "histograms", "novelty", "set_distance", "tonality")
+Key = tuple[str, str, str, int]  # of a change: path and SHA-256 of the module, operator, occurrence
 # area -> module -> the test files that mirror it
 AREAS: dict[str, dict[str, tuple[str, ...]]] = {
     "notation": {
@@ -117,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--areas", nargs="+", choices=list(AREAS), default=list(AREAS), help="default: all")
     made.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     made.add_argument("--minutes", type=float, default=60.0, help="draw no more after this time (default: %(default)s)")
+    made.add_argument("--resume", action="store_true", help="go on from the result file")
     made.add_argument("-o", "--output", type=Path, help="result file (default: experiments/results/mutants.json)")
     made.add_argument("--serve", type=Path, metavar="COPY", help=argparse.SUPPRESS)
     return made
@@ -126,34 +132,67 @@ def run(args: argparse.Namespace) -> int:
     """Draw, test, write the result; exit status 1 where a survivor is not argued."""
     from benchmarks import result_file
 
-    settings = {"each": args.each, "areas": args.areas, "minutes": args.minutes}
-    recorder = result_file.Recorder("mutants", args.seed, settings)
+    output = args.output or result_file.EXPERIMENTS / "mutants.json"
+    recorder = result_file.Recorder("mutants", args.seed, {"each": args.each})
+    killed = _killed_before(recorder, output, args.areas) if args.resume else {}
     argued = equivalents(ROOT / EQUIVALENT)
     survivors: list[dict[str, Any]] = []
     until = time.monotonic() + 60 * args.minutes
     with TestServer(ROOT) as server:
         for area in args.areas:
-            counts = {"drawn": 0, "killed": 0, "equivalent": 0}
+            counts = {path: Counter[str]() for path in AREAS[area]}
             for mutant in drawn(ROOT, area, args.each, args.seed):
-                if time.monotonic() > until:
-                    break
-                outcome = server.outcome(mutant)
-                known = argued.get((mutant.path, mutant.was, mutant.becomes), "")
-                counts["drawn"] += 1
-                counts["killed"] += outcome["status"] != "passed"
-                if outcome["status"] == "passed":
-                    counts["equivalent"] += bool(known)
-                    survivors.append({**asdict(mutant), "argued": known})
-                by = outcome["by"] or outcome["status"]
+                by = killed.get(_key(mutant), "")
+                if not by and time.monotonic() > until:
+                    counts[mutant.path]["not tried"] += 1
+                    continue
+                by = by or server.killer(mutant)
+                if by:
+                    killed[_key(mutant)] = by
+                else:
+                    survivors.append({**asdict(mutant), "argued": argued.get(_argument(mutant), "")})
+                name = "killed" if by else "equivalent" if survivors[-1]["argued"] else "survived"
+                counts[mutant.path][name] += 1
                 print(f"{mutant.path}:{mutant.line}: {mutant.was}  ->  {mutant.becomes}: {by}", file=sys.stderr)
-            if not counts["drawn"]:
-                recorder.not_run(f"{args.minutes:g} minutes were over", area=area)
-                continue
-            for name, count in counts.items():
-                recorder.measured([count], "mutants", area=area, measure=name)
-    recorder.settings["survivors"] = survivors
-    recorder.write(args.output or result_file.EXPERIMENTS / "mutants.json")
+            _record(recorder, area, counts)
+    kept = [one for one in recorder.settings.get("survivors", []) if one["area"] not in args.areas]
+    recorder.settings["survivors"] = [*kept, *survivors]
+    recorder.settings["killed"] = [[*key, by] for key, by in sorted(killed.items())]
+    recorder.write(output)
     return int(any(not one["argued"] for one in survivors))
+
+
+def _killed_before(recorder: Any, output: Path, areas: Sequence[str]) -> dict[Key, str]:
+    """What the result file tells as killed, in modules that are as they were; its rows of other areas are kept."""
+    recorder.keep(output, lambda row: row["area"] in areas)
+    digests = {path: _digest(path) for modules in AREAS.values() for path in modules}
+    rows = recorder.settings.pop("killed", [])
+    return {
+        (path, digest, operator, occurrence): by
+        for path, digest, operator, occurrence, by in rows
+        if digests.get(path) == digest
+    }
+
+
+def _record(recorder: Any, area: str, counts: dict[str, Counter[str]]) -> None:
+    for path, own in counts.items():
+        if own["not tried"]:
+            recorder.not_run("the time was over: go on with --resume", area=area, module=path)
+            continue
+        for name in ("killed", "survived", "equivalent"):
+            recorder.measured([own[name]], "mutants", area=area, module=path, measure=name)
+
+
+def _key(mutant: "Mutant") -> Key:
+    return mutant.path, _digest(mutant.path), mutant.operator, mutant.occurrence
+
+
+def _digest(path: str) -> str:
+    return hashlib.sha256((ROOT / path).read_bytes()).hexdigest()
+
+
+def _argument(mutant: "Mutant") -> tuple[str, str, str]:
+    return mutant.path, mutant.was, mutant.becomes
 
 
 def drawn(root: Path, area: str, n: int, seed: int) -> list[Mutant]:
@@ -261,8 +300,8 @@ class TestServer:
         self.process.stdout.close()
         self.temporary.cleanup()
 
-    def outcome(self, mutant: Mutant) -> dict[str, Any]:
-        """Run the mirrored tests of a change: {"status": "passed", "failed" or "over time", "by", "seconds"}.
+    def killer(self, mutant: Mutant) -> str:
+        """Run the mirrored tests of a change; the test that notices it, `over time`, or '' where none does.
 
         Raises UserError where they fail without it.
         """
@@ -280,9 +319,10 @@ class TestServer:
         own = _text(path)
         path.write_text(mutated(own, mutant.operator, mutant.occurrence), encoding="utf-8")
         try:
-            return self.tested(tests, limit)
+            after = self.tested(tests, limit)
         finally:
             path.write_text(own, encoding="utf-8")
+        return "" if after["status"] == "passed" else str(after["by"] or after["status"])
 
     def tested(self, tests: Sequence[str], seconds: float) -> dict[str, Any]:
         """Run test files as the tree now stands, for so many seconds of processor time at most."""
