@@ -21,7 +21,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
@@ -45,7 +45,7 @@ from symbolic.errors import UserError
 from symbolic.notation import abc_parser, harmony
 from symbolic.notation.chord_symbols import parse_chord
 from symbolic.notation.score import Score
-from symbolic.notation.theory import TICKS_PER_WHOLE
+from symbolic.notation.theory import TICKS_PER_WHOLE, UNIT_TICKS
 
 if TYPE_CHECKING:
     import mido
@@ -56,9 +56,11 @@ TITLES = {
     "es": ("Barco de papel", "Luz de la noche", "El último tren", "Flor de jardín", "Luna llena"),
 }
 LANGUAGES = tuple(TITLES)
+RHYTHM = ("different note lengths", "upbeat", "syncopated notes", "notes of triplets")
 N_FOLDS = 5
 HUMAN_EVERY, HUMAN_OFFSET, MIN_NOTES = 20, 3, 32  # the norms are of songs 0, 4, 8, ...
-CHOOSER_SONGS = 12
+QUARTER = TICKS_PER_WHOLE // 4
+CHOOSER_SONGS = 36  # each genre in each language
 SOUND_SECONDS = 24.0  # of a song's beginning, for telling genres
 _HARMONY = {
     "changes a bar": "changes a bar",
@@ -157,7 +159,7 @@ def record_melodies(recorder: result_file.Recorder, made: Sequence[MadeSong]) ->
     rng = random.Random(0)
     sets = {
         "songs": [_pitches(notes) for notes in ours],
-        "people": [_pitches(notes) for notes in human],
+        "people": [_pitches(notes) for notes, _ in human],
         "shuffled": [rng.sample(_pitches(notes), len(notes)) for notes in ours],
     }
     for whose, melodies in sets.items():
@@ -166,19 +168,50 @@ def record_melodies(recorder: result_file.Recorder, made: Sequence[MadeSong]) ->
             recorder.measured([round(float(row[i]), 4) for row in rows], "a section", of=name, whose=whose)
         costs = [melody_chooser.unlikeness(one[: melody_chooser.N_NOTES]) for one in melodies]
         recorder.measured([round(cost, 4) for cost in costs], "nats", of="unlikeness", whose=whose)
-    for whose, all_notes in (("songs", ours), ("people", human)):
-        lengths = [len({b.onset_ticks - a.onset_ticks for a, b in pairwise(notes)}) for notes in all_notes]
-        recorder.measured(lengths, "a section", of="different note lengths", whose=whose)
-    ends = [float(notes[-1].midi % 12 == score.key.tonic_pitch_class)
-            for one in made for (_, score), notes in zip(one.sections, one.notes)]  # fmt: skip
-    recorder.measured(ends, "share", of="sections that end on the tonic", whose="songs")
+    tonics = [score.key.tonic_pitch_class for one in made for _, score in one.sections]
+    mixed = [_reordered(notes, rng) for notes in ours]
+    for whose, all_notes, homes in (
+        ("songs", ours, tonics), ("people", [n for n, _ in human], [t for _, t in human]), ("shuffled", mixed, tonics),
+    ):  # fmt: skip
+        rows = [phrasing(notes, tonic) for notes, tonic in zip(all_notes, homes, strict=True)]
+        for name in rows[0]:
+            recorder.measured([round(row[name], 4) for row in rows], "a section", of=name, whose=whose)
+    for genre in dict.fromkeys(one.genre for one in made):
+        rows = [phrasing(notes, 0) for one in made if one.genre == genre for notes in one.notes]
+        for name in RHYTHM:
+            recorder.measured([round(row[name], 4) for row in rows], "a section", of=name, genre=genre)
     recorder.measured([_rise(one) for one in made], "semitones", of="chorus above verse", whose="songs")
     same = [float(_pitches(one.notes[0])[:8] == _pitches(one.notes[1])[:8]) for one in made]
     recorder.measured(same, "share", of="chorus begins as the verse", whose="songs")
 
 
-def human_melodies() -> Iterator[list[SungNote]]:
-    """Sung melodies of the Essen collection that are not among the norms."""
+def phrasing(notes: Sequence[SungNote], tonic: int) -> dict[str, float]:
+    """Rhythm and phrase endings of a melody whose tonic is a pitch class. An upbeat begins before the first beat of a
+    bar; a syncopation begins between beats and is held over the next one; a triplet note has a third of a beat's time
+    or two; phrase ends are those of `sung_melody`."""
+    gaps = [b.onset_ticks - a.onset_ticks for a, b in pairwise(notes)]
+    held = [a.strength == 0 and a.ticks > UNIT_TICKS and b.strength == 0 for a, b in pairwise(notes)]
+    ends = [note for note in notes if note.boundary == 1.0]
+    mean = fmean(note.ticks for note in notes)
+    return {
+        "different note lengths": float(len(set(gaps))),
+        "upbeat": float(notes[0].strength < 3),
+        "syncopated notes": sum(held) / len(held),
+        "notes of triplets": sum(3 * gap in (QUARTER, 2 * QUARTER) for gap in gaps) / len(gaps),
+        "last note on the tonic": float(notes[-1].midi % 12 == tonic),
+        "phrase ends on the tonic, third or fifth": fmean((n.midi - tonic) % 12 in (0, 3, 4, 7) for n in ends),
+        "phrase ends longer than the mean note": fmean(note.ticks + note.rest_after > mean for note in ends),
+        "phrase ends lower than the mean pitch": fmean(n.midi < fmean(_pitches(notes)) for n in ends),
+    }
+
+
+def _reordered(notes: Sequence[SungNote], rng: random.Random) -> list[SungNote]:
+    """The rhythm of a melody with its pitches in random order."""
+    return [replace(note, midi=midi) for note, midi in zip(notes, rng.sample(_pitches(notes), len(notes)))]
+
+
+def human_melodies() -> Iterator[tuple[list[SungNote], int]]:
+    """Sung melodies of the Essen collection that are not among the norms, with the pitch class of the tonic."""
     spec = find_spec("music21")
     if spec is None or spec.origin is None:
         raise UserError("human songs come with music21: pip install music21.")
@@ -189,11 +222,12 @@ def human_melodies() -> Iterator[list[SungNote]]:
             if count % HUMAN_EVERY != HUMAN_OFFSET:
                 continue
             try:
-                notes = sung_notes(abc_parser.parse(raw.text))
+                score = abc_parser.parse(raw.text)
+                notes = sung_notes(score)
             except UserError:
                 continue
             if len(notes) >= MIN_NOTES:
-                yield notes
+                yield notes, score.key.tonic_pitch_class
 
 
 def chosen_by_rules(number: int, parent: Path) -> dict[str, MelodyDraw]:
@@ -258,8 +292,12 @@ def record_harmony(recorder: result_file.Recorder, made: Sequence[MadeSong]) -> 
         rows["ends on the tonic"].append(float(last is not None and last.root == score.key.tonic_pitch_class))
     for name, values in rows.items():
         recorder.measured([round(value, 4) for value in values], "a song", of=name, whose="songs")
-    few = [float(value <= 2) for value in rows["chords a song"]]
-    recorder.measured(few, "share", of="songs of two chords or one", whose="songs")
+    counts = {"songs": rows["chords a song"]}
+    row = result_file.find(people, method="people", measure=_HARMONY["chords a song"])
+    counts |= {} if row is None else {"people": row["repeats"]}
+    for whose, values in counts.items():
+        recorder.measured([float(value <= 2) for value in values], "share", of="two chords or one", whose=whose)
+        recorder.measured([float(value <= 1) for value in values], "share", of="one chord", whose=whose)
 
 
 def record_words(recorder: result_file.Recorder, made: Sequence[MadeSong]) -> None:

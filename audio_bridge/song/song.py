@@ -414,8 +414,8 @@ def karaoke(folder: Path, options: Mapping[str, Any], variation: int) -> dict[st
 
 
 STAGES = (
-    Stage("words", words, (), (*_WRITING, "tune", "tempo"), ("words.json", "lyrics.txt"), version=2),
-    Stage("melody", melody, ("words",), _MELODY, ("melody.json",), version=2),
+    Stage("words", words, (), (*_WRITING, "tune", "tempo"), ("words.json", "lyrics.txt"), version=3),
+    Stage("melody", melody, ("words",), _MELODY, ("melody.json",), version=3),
     Stage("setting", setting, ("words", "melody"), (), ("setting.json",), version=2),
     Stage("score", score, ("setting",), _SCORE, (
         "song.abc", "song.musicxml", "song.mid", "song.lrc", "song.enhanced.lrc", "song.ultrastar.txt", "yue2.json",

@@ -10,7 +10,7 @@ Of several tunes drawn the one is taken that is likeliest under the model and mo
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ DEFAULT_MODEL = "gpt2-6m"
 CANDIDATES = 8
 LOWEST, HIGHEST = 59, 76  # B below middle C to the E an octave above it: most voices have these
 MAX_LEAP = 9
+LAST_LEAP, APPROACH = 5, 4  # largest leap into a section's last note; what each note before it may add
 LONG = QUARTER  # from this length on a note is of the chord
 HUMAN_WEIGHT = 1.0  # of unlikeness against the log-probability of a token
 Progression = Sequence[Sequence[str]]  # chord symbols of each bar
@@ -52,7 +53,8 @@ class Slot:
     """One piece of the text to be written: `literal` as it is, or a pitch.
 
     `copies` is an earlier pitch to repeat. A pitch is one of `classes` (all of the key where empty), never one of
-    `avoided`, between `lowest` and `highest`; a `final` one may leap to reach its class.
+    `avoided`, between `lowest` and `highest`; a `final` one may leap to reach its class. Notes before it
+    are within `reach` semitones of a pitch of `goal`, its classes, so that it is not leapt to.
     """
 
     literal: str = ""
@@ -63,6 +65,8 @@ class Slot:
     lowest: int = LOWEST
     highest: int = HIGHEST
     is_final: bool = False
+    goal: frozenset[int] = frozenset()
+    reach: int = 0
 
 
 @dataclass
@@ -139,6 +143,7 @@ class RhythmMask(Mask):
         self.size = source.model.config.vocab_size
         self.key = key
         self.header = f"M:{sections[0].plan.meter.text}\nL:1/8\nK:{key.text}\n"
+        sections = [_with_home(section, key) for section in sections]
         parts = [_slots(section, key) for section in sections]
         starts = list(accumulate((sum(slot.is_pitch for slot in part) for part in parts), initial=0))
         slots = [_moved(slot, start) for part, start in zip(parts, starts) for slot in part]
@@ -204,6 +209,7 @@ class RhythmMask(Mask):
         inside = {id: midi for id, midi in self.pitches.items() if slot.lowest <= midi <= slot.highest}
         inside = inside or self.pitches
         wanted = {id: m for id, m in inside.items() if _is_wanted(m % 12, slot)} or inside
+        wanted = {id: m for id, m in wanted.items() if _leads_home(m, slot)} or wanted
         if not drawn:
             return list(wanted)
         near = [id for id, midi in wanted.items() if abs(midi - drawn[-1]) <= MAX_LEAP]
@@ -233,8 +239,30 @@ def chord_at(chords: Progression, tick: int, meter: Meter) -> str:
     return bar[max(0, tick) % meter.ticks * len(bar) // meter.ticks]
 
 
+def _with_home(section: MelodySection, key: Key) -> MelodySection:
+    """The section with a range that holds the root of its last chord, or the tonic: widened to the nearest one where
+    none lies in it."""
+    plan = section.plan
+    end = sum(line.bars for line in plan.lines[:-1]) * plan.meter.ticks + plan.lines[-1].end
+    chord = parse_chord(chord_at(section.chords, end - 1, plan.meter) or "")
+    home = key.tonic_pitch_class if chord is None else chord.root
+    below = section.lowest - (section.lowest - home) % 12
+    above = section.highest + (home - section.highest) % 12
+    if any(midi % 12 == home for midi in range(section.lowest, section.highest + 1)):
+        return section
+    if section.lowest - below < above - section.highest:
+        return replace(section, lowest=below)
+    return replace(section, highest=above)
+
+
 def _is_wanted(pitch_class: int, slot: Slot) -> bool:
     return (not slot.classes or pitch_class in slot.classes) and pitch_class not in slot.avoided
+
+
+def _leads_home(midi: int, slot: Slot) -> bool:
+    """Whether a pitch is near enough to one that the section may end on."""
+    goals = [goal for goal in range(slot.lowest, slot.highest + 1) if goal % 12 in slot.goal]
+    return not goals or min(abs(midi - goal) for goal in goals) <= slot.reach
 
 
 def _slots(section: MelodySection, key: Key) -> list[Slot]:
@@ -266,7 +294,18 @@ def _slots(section: MelodySection, key: Key) -> list[Slot]:
     slots += _rests(clock, offset - plan.pickup, bar)
     if slots[-1] == Slot("|"):
         slots.pop()  # the double bar stands in its place
-    return [*slots, Slot("||")]
+    return [*_led_home(slots), Slot("||")]
+
+
+def _led_home(slots: Sequence[Slot]) -> list[Slot]:
+    """The slots with a goal in the notes before the last one: its pitch classes, ever nearer."""
+    places = [i for i, slot in enumerate(slots) if slot.is_pitch and not slot.literal]
+    out, goal = list(slots), slots[places[-1]].classes
+    for distance, place in enumerate(reversed(places[:-1])):
+        if LAST_LEAP + APPROACH * distance > MAX_LEAP:
+            break
+        out[place] = replace(out[place], copies=-1, goal=goal, reach=LAST_LEAP + APPROACH * distance)
+    return out
 
 
 def _pitch_slot(
@@ -337,8 +376,6 @@ def _bar_line(place: int, bar: int) -> list[Slot]:
 
 def _moved(slot: Slot, n_before: int) -> Slot:
     """The slot of a section behind others, which have so many pitches."""
-    from dataclasses import replace
-
     return replace(slot, copies=slot.copies + n_before) if slot.copies >= 0 else slot
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from audio_bridge.lyrics.lyric_text import LANGUAGES
 from audio_bridge.lyrics.prosody.rhyme import ending, last_word
-from audio_bridge.lyrics.prosody.stress import count
+from audio_bridge.lyrics.prosody.stress import WEAK_WORDS, count
 from symbolic.errors import UserError
 
 DATA = Path(__file__).parents[1] / "data"
@@ -104,12 +104,12 @@ def pool(language: str, words: str, seed: int, n: int = POOL_LINES, themes: Sequ
         usable = {name: _weighted(grammar, phrases, themes) for name, phrases in usable.items()}
     lines = {line.text: line for line in (_drawn(p, usable, language) for p in _phrases(usable))}
     for _ in range(n):
-        line = _drawn(_filled(rng.choice(grammar.patterns["LINE"]), usable, rng), usable, language)
+        line = _drawn(_filled(rng.choice(grammar.patterns["LINE"]), usable, rng, language), usable, language)
         lines[line.text] = line
     singles = [line for line in lines.values() if line.n_syllables >= JOINED_FROM // 2]
     for _ in range(n // 2):
         a, b = rng.choice(singles), rng.choice(singles)
-        if a.text != b.text and not set(a.phrases) & set(b.phrases):
+        if not _says_twice(a.phrases + b.phrases, language):
             joined = f"{a.text}, {b.text}"
             phrases = a.phrases + b.phrases
             lines[joined] = LyricLine(joined, a.n_syllables + b.n_syllables, b.ending, phrases)
@@ -122,7 +122,7 @@ def hooks(title: str, language: str, words: str, seed: int, n: int = 400) -> lis
     usable = _usable(grammar, words)
     found: dict[str, LyricLine] = {}
     for pattern in grammar.patterns["HOOK"] * max(1, n // len(grammar.patterns["HOOK"])):
-        text, phrases = _filled(pattern, {**usable, _TITLE: (title,)}, rng)
+        text, phrases = _filled(pattern, {**usable, _TITLE: (title,)}, rng, language)
         found[text] = LyricLine(text, count(text, language), ending(last_word(text), language), phrases, "title")
     return list(found.values())
 
@@ -146,7 +146,9 @@ def _phrases(usable: dict[str, tuple[str, ...]]) -> list[tuple[str, tuple[str, .
     return [(text, (text,)) for name in ("NP", "PP", "IMP", "I", "WE") for text in dict.fromkeys(usable.get(name, ()))]
 
 
-def _filled(pattern: str, usable: dict[str, tuple[str, ...]], rng: random.Random) -> tuple[str, tuple[str, ...]]:
+def _filled(
+    pattern: str, usable: dict[str, tuple[str, ...]], rng: random.Random, language: str
+) -> tuple[str, tuple[str, ...]]:
     """A pattern with a phrase for each list that it names."""
     phrases: list[str] = []
 
@@ -160,9 +162,17 @@ def _filled(pattern: str, usable: dict[str, tuple[str, ...]], rng: random.Random
         return phrases[-1]
 
     text = re.sub(r"\b(?:NP|VI|PP|IMP|I|WE|T)\b", phrase, pattern)
-    if len(set(phrases)) < len(phrases):
-        return _filled(pattern, usable, rng)
+    if _says_twice(phrases, language):
+        return _filled(pattern, usable, rng, language)
     return text, tuple(phrases)
+
+
+def _says_twice(phrases: Sequence[str], language: str) -> bool:
+    """Whether two phrases of a line are one or share a word of content, as in `the sea by the sea`; both may begin with
+    it, as in `come with me, come and see`."""
+    words = [frozenset(phrase.lower().split()[1:]) - WEAK_WORDS[language] for phrase in phrases]
+    shared = any(one & other for i, one in enumerate(words) for other in words[:i])
+    return shared or len(set(phrases)) < len(phrases)
 
 
 def _drawn(found: tuple[str, tuple[str, ...]], usable: dict[str, tuple[str, ...]], language: str) -> LyricLine:

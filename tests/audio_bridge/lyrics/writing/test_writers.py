@@ -1,5 +1,6 @@
 """Corpora, forms that hold, models that write, measures: on the bundled verses and on what people paste."""
 
+import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ import pytest
 
 from audio_bridge.lyrics import inputs, lyric_measures, lyric_text
 from audio_bridge.lyrics.prosody import rhyme
-from audio_bridge.lyrics.prosody.stress import count
+from audio_bridge.lyrics.prosody.stress import WEAK_WORDS, count
 from audio_bridge.lyrics.training import lyric_corpus, prepare_lyrics
 from audio_bridge.lyrics.writing import compose, neural, phrase_grammar, song_forms, writers
 from audio_bridge.lyrics.writing.compose import Brief
@@ -356,3 +357,12 @@ def test_the_story_begins_before_it_ends() -> None:
             stages.setdefault(section.label, []).extend(grammar.stage_of(line) for line in section.lines)
     assert stages["Verse 1"].count("first") > stages["Verse 3"].count("first")
     assert stages["Verse 3"].count("last") > stages["Verse 1"].count("last")
+
+
+@pytest.mark.parametrize("language", ["en", "pt", "es"])
+def test_no_line_names_a_thing_twice(language: str) -> None:
+    lines = phrase_grammar.pool(language, "folk", seed=0)
+    for line in lines:
+        words = [set(phrase.lower().split()[1:]) - WEAK_WORDS[language] for phrase in line.phrases]
+        assert not any(a & b for a, b in itertools.combinations(words, 2)), line.text
+    assert len(lines) > 1000
