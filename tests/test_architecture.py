@@ -41,7 +41,7 @@ MODELS_MUST_NOT_KNOW = ("symbolic.notation", "symbolic.tokens", "symbolic.corpus
 # Rooms that lean on one another inside a package. To be parted, not added to.
 ENTWINED = {"audio_bridge.lyrics", "symbolic.decode", "symbolic.evaluate", "symbolic.formats"}
 # Classes that two modules of the same kind name alike, as the library that they follow does.
-SHARED_CLASSES = {"Backbone": "Mamba and Mamba-2", "Mixer": "Mamba and Mamba-2", "Block": "GPT-2, Mamba and Mamba-2"}
+SHARED_CLASSES = {"Mixer": "Mamba and Mamba-2", "Block": "GPT-2 and both Mambas"}
 MAX_FILES = 15  # modules side by side in a folder
 
 

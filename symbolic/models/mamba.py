@@ -15,7 +15,6 @@ Initial values follow the authors' package `mamba-ssm`.
 """
 
 import math
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -25,44 +24,33 @@ from symbolic.config import MambaConfig
 from symbolic.models.layers import (
     CausalConvolution,
     RecurrentState,
-    RMSNorm,
     last_inputs,
-    logits,
     real_positions,
-    tied_head,
     wide,
 )
-from symbolic.models.pointwise import MOST_TAPS, add_norm, convolve
+from symbolic.models.mamba_backbone import RecurrentModel, ResidualMixer
+from symbolic.models.pointwise import MOST_TAPS, convolve
 from symbolic.models.scan import NO_STEP, native_scan, scan_path, scan_step, selective_scan
 
 
-class Mamba(nn.Module):
+class Mamba(RecurrentModel["Mixer"]):
     """Tokens (B, L) -> scores of the next token (B, L, V)."""
 
     def __init__(self, config: MambaConfig, *, scan: str = "auto", tied: bool = True) -> None:
-        super().__init__()
         scan_path(scan, "mamba", "cuda" if scan == "mamba_ssm" else "cpu")
-        self.config, self.scan, self.tied = config, scan, tied
-        self.backbone = Backbone(config)
-        self.lm_head = tied_head(self.backbone.embeddings, tied)
+        super().__init__(config, (Mixer(config) for _ in range(config.n_layer)), tied=tied)
+        self.config, self.scan = config, scan
         _initialise(self)
-
-    @property
-    def blocks(self) -> "list[Block]":
-        """The layers, for those who compile them one by one."""
-        return cast("list[Block]", list(self.backbone.layers))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        path, u, y = self.path(), self.backbone.dropout(wide(self.backbone.embeddings(tokens))), None
-        fused = path == "native" and self.lm_head.weight.dtype == torch.float32 and self.config.d_conv <= MOST_TAPS
-        for block in self.blocks:
-            u, y = block(u, y, path, fused)
-        _, n = add_norm(u, y, self.backbone.norm_f, fused)
-        return logits(n, self.lm_head)
 
     def path(self) -> str:
         """The form of the scan that runs where the weights are now."""
         return scan_path(self.scan, "mamba", self.lm_head.weight.device, self.lm_head.weight.dtype)
+
+    def training_path(self) -> str:
+        """As `path`; native in float32, all that stands between the products runs in native passes ("fused")."""
+        path = self.path()
+        is_fused = self.lm_head.weight.dtype == torch.float32 and self.config.d_conv <= MOST_TAPS
+        return Mixer.fused_form if path == "native" and is_fused else path
 
     def new_state(self, batch: int, max_tokens: int, dtype: torch.dtype, device: torch.device | str) -> RecurrentState:
         """Blank memory for `batch` rows; its size does not depend on `max_tokens`."""
@@ -71,65 +59,11 @@ class Mamba(nn.Module):
         kind = torch.float64 if dtype == torch.float64 else torch.float32
         return RecurrentState(window, torch.zeros(c.n_layer, batch, D, c.d_state, dtype=kind, device=device))
 
-    @torch.no_grad()
-    def prefill(self, tokens: Tensor, lengths: Tensor, state: RecurrentState) -> Tensor:
-        """Read right-padded prompts from a blank memory; scores after each row's last real token (B, V)."""
-        path, u = self.path(), wide(self.backbone.embeddings(tokens))
-        lengths = lengths.to(tokens.device)
-        for layer, block in enumerate(self.blocks):
-            u, state.window[layer], state.recurrence[layer] = block.prefill(u, lengths, path)
-        return self._scores(u[torch.arange(len(u), device=u.device), lengths - 1])
 
-    @torch.no_grad()
-    def step(self, tokens: Tensor, state: RecurrentState) -> Tensor:
-        """One more token in every row: tokens (B) -> scores (B, V)."""
-        u = wide(self.backbone.embeddings(tokens))
-        for layer, block in enumerate(self.blocks):
-            u, state.window[layer], state.recurrence[layer] = block.step(
-                u, state.window[layer], state.recurrence[layer]
-            )
-        return self._scores(u)
-
-    def _scores(self, u: Tensor) -> Tensor:
-        return logits(self.backbone.norm_f(u), self.lm_head)
-
-
-class Backbone(nn.Module):
-    """Everything but the head, under the library's name."""
-
-    def __init__(self, config: MambaConfig) -> None:
-        super().__init__()
-        self.embeddings = nn.Embedding(config.vocab_size, config.d_model)
-        self.layers = nn.ModuleList(Block(config) for _ in range(config.n_layer))
-        self.norm_f = RMSNorm(config.d_model)
-        self.dropout = nn.Dropout(config.dropout)
-
-
-class Block(nn.Module):
-    """u <- u + mixer(norm(u)); the residual stream u is float32 or wider. `forward` leaves the sum to the next."""
-
-    def __init__(self, config: MambaConfig) -> None:
-        super().__init__()
-        self.norm = RMSNorm(config.d_model)
-        self.mixer = Mixer(config)
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(self, u: Tensor, y: Tensor | None, path: str, fused: bool) -> tuple[Tensor, Tensor]:
-        """Residual stream u and what the layer before adds to it -> the same for the next layer."""
-        u, n = add_norm(u, y, self.norm, fused)
-        return u, self.dropout(self.mixer.fused(n) if fused else self.mixer(n, path))
-
-    def prefill(self, u: Tensor, lengths: Tensor, path: str) -> tuple[Tensor, Tensor, Tensor]:
-        y, window, h = self.mixer.prefill(self.norm(u), lengths, path)
-        return u + y, window, h
-
-    def step(self, u: Tensor, window: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        y, window, h = self.mixer.step(self.norm(u), window, h)
-        return u + y, window, h
-
-
-class Mixer(nn.Module):
+class Mixer(ResidualMixer):
     """The equations at the head of this file."""
+
+    fused_form = "fused"
 
     def __init__(self, config: MambaConfig) -> None:
         super().__init__()
@@ -146,14 +80,16 @@ class Mixer(nn.Module):
         self.out_proj = nn.Linear(D, E, bias=False)
 
     def forward(self, u: Tensor, path: str) -> Tensor:
+        if path == self.fused_form:
+            return self._fused(u)
         x, z = self.in_proj(u).chunk(2, dim=-1)
         x = self._convolve(x)
         dt, B, C = self._step_and_maps(x)
         y, _ = selective_scan(path, x, dt, self._A(), B, C, self.D, self.dt_proj.bias)
         return self._gate_out(y, z)
 
-    def fused(self, u: Tensor) -> Tensor:
-        """As forward, with what stands between the products in one native pass each."""
+    def _fused(self, u: Tensor) -> Tensor:
+        """As any other form, with what stands between the products in one native pass each."""
         x, z = convolve(self.in_proj(u), self.conv1d.weight.squeeze(1).t(), self.conv1d.bias)
         dt, B, C = self._step_and_maps(x)
         y, _ = native_scan(x, dt, self._A(), B, C, self.D, self.dt_proj.bias, z)

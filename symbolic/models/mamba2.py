@@ -14,7 +14,6 @@ Papers: Dao & Gu 2024, Transformers are SSMs (arXiv:2405.21060). Initial values 
 """
 
 import math
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -25,40 +24,23 @@ from symbolic.models import ssd
 from symbolic.models.layers import (
     CausalConvolution,
     RecurrentState,
-    RMSNorm,
     last_inputs,
-    logits,
     real_positions,
-    tied_head,
     wide,
 )
 from symbolic.models.mamba import step_bias
-from symbolic.models.pointwise import add_norm
+from symbolic.models.mamba_backbone import RecurrentModel, ResidualMixer
 from symbolic.models.scan import NO_STEP, mamba_ssm_kernel, scan_path
 
 
-class Mamba2(nn.Module):
+class Mamba2(RecurrentModel["Mixer"]):
     """Tokens (B, L) -> scores of the next token (B, L, V)."""
 
     def __init__(self, config: Mamba2Config, *, scan: str = "auto", tied: bool = True) -> None:
-        super().__init__()
         scan_path(scan, "mamba2", "cuda" if scan == "mamba_ssm" else "cpu")
-        self.config, self.scan, self.tied = config, scan, tied
-        self.backbone = Backbone(config)
-        self.lm_head = tied_head(self.backbone.embeddings, tied)
+        super().__init__(config, (Mixer(config) for _ in range(config.n_layer)), tied=tied)
+        self.config, self.scan = config, scan
         _initialise(self)
-
-    @property
-    def blocks(self) -> "list[Block]":
-        """The layers, for those who compile them one by one."""
-        return cast("list[Block]", list(self.backbone.layers))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        path, u, y = self.path(), self.backbone.dropout(wide(self.backbone.embeddings(tokens))), None
-        for block in self.blocks:
-            u, y = block(u, y, path)
-        _, n = add_norm(u, y, self.backbone.norm_f, path == "native")
-        return logits(n, self.lm_head)
 
     def path(self) -> str:
         """The form of the scan that runs where the weights are now."""
@@ -73,65 +55,11 @@ class Mamba2(nn.Module):
         shape = (c.n_layer, batch, mixer.n_heads, c.d_state, c.head_dim)
         return RecurrentState(window, torch.zeros(shape, dtype=kind, device=device))
 
-    @torch.no_grad()
-    def prefill(self, tokens: Tensor, lengths: Tensor, state: RecurrentState) -> Tensor:
-        """Read right-padded prompts from a blank memory; scores after each row's last real token (B, V)."""
-        path, u = self.path(), wide(self.backbone.embeddings(tokens))
-        lengths = lengths.to(tokens.device)
-        for layer, block in enumerate(self.blocks):
-            u, state.window[layer], state.recurrence[layer] = block.prefill(u, lengths, path)
-        return self._scores(u[torch.arange(len(u), device=u.device), lengths - 1])
 
-    @torch.no_grad()
-    def step(self, tokens: Tensor, state: RecurrentState) -> Tensor:
-        """One more token in every row: tokens (B) -> scores (B, V)."""
-        u = wide(self.backbone.embeddings(tokens))
-        for layer, block in enumerate(self.blocks):
-            u, state.window[layer], state.recurrence[layer] = block.step(
-                u, state.window[layer], state.recurrence[layer]
-            )
-        return self._scores(u)
-
-    def _scores(self, u: Tensor) -> Tensor:
-        return logits(self.backbone.norm_f(u), self.lm_head)
-
-
-class Backbone(nn.Module):
-    """Everything but the head, under the library's name."""
-
-    def __init__(self, config: Mamba2Config) -> None:
-        super().__init__()
-        self.embeddings = nn.Embedding(config.vocab_size, config.d_model)
-        self.layers = nn.ModuleList(Block(config) for _ in range(config.n_layer))
-        self.norm_f = RMSNorm(config.d_model)
-        self.dropout = nn.Dropout(config.dropout)
-
-
-class Block(nn.Module):
-    """u <- u + mixer(norm(u)); the residual stream u is float32 or wider. `forward` leaves the sum to the next."""
-
-    def __init__(self, config: Mamba2Config | Mamba2HybridConfig) -> None:
-        super().__init__()
-        self.norm = RMSNorm(config.d_model)
-        self.mixer = Mixer(config)
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(self, u: Tensor, y: Tensor | None, path: str) -> tuple[Tensor, Tensor]:
-        """Residual stream u and what the layer before adds to it -> the same for the next layer."""
-        u, n = add_norm(u, y, self.norm, path == "native")
-        return u, self.dropout(self.mixer(n, path))
-
-    def prefill(self, u: Tensor, lengths: Tensor, path: str) -> tuple[Tensor, Tensor, Tensor]:
-        y, window, h = self.mixer.prefill(self.norm(u), lengths, path)
-        return u + y, window, h
-
-    def step(self, u: Tensor, window: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        y, window, h = self.mixer.step(self.norm(u), window, h)
-        return u + y, window, h
-
-
-class Mixer(nn.Module):
+class Mixer(ResidualMixer):
     """The equations at the head of this file."""
+
+    fused_form = "native"
 
     def __init__(self, config: Mamba2Config | Mamba2HybridConfig) -> None:
         super().__init__()
@@ -149,7 +77,7 @@ class Mixer(nn.Module):
         self.out_proj = nn.Linear(D, E, bias=False)
 
     def forward(self, u: Tensor, path: str) -> Tensor:
-        if path == "native":
+        if path == self.fused_form:
             return self.out_proj(self._native(self.in_proj(u)))
         z, xBC, dt = self.in_proj(u).split(self.parts, dim=-1)
         y, _ = self._scan(path, self._convolve(xBC), dt)

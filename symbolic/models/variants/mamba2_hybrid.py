@@ -37,7 +37,8 @@ from symbolic.models.attention import (
 )
 from symbolic.models.gpt2 import check_length
 from symbolic.models.layers import RMSNorm, logits, tied_head, wide
-from symbolic.models.mamba2 import Block, initialise_mixer
+from symbolic.models.mamba2 import Mixer, initialise_mixer
+from symbolic.models.mamba_backbone import Backbone, Block
 from symbolic.models.pointwise import add_norm
 from symbolic.models.scan import scan_path
 
@@ -52,14 +53,18 @@ class Mamba2Hybrid(nn.Module):
         scan_path(scan, "mamba2", "cuda" if scan == "mamba_ssm" else "cpu")
         attention_path(attention, "cpu", torch.float32)
         self.config, self.scan, self.attention, self.tied = config, scan, attention, tied
-        self.backbone = HybridBackbone(config)
+        layers = (
+            AttentionBlock(config) if layer in config.attention_layers else Block(config, Mixer(config))
+            for layer in range(config.n_layer)
+        )
+        self.backbone = Backbone(config, layers)
         self.lm_head = tied_head(self.backbone.embeddings, tied)
         _initialise(self)
 
     @property
-    def blocks(self) -> "list[Block | AttentionBlock]":
+    def blocks(self) -> "list[Block[Mixer] | AttentionBlock]":
         """The layers, for those who compile them one by one."""
-        return cast("list[Block | AttentionBlock]", list(self.backbone.layers))
+        return cast("list[Block[Mixer] | AttentionBlock]", list(self.backbone.layers))
 
     def forward(self, tokens: Tensor) -> Tensor:
         u, y = self.backbone.dropout(wide(self.backbone.embeddings(tokens))), None
@@ -174,20 +179,6 @@ class HybridState:
         self.recurrence[:, rows] = 0
         self.lengths[rows] = 0
         self.filled = int(self.lengths.max())
-
-
-class HybridBackbone(nn.Module):
-    """Everything but the head, named as Mamba-2's."""
-
-    def __init__(self, config: Mamba2HybridConfig) -> None:
-        super().__init__()
-        self.embeddings = nn.Embedding(config.vocab_size, config.d_model)
-        self.layers = nn.ModuleList(
-            AttentionBlock(config) if layer in config.attention_layers else Block(config)
-            for layer in range(config.n_layer)
-        )
-        self.norm_f = RMSNorm(config.d_model)
-        self.dropout = nn.Dropout(config.dropout)
 
 
 class AttentionBlock(nn.Module):

@@ -7,7 +7,7 @@ import torch
 
 from symbolic import config, models
 from symbolic.config import Mamba2Config, Mamba2HybridConfig
-from symbolic.models.mamba2 import Block
+from symbolic.models.mamba_backbone import Block
 from symbolic.models.variants.mamba2_hybrid import AttentionBlock
 
 SHAPE: dict[str, Any] = {"d_model": 32, "d_state": 16, "head_dim": 16, "chunk_size": 8, "vocab_size": 50}
