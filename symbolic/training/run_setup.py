@@ -82,7 +82,7 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
     torch.manual_seed(config.seed)
     _check_notation(config)
     source = group.from_lead(checkpoint.newest(folder, console.say) if resume and group.leads else None)
-    start = _start(config)
+    start = _start(config) if not source or t.lora_rank else None
     tokenizer = tokens.load(source) if source else _build_tokenizer(config, start)
     with group.first():
         training, validation = _shards(config, tokenizer, console)
@@ -108,7 +108,7 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
         runner=model,
         optimizer=optimizer,
         at=at,
-        origin=_origin(config, tokenizer, training, start),
+        origin=_origin(config, tokenizer, training, start, source),
         cost=costs.training_flops(config.model, config.data.context),
         peak=machine.peak_flops(device, dtype),
     )
@@ -233,13 +233,20 @@ def _validation_tunes(shard: "Shard", n: int) -> tuple[list[list[int]], list[int
     return [shard.document(tune).tolist() for tune in chosen], [shard.bytes_of(tune) for tune in chosen]
 
 
-def _origin(config: Config, tokenizer: "Tokenizer", shard: "Shard", start: "Start | None") -> "Origin":
-    """Record what the run is made from; the terms of the model it begins with are terms of its own."""
-    from symbolic.training.checkpoint import Origin
+def _origin(
+    config: Config, tokenizer: "Tokenizer", shard: "Shard", start: "Start | None", source: Path | None
+) -> "Origin":
+    """Record what the run is made from; the terms of the model it begins with are terms of its own.
 
+    A run that goes on keeps what its checkpoint `source` says of its start: the model of that name may be another now.
+    """
+    from symbolic.training.checkpoint import Origin, verify
+
+    before = verify(source) if source else {}
+    origin = before.get("start", {}) if source else (start.origin if start else {})
     terms = files.read_json(shard.folder / "header.json").get("sources", [])
-    origin = start.origin if start else {}
-    terms += [term for term in (start.terms if start else []) if term not in terms]
+    known = before.get("terms", []) if source else (start.terms if start else [])
+    terms += [term for term in known if term not in terms]
     return Origin(configuration.digest(config), tokenizer.digest, terms, dataclasses.asdict(config), origin)
 
 

@@ -468,6 +468,10 @@ def test_a_run_begins_with_another_model(data: Path, tmp_path: Path) -> None:
     assert record["start"]["model"] == "a" and record["start"]["step"] == 20
     assert record["start"]["weights_sha256"] == files.sha256(runs.best_folder(tmp_path / "one") / "model.safetensors")
     assert files.read_json(runs.run_file(tmp_path / "two"))["start"] == record["start"]
+    shutil.rmtree(tmp_path / "one")  # a run that goes on needs its start no more, and tells of it as it was
+    longer = dataclasses.replace(settings, train=dataclasses.replace(settings.train, steps=2))
+    train.train(longer, tmp_path / "two", resume=True, on_status=quiet)
+    assert checkpoint.verify(runs.best_folder(tmp_path / "two"))["start"] == record["start"]
 
 
 @pytest.mark.parametrize("model", ["gpt2", "mamba2"])
