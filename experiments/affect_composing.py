@@ -29,7 +29,7 @@ from symbolic.affect.composing import mood_scorer, score_plan, section_writer
 from symbolic.affect.composing.arrangement import CHOICES, Controls, SectionMelody, section_table
 from symbolic.affect.composing.mood_scorer import MoodScorer
 from symbolic.affect.composing.score_plan import MoodPlan
-from symbolic.affect.hearing import quadrant_model, score_features
+from symbolic.affect.hearing import quadrant_model
 from symbolic.affect.hearing.note_table import NoteTable
 
 Floats = NDArray[np.float64]
@@ -43,11 +43,9 @@ DRAWS = 1000
 class ScoreAlone(MoodScorer):
     """The level model of scores without the scorer of quadrants."""
 
-    def point(self, table: NoteTable) -> Target:
-        """(valence, arousal) of a section."""
-        features = score_features.piece_features(table)
-        valence, arousal = self.score.level(features, "melody" if table.is_melody else "full")[0]
-        return float(valence), float(arousal)
+    def opinions(self, table: NoteTable) -> Floats:
+        """(1, 2) valence and arousal of a section."""
+        return super().opinions(table)[:1]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -123,11 +121,11 @@ def drawn(target: Target) -> Controls:
 
 
 def _plan(line: SectionMelody, controls: Controls, target: Target) -> MoodPlan:
-    return MoodPlan(target, line, controls, mood_scorer.bundled().point(section_table(line, controls)))
+    return score_plan.judged(line, controls, target, mood_scorer.bundled())
 
 
 def _best(plans: Sequence[MoodPlan]) -> Any:
-    return min(plans, key=lambda plan: plan.miss)
+    return min(plans, key=lambda plan: plan.cost)
 
 
 def _interval(values: Floats) -> tuple[float, float]:

@@ -2,11 +2,11 @@
 
     python -m experiments.affect_search [--evaluations 240] [--seeds 2]
 
-Seven numbers from 0 to 1 choose a melody of a pool and the six controls of `compose`. CMA-ES (Hansen 2016, arXiv
+As many numbers from 0 to 1 choose a melody of a pool and the controls of `compose`. CMA-ES (Hansen 2016, arXiv
 1604.00772), differential evolution (Storn and Price 1997, rand/1/bin), random search and the coordinate descent that
 `compose` uses get the same number of evaluations by the planning scorer; the other scorer measures what they found.
 Best of n spends its evaluations on melodies and octaves, dressed as `compose` begins in the target's quadrant.
-The reference study searched all weights of a network; here what is searched has seven dimensions.
+The reference study searched all weights of a network; here what is searched has eight dimensions.
 """
 
 import argparse
@@ -31,7 +31,7 @@ POPULATION = 12
 
 
 class Budget:
-    """The distance from a target of what seven numbers choose, counted; `best` and `choice` are the best so far."""
+    """The cost (`score_plan`) of what numbers choose for a target, counted; `best` and `choice` are the best so far."""
 
     def __init__(self, pool: Sequence[SectionMelody], target: Point, evaluations: int) -> None:
         self.pool, self.target, self.left = pool, target, evaluations
@@ -46,8 +46,7 @@ class Budget:
         if self.left <= 0:
             return np.inf
         self.left -= 1
-        point = mood_scorer.bundled().point(section_table(line, controls))
-        found = float(np.hypot(point[0] - self.target[0], point[1] - self.target[1]))
+        found = score_plan.judged(line, controls, self.target, mood_scorer.bundled()).cost
         if found < self.best:
             self.best, self.choice = found, (line, controls)
         return found

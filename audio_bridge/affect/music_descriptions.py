@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from symbolic.affect import emotion_words
-from symbolic.affect.composing.arrangement import DYNAMICS, PATTERNS, Controls
+from symbolic.affect.composing.arrangement import DENSITIES, DYNAMICS, MODES, PATTERNS, Controls
 
 _LEVELS = {"pp": "very soft", "p": "soft", "mp": "moderately soft", "mf": "medium loud", "f": "loud", "ff": "very loud"}
 _OCTAVES = {-1: "low", 0: "middle", 1: "high"}
@@ -18,8 +18,11 @@ _TEXTURES = {
     "block": "melody over long chords", "broken": "melody over broken chords", "pulse": "melody over pulsing chords",
     "march": "melody over bass and chords in turn", "dark": "melody over deep dark chords",
     "storm": "melody over thick low repeated chords", "bells": "melody under long high bell tones",
+    "tritone": "melody over a held tritone", "cluster": "melody over repeated low clusters",
 }  # fmt: skip
 _TEMPOS = ((60, "very slow"), (80, "slow"), (110, "moderate"), (145, "fast"), (1000, "very fast"))
+_DENSITIES = {"bare": "very few notes", "sparse": "few notes", "written": "flowing notes", "busy": "repeated notes"}
+assert set(_DENSITIES) == set(DENSITIES)
 assert set(_LEVELS) == set(DYNAMICS) and set(_TEXTURES) == set(PATTERNS)
 
 
@@ -39,27 +42,29 @@ def described(controls: Controls, mood: Sequence[str], instruments: Sequence[str
     return (
         f"{' and '.join(mood)} music, {tempo} at {controls.qpm} bpm, {controls.mode} key, "
         f"{_LEVELS[controls.dynamics]}, {_OCTAVES[controls.octave]} register, {touch}, "
-        f"{_TEXTURES[controls.pattern]}, {' and '.join(instruments)}"
+        f"{_DENSITIES[controls.density]}, {_TEXTURES[controls.pattern]}, {' and '.join(instruments)}"
     )
 
 
 def understood(text: str) -> Description | None:
     """The plan that `described` wrote; None for another text."""
     match = re.fullmatch(
-        r"(.+) music, [a-z ]+ at (\d+) bpm, (major|minor) key, ([a-z ]+), (low|middle|high) register, "
-        r"(staccato|legato), ([a-z ]+), (.+)",
+        rf"(.+) music, [a-z ]+ at (\d+) bpm, ({'|'.join(MODES)}) key, ([a-z ]+), (low|middle|high) register, "
+        r"(staccato|legato), ([a-z ]+), ([a-z ]+), (.+)",
         text.strip(),
     )
     if match is None:
         return None
     levels, textures = {v: k for k, v in _LEVELS.items()}, {v: k for k, v in _TEXTURES.items()}
     octaves = {v: k for k, v in _OCTAVES.items()}
-    if match[4] not in levels or match[7] not in textures:
+    densities = {v: k for k, v in _DENSITIES.items()}
+    if match[4] not in levels or match[7] not in densities or match[8] not in textures:
         return None
     controls = Controls(
-        match[3], int(match[2]), octaves[match[5]], levels[match[4]], match[6] == "staccato", textures[match[7]]
-    )
-    return Description(controls, tuple(match[1].split(" and ")), tuple(match[8].split(" and ")))
+        match[3], int(match[2]), octaves[match[5]], levels[match[4]], match[6] == "staccato", textures[match[8]],
+        densities[match[7]],
+    )  # fmt: skip
+    return Description(controls, tuple(match[1].split(" and ")), tuple(match[9].split(" and ")))
 
 
 def mood_of(text: str) -> tuple[float, float] | None:

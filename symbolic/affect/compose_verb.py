@@ -4,8 +4,8 @@
     python -m symbolic compose story.txt --tunes mine.abc -o music.abc
 
 The story is read (`affect`), cut into sections of one mood, and each section's mood becomes a target. For each the best
-of n melodies of a model is dressed to come nearest the target: parallel major or minor, tempo, octave, dynamics,
-articulation, accompaniment. OUT.plan.json says what was asked, chosen, predicted, and measured by a second scorer that
+of n melodies of a model is dressed to come nearest the target: parallel mode, tempo, octave, dynamics, articulation,
+density, accompaniment. OUT.plan.json says what was asked, chosen, predicted, and measured by a second scorer that
 had no part in the choice; a target out of reach is said.
 """
 
@@ -108,5 +108,6 @@ def told(made: "Composition", output: Path) -> list[str]:
         text = section.text if len(section.text) < 48 else section.text[:45] + "..."
         reach = "" if plan.record()["reached"] else "  out of reach"
         reach = reach or ("" if distance(point, plan.target) <= NEAR else "  not heard so by the second scorer")
-        lines.append(f"  {points}  {chosen.mode}, {chosen.qpm} bpm, {chosen.dynamics}, {chosen.pattern}{reach}  {text}")
+        how = f"{chosen.mode}, {chosen.qpm} bpm, {chosen.dynamics}, {chosen.density}, {chosen.pattern}"
+        lines.append(f"  {points}  {how}{reach}  {text}")
     return lines

@@ -1,8 +1,9 @@
-"""A melody dressed for a mood: mode, tempo, register, dynamics, articulation and an accompaniment, as notes in ticks.
+"""A melody dressed for a mood: mode, tempo, register, dynamics, articulation, density and an accompaniment, in ticks.
 
-A `SectionMelody` is a section of full bars in a major key. The parallel minor lowers its 3rd, 6th and 7th degrees
-(Livingstone and others 2010: only rules on the score move valence, and the mode rule writes the parallel mode). Chords
-come from `symbolic.notation.harmony`, one a bar. Accompaniments are written around a register of their own.
+A `SectionMelody` is a section of full bars in a major key. A mode is parallel: the tonic stays, degrees are lowered or
+raised (Livingstone and others 2010: only rules on the score move valence, and the mode rule writes the parallel mode;
+Temperley and Tan 2013: melodies sound less happy with each degree that is lowered from major). Chords come from
+`symbolic.notation.harmony`, one a bar. Accompaniments are written around a register of their own.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,12 @@ from symbolic.notation.score import Bar, ChordSymbol, Note, Rest
 from symbolic.notation.theory import TICKS_PER_WHOLE, NotationError, parse_key
 
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
-PATTERNS = ("none", "drone", "block", "broken", "pulse", "march", "dark", "storm", "bells")
+PATTERNS = ("none", "drone", "block", "broken", "pulse", "march", "dark", "storm", "bells", "tritone", "cluster")
+MODES = {  # ABC's suffix of each, from the brightest to the darkest
+    "lydian": "lyd", "major": "", "mixolydian": "mix", "dorian": "dor", "minor": "m", "phrygian": "phr",
+    "locrian": "loc",
+}  # fmt: skip
+DENSITIES = ("bare", "sparse", "written", "busy")
 DYNAMICS = {"pp": 36, "p": 50, "mp": 64, "mf": 80, "f": 96, "ff": 110}
 QPM = (40, 48, 56, 66, 78, 92, 108, 126, 144, 164, 184)
 SOFTER = 14  # velocity of the accompaniment below the melody's
@@ -37,16 +43,18 @@ class Controls:
     dynamics: str = "mf"
     staccato: bool = False
     pattern: str = "block"
+    density: str = "written"
 
 
 # The order in which single controls are tried, each with its choices.
 CHOICES: dict[str, Sequence[object]] = {
-    "mode": ("major", "minor"),
+    "mode": tuple(MODES),
     "qpm": QPM,
     "pattern": PATTERNS,
     "dynamics": tuple(DYNAMICS),
     "octave": (-1, 0, 1),
     "staccato": (False, True),
+    "density": DENSITIES,
 }
 
 
@@ -62,10 +70,8 @@ class SectionMelody:
         object.__setattr__(self, "key", abc_parser.parse(self.text).key.text)
 
     def in_mode(self, mode: str) -> str:
-        """The text in its key or in the parallel minor; accidentals that are written stay."""
-        if mode == "major":
-            return self.text
-        return self.text.replace(f"K:{self.key}\n", f"K:{self.key}m\n", 1)
+        """The text in a mode on the same tonic; accidentals that are written stay."""
+        return self.text.replace(f"K:{self.key}\n", f"K:{self.key}{MODES[mode]}\n", 1)
 
 
 @dataclass(frozen=True)
@@ -93,11 +99,8 @@ def melody_line(text: str, source: str = "") -> SectionMelody | None:
         for event in score.voices[0].events
         if not isinstance(event, ChordSymbol)
     ]
-    try:
-        key = parse_key(score.key.text + "m")
-    except NotationError:
-        return None
-    return SectionMelody(abc_parser.canonical(score), source) if abs(key.sharps) <= 7 else None
+    is_spelled = all(_is_key(score.key.text + suffix) for suffix in MODES.values())
+    return SectionMelody(abc_parser.canonical(score), source) if is_spelled else None
 
 
 @lru_cache(maxsize=512)
@@ -124,22 +127,47 @@ def section_bars(text: str) -> tuple[SectionBar, ...]:
 
 def arranged(line: SectionMelody, controls: Controls) -> tuple[list[PlayedNote], list[PlayedNote], list[int]]:
     """Melody notes, accompaniment notes, and the ticks at which bars begin, the end included."""
-    melody, accompaniment, starts = [], [], [0]
     velocity = DYNAMICS[controls.dynamics]
+    melody, accompaniment, starts = _placed(line, replace(controls, qpm=QPM[0], dynamics="mf"))
+    return (
+        [PlayedNote(*place, velocity) for place in melody],
+        [PlayedNote(*place, max(20, velocity - SOFTER)) for place in accompaniment],
+        list(starts),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _placed(
+    line: SectionMelody, controls: Controls
+) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]], list[int]]:
+    """(onset, ticks, pitch) of melody and accompaniment, and where bars begin: alike at every tempo and level."""
+    melody, accompaniment, starts = [], [], [0]
     share = STACCATO if controls.staccato else LEGATO
     for bar in section_bars(line.in_mode(controls.mode)):
         tick = starts[-1]
-        for pitch, ticks in bar.melody:
+        for pitch, ticks in melody_of(bar, controls):
             if pitch:
-                melody.append(PlayedNote(tick, max(1, round(ticks * share)), pitch + 12 * controls.octave, velocity))
+                melody.append((tick, max(1, round(ticks * share)), pitch))
             tick += ticks
         for onset, ticks, pitches in accompaniment_of(bar, controls):
-            accompaniment += [
-                PlayedNote(starts[-1] + onset, max(1, round(ticks * share)), pitch, max(20, velocity - SOFTER))
-                for pitch in pitches
-            ]
+            length = max(1, round(ticks * share))
+            accompaniment += [(starts[-1] + onset, length, pitch) for pitch in pitches]
         starts.append(starts[-1] + bar.ticks)
     return melody, accompaniment, starts
+
+
+def melody_of(bar: SectionBar, controls: Controls) -> list[tuple[int, int]]:
+    """(pitch, ticks) of one bar's melody in its octave and density; pitch 0 is a rest.
+
+    `sparse` holds the first note of each beat, `bare` that of each half bar; `busy` repeats notes of a beat or more.
+    """
+    shift = 12 * controls.octave
+    notes = [(pitch and pitch + shift, ticks) for pitch, ticks in bar.melody]
+    if controls.density == "busy":
+        return [part for note in notes for part in _repeated(*note, _beat(bar.ticks) // 2)]
+    if controls.density in ("sparse", "bare"):
+        return _thinned(notes, _beat(bar.ticks) if controls.density == "sparse" else -(-bar.ticks // 2))
+    return notes
 
 
 def accompaniment_of(bar: SectionBar, controls: Controls) -> Iterator[tuple[int, int, tuple[int, ...]]]:
@@ -164,6 +192,11 @@ def accompaniment_of(bar: SectionBar, controls: Controls) -> Iterator[tuple[int,
     elif controls.pattern == "bells":  # two long tones above the middle register
         high = _close(bar.chord, BELL_BASE + shift)
         yield 0, bar.ticks, _together(high[0], high[-1])
+    elif controls.pattern == "tritone":  # held below the melody
+        yield 0, bar.ticks, (bass, bass + 6)
+    elif controls.pattern == "cluster":  # a semitone and a tritone over the bass, twice a beat
+        for onset in range(0, bar.ticks, beat // 2):
+            yield onset, min(beat // 2, bar.ticks - onset), (bass, bass + 1, bass + 6, bass + 7)
     elif controls.pattern == "broken":
         figure = (bass, chord[0], chord[1], chord[2], chord[1], chord[0], chord[2], chord[1])
         for i, onset in enumerate(range(0, bar.ticks, beat // 2)):
@@ -186,6 +219,36 @@ def neighbours(controls: Controls, name: str) -> list[Controls]:
     """The controls with each other choice of one of them."""
     choices = [value for value in CHOICES[name] if value != getattr(controls, name)]
     return [replace(controls, **{name: value}) for value in choices]  # type: ignore[arg-type]
+
+
+def _is_key(text: str) -> bool:
+    """True for a key of at most seven accidentals."""
+    try:
+        return abs(parse_key(text).sharps) <= 7
+    except NotationError:
+        return False
+
+
+def _thinned(notes: Sequence[tuple[int, int]], cell: int) -> list[tuple[int, int]]:
+    """The first note that begins in each stretch of `cell` ticks, held until the next; a rest gives way to a note."""
+    kept: list[tuple[int, int]] = []
+    tick, last = 0, -1
+    for pitch, ticks in notes:
+        if tick // cell != last or (pitch and not kept[-1][0]):
+            kept.append((pitch, ticks))
+        else:
+            kept[-1] = (kept[-1][0], kept[-1][1] + ticks)
+        last = tick // cell
+        tick += ticks
+    return kept
+
+
+def _repeated(pitch: int, ticks: int, half: int) -> list[tuple[int, int]]:
+    """A note of two halves of a beat or more as repeated halves, what is over in the first; rests as they are."""
+    count = ticks // half
+    if not pitch or count < 2:
+        return [(pitch, ticks)]
+    return [(pitch, ticks - (count - 1) * half), *[(pitch, half)] * (count - 1)]
 
 
 def _together(*pitches: int) -> tuple[int, ...]:

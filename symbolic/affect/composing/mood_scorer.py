@@ -9,26 +9,28 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from symbolic.affect.hearing import quadrant_model, score_affect, score_features
 from symbolic.affect.hearing.note_table import NoteTable
 from symbolic.affect.hearing.quadrant_model import QuadrantModel
 from symbolic.affect.hearing.score_affect import ScoreModel
 
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class MoodScorer:
-    """The two models whose points are averaged."""
+    """The two models whose points are averaged; where they part, neither is believed (`score_plan`)."""
 
     score: ScoreModel
     quadrants: QuadrantModel
 
-    def point(self, table: NoteTable) -> tuple[float, float]:
-        """(valence, arousal) of a section, -1 to 1."""
+    def opinions(self, table: NoteTable) -> Floats:
+        """(2, 2) valence and arousal of a section by each model, -1 to 1."""
         features = score_features.piece_features(table)
         level = self.score.level(features, "melody" if table.is_melody else "full")[0]
-        valence, arousal = np.clip((level + self.quadrants.points(features)[0]) / 2, -1, 1)
-        return float(valence), float(arousal)
+        return np.clip([level, self.quadrants.points(features)[0]], -1, 1)
 
 
 @cache

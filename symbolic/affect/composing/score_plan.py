@@ -1,8 +1,9 @@
 """Which music for which mood: for each section the melody and the controls whose predicted point is nearest its target.
 
 The search is coordinate descent over the controls of `arrangement`, one control at a time, for each melody of the
-pool; `mood_scorer` predicts. A target outside what any melody and control reaches is met as nearly as can be, and
-`miss` says by how much.
+pool; `mood_scorer` predicts. What is sought is the least root mean square distance of its models from the target, so
+that music on which they part is passed over. A target outside what any melody and control reaches is met as nearly as
+can be, and `miss` says by how much.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,17 +30,24 @@ CENTRE = (0.15, 0.05)  # mean rating of the scores that the model learnt from
 
 @dataclass(frozen=True)
 class MoodPlan:
-    """One section: its target, the melody and controls chosen, and what the planning model predicts of them."""
+    """One section: its target, the melody and controls chosen, the mean of what the planning models predict of them,
+    and `doubt`, the root mean square distance of the models from that mean."""
 
     target: tuple[float, float]
     line: SectionMelody
     controls: Controls
     predicted: tuple[float, float]
+    doubt: float = 0.0
 
     @property
     def miss(self) -> float:
         """Distance of the prediction from the target."""
         return float(np.hypot(self.predicted[0] - self.target[0], self.predicted[1] - self.target[1]))
+
+    @property
+    def cost(self) -> float:
+        """Root mean square distance of the planning models' points from the target."""
+        return float(np.hypot(self.miss, self.doubt))
 
     def record(self) -> dict[str, Any]:
         """For plan.json."""
@@ -47,6 +55,7 @@ class MoodPlan:
             "target": [round(v, 3) for v in self.target],
             "predicted": [round(v, 3) for v in self.predicted],
             "miss": round(self.miss, 3),
+            "doubt": round(self.doubt, 3),
             "reached": self.miss <= MISSED,
             "controls": asdict(self.controls),
             "melody": self.line.source,
@@ -65,25 +74,33 @@ def planned(
     for number, target in enumerate(targets):
         last = plans[-1].line if plans else None
         made = [nearest(line, (float(target[0]), float(target[1])), scorer) for line in pool]
-        plans.append(min(made, key=lambda plan: plan.miss + REPEATED * (len(pool) > 1 and plan.line == last)))
+        plans.append(min(made, key=lambda plan: plan.cost + REPEATED * (len(pool) > 1 and plan.line == last)))
         progress(number + 1, len(targets))
     return plans
 
 
+def judged(line: SectionMelody, controls: Controls, target: tuple[float, float], scorer: MoodScorer) -> MoodPlan:
+    """A melody and controls as the planning models hear them."""
+    opinions = scorer.opinions(section_table(line, controls))
+    valence, arousal = opinions.mean(axis=0)
+    doubt = float(np.sqrt(((opinions - (valence, arousal)) ** 2).sum(axis=1).mean()))
+    return MoodPlan(target, line, controls, (float(valence), float(arousal)), doubt)
+
+
 def nearest(line: SectionMelody, target: tuple[float, float], scorer: MoodScorer) -> MoodPlan:
     """The controls that bring one melody nearest a target."""
-    seen: dict[Controls, tuple[float, float]] = {}
+    seen: dict[Controls, MoodPlan] = {}
 
     def plan(controls: Controls) -> MoodPlan:
         if controls not in seen:
-            seen[controls] = scorer.point(section_table(line, controls))
-        return MoodPlan(target, line, controls, seen[controls])
+            seen[controls] = judged(line, controls, target, scorer)
+        return seen[controls]
 
     best = plan(STARTS[target[0] >= CENTRE[0], target[1] >= CENTRE[1]])
     for _ in range(PASSES):
         before = best.controls
         for name in CHOICES:
-            best = min([best, *map(plan, neighbours(best.controls, name))], key=lambda one: one.miss)
+            best = min([best, *map(plan, neighbours(best.controls, name))], key=lambda one: one.cost)
         if best.controls == before:
             break
     return best

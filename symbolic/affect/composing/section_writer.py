@@ -12,7 +12,7 @@ from itertools import groupby
 
 import mido
 
-from symbolic.affect.composing.arrangement import Controls, SectionBar, accompaniment_of, section_bars
+from symbolic.affect.composing.arrangement import Controls, SectionBar, accompaniment_of, melody_of, section_bars
 from symbolic.affect.composing.score_plan import MoodPlan
 from symbolic.affect.hearing.note_table import TICKS_PER_QUARTER, Played, played_abc
 from symbolic.formats.engraving import spelled
@@ -88,10 +88,8 @@ def _melody_text(bars: Sequence[SectionBar], controls: Controls, key: Key) -> st
         signs: dict[str, int] = {}
         texts.append(
             "".join(
-                dot + _spelled(pitch + 12 * controls.octave, key, signs) + length_text(ticks)
-                if pitch
-                else "z" + length_text(ticks)
-                for pitch, ticks in bar.melody
+                dot + _spelled(pitch, key, signs) + length_text(ticks) if pitch else "z" + length_text(ticks)
+                for pitch, ticks in melody_of(bar, controls)
             )
         )
     return "|".join(texts)

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from symbolic.affect.composing import arrangement
-from symbolic.affect.composing.arrangement import PATTERNS, Controls, SectionMelody
+from symbolic.affect.composing.arrangement import MODES, PATTERNS, Controls, SectionMelody
 from symbolic.notation import abc_parser
 
 LINE = SectionMelody("M:4/4\nL:1/8\nK:D\nD2F2A2d2|c2B2A2F2|G2B2E2G2|A8|\n")
@@ -20,6 +20,39 @@ def test_the_parallel_minor_lowers_third_sixth_and_seventh() -> None:
     )  # fmt: skip
     lowered = {(one % 12, other - one) for one, other in zip(major, minor)}
     assert lowered == {(2, 0), (6, -1), (9, 0), (1, -1), (11, -1), (7, 0), (4, 0)}
+
+
+def test_modes_are_parallel_and_each_is_darker_than_the_one_before() -> None:
+    tonics, sharps = set(), []
+    for mode in MODES:
+        key = abc_parser.parse(LINE.in_mode(mode)).key
+        tonics.add(key.tonic)
+        sharps.append(key.sharps)
+    assert tonics == {"D"} and sharps == [3, 2, 1, 0, -1, -2, -3]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_has_chords(mode: str) -> None:
+    bars = arrangement.section_bars(LINE.in_mode(mode))
+    assert len(bars) == 4 and all(len(bar.chord) >= 3 for bar in bars)
+
+
+@pytest.mark.parametrize(
+    ("density", "expected"),
+    [
+        ("written", [(62, 2), (64, 1), (66, 1), (0, 2), (69, 2)]),
+        ("sparse", [(62, 2), (64, 2), (0, 2), (69, 2)]),
+        ("bare", [(62, 4), (0, 2), (69, 2)]),
+        ("busy", [(62, 1), (62, 1), (64, 1), (66, 1), (0, 2), (69, 1), (69, 1)]),
+    ],
+)
+def test_density_thins_or_repeats_notes_and_keeps_the_bar(density: str, expected: list[tuple[int, int]]) -> None:
+    eighth = arrangement.TICKS_PER_QUARTER // 2
+    melody = tuple((pitch, n * eighth) for pitch, n in [(62, 2), (64, 1), (66, 1), (0, 2), (69, 2)])
+    bar = arrangement.SectionBar(melody, (2, 6, 9), 8 * eighth)
+    found = arrangement.melody_of(bar, Controls(density=density))
+    assert [(pitch, ticks // eighth) for pitch, ticks in found] == expected
+    assert sum(ticks for _, ticks in found) == bar.ticks
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

@@ -1,8 +1,11 @@
 """The melody and controls nearest a target."""
 
 import numpy as np
+import pytest
 
 from symbolic.affect.composing import melody_pool, mood_scorer, score_plan
+from symbolic.affect.composing.arrangement import MODES, Controls
+from symbolic.affect.composing.score_plan import MoodPlan
 from tests.symbolic.affect.test_melody_pool import TUNE
 
 POOL = melody_pool.of_tunes([TUNE, TUNE.replace("d2fd", "D2F2")], bars=4)
@@ -13,13 +16,13 @@ def test_the_search_comes_nearer_than_its_beginning() -> None:
     for target in ((-0.2, -0.3), (0.4, 0.3), (-0.1, 0.3)):
         plan = score_plan.nearest(POOL[0], target, scorer)
         start = score_plan.STARTS[target[0] >= 0.15, target[1] >= 0.05]
-        begun = scorer.point(score_plan.section_table(POOL[0], start))
-        assert plan.miss <= np.hypot(*np.subtract(begun, target)) + 1e-9
+        assert plan.cost <= score_plan.judged(POOL[0], start, target, scorer).cost
 
 
-def test_sad_targets_are_minor_and_slow_and_glad_ones_major() -> None:
+def test_sad_targets_are_darker_and_slower_than_glad_ones() -> None:
     sad, glad = score_plan.planned([(-0.25, -0.35), (0.45, 0.2)], POOL)
-    assert (sad.controls.mode, glad.controls.mode) == ("minor", "major")
+    brightness = list(MODES)
+    assert brightness.index(sad.controls.mode) > brightness.index(glad.controls.mode)
     assert sad.controls.qpm < glad.controls.qpm
     assert sad.predicted[0] < glad.predicted[0] and sad.predicted[1] < glad.predicted[1]
 
@@ -27,3 +30,13 @@ def test_sad_targets_are_minor_and_slow_and_glad_ones_major() -> None:
 def test_a_target_out_of_reach_is_said() -> None:
     record = score_plan.planned([(-1.0, 1.0)], POOL[:1])[0].record()
     assert record["reached"] is False and record["miss"] > 0.3
+
+
+def test_music_on_which_the_planning_models_part_costs_more() -> None:
+    agreed, parted = (MoodPlan((0.1, 0.0), POOL[0], Controls(), (0.1, 0.1), doubt) for doubt in (0.0, 0.2))
+    assert agreed.cost == agreed.miss == parted.miss < parted.cost
+    table = score_plan.section_table(POOL[0], Controls())
+    opinions = mood_scorer.bundled().opinions(table)
+    plan = score_plan.judged(POOL[0], Controls(), (0.0, 0.0), mood_scorer.bundled())
+    assert plan.doubt == pytest.approx(np.linalg.norm(opinions[0] - opinions[1]) / 2)
+    assert plan.cost == pytest.approx(np.sqrt((opinions**2).sum(axis=1).mean()))
