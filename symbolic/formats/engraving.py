@@ -6,12 +6,15 @@ same notes and lengths.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from symbolic.notation.score import Event, Grace, KeyChange, Note, Rest, Tuplet
 from symbolic.notation.theory import FIFTHS, LETTERS, SEMITONES, TICKS_PER_WHOLE, Key, Pitch
 
 Spelled = tuple[str, int, int]  # letter, octave (4 holds middle C), alteration -2..2
-TUPLETS = ((3, 2), (5, 4), (7, 4), (6, 4), (9, 8))  # p notes in the time of q
+TUPLETS = ((3, 2), (5, 4), (7, 4), (6, 4), (9, 8), (15, 8))  # p notes in the time of q
+SHORTEST = TICKS_PER_WHOLE // 128
+ROUNDED_TUPLETS = ((11, 8), (13, 8), (17, 16), (19, 16))  # whose notes are no whole number of ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ def measure_events(signs: Sequence[Sign], key: Key) -> list[Event]:
     speller = _BarSpeller(key)
     events: list[Event] = []
     for p, q, group in _tuplet_groups(signs):
+        written = _written(group, (p, q)) or [sign.ticks for sign in group]
         for place, sign in enumerate(group):
             events += sign.before
             speller.see(sign.before)
@@ -47,7 +51,7 @@ def measure_events(signs: Sequence[Sign], key: Key) -> list[Event]:
                 events.append(Grace(tuple(map(speller.pitch, sign.graces))))
             if p != q and not place:
                 events.append(Tuplet(p, q, len(group)))
-            events.append(_timed(sign, sign.ticks * p // q, speller))
+            events.append(_timed(sign, written[place], speller))
             events += sign.after
     return events
 
@@ -99,18 +103,23 @@ def _tuplet_groups(signs: Sequence[Sign]) -> Iterator[tuple[int, int, list[Sign]
     for sign in signs:
         own = _ratio(sign.ticks)
         if group and (own != ratio or len(group) == 32 or _is_whole(group, ratio)):
-            yield *ratio, group
+            yield *_kept_ratio(group, ratio), group
             group = []
         ratio = own
         group.append(sign)
     if group:
-        yield *ratio, group
+        yield *_kept_ratio(group, ratio), group
+
+
+def _kept_ratio(group: list[Sign], ratio: tuple[int, int]) -> tuple[int, int]:
+    """The ratio of a group if its notes are read back as long as they are; else none."""
+    return ratio if _written(group, ratio) else (1, 1)
 
 
 def _is_whole(group: list[Sign], ratio: tuple[int, int]) -> bool:
     """Whether a tuplet has as much as p of its shortest notes, so that it ends where plain notes can go on."""
     p, q = ratio
-    written = [sign.ticks * p // q for sign in group]
+    written = [_nearest_written(sign.ticks, ratio) for sign in group]
     return p != q and sum(written) % (p * min(written)) == 0
 
 
@@ -118,9 +127,35 @@ def _ratio(ticks: int) -> tuple[int, int]:
     """The tuplet that a length needs: (1, 1) for dyadic ones, and for those that no tuplet makes dyadic."""
     if _is_dyadic(ticks):
         return 1, 1
-    return next(((p, q) for p, q in TUPLETS if ticks * p % q == 0 and _is_dyadic(ticks * p // q)), (1, 1))
+    exact = next(((p, q) for p, q in TUPLETS if ticks * p % q == 0 and _is_dyadic(ticks * p // q)), None)
+    if exact is not None:
+        return exact
+    return next(
+        ((p, q) for p, q in ROUNDED_TUPLETS if 0 < abs(ticks * p - _nearest_written(ticks, (p, q)) * q) < p), (1, 1)
+    )
+
+
+def _nearest_written(ticks: int, ratio: tuple[int, int]) -> int:
+    """The written length of a note of a tuplet, a whole number of 128th notes unless the tuplet has its ticks
+    exactly."""
+    p, q = ratio
+    if ratio not in ROUNDED_TUPLETS:
+        return ticks * p // q
+    return max(1, round(ticks * p / (q * SHORTEST))) * SHORTEST
+
+
+def _written(group: list[Sign], ratio: tuple[int, int]) -> list[int]:
+    """The written lengths of a tuplet; [] where reading them, each rounded to a tick, would give other lengths."""
+    p, q = ratio
+    written = [_nearest_written(sign.ticks, ratio) for sign in group]
+    before = sounding = 0
+    for sign, length in zip(group, written):
+        before, sounding = before + length, sounding + sign.ticks
+        if round(Fraction(before * q, p)) != sounding:
+            return []
+    return written
 
 
 def _is_dyadic(ticks: int) -> bool:
     """Whether a length is a whole number of 128th notes."""
-    return ticks % (TICKS_PER_WHOLE // 128) == 0
+    return ticks % SHORTEST == 0

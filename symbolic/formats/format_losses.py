@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from fractions import Fraction
 
 from symbolic.notation.performance import DYNAMICS
 from symbolic.notation.play_order import jump_signs
@@ -13,8 +14,11 @@ from symbolic.notation.score import (
     KeyChange,
     Note,
     PartMark,
+    Rest,
     Score,
     TempoChange,
+    Tuplet,
+    Voice,
 )
 
 _SAID_BY_MIDI = "XTQMLKVIUP"  # header fields that are in the music, the title or the tempo
@@ -39,12 +43,26 @@ def lost_in_midi(score: Score) -> Counter[str]:
                 losses["annotations"] += not jump_signs(event)
             case Direction():
                 losses["decorations"] += event.name not in DYNAMICS and not jump_signs(event)
+    losses["notes of tuplets, rounded to 1/10,080 of a quarter note"] += sum(map(_n_rounded, score.voices))
     keys = [score.key, *(e.key for e in score.voices[0].events if isinstance(e, KeyChange))]
     losses["modes of keys, written as major"] += sum(key.mode not in ("", "m") for key in keys)
     losses["information fields"] += sum(
         len(lines) for letter, lines in score.fields.items() if letter not in _SAID_BY_MIDI
     )
     return +losses
+
+
+def _n_rounded(voice: Voice) -> int:
+    """The notes of tuplets (such as 11 in the time of 8) whose lengths are no whole number of ticks."""
+    found = left = 0
+    ratio = Fraction(1)
+    for event in voice.events:
+        if isinstance(event, Tuplet):
+            ratio, left = Fraction(event.q, event.p), event.count
+        elif isinstance(event, (Note, Rest)):
+            is_rounded = left > 0 and (event.written * ratio).denominator > 1
+            found, left = found + (is_rounded and isinstance(event, Note)), left - 1
+    return found
 
 
 def lost_in_bars(score: Score) -> Counter[str]:

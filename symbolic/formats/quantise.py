@@ -21,7 +21,7 @@ from statistics import median
 from symbolic.formats.smf import DEFAULT_TEMPO, MidiSong
 
 MODES = ("auto", "on", "off")
-EXACT = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 5, 10, 7, 9, 15, 20, 14)  # parts of a quarter that written files use
+EXACT = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 5, 10, 7, 9, 15, 20, 14, 11, 13)  # parts of a quarter that written files use
 ENDS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 32)  # of these, where notes end
 FINEST = 24  # where none of them fits
 PLAYED = 0.4  # of the onsets that chance would leave off the simple fractions
@@ -52,6 +52,7 @@ class WrittenTimes:
     n_moved: int
     mean_ms: float
     max_ms: float
+    n_ends_moved: int = 0  # notes whose end was moved, of a file that was not played
 
     def report(self) -> str:
         """What is told of it, without the number of onsets moved, which stands before."""
@@ -113,12 +114,13 @@ def _exact_times(song: MidiSong, onsets: Sequence[int]) -> WrittenTimes:
         following = {tick: places[after] for tick, after in pairwise(starts)}
         for note in part.notes:
             end = place(note.end)
-            if end.denominator not in ENDS:
+            if end.denominator not in (*ENDS, places[note.onset].denominator):
                 end = _near_end(end, places[note.onset], following.get(note.onset))
             ends[note.onset, note.end] = end if end > places[note.onset] else places[note.onset] + Fraction(1, FINEST)
     moved = [abs(float(places[tick] * tpq) - tick) for tick in onsets]
     milliseconds = [ticks * _ms_per_tick(song) for ticks in moved if ticks > 0.5]
-    return WrittenTimes(places, ends, False, None, None, len(milliseconds), *_spread(milliseconds))
+    n_ends = sum(abs(float(ends[note.onset, note.end] * tpq) - note.end) > 0.5 for p in song.parts for note in p.notes)
+    return WrittenTimes(places, ends, False, None, None, len(milliseconds), *_spread(milliseconds), n_ends)
 
 
 def _near_end(end: Fraction, onset: Fraction, following: Fraction | None) -> Fraction:

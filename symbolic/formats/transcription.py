@@ -76,6 +76,8 @@ def score_of_song(song: MidiSong, quantize: str = "auto") -> Score:
         timeline.losses["notes whose loudness (velocity) is not written"] += len(velocities)
     if times.n_moved:
         timeline.losses[times.report()] += times.n_moved
+    if times.n_ends_moved:
+        timeline.losses["ends of notes moved to written places"] += times.n_ends_moved
     return engraved(timeline)
 
 

@@ -35,7 +35,7 @@ from symbolic.notation.reading.lyric_lines import set_lyrics
 from symbolic.notation.reading.macros import Macros
 from symbolic.notation.reading.overlays import overlay_voices
 from symbolic.notation.reading.respelling import respell, transpose_events
-from symbolic.notation.reading.staff_fields import StaffProperties, read_key_field, read_voice_field
+from symbolic.notation.reading.staff_fields import KeyField, StaffProperties, read_key_field, read_voice_field
 from symbolic.notation.reading.tunebook import AFTER_TUNE, INSIDE_TUNE, RawTune, split_tunes, tune_lines
 from symbolic.notation.reading.voice_reader import ReadingRules, VoiceReader
 from symbolic.notation.score import (
@@ -86,6 +86,7 @@ MAX_TUNE_BYTES = 200_000
 LYRICS, WORDS = "w", "W"
 _FIELD_LINE = re.compile(r"[ \t]*([A-Zmrsw]|\+|d(?=:[^A-Ga-gz]*$)):(?![|:])(.*)", re.DOTALL)  # d: is an older s:
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,16}")
+_TONIC = re.compile(r"\s*[A-G][#b♯♭]?(?![#b♯♭])")
 _DIRECTIVE = re.compile(r"\s*([A-Za-z][\w-]*)\s*(.*)")
 _NOT_LOST = ("abc", "encoding", "abc-charset", "abc-version", "abc-creator", "linebreak", "decoration")
 
@@ -261,7 +262,7 @@ class _TuneReader:
         return not self.has_music and not self.names_voices
 
     def set_key(self, value: str, number: int) -> None:
-        found = read_key_field(value, number)
+        found = self.read_key(value, number)
         if self.key is None or self.holds_for_all:
             self.key = found.key or self.key or Key("C")
             self.key_accidentals = found.accidentals if found.key else self.key_accidentals
@@ -274,6 +275,17 @@ class _TuneReader:
         self.change_staff(reader, found.staff)
         if found.key is not None:
             reader.set_key(found.key, found.accidentals)
+
+    def read_key(self, value: str, number: int) -> KeyField:
+        """The K: field; of one whose words are not known, its tonic."""
+        try:
+            return read_key_field(value, number)
+        except NotationError as error:
+            tonic = _TONIC.match(value)
+            if self.strict or error.reason != "bad_key" or tonic is None:
+                raise
+            self.losses["key whose mode is not known, read as major (K:)"] += 1
+            return read_key_field(tonic[0], number)
 
     def set_meter(self, value: str, number: int) -> None:
         self.has_meter = True

@@ -8,6 +8,7 @@ stand on a line. A voice with an octave clef is written an octave off, as ABC ha
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from symbolic.notation.canonical import event_text, text_with_ratio
 from symbolic.notation.performance import DYNAMICS
@@ -55,6 +56,14 @@ def laid_out(score: Score, *, number: int, title: str, fields: Mapping[str, str 
     return "\n".join(lines) + "\n"
 
 
+def has_own_beams(events: Sequence[Event]) -> bool:
+    """True where the source says by spaces which notes are beamed together."""
+    return any(
+        isinstance(event, (Note, Rest)) and event.spaced and not isinstance(after, Bar)
+        for event, after in pairwise(events)
+    )
+
+
 def information(number: int, title: str, fields: Mapping[str, str | Sequence[str]]) -> list[str]:
     """The lines X:, T: and those of `fields`, each of one value or several; the letter % makes a comment."""
     lines = [f"X:{number}", f"T:{_one_line(title) or 'untitled'}"]
@@ -96,11 +105,7 @@ class _Layout:
         events = [event for event in voice.events if not (marked_elsewhere and _is_shared(event))]
         self.events = [_moved(event, octaves) for event in events] if octaves else events
         self.meter = meter
-        timed = [(event, self.events[place + 1 : place + 2]) for place, event in enumerate(self.events)]
-        self.has_own_beams = any(
-            isinstance(event, (Note, Rest)) and event.spaced and after and not isinstance(after[0], Bar)
-            for event, after in timed
-        )
+        self.has_own_beams = has_own_beams(self.events)
         bars = [event for event in self.events[:-1] if isinstance(event, Bar)]
         n_lines = sum(bar.line_end for bar in bars)
         self.has_own_lines = 0 < 2 * n_lines <= len(bars)

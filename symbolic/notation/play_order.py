@@ -12,11 +12,24 @@ decorations (`!D.C.!`, `!dacapo!`), or words over the staff ("D.C. al Fine").
 import re
 from collections import Counter
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from symbolic.notation.score import Annotation, Bar, Direction, Event, Note, PartMark, Rest, Voice
-from symbolic.notation.theory import NotationError
+from symbolic.notation.score import (
+    Annotation,
+    Bar,
+    Direction,
+    Event,
+    KeyChange,
+    MeterChange,
+    Note,
+    PartMark,
+    Rest,
+    Score,
+    Voice,
+)
+from symbolic.notation.theory import Key, Meter, NotationError
 
 MAX_EVENTS = 200_000  # a guard against repeats that multiply
 MAX_PASSES = 16  # of one section; endings with a higher number count as this one
@@ -211,20 +224,55 @@ def ending_numbers(ending: str) -> frozenset[int]:
     return frozenset(numbers - {0})
 
 
+def played_parts(score: Score) -> Score:
+    """A score whose parts stand in the order in which a P: header has them played, for formats that know no such
+    order. Each begins a section, with the key and the meter that it has where it was written."""
+    return replace(score, voices=[_in_order(voice, score.key, score.meter) for voice in score.voices])
+
+
+def _in_order(voice: Voice, key: Key, meter: Meter) -> Voice:
+    in_force = []
+    last = key, meter
+    for event in voice.events:
+        in_force.append((key, meter))
+        key = event.key if isinstance(event, KeyChange) else key
+        meter = event.meter if isinstance(event, MeterChange) else meter
+    events: list[Event] = []
+    for start, stop in _spans(voice.events, voice.part_order):
+        own = in_force[start]
+        events += [KeyChange(own[0])] if own[0] != last[0] else []
+        events += [MeterChange(own[1])] if own[1] != last[1] else []
+        events += map(copy, voice.events[start:stop])
+        last = in_force[stop] if stop < len(in_force) else (key, meter)
+        if not isinstance(events[-1], Bar):
+            events.append(Bar("||"))
+        elif events[-1].kind == "|":
+            events[-1].kind = "||"
+    return replace(voice, events=events, part_order=())
+
+
 def _by_parts(events: list[Event], order: tuple[str, ...]) -> Iterator[int]:
-    """Yield the parts in the order of the P: header, after what stands before the first one. Of several parts of one
-    name each playing takes the next."""
+    """Yield the parts in the order of the P: header."""
+    for start, stop in _spans(events, order):
+        yield from _repeated(events, start, stop)
+
+
+def _spans(events: list[Event], order: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """(start, stop) of each part as often as it is played, after what stands before the first one. Of several parts of
+    one name each playing takes the next."""
     marks = [(place, event.name) for place, event in enumerate(events) if isinstance(event, PartMark)]
     ends = [*(place for place, _ in marks[1:]), len(events)]
     of_name: dict[str, list[tuple[int, int]]] = {}
     for (place, name), end in zip(marks, ends):
         of_name.setdefault(name, []).append((place, end))
-    yield from _repeated(events, 0, marks[0][0] if marks else len(events))
+    before = marks[0][0] if marks else len(events)
+    if before:
+        yield 0, before
     played: Counter[str] = Counter()
     for name in order:
         places = of_name.get(name, [])
         if places:
-            yield from _repeated(events, *places[min(played[name], len(places) - 1)])
+            yield places[min(played[name], len(places) - 1)]
             played[name] += 1
 
 

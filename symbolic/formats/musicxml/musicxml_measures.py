@@ -418,16 +418,19 @@ def _number(text: str | None, default: int = 0) -> Fraction:
 
 
 def _exact_length(element: Element, counted: Fraction, divisions: Fraction) -> Fraction:
-    """The length by type, dots and time modification where the duration is that, rounded; else the duration."""
+    """The length by type, dots and time modification where the duration is that, rounded; else the duration. The last
+    note of a tuplet may make up for the rounding of the others."""
+    nearness = Fraction(1)  # divisions
     nominal = TYPES.get((element.findtext("type") or "").strip(), Fraction(0))
     nominal = nominal * (2 - Fraction(1, 2 ** min(len(element.findall("dot")), 8)))
     modification = element.find("time-modification")
     if modification is not None:
         actual, normal = (_number(modification.findtext(name)) for name in ("actual-notes", "normal-notes"))
         nominal = nominal * normal / actual if actual > 0 and normal > 0 else nominal
+        nearness = max(nearness, min(actual, nominal * divisions / 8))
     if element.find("duration") is None:
         return nominal
-    return nominal if nominal and abs(nominal - counted) * divisions < 1 else counted
+    return nominal if nominal and abs(nominal - counted) * divisions < nearness else counted
 
 
 def _meter(element: Element) -> Meter:

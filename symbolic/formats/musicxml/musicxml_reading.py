@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import accumulate
 from xml.etree.ElementTree import Element
 
-from symbolic.formats.engraving import Sign, measure_events
+from symbolic.formats.engraving import ROUNDED_TUPLETS, Sign, measure_events
 from symbolic.formats.musicxml.musicxml_harmony import chord_text
 from symbolic.formats.musicxml.musicxml_measures import Lyric, PartReader, SheetChord, SheetMeasure, SheetNote, Spelled
 from symbolic.formats.musicxml.xml_reading import score_root
@@ -36,6 +36,7 @@ from symbolic.notation.theory import TICKS_PER_WHOLE, Key, Meter, NotationError
 
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 COARSE = TICKS_PER_WHOLE // 128  # grid for lengths that ticks do not hold
+ROUNDED = frozenset([1, *(p for p, _ in ROUNDED_TUPLETS)])  # denominators of what is rounded to a tick
 MAX_MEASURES = 20_000
 MAX_NOTES = 200_000
 MAX_VERSES = 12
@@ -150,9 +151,10 @@ class _Sheet:
         return full - ticks in neighbours
 
     def ticks(self, quarters: Fraction) -> int:
-        """Ticks of a time; one that they do not hold exactly goes to the next 128th note."""
+        """Ticks of a time; one that they do not hold exactly goes to the next tick where a tuplet (of 11, 13, 17 or 19)
+        needs it, else to the next 128th note."""
         scaled = quarters * TICKS_PER_QUARTER
-        return int(scaled) if scaled.denominator == 1 else round(scaled / COARSE) * COARSE
+        return round(scaled) if scaled.denominator in ROUNDED else round(scaled / COARSE) * COARSE
 
     def score(self) -> Score:
         """Key and meter of the first measure stand in the header."""
@@ -241,7 +243,7 @@ class _Sheet:
             for chord in measure.chords:
                 onset, end = (self.starts[index] + self.ticks(place) for place in (chord.onset, chord.end))
                 scaled = [place * TICKS_PER_QUARTER for place in (chord.onset, chord.end)]
-                if any(one.denominator != 1 for one in scaled):
+                if any(one.denominator not in ROUNDED for one in scaled):
                     self.losses["lengths that ABC cannot count, moved to the nearest 128th note"] += 1
                 if end > onset:
                     part.placed.append(PlacedChord(index, onset, end, chord))

@@ -29,7 +29,8 @@ from symbolic.formats.musicxml.musicxml_directions import (
     add_words,
 )
 from symbolic.formats.musicxml.musicxml_measures import DRUM_PLACES, DYNAMICS, MARKS, TYPES
-from symbolic.notation.play_order import jump_signs
+from symbolic.notation.layout import has_own_beams
+from symbolic.notation.play_order import jump_signs, played_parts
 from symbolic.notation.reading.lyric_lines import HARD_HYPHEN
 from symbolic.notation.score import (
     Annotation,
@@ -80,13 +81,14 @@ def to_musicxml(score: Score, *, title: str = "", composer: str = "", losses: Co
     SubElement(work, "work-title").text = title or score.title or "untitled"
     _identify(root, score, composer)
     part_list = SubElement(root, "part-list")
+    if score.voices[0].part_order:
+        score = played_parts(score)
+        losses["play order of parts (P:), written out as it is played"] += 1
     divisions = _divisions(score)
     for number, voice in enumerate(score.voices, start=1):
         _list_part(part_list, number, voice)
     for number, voice in enumerate(score.voices, start=1):
         root.append(_PartWriter(score, voice, divisions, losses, number).part())
-    if score.voices[0].part_order:
-        losses["play order of parts (P:)"] += 1
     indent(root, " ")
     return HEAD + tostring(root, encoding="unicode") + "\n"
 
@@ -109,8 +111,9 @@ def _identify(root: Element, score: Score, composer: str) -> None:
 
 def _divisions(score: Score) -> int:
     """The smallest number of divisions to a quarter in which every length is whole."""
-    timed = {(e.ticks, e.written): e for voice in score.voices for e in voice.events if isinstance(e, (Note, Rest))}
-    return lcm(*((length / ratio).denominator for event in timed.values() for length, ratio in _pieces(event)))
+    timed = {(e.ticks, e.written, ratio): e for voice in score.voices for e, ratio in _with_ratios(voice)}
+    lengths = ((length / own).denominator for (_, _, ratio), e in timed.items() for length, own in _pieces(e, ratio))
+    return lcm(*lengths)
 
 
 def _list_part(part_list: Element, number: int, voice: Voice) -> None:
@@ -151,6 +154,8 @@ class _PartWriter:
         self.name = f"P{number}"
         self.is_first = number == 1
         self.ties = dict(_ties(voice))
+        self.ratios = {id(event): ratio for event, ratio in _with_ratios(voice)}
+        self.has_own_beams = has_own_beams(voice.events)
         self.lyrics = dict(_lyrics(voice))
         self.slurs: list[int] = []
         self.opening: list[int] = []  # numbers of slurs that wait for their first note
@@ -178,7 +183,7 @@ class _PartWriter:
         add_left_barline(element, measure)
         if is_first:
             self.add_first_attributes(element)
-        beams = _beams(measure)
+        beams = _beams(measure, self.ratios, self.has_own_beams)
         for event in measure.events:
             self.add(element, event, beams.get(id(event), []))
         add_right_barline(element, measure)
@@ -243,7 +248,7 @@ class _PartWriter:
             SubElement(_notations(self.last_note), "slur", type="stop", number=str(self.slurs.pop()))
 
     def add_rest(self, element: Element, event: Rest) -> None:
-        for length, ratio in _pieces(event):
+        for length, ratio in _pieces(event, self.ratios[id(event)]):
             note = SubElement(element, "note")
             SubElement(note, "rest")
             self.add_length(note, length, ratio)
@@ -256,7 +261,7 @@ class _PartWriter:
         for mark in _decorations(event.marks):
             if mark.strip("!") in DYNAMICS:
                 add_sign(element, mark.strip("!"))
-        pieces = list(_pieces(event))
+        pieces = list(_pieces(event, self.ratios[id(event)]))
         for index, (length, ratio) in enumerate(pieces):
             is_last = index == len(pieces) - 1
             for place, pitch in enumerate(event.pitches):
@@ -383,13 +388,27 @@ def _decorations(marks: str) -> list[str]:
     return re.findall(r"!\w+!|.", marks)
 
 
-def _pieces(event: Note | Rest) -> Iterator[tuple[Fraction, Fraction]]:
+def _with_ratios(voice: Voice) -> Iterator[tuple[Note | Rest, Fraction]]:
+    """The notes and rests of a voice, with the ratio of their written to their sounding length: the tuplet's own where
+    ticks only round it (11 notes in the time of 8)."""
+    p, q, left = 1, 1, 0
+    for event in voice.events:
+        if isinstance(event, Tuplet):
+            p, q, left = event.p, event.q, event.count
+        elif isinstance(event, (Note, Rest)):
+            ratio = Fraction(event.written, event.ticks)
+            if left and abs(Fraction(event.written * q, p) - event.ticks) <= 1:
+                ratio = Fraction(p, q)
+            left = max(0, left - 1)
+            yield event, ratio
+
+
+def _pieces(event: Note | Rest, ratio: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
     """(written length in quarters, ratio of written to sounding length) of the note values that make up a length.
 
     Raises NotationError `inexpressible` below a 1024th note.
     """
     written = Fraction(event.written, TICKS_PER_QUARTER)
-    ratio = Fraction(event.written, event.ticks)
     odd = written.denominator
     while odd % 2 == 0:
         odd //= 2
@@ -412,8 +431,9 @@ def _ties(voice: Voice) -> Iterator[tuple[int, list[tuple[bool, bool]]]]:
     timed = [event for event in voice.events if isinstance(event, (Note, Rest))]
     for before, note, after in zip([None, *timed], timed, [*timed[1:], None]):
         if isinstance(note, Note):
-            left = {p.midi for p in before.pitches} if isinstance(before, Note) and before.tie else set()
-            right = {p.midi for p in after.pitches} if isinstance(after, Note) and note.tie else set()
+            left = {p.midi for p in before.tied_pitches} if isinstance(before, Note) else set()
+            right = {p.midi for p in after.pitches} if isinstance(after, Note) else set()
+            right &= {p.midi for p in note.tied_pitches}
             yield id(note), [(p.midi in left, p.midi in right) for p in note.pitches]
 
 
@@ -459,10 +479,11 @@ def _tuplet_places(voice: Voice) -> dict[int, list[str]]:
 # --- beams -----------------------------------------------------------------------------------------------------------
 
 
-def _beams(measure: Measure) -> dict[int, list[tuple[int, str]]]:
-    """(level, kind) of the beams of each note, by identity: notes shorter than a quarter within one beat."""
+def _beams(measure: Measure, ratios: dict[int, Fraction], has_own: bool) -> dict[int, list[tuple[int, str]]]:
+    """(level, kind) of the beams of each note, by identity: notes shorter than a quarter within one beat, or up to a
+    space where the writer's own beams are known (`has_own`)."""
     found: dict[int, list[tuple[int, str]]] = {}
-    for group in _beam_groups(measure):
+    for group in _beam_groups(measure, ratios, has_own):
         for place, (note, flags) in enumerate(group):
             before = group[place - 1][1] if place else 0
             after = group[place + 1][1] if place + 1 < len(group) else 0
@@ -478,28 +499,28 @@ def _beam_kind(level: int, before: int, after: int) -> str:
     return "forward hook" if after else "backward hook"
 
 
-def _beam_groups(measure: Measure) -> Iterator[list[tuple[int, int]]]:
+def _beam_groups(measure: Measure, ratios: dict[int, Fraction], has_own: bool) -> Iterator[list[tuple[int, int]]]:
     """(identity, flags) of the notes of each beam of at least two."""
     beat = measure.meter.beat_ticks
     lead = measure.meter.ticks - measure.ticks if measure.meter.ticks > measure.ticks else 0
     group: list[tuple[int, int]] = []
-    position, current = lead, -1
+    position, current, ended = lead, -1, False
     for event in [*measure.events, None]:
         if event is not None and not isinstance(event, (Note, Rest)):
             continue
-        flags = _flags(event) if isinstance(event, Note) else 0
-        if group and (not flags or position // beat != current):
+        flags = _flags(event, ratios[id(event)]) if isinstance(event, Note) else 0
+        if group and (not flags or (ended if has_own else position // beat != current)):
             if len(group) > 1:
                 yield group
             group = []
         if flags and event is not None:
             group.append((id(event), flags))
-            current = position // beat
+            current, ended = position // beat, event.spaced
         position += event.ticks if event is not None else 0
 
 
-def _flags(note: Note) -> int:
+def _flags(note: Note, ratio: Fraction) -> int:
     """Flags of a note: 1 for an eighth, 2 for a 16th; 0 for quarters and longer, and for what is written in pieces."""
-    pieces = list(_pieces(note))
+    pieces = list(_pieces(note, ratio))
     plain = next(one for one in _PLAIN if one <= pieces[0][0])
     return max(0, (1 / plain).numerator.bit_length() - 1) if len(pieces) == 1 and plain < 1 else 0

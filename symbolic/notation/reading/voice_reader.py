@@ -292,9 +292,13 @@ def _read_broken(state: VoiceReader, match: re.Match[str], number: int) -> None:
         return  # nothing to lengthen: a stray sign
     state.broken = len(match[0]) if match[0][0] == ">" else -len(match[0])
     scaled = _scaled(last.written, state.broken > 0, abs(state.broken), number)
-    if (last.ticks * scaled) % last.written:
-        raise NotationError("bad_length", "broken rhythm makes a note too short to count.", number)
-    last.ticks, last.written = last.ticks * scaled // last.written, scaled
+    if last.ticks == last.written:
+        last.ticks = last.written = scaled
+        return
+    p, q, _ = state.tuplet  # of the note before the sign
+    exact = last.ticks + state.tuplet_rest + Fraction((scaled - last.written) * q, p)
+    last.ticks, last.written = max(1, round(exact)), scaled
+    state.tuplet_rest = exact - last.ticks
 
 
 def _read_bar(state: VoiceReader, text: str, ending: str) -> None:

@@ -1,5 +1,7 @@
 """Notes to written music: spelling by the key; MusicXML and interleaved ABC hold the notes of the score."""
 
+from itertools import pairwise
+
 import pytest
 
 from symbolic.formats import engraving
@@ -7,6 +9,7 @@ from symbolic.formats.musicxml.musicxml_reading import from_musicxml
 from symbolic.formats.musicxml.musicxml_writing import to_musicxml
 from symbolic.notation import abc_parser
 from symbolic.notation.canonical import interleaved
+from symbolic.notation.score import Note, Tuplet
 from symbolic.notation.theory import Key
 
 HARD = 'M:6/8\nL:1/8\nK:Dmix\nA|:d2f{g}a2f|(3gab[CEG]2-[CEG]z|1"Am"(d3~d2)A:|2d5/2e/2d2||[K:G][M:2/4]^c=c_cc|g4-|g4|]\n'
@@ -44,3 +47,20 @@ def test_interleaved_text_reads_back_and_transposes() -> None:
     assert abc_parser.canonical(abc_parser.parse(together)) == canonical
     moved = abc_parser.transpose(together, 3)
     assert abc_parser.canonical(abc_parser.parse(moved)) == abc_parser.transpose(canonical, 3)
+
+
+def test_tuplets_whose_notes_are_no_whole_number_of_ticks() -> None:
+    ends = [round(40320 * k / 22) for k in range(12)]
+    signs = [engraving.Sign(b - a, (("C", 4, 0),)) for a, b in pairwise(ends)]
+    events = engraving.measure_events([*signs, engraving.Sign(20160, (("D", 4, 0),))], Key("C"))
+    assert events[0] == Tuplet(11, 8, 11)
+    assert [e.written for e in events[1:12] if isinstance(e, Note)] == [2520] * 11
+    assert isinstance(events[12], Note) and events[12].written == 20160
+
+
+def test_a_length_that_only_comes_near_a_tuplet_stays_as_it_is() -> None:
+    events = engraving.measure_events(
+        [engraving.Sign(1833, (("C", 4, 0),)), engraving.Sign(1836, (("D", 4, 0),))], Key("C")
+    )
+    assert [e.ticks for e in events if isinstance(e, Note)] == [1833, 1836]
+    assert not any(isinstance(e, Tuplet) and e.count > 1 for e in events)

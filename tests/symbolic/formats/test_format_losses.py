@@ -47,3 +47,8 @@ def test_bar_by_bar_holds_notes_only() -> None:
         "syllables of lyrics": 2,
         "names and sounds of voices": 1,
     }
+
+
+def test_notes_that_ticks_only_round_are_told() -> None:
+    losses = lost_in_midi(parse("X:1\nM:4/4\nL:1/16\nK:C\n(11:8:11CDEFGABcdef (3ccc z2 c4|"))
+    assert dict(losses) == {"notes of tuplets, rounded to 1/10,080 of a quarter note": 11}

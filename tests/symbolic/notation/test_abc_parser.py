@@ -232,3 +232,10 @@ def test_a_melody_strikes_a_note_anew_after_a_rest() -> None:
     for body, lengths in (("CzC", [1, 1]), ("C-zC", [1, 1]), ("C-C", [2]), ("C-DC", [1, 1, 1]), ("C-[CE]", [1, 1])):
         notes = melody(parse(f"M:none\nL:1/8\nK:C\n{body}"))
         assert [ticks // EIGHTH for _, ticks in notes] == lengths, body
+
+
+def test_a_key_whose_mode_is_not_known_is_told() -> None:
+    score = parse("X:1\nM:4/4\nK:Bn\nBcd|")
+    assert score.key.text == "B" and score.losses["key whose mode is not known, read as major (K:)"] == 1
+    with pytest.raises(NotationError, match="not a mode"):
+        parse("X:1\nM:4/4\nK:Bn\nBcd|", strict=True)

@@ -3,8 +3,8 @@
 import pytest
 
 from symbolic.notation.abc_parser import parse, performance
-from symbolic.notation.play_order import ending_numbers, play_order, sections
-from symbolic.notation.score import Bar, Note, Voice
+from symbolic.notation.play_order import ending_numbers, play_order, played_parts, sections
+from symbolic.notation.score import Bar, MeterChange, Note, Voice
 
 
 def names(body: str) -> str:
@@ -65,3 +65,12 @@ class TestBundledCollections:
             for voice in parse(text).voices:
                 played = set(play_order(voice))
                 assert all(place in played for place, event in enumerate(voice.events) if isinstance(event, Note))
+
+
+def test_parts_written_out_as_they_are_played() -> None:
+    score = parse("X:1\nP:ABA\nM:4/4\nL:1/4\nK:C\nP:A\nCDEF|GABc:|\nP:B\n[K:G][M:3/4]FGA|\n")
+    written_out = played_parts(score)
+    assert performance(written_out) == performance(score)
+    assert not written_out.voices[0].part_order
+    assert [e.meter.text for e in written_out.voices[0].events if isinstance(e, MeterChange)] == ["3/4", "4/4"]
+    assert len({id(event) for event in written_out.voices[0].events}) == len(written_out.voices[0].events)

@@ -96,3 +96,13 @@ def test_jumps_tempo_and_endings() -> None:
     assert measure.tempos == [(0, 60.0)]
     assert measure.jumps == [(4, "dacapo")]
     assert (measure.bars.ending, measure.bars.ends_repeat, measure.bars.times) == ("1,2", True, 3)
+
+
+def test_the_last_note_of_a_tuplet_makes_up_for_rounding() -> None:
+    tuplet = "<time-modification><actual-notes>13</actual-notes><normal-notes>8</normal-notes></time-modification>"
+    written = "".join(
+        f"<note><pitch><step>C</step><octave>4</octave></pitch><duration>{n}</duration><type>32nd</type>{tuplet}</note>"
+        for n in [19, 20] * 6 + [22]
+    )
+    measure = read("<attributes><divisions>256</divisions></attributes>" + written)[0]
+    assert {chord.length for chord in measure.chords} == {Fraction(1, 13)}

@@ -222,4 +222,41 @@ def test_what_has_no_place_is_counted() -> None:
     losses: Counter[str] = Counter()
     score = abc_parser.parse("X:1\nP:AB\nM:4/4\nL:1/4\nK:C\nP:A\n!wahwah!CDEF|\nP:B\nGABc|]\n")
     to_musicxml(score, losses=losses)
-    assert dict(losses) == {"decoration that MusicXML has no sign for": 1, "play order of parts (P:)": 1}
+    assert dict(losses) == {
+        "decoration that MusicXML has no sign for": 1,
+        "play order of parts (P:), written out as it is played": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "(11:8:11CDEFGABcdef C8|(13:8:13CDEFGABcdefga C8|",
+        "(11:8:11C>DE2F>GAB>cdef C8|",
+        "(17:16:17CDEFGABcdefgabCDE|",
+        "[C-E]8 [CE]8|",
+    ],
+)
+def test_odd_tuplets_and_single_ties_come_back(body: str) -> None:
+    score = abc_parser.parse("X:1\nM:4/4\nL:1/16\nK:C\n" + body)
+    again = from_musicxml(to_musicxml(score).encode())
+    assert abc_parser.performance(again) == abc_parser.performance(score)
+    assert not again.losses
+
+
+def test_a_tuplet_of_eleven_has_its_exact_length() -> None:
+    text = to_musicxml(abc_parser.parse("X:1\nM:4/4\nL:1/16\nK:C\n(11:8:11CDEFGABcdef C8|"))
+    divisions = int(re.findall("<divisions>(.*?)<", text)[0])
+    assert divisions % 11 == 0
+    assert set(re.findall("<duration>(.*?)<", text)) == {str(divisions * 2 // 11), str(divisions * 2)}
+
+
+def test_beams_are_the_writers_own() -> None:
+    text = to_musicxml(abc_parser.parse("X:1\nM:4/4\nL:1/8\nK:C\nABcd ef ga|"))
+    assert " ".join(re.findall("<beam.*?>(.*?)<", text)) == "begin continue continue end begin end begin end"
+
+
+def test_parts_are_written_in_the_order_of_playing() -> None:
+    score = abc_parser.parse("X:1\nP:ABA\nM:4/4\nL:1/4\nK:C\nP:A\nCDEF|GABc:|\nP:B\n[K:G][M:3/4]GAB|\n")
+    again = from_musicxml(to_musicxml(score).encode())
+    assert abc_parser.performance(again) == abc_parser.performance(score)
