@@ -31,6 +31,7 @@ _EXPRESSION = {  # kind of message -> what a score leaves out
     0xD0: "aftertouch messages",
     0xE0: "pitch bends",
 }
+_NOTES_OFF = frozenset([120, *range(123, 128)])  # controllers that end the notes of their channel
 TEXT, NAME, LYRIC, TEMPO, METER, KEY, END = 0x01, 0x03, 0x05, 0x51, 0x58, 0x59, 0x2F
 
 
@@ -342,6 +343,10 @@ def _parts(track: list[RawEvent], first_programs: dict[int, int], losses: Counte
             strikes.setdefault((channel, event.data[1]), []).append(strike)
         elif kind in (0x80, 0x90):
             releases.setdefault((channel, event.data[1]), []).append((place, event.tick))
+        elif kind == 0xB0 and event.data[1] in _NOTES_OFF:
+            for sounding in [one for one in strikes if one[0] == channel]:
+                n_open = len(strikes[sounding]) - len(releases.get(sounding, []))
+                releases.setdefault(sounding, []).extend([(place, event.tick)] * n_open)
     end = max((event.tick for event in track), default=0)
     notes: dict[tuple[int, int], list[SongNote]] = {}
     for (channel, pitch), struck in strikes.items():

@@ -24,6 +24,7 @@ from symbolic.notation.theory import TICKS_PER_WHOLE, Key, Meter, NotationError
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 MAX_SINGLE_LINES = 4  # with more notes at once, those of one onset and length are one chord
 MAX_BARS = 20_000
+NEAR_BAR_LINE = TICKS_PER_QUARTER // 4  # ticks between a change of meter and the bar line that it is meant for
 MIDDLE = 60  # voices that lie lower on average get a bass clef
 MAX_NUMERATOR = 64
 DENOMINATORS = (1, 2, 4, 8, 16, 32, 64)
@@ -297,14 +298,21 @@ def _bars_with_pickup(timeline: Timeline) -> tuple[list[Span], Meter]:
 
 
 def _bars(timeline: Timeline) -> Iterator[Span]:
-    """Bars one after the other; a change of meter begins at the next bar line."""
+    """Bars one after the other; a change of meter inside a bar ends it there, and one near a bar line begins with
+    that."""
     changes = [(0, Meter(4, 4)), *timeline.meters]
     starts = [tick for tick, _ in changes]
     tick = 0
     while tick < timeline.end:
-        meter = changes[bisect.bisect_right(starts, tick) - 1][1]
-        yield tick, tick + meter.ticks, meter
-        tick += meter.ticks
+        before = changes[bisect.bisect_right(starts, tick) - 1][1]
+        near = min(NEAR_BAR_LINE, before.ticks // 4)
+        meter = changes[bisect.bisect_left(starts, tick + near) - 1][1]
+        end = tick + meter.ticks
+        following = bisect.bisect_left(starts, tick + near)
+        if following < len(starts) and starts[following] <= end - near:
+            end = starts[following]
+        yield tick, end, meter
+        tick = end
 
 
 class _LineWriter:

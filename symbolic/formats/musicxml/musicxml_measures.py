@@ -166,6 +166,7 @@ class PartReader:
         self.losses = losses
         self.divisions = Fraction(1)
         self.chromatic = self.diatonic = 0
+        self.meter: Meter | None = None
         self.graces: dict[tuple[int, str], list[Spelled]] = {}
         self.wedges: dict[str, str] = {}  # number -> type of the hairpins that are open
 
@@ -192,7 +193,7 @@ class PartReader:
             self.measure.keys.append((self.cursor, self.key(key)))
         times = element.findall("time")
         if times and (self.measure.meter is None or not self.cursor):
-            self.measure.meter = _meter(times[0])
+            self.measure.meter = self.meter = _meter(times[0])
         for clef in element.findall("clef"):
             self.measure.clefs.setdefault(int(_number(clef.get("number"), 1)), _clef(clef))
 
@@ -237,6 +238,9 @@ class PartReader:
             return
         counted = self.duration(element)
         length = _exact_length(element, counted, self.divisions)
+        rest = element.find("rest")
+        if rest is not None and rest.get("measure") == "yes" and not self.cursor:
+            length = self.within_measure(length)
         if element.find("chord") is not None and self.last is not None:
             self.add_to_chord(element, length, counted)
             return
@@ -245,6 +249,11 @@ class PartReader:
         self.advance(length, counted)
         if self.last.notes and length > 0:
             self.measure.chords.append(self.last)
+
+    def within_measure(self, length: Fraction) -> Fraction:
+        """The length of a rest for a whole measure, some of which are written as a whole note in any meter."""
+        full = Fraction(4 * self.meter.numerator, self.meter.denominator) if self.meter is not None else Fraction(0)
+        return min(length, full) if full else length
 
     def chord(self, element: Element, onset: Fraction, length: Fraction, staff: int, voice: str) -> SheetChord:
         chord = SheetChord(onset, length, staff, voice, [])

@@ -154,3 +154,11 @@ def test_any_bytes_are_read_or_refused(body: bytes, rest: bytes) -> None:
     plain = [[event for event in own if event.meta != 0x2F] for own in events.tracks]
     assert [[event for event in own if event.meta != 0x2F] for own in again.tracks] == plain
     assert all(isinstance(event, RawEvent) for own in again.tracks for event in own)
+
+
+@pytest.mark.parametrize("controller", [120, 123])
+def test_all_notes_off_ends_the_notes_of_its_channel(controller: int) -> None:
+    strikes = b"\x00\x90\x3c\x50\x00\x91\x48\x50"
+    off = b"\x60\xb0" + bytes([controller, 0])
+    more = b"\x00\x90\x3c\x50\x60\x80\x3c\x00\x00\x81\x48\x00"
+    assert notes(header() + track(strikes, off, more, END)) == [(0, 96, 60), (96, 192, 60), (0, 192, 72)]

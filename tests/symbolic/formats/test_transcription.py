@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from symbolic.formats import midi, midi_text, transcription
 from symbolic.formats.midi_text import PieceNote
-from symbolic.formats.smf import read_song
+from symbolic.formats.smf import MidiSong, SongNote, SongPart, read_song
 from symbolic.notation import abc_parser
+from symbolic.notation.score import bars
+from symbolic.notation.theory import TICKS_PER_WHOLE
 
 
 def test_midi_reads_back_with_pickup_key_and_bars(real_tunes: list[str]) -> None:
@@ -152,3 +154,18 @@ def test_played_music_says_what_was_moved() -> None:
     (loss,) = score.losses
     assert "of 32 onsets moved to written places" in loss
     assert "moved" not in " ".join(score_of_bytes(file_of([(0, 0, [(240 * n, 240, 60) for n in range(32)])])).losses)
+
+
+def test_a_change_of_meter_inside_a_bar_ends_it() -> None:
+    def song(*ticks: int) -> MidiSong:
+        notes = tuple(SongNote(tick, tick + 96, 60 + place, 90) for place, tick in enumerate(range(0, 960, 96)))
+        meters = [(tick, meter) for tick, meter in zip((0, *ticks), ((4, 4), (3, 4), (2, 4)))]
+        return MidiSong(96, [SongPart("", 0, 0, notes)], [], meters, [])
+
+    def lengths(*ticks: int) -> list[int]:
+        score = transcription.score_of_song(song(*ticks))
+        return [4 * bar.ticks // TICKS_PER_WHOLE for bar in bars(score.voices[0], score.meter)]
+
+    assert lengths(384, 672) == [4, 3, 2, 2]
+    assert lengths(576, 864) == [4, 2, 3, 2]
+    assert lengths(390, 670) == [4, 3, 2, 2]  # near a bar line, so meant for it

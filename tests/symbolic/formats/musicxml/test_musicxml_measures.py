@@ -106,3 +106,10 @@ def test_the_last_note_of_a_tuplet_makes_up_for_rounding() -> None:
     )
     measure = read("<attributes><divisions>256</divisions></attributes>" + written)[0]
     assert {chord.length for chord in measure.chords} == {Fraction(1, 13)}
+
+
+def test_a_rest_for_the_whole_measure_is_no_longer_than_it() -> None:
+    rest = '<note><rest measure="yes"/><duration>4</duration></note>'
+    time = "<time><beats>3</beats><beat-type>4</beat-type></time>"
+    measures = read(f"<attributes><divisions>1</divisions>{time}</attributes>{rest}", rest)
+    assert [measure.extent for measure in measures] == [3, 3]
