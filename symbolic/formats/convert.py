@@ -15,9 +15,9 @@ loss with its number, and counted in the answer of --json.
 - To MusicXML go lyrics, words, dynamics, signs of a form, the other header fields, and drums as unpitched notes;
   repeats are written where ABC only implies them.
 - From MIDI a key without a signature is estimated, changes of key stand at the next bar line, those of meter begin
-  one, and one part's notes are
-  dealt out to as many voices as sound at once. The title is the first track's name. A file that was played is put on
-  a written grid, and it is told how many onsets were moved how far (--quantize off keeps them as they are).
+  one, and one part's notes are dealt out to as many voices as sound at once. The title is the first track's name. A
+  file that was played is put on a written grid, and it is told how many onsets were moved how far (--quantize off keeps
+  them as they are).
 - MIDI to MIDI keeps every event; only what is damaged is put in order.
 - From MusicXML every note is where it sounds: transposing instruments at their sounding pitch, a measure as long in
   all parts, overlapping notes in voices of their own.
