@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,11 +62,8 @@ def drawn(
         )
         model = made.model
         for tune in made.tunes:
-            line = (
-                melody_line(tune.text, f"{made.model.name}, seed {seed + number}, tune {tune.number}")
-                if tune.score
-                else None
-            )
+            source = f"{made.model.name}, seed {seed + number}, tune {tune.number}"
+            line = melody_line(without_pick_up(tune.text), source) if tune.score else None
             if line is not None and len(_bars(line)) == bars:
                 found.setdefault(line.text, line)
         if len(found) >= n:
@@ -81,7 +79,7 @@ def of_tunes(texts: Sequence[str], *, bars: int = 8, meter: str = "4/4", seed: i
     """Melodies cut from given tunes: their first `bars` full bars where they are in a major key and in `meter`."""
     found = []
     for number, text in enumerate(texts, start=1):
-        cut = first_bars(text, bars)
+        cut = first_bars(without_pick_up(text), bars)
         if cut is not None and abc_parser.parse(cut).meter.text == meter:
             line = melody_line(cut, f"tune {number}")
             found += [line] if line is not None else []
@@ -110,6 +108,25 @@ def first_bars(text: str, bars: int) -> str | None:
             score.voices = [voice]
             return abc_parser.canonical(score)
     return None
+
+
+def without_pick_up(text: str) -> str:
+    """A tune whose pick-up completes its last bar in full bars: the pick-up is left out and the last note held as much
+    longer; any other tune as it is."""
+    try:
+        score = abc_parser.parse(text)
+    except abc_parser.NotationError:
+        return text
+    voice, measures = score.voices[0], abc_parser.bars(score.voices[0], score.meter)
+    if len(measures) < 2 or measures[0].is_full or measures[0].ticks + measures[-1].ticks != score.meter.ticks:
+        return text
+    events = voice.events[_events_of_bar(voice.events) :]
+    place = max(i for i, event in enumerate(events) if isinstance(event, abc_parser.Note | abc_parser.Rest))
+    last, more = events[place], measures[0].ticks
+    assert isinstance(last, abc_parser.Note | abc_parser.Rest)
+    events[place] = replace(last, ticks=last.ticks + more, written=last.written + more)
+    voice.events = events
+    return abc_parser.canonical(score)
 
 
 def read_texts(path: Path) -> list[str]:
