@@ -5,7 +5,8 @@
 For each target the best of a pool of melodies is dressed (`compose`). Two scorers that had no part in the choice
 measure: one of scores, which learnt from other songs of EMOPIA than the planning one, and one of sound, to which the
 music is played. Beside it: the same planned by one scorer alone, the melodies as they are (no controls, best of n), and
-controls drawn at random; the first and the last are played too. `reached` is the share of targets within .2 of what is measured; the map is in the rows.
+controls drawn at random; the first and the last are played too. `reached` is the share of targets within .2 of what is
+measured; the map is in the rows.
 """
 
 import argparse
