@@ -70,6 +70,7 @@ class DecodingSetup:
 
     @property
     def only_gpt2(self) -> bool:
+        """True for peers and settings that have no state-space models."""
         return self.module in ("ctranslate", "onnx_runtime") or dict(self.settings).get("cache") in (
             "static",
             "compiled",
@@ -77,6 +78,7 @@ class DecodingSetup:
 
     @property
     def name(self) -> str:
+        """Engine and precision, as tables show them."""
         return f"{self.engine}, {self.precision}"
 
 
@@ -122,6 +124,7 @@ class Answers:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     args = parser().parse_args(arguments)
     return command_line.guarded(lambda: run(args))
 

@@ -38,6 +38,7 @@ _NOTE = re.compile(r'\[[A-Za-z]:[^\]]*\]|"[^"]*"|![^!]*!|([A-Ga-g])')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     args = parser().parse_args(arguments)
     return command_line.guarded(lambda: run(args))
 

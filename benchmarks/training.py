@@ -49,6 +49,7 @@ class Method:
 
     @property
     def is_ours(self) -> bool:
+        """True for this project's loop."""
         return self.kind == "ours"
 
 
@@ -92,6 +93,7 @@ class RunningTrainer:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     args = parser().parse_args(arguments)
     return command_line.guarded(lambda: run(args))
 

@@ -25,6 +25,7 @@ class Weights:
 
     @property
     def is_trained(self) -> bool:
+        """False for random weights, whose speed says nothing of speculation or early ends."""
         return self.source != "random"
 
 

@@ -56,6 +56,7 @@ Writer = Callable[[BarWindows, Floats, int, int], Floats]  # training windows, r
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     parser = options_of(__doc__, "affect_bars")
     parser.add_argument("--data", required=True, metavar="vgmidi:FOLDER")
     parser.add_argument("--folds", type=int, default=2, help=f"how many of {FOLDS} (default 2)")

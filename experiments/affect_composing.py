@@ -51,6 +51,7 @@ class ScoreAlone(MoodScorer):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     parser = options_of(__doc__, "affect_composing")
     add_melodies(parser, 8)
     return run_with(run, parser, arguments)

@@ -56,6 +56,7 @@ class RewardedTune:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     parser = options_of(__doc__, "affect_grpo")
     parser.add_argument("--model", default="gpt2-6m", help="default: %(default)s")
     parser.add_argument("--target", nargs=2, type=float, default=(0.0, -0.3), metavar=("V", "A"))

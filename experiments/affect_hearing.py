@@ -44,6 +44,7 @@ QUADRANT_NOTES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     parser = options_of(__doc__, "affect_hearing")
     parser.add_argument("--data", nargs=2, required=True, metavar="NAME:FOLDER", help="vgmidi and emopia")
     parser.add_argument("--bigru", action="store_true", help="also the network")

@@ -35,6 +35,7 @@ NOTES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     parser = options_of(__doc__, "affect_reading")
     parser.add_argument("--data", required=True, metavar="emobank:FOLDER")
     parser.add_argument("--ship", type=Path, metavar="FOLDER", help="write the second reader and its card")

@@ -33,6 +33,7 @@ SHUFFLES = 500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     parser = options_of(__doc__, "affect_round_trip")
     parser.add_argument("--scores", type=Path, required=True, metavar="FOLDER", help="pieces to begin with")
     add_melodies(parser, 4)

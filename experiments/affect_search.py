@@ -140,6 +140,7 @@ METHODS: dict[str, Callable[[Budget, np.random.Generator], None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     parser = options_of(__doc__, "affect_search")
     add_melodies(parser, 8)
     parser.add_argument("--evaluations", type=int, default=240)

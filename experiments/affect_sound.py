@@ -38,6 +38,7 @@ NOTES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     parser = options_of(__doc__, "affect_sound")
     parser.add_argument("--data", required=True, metavar="vgmidi:FOLDER")
     parser.add_argument("--others", type=int, default=OTHER_PIECES, help="pieces played by other instruments")

@@ -54,6 +54,7 @@ REPEATS = ("|:c:|", "|1,2-16c:|2c:|3", "::", "[1-16", ":|16", "|:" * 40 + "c" + 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     args = parser().parse_args(arguments)
     return command_line.guarded(lambda: child(args) if args.child else run(args))
 

@@ -57,6 +57,7 @@ EVENTS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     args = parser().parse_args(arguments)
     return command_line.guarded(lambda: run(args))
 
@@ -112,6 +113,7 @@ class Preparing:
         self.child, self.tokenizer = child, tokens.build("remi")
 
     def read(self, data: bytes) -> str:
+        """Read a file as `prepare --as midi` does, and check that its text reads back."""
         text = self.child.read("midi", data, "midi")["text"]
         piece = midi_text.parse(text)
         assert midi_text.canonical(piece) == text, "canonical text does not read back as itself"

@@ -107,6 +107,7 @@ class Mutant:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     args = parser().parse_args(arguments)
     if args.serve:
         return serve(args.serve)

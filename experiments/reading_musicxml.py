@@ -35,6 +35,7 @@ GRID = 5040  # parts of a quarter note that both are rounded to
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--name", default="", help="what the result calls the files (default: the folder's name)")

@@ -34,6 +34,7 @@ SIZES = [10_000, 40_000, 160_000]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     args = parser().parse_args(arguments)
     if args.stage:
         print(json.dumps(stage(args.stage, Path(args.folder), args.processes)))

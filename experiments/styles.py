@@ -40,6 +40,7 @@ FORM = ("share_that_parse", "share_of_right_tunes", "share_of_square_sections")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     args = parser().parse_args(arguments)
     return command_line.guarded(lambda: run(args))
 

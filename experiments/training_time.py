@@ -30,6 +30,7 @@ EXPECTED = {"6m": 0.9, "60m": 7.0, "lstm-6m": 3.0, "lstm-60m": 35.0}  # seconds 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     args = parser().parse_args(arguments)
     return command_line.guarded(lambda: run(args))
 

@@ -46,6 +46,7 @@ class Tree:
         return self.places.get(key) == f"--{key}"
 
     def see(self, key: str, node: yaml.Node) -> None:
+        """Note the line of a key, for messages; the first one counts."""
         self.places.setdefault(key, f"{self.source}:{node.start_mark.line + 1}")
 
 
@@ -269,6 +270,7 @@ def _wanted(kind: Any) -> str:
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
+    """End of a message about an unknown name: the nearest one that is known, else all of them."""
     near = difflib.get_close_matches(name, names, n=1)
     return f": did you mean {near[0]!r}?" if near else f"; the keys here are {', '.join(names)}."
 

@@ -84,6 +84,7 @@ class MusicGen:
 
     @property
     def sample_rate(self) -> int:
+        """Samples a second of the sound that it makes."""
         return int(self.model.config.audio_encoder.sampling_rate)
 
     @property
@@ -93,10 +94,12 @@ class MusicGen:
 
     @property
     def n_codebooks(self) -> int:
+        """Codebooks, which are the tokens of one frame."""
         return int(self.model.config.decoder.num_codebooks)
 
     @property
     def n_channels(self) -> int:
+        """Audio channels: 1, or 2 for a stereo checkpoint."""
         return int(self.model.config.decoder.audio_channels)
 
     @property
@@ -116,6 +119,7 @@ class MusicGen:
 
     @property
     def device(self) -> "torch.device":
+        """The device that holds the weights."""
         return self.model.decoder.device
 
     def n_frames(self, seconds: float) -> int:

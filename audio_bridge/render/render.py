@@ -235,6 +235,8 @@ class RenderJob:
 
 
 def pieces_of(source: Path, target: Path | None, tune: int | None) -> list[RenderJob]:
+    """List what of a source is to be rendered, and to which file: each tune of ABC, or the one piece of MIDI or
+    MusicXML."""
     from symbolic.formats.convert import abc_text
     from symbolic.formats.documents import KINDS
 

@@ -75,6 +75,7 @@ class OurTrainer(_Loop):
         self.about = {"parameters": models.n_parameters(self.model), **models.paths(self.model)}
 
     def step(self) -> Tensor:
+        """Train on one batch."""
         loss = train.accumulate(self.model, self.next_rows(), 1, self.dtype)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP_NORM)
         self.optimizer.step()
@@ -93,6 +94,7 @@ class PlainLoop(_Loop):
         self.about = {"parameters": models.n_parameters(self.model), "class": type(self.model).__name__}
 
     def step(self) -> Tensor:
+        """Train on one batch."""
         rows = self.next_rows()
         with self.autocast():
             logits = self.forward(rows[:, :-1], use_cache=False).logits
@@ -123,6 +125,7 @@ class Trainer(_Loop):
         self.about = {"parameters": models.n_parameters(self.model), "class": type(self.model).__name__}
 
     def steps(self, n: int) -> float:
+        """Train for `n` steps; return their seconds."""
         import transformers
 
         with tempfile.TemporaryDirectory() as folder:

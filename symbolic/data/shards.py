@@ -56,16 +56,19 @@ class Encoder(Protocol):
     eos: int
 
     @property
-    def digest(self) -> str: ...
+    def digest(self) -> str:
+        """SHA-256 that identifies the tokenizer."""
 
-    def encode_many(self, texts: list[str]) -> list[list[int]]: ...
+    def encode_many(self, texts: list[str]) -> list[list[int]]:
+        """Token ids of each text."""
 
 
 class Arrange(Protocol):
     """Signature: the training text of a tune in one transposition (symbolic.data.augmentation)."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the arrangement, for the shards' record."""
 
     def __call__(self, text: str, row: Row) -> str: ...
 

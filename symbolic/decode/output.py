@@ -52,6 +52,7 @@ class UnfinishedFile:
         self.tunes.append(tune)
 
     def close(self) -> None:
+        """Close the file; what was written stays."""
         self._file.close()
 
     def _append(self, text: str) -> None:

@@ -142,6 +142,7 @@ class Generation:
 
     @property
     def tokens_per_second(self) -> float:
+        """Tokens drawn a second of wall time."""
         return self.n_tokens / max(self.seconds, 1e-9)
 
 

@@ -49,6 +49,7 @@ class ComparedRun:
 
     @property
     def writes_abc(self) -> bool:
+        """False for a run whose tokens are MIDI events."""
         return self.config is None or self.config.tokenizer.kind not in MIDI_KINDS
 
 

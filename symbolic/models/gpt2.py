@@ -169,6 +169,7 @@ class Block(nn.Module):
         return x + self.mlp(self.ln_2(x)), k, v
 
     def step(self, x: Tensor, mask: Tensor, state: GPT2State, layer: int) -> Tensor:
+        """One token a row, (B, D) -> (B, D); its key and value go into the state."""
         x = x + self.attn.step(self.ln_1(x), mask, state, layer)
         return x + self.mlp(self.ln_2(x))
 
@@ -188,6 +189,7 @@ class Attention(nn.Module):
         return F.dropout(y, self.dropout, self.training)
 
     def step(self, x: Tensor, mask: Tensor, state: GPT2State, layer: int) -> Tensor:
+        """Attend from one token a row, (B, D) -> (B, D), to the cache of a layer."""
         q, k, v = (part.unflatten(-1, (self.n_head, -1)) for part in self.c_attn(x).chunk(3, dim=-1))  # (B, H, F)
         return self.c_proj(attend_cache(q, k, v, state.keys[layer], state.values[layer], state.lengths, mask))
 

@@ -105,6 +105,7 @@ class Mixer(ResidualMixer):
         return self._gate_out(y, z), last_inputs(inputs, lengths, self.conv1d.memory), h
 
     def step(self, u: Tensor, window: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One token a row, (B, D) -> (B, D), with the new window and state."""
         x, z = self.in_proj(u).chunk(2, dim=-1)  # (B, D) each
         x, window = self.conv1d.step(window, x)
         x = F.silu(x).to(z.dtype)

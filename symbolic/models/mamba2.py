@@ -91,6 +91,7 @@ class Mixer(ResidualMixer):
         return self.out_proj(self.norm(y, z)), last_inputs(xBC, lengths, self.conv1d.memory), h
 
     def step(self, u: Tensor, window: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One token a row, (B, D) -> (B, D), with the new window and state."""
         z, xBC, dt = self.in_proj(u).split(self.parts, dim=-1)  # (B, ...) each
         xBC, window = self.conv1d.step(window, xBC)
         x, B, C = self._heads_and_maps(F.silu(xBC))

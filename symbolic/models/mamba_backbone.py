@@ -114,9 +114,11 @@ class Block(nn.Module, Generic[M]):
         return u, self.dropout(self.mixer(n, path))
 
     def prefill(self, u: Tensor, lengths: Tensor, path: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Residual stream (B, T, D) -> that for the next layer, with the window and state after each row's length."""
         y, window, h = self.mixer.prefill(self.norm(u), lengths, path)
         return u + y, window, h
 
     def step(self, u: Tensor, window: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Residual stream of one token a row, (B, D) -> (B, D), with the new window and state."""
         y, window, h = self.mixer.step(self.norm(u), window, h)
         return u + y, window, h

@@ -26,11 +26,14 @@ COLUMNS = (
 class ExtraLog(Protocol):
     """A form of the metrics: `add` takes an entry, `flush` brings what was added to the disk."""
 
-    def add(self, row: Mapping[str, Any]) -> None: ...
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add an entry."""
 
-    def flush(self) -> None: ...
+    def flush(self) -> None:
+        """Bring what was added to the disk."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the files."""
 
 
 def check(names: str) -> None:
@@ -57,6 +60,7 @@ class CSVLog:
         self.file = self._begin(kept)
 
     def add(self, row: Mapping[str, Any]) -> None:
+        """Write a row; new keys begin the file anew with more columns."""
         if set(row) - set(self.columns):
             self.close()
             with open(self.path, encoding="utf-8", newline="") as file:
@@ -66,9 +70,11 @@ class CSVLog:
             self.file.write(self._line(row))
 
     def flush(self) -> None:
+        """Bring the rows to the disk."""
         self.file.flush()
 
     def close(self) -> None:
+        """Close the file."""
         self.file.close()
 
     def _begin(self, rows: Sequence[Mapping[str, Any]]) -> TextIO:
@@ -95,12 +101,15 @@ class TensorBoardLog:
         self.writer = SummaryWriter(str(runs.tensorboard_folder(folder)), purge_step=last + 1 if last else None)
 
     def add(self, row: Mapping[str, Any]) -> None:
+        """Write each number of a row under its kind."""
         for key, value in row.items():
             if key not in ("kind", "step") and isinstance(value, int | float):
                 self.writer.add_scalar(f"{row['kind']}/{key}", value, row["step"])
 
     def flush(self) -> None:
+        """Bring the events to the disk."""
         self.writer.flush()
 
     def close(self) -> None:
+        """Close the files."""
         self.writer.close()

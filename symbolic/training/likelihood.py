@@ -35,6 +35,7 @@ class TuneLikelihood:
 
     @property
     def bits_per_byte(self) -> float:
+        """Bits for each byte of canonical text."""
         return self.nats / math.log(2) / self.n_bytes
 
 

@@ -137,6 +137,7 @@ class Journal:
         self.mark = time.perf_counter()
 
     def close(self) -> None:
+        """Close all outputs; one that cannot be closed has been told before."""
         for file in self._outputs:
             with contextlib.suppress(OSError):  # said already by _write_out
                 file.close()

@@ -224,6 +224,7 @@ class Feed:
         self.ahead: Tensor | None = None
 
     def next(self) -> "Tensor":
+        """Rows of the next batch; on CUDA the one after it is fetched ahead."""
         rows = self._fetch() if self.ahead is None else self.ahead
         self.position = self.batches.state_dict()
         self.ahead = self._fetch() if self.device.type == "cuda" else None

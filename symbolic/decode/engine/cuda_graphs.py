@@ -79,6 +79,7 @@ class GraphSampler:
         self.model, self.state, self.pending, self.rules, self.bias = model, state, pending, rules, bias
 
     def draw(self, live: Sequence[int], numbers: Tensor) -> Drawn:
+        """Draw a token for every row at each step of `numbers` (steps, rows); see `samplers`."""
         drawn = []
         while len(numbers):
             n_steps = TOKENS if len(numbers) >= TOKENS else 1

@@ -49,6 +49,7 @@ class MaskedSampler:
         self.draws, self.mask, self.rules = draws, mask, rules
 
     def draw(self, live: Sequence[int], numbers: Tensor) -> Drawn:
+        """Draw one allowed token for each live row; only a row whose free draw is refused is masked."""
         draws, mask = self.draws, self.mask
         draws.draw(live, numbers[0])
         for row in live:
@@ -69,6 +70,7 @@ class TorchDraws:
         self.log_probabilities: list[float] = []
 
     def draw(self, live: Sequence[int], numbers: Tensor) -> None:
+        """Run one step and draw a token for each row without the mask."""
         self.logits = self.step(self.pending).float()
         self.rests = numbers
         if self.rules.truncates:
@@ -82,10 +84,12 @@ class TorchDraws:
             self.tokens = tokens.tolist()
 
     def draw_again(self, row: int, allowed: Tensor) -> None:
+        """Draw a row's token among those `allowed` (V,), from the same random number."""
         scores = (self.logits[row] + self.bias).masked_fill(~allowed.to(self.logits.device), float("-inf"))
         self.tokens[row] = int(choose(scores[None], self.rests[row : row + 1], self.rules))
 
     def close(self) -> None:
+        """Set log-probabilities (unmasked) and hand the tokens to the next step."""
         drawn = torch.tensor(self.tokens, device=self.pending.device)
         self.log_probabilities = self.logits.log_softmax(-1).gather(1, drawn[:, None])[:, 0].tolist()
         self.pending.copy_(drawn)
@@ -104,6 +108,7 @@ class NativeDraws:
         self.log_probabilities: list[float] = []
 
     def draw(self, live: Sequence[int], numbers: Tensor) -> None:
+        """Run one native step, which draws a token for each row without the mask."""
         if len(live) != len(self.places) or any(row not in self.places for row in live):
             self.places = {row: place for place, row in enumerate(live)}
             self.calls.limits[:] = 0
@@ -113,9 +118,11 @@ class NativeDraws:
         self.log_probabilities = self.calls.log_probabilities.tolist()
 
     def draw_again(self, row: int, allowed: Tensor) -> None:
+        """Draw a row's token among those `allowed` (V,), from the same random number."""
         token, log_probability = self.calls.choose(self.places[row], row, allowed)
         self.tokens[row], self.log_probabilities[row] = token, log_probability
         self.pending[row] = token
 
     def close(self) -> None:
+        """Do nothing: each draw has set its token already."""
         pass

@@ -38,6 +38,7 @@ class TorchSampler:
         self.model, self.state, self.pending, self.rules, self.bias = model, state, pending, rules, bias
 
     def draw(self, live: Sequence[int], numbers: Tensor) -> Drawn:
+        """Draw a token for every row at each step of `numbers` (steps, rows)."""
         drawn = []
         for row_numbers in numbers:
             drawn.append(draw_step(self.model, self.state, self.pending, row_numbers, self.rules, self.bias))
@@ -54,6 +55,7 @@ class NativeSampler:
         self.model, self.state, self.pending, self.rules, self.bias, self.eos = model, state, pending, rules, bias, eos
 
     def draw(self, live: Sequence[int], numbers: Tensor) -> Drawn:
+        """Draw up to `numbers.shape[0]` tokens for each live row in one native call, which stops at a row's end."""
         n_steps = len(numbers)
         limits = torch.zeros(len(self.pending), dtype=torch.int32)
         limits[list(live)] = n_steps

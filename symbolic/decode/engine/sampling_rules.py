@@ -30,6 +30,7 @@ class Sampling:
 
     @property
     def greedy(self) -> bool:
+        """True where the likeliest token is always taken."""
         return self.temperature == 0
 
     @property

@@ -107,6 +107,7 @@ class SpeculativeSampler:
         self.kept_length = 0
 
     def draw(self, live: Sequence[int], numbers: Tensor) -> Drawn:
+        """Draw for the one row: guess tokens and verify them in one pass while the trial finds that faster."""
         if self.trial.verdict is False:
             return self.plain.draw(live, numbers)
         if (pending := int(self.pending[0])) != self.lookup.last:  # a tune begins

@@ -222,9 +222,11 @@ class PartReader:
         self.advance(self.duration(element), self.duration(element))
 
     def duration(self, element: Element) -> Fraction:
+        """Length of a `<duration>` in quarters; 0 where it has none."""
         return max(Fraction(0), _number(element.findtext("duration")) / self.divisions)
 
     def advance(self, length: Fraction, counted: Fraction) -> None:
+        """Move on by an exact length and by the one that the file's durations count."""
         self.cursor, self.counted = min(self.cursor + length, MAX_MEASURE), min(self.counted + counted, MAX_MEASURE)
         self.exact.setdefault(self.counted, self.cursor)
         self.measure.extent = max(self.measure.extent, self.cursor)
@@ -256,6 +258,7 @@ class PartReader:
         return min(length, full) if full else length
 
     def chord(self, element: Element, onset: Fraction, length: Fraction, staff: int, voice: str) -> SheetChord:
+        """Begin a chord with its first note; rests and cue notes give one without notes."""
         chord = SheetChord(onset, length, staff, voice, [])
         if element.find("rest") is None and element.find("cue") is None:
             self.decorate(chord, element)
@@ -278,6 +281,7 @@ class PartReader:
             self.measure.chords.append(chord)
 
     def add_pitch(self, chord: SheetChord, element: Element) -> None:
+        """Add one note's sounding pitch and ties to a chord; a doubled pitch is counted as a loss."""
         if element.find("rest") is not None or element.find("cue") is not None:
             return
         ties = {tie.get("type") for tie in element.findall("tie")}
@@ -306,6 +310,7 @@ class PartReader:
         return DRUM_AT.get(step.strip() + octave.strip(), SNARE)
 
     def add_grace(self, element: Element, staff: int, voice: str) -> None:
+        """Keep a grace note for the next chord of its staff and voice."""
         pitch = element.find("pitch")
         if pitch is not None and element.find("cue") is None:
             self.graces.setdefault((staff, voice), []).append(self.sounding(pitch)[0])

@@ -151,6 +151,7 @@ class ModernBlock(nn.Module):
         return x + self.mlp(norm(x)), k, v
 
     def step(self, x: Tensor, turn: Tensor, mask: Tensor, state: GPT2State, layer: int) -> Tensor:
+        """One token a row, (B, D) -> (B, D)."""
         qkv = self.attn.project(norm(x), turn)
         q, k, v = (part.unflatten(-1, (self.attn.n_head, -1)) for part in qkv.chunk(3, dim=-1))  # (B, H, F)
         y = attend_cache(q, k, v, state.keys[layer], state.values[layer], state.lengths, mask)

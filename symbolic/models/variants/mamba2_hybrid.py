@@ -207,6 +207,7 @@ class AttentionBlock(nn.Module):
         return u + self.out_proj(y.transpose(1, 2).flatten(2)), k, v
 
     def step(self, u: Tensor, mask: Tensor, keys: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
+        """One token a row, (B, D) -> (B, D)."""
         qkv = self.qkv_proj(self.norm(u))
         q, k, v = (part.unflatten(-1, (self.n_head, -1)) for part in qkv.chunk(3, dim=-1))  # (B, H, F)
         return u + self.out_proj(attend_cache(q, k, v, keys, values, lengths, mask))
