@@ -55,7 +55,8 @@ _NOISE = "the debug model has random weights: what it plays is noise."
 @dataclass(frozen=True)
 class ConditionOptions:
     """How sounds are made. `texts` describe the sound; `model` None is `default()` of musicgen_model; of `takes` sounds
-    the one nearest to its melody is kept; `stride` is that of the windows beyond 30 s, in seconds."""
+    the one nearest to its melody is kept; `stride` is that of the windows beyond 30 s, in seconds; `articulate` puts
+    the score's rests and note beginnings onto the sound."""
 
     melody: MelodyRequest = field(default_factory=MelodyRequest)
     texts: tuple[str, ...] = ("",)
@@ -70,6 +71,7 @@ class ConditionOptions:
     stride: float | None = None
     batch: int = 4
     loop: bool = False
+    articulate: bool = False
     stems: bool = False
     keep_takes: bool = False
     loudness: float = DEFAULT_LOUDNESS_LUFS
@@ -106,6 +108,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     melody.add_argument("--bars", type=int, metavar="N", help="the first N bars (default: all)")
     melody.add_argument("--seconds", type=float, metavar="S", help="so long at most (default: the whole melody)")
     melody.add_argument("--loop", action="store_true", help="a sound that repeats without a seam")
+    melody.add_argument(
+        "--articulate", action="store_true", help="put the score's rests and note beginnings onto the sound"
+    )
     model = parser.add_argument_group("model")
     default = "facebook/musicgen-melody if it was fetched, else the small `ocarina`"
     model.add_argument("--model", metavar="NAME", help=f"name, folder or `debug` (default: {default})")
@@ -171,7 +176,7 @@ def condition(
     is_small = options.model in (musicgen_model.SMALL, musicgen_model.DEBUG)
     dtype = musicgen_model.pick_dtype("float32" if is_small and options.dtype == "auto" else options.dtype, device)
     _tell_cost(jobs, options, device, dtype)
-    _tell_losses(jobs)
+    _tell_losses(jobs, options.articulate)
     if plan_only:
         return []
     gen = musicgen_model.load(options.model, device, dtype)
@@ -210,14 +215,15 @@ def _make_all(
     return takes
 
 
-def _tell_losses(jobs: Sequence[Job]) -> None:
+def _tell_losses(jobs: Sequence[Job], articulate: bool) -> None:
     """Say what of each melody the condition cannot carry."""
     for source in {id(job.source): job.source for job in jobs}.values():
         losses = condition_losses(source.line)
         if losses:
             name = source.path if source.tune is None else f"{source.path}, tune {source.tune}"
-            print(f"note: {name}: the melody condition is a pitch class a frame; it cannot tell {', '.join(losses)}.",
-                  file=sys.stderr)  # fmt: skip
+            told = f"the melody condition is a pitch class a frame; it cannot tell {', '.join(losses)}"
+            mend = "" if articulate else " (--articulate puts rests and note beginnings onto the sound)"
+            print(f"note: {name}: {told}{mend}.", file=sys.stderr)
 
 
 def _jobs(sources: Sequence[Path], target: Path, options: ConditionOptions) -> list[Job]:
@@ -233,6 +239,9 @@ def _jobs(sources: Sequence[Path], target: Path, options: ConditionOptions) -> l
     if any(path.resolve() == target.resolve() for path in sources):
         raise UsageError(f"-o {target} is what is to be followed: name another file.")
     melodies = [source for path in sources for source in read_sources(path, options.melody)]
+    unwritten = next((source.path for source in melodies if not source.line), None)
+    if options.articulate and unwritten is not None:
+        raise UsageError(f"{unwritten} is audio, which has no notes to begin: leave --articulate out.")
     pairs = list(itertools.product(melodies, options.texts))
     if len(pairs) * options.takes > MAX_SOUNDS:
         raise UsageError(f"{len(pairs)} sounds of {options.takes} takes: at most {MAX_SOUNDS} in one call.")
@@ -291,6 +300,7 @@ def _make_batch(
 ) -> "list[tuple[Audio, list[int]]]":
     """One batch: sounds of the length of each job, and the samples at which windows begin to add."""
     from audio_bridge.musicgen import generation
+    from audio_bridge.musicgen.articulation import articulated
     from audio_bridge.sound import stems
     from audio_bridge.sound.audio import Audio
 
@@ -310,13 +320,14 @@ def _make_batch(
     bar.close()
     sounds = gen.decode(codes)
     made = []
-    for sound, length in zip(sounds, lengths, strict=True):
+    for (job, _), sound, length in zip(rows, sounds, lengths, strict=True):
         audio = Audio(sound, gen.sample_rate)
         if options.loop:
             audio = Audio(sound[:, : length + round(fade * gen.sample_rate)], gen.sample_rate)
             audio = stems.looped(audio, length)
         places = [frame * gen.frame_samples for frame in seams if frame * gen.frame_samples < length]
-        made.append((stems.fitted(audio, length), places))
+        audio = stems.fitted(audio, length)
+        made.append((articulated(audio, job.source.line) if options.articulate else audio, places))
     return made
 
 
@@ -365,7 +376,7 @@ def _record(
     from symbolic import machine
 
     source, melody = job.source, options.melody
-    chosen = ("loop", "stride", "batch", "loudness")
+    chosen = ("loop", "articulate", "stride", "batch", "loudness")
     return {
         "path": str(job.target),
         "source": str(source.path),

@@ -92,13 +92,15 @@ def condition_losses(line: "Sequence[TimedNote]") -> list[str]:
     from audio_bridge.sound.chroma import FRAME_SECONDS
 
     same_class = [(a, b) for a, b in pairwise(line) if a.midi % 12 == b.midi % 12 and b.onset - a.end < MIN_GAP_SECONDS]
+    begins_late = bool(line) and line[0].onset >= MIN_GAP_SECONDS
     counts = {
-        "octave leaps": sum(a.midi != b.midi for a, b in same_class),
-        "repeated notes": sum(a.midi == b.midi for a, b in same_class),
-        "rests": sum(b.onset - a.end >= MIN_GAP_SECONDS for a, b in pairwise(line)),
-        f"notes shorter than a frame ({FRAME_SECONDS:g} s)": sum(n.end - n.onset < FRAME_SECONDS for n in line),
+        "octave leap": sum(a.midi != b.midi for a, b in same_class),
+        "repeated note": sum(a.midi == b.midi for a, b in same_class),
+        "rest": begins_late + sum(b.onset - a.end >= MIN_GAP_SECONDS for a, b in pairwise(line)),
     }
-    return [f"{n} {what}" for what, n in counts.items() if n]
+    n_short = sum(note.end - note.onset < FRAME_SECONDS for note in line)
+    told = [f"{n} {what}{'s' * (n > 1)}" for what, n in counts.items() if n]
+    return told + [f"{n_short} notes shorter than a frame ({FRAME_SECONDS:g} s)"] * (n_short > 0)
 
 
 def _audio_source(path: Path, request: MelodyRequest) -> MelodySource:

@@ -20,7 +20,9 @@ _PITCH_HOP, _PITCH_WINDOW = 512, 1280  # 16 ms, 40 ms: two periods of the lowest
 LOWEST_HZ, HIGHEST_HZ = 60.0, 2200.0
 _YIN_THRESHOLD = 0.15
 _FLUX_HOP, _FLUX_WINDOW = 320, 2048  # 10 ms, 64 ms
-_PEAK_MARGIN = 0.12  # above the local mean, of the flux scaled to its 95 % point
+_N_BANDS = 240  # at most: half a semitone apart where the transform tells them
+_PEAK_MARGIN = 0.12  # above the local mean, of the scaled flux
+_LEAST_SCALE = 0.5  # of the strongest rise: where notes are rare, the 95 % point is the noise between them
 TEMPO_RANGE = (40.0, 240.0)
 _PREFERRED_BPM, _PREFERENCE_OCTAVES = 120.0, 1.0
 KEYS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -55,10 +57,10 @@ def flux(samples: NDArray[np.float32]) -> Floats:
     padded = np.pad(samples, _FLUX_WINDOW // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, _FLUX_WINDOW)[::_FLUX_HOP]
     window = get_window("hann", _FLUX_WINDOW).astype(np.float32)
-    places = np.unique(np.round(np.geomspace(60, 14_000, 120) * _FLUX_WINDOW / SAMPLE_RATE).astype(int))
+    places = np.unique(np.round(np.geomspace(60, 14_000, _N_BANDS) * _FLUX_WINDOW / SAMPLE_RATE).astype(int))
     parts = [np.abs(rfft(part * window, axis=1)) for part in np.array_split(frames, max(1, len(frames) // 512))]
     bands = np.concatenate([np.add.reduceat(part, places, axis=1) for part in parts])
-    level = np.log10(1 + 10 * bands)
+    level = np.log10(1 + bands)
     lag = 2
     before = np.concatenate([np.zeros((lag, level.shape[1])), level[:-lag]])  # silence before the sound
     return np.maximum(level - maximum_filter1d(before, 3, axis=1), 0).sum(axis=1)
@@ -69,7 +71,7 @@ def onsets(samples: NDArray[np.float32]) -> Floats:
     from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
     curve = flux(samples)
-    curve = curve / max(float(np.percentile(curve, 95)), 1e-9)
+    curve = curve / max(float(np.percentile(curve, 95)), _LEAST_SCALE * float(curve.max()), 1e-9)
     highest = maximum_filter1d(curve, 7) == curve
     peaks = np.flatnonzero(highest & (curve > uniform_filter1d(curve, 21) + _PEAK_MARGIN))
     kept: list[int] = []

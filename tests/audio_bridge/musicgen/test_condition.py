@@ -214,3 +214,24 @@ def test_the_codec_keeps_its_own_weights_whatever_the_type_of_the_decoder() -> N
     for part in musicgen_model.ENCODERS:
         own, other = (getattr(one.model, part).state_dict() for one in (wide, narrow))
         assert all(torch.equal(own[name], other[name]) for name in own)
+
+
+def test_rests_and_repeated_notes_are_told_and_put_onto_the_sound(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The melody condition holds through rests; --articulate makes them silent."""
+    tune = tmp_path / "rests.abc"
+    tune.write_text("X:1\nM:4/4\nL:1/4\nQ:1/4=120\nK:G\nz G z B|d d z2|\n", encoding="utf-8")
+    held, made = tmp_path / "held.wav", tmp_path / "made.wav"
+    assert call(tune, "-o", held, "--text", "ocarina", "--model", "ocarina") == 0
+    told = capsys.readouterr().err
+    assert "1 repeated note, 2 rests" in told and "(--articulate puts" in told
+    assert call(tune, "-o", made, "--text", "ocarina", "--model", "ocarina", "--articulate") == 0
+    assert "--articulate" not in capsys.readouterr().err
+    levels = [[np.abs(soundfile.read(path)[0][a:b]).max() for a, b in ((33_000, 47_000), (17_000, 31_000))]
+              for path in (held, made)]  # fmt: skip
+    assert levels[0][0] > 0.02 and levels[0][1] > 0.02, "held through the rest"
+    assert levels[1][0] == 0.0 and levels[1][1] > 0.02
+    assert json.loads(Path(f"{made}.json").read_text(encoding="utf-8"))["options"]["articulate"] is True
+    assert call(held, "-o", tmp_path / "x.wav", "--model", "ocarina", "--articulate") == 2
+    assert "no notes to begin" in capsys.readouterr().err
