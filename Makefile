@@ -3,7 +3,7 @@
 # make bench  speed and memory, ours against the peers that are installed: under 20 minutes on two idle cores
 # make mutants  do the tests notice small changes to the code that decides results? A sample: some 20 minutes on one core
 # make audit   known vulnerabilities of what requirements.lock pins, and its bill of materials (CycloneDX) in dist/
-# make studio the web page and the REST API on this machine: http://127.0.0.1:8017/
+# make studio the web page and the REST API on this machine, opened in the browser: http://127.0.0.1:8017/
 # make check  linter, type checker, the numbers of the pages, and the documentation
 # make docs   the site, into docs/_build/html; a broken link fails
 # PYTHON=python3.12 chooses the interpreter that .venv is made from.
@@ -46,7 +46,7 @@ audit:
 	.audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --strict
 
 studio: $(READY)
-	$(BIN)/python -m studio serve
+	$(BIN)/python -m studio serve --open
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -71,6 +71,15 @@ class Settings:
         return ""
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is written as an IP address, not as a name."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(host: str) -> bool:
     """Whether an address is this machine's own."""
     if host == "localhost":

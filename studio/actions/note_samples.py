@@ -3,7 +3,6 @@
 Every third semitone is made; the page plays the others by the nearest at another speed. A sample is 2.5 s long, mono.
 """
 
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 LOWEST, HIGHEST, STEP = 36, 96, 3  # MIDI pitches
 NOTE_SECONDS, SAMPLE_SECONDS, GAP_SECONDS = 2.0, 2.5, 3.0
 SAMPLE_RATE = 44_100
-_making = threading.Lock()
 
 
 def pitches() -> list[int]:
@@ -23,20 +21,15 @@ def pitches() -> list[int]:
     return list(range(LOWEST, HIGHEST + 1, STEP))
 
 
-def find(cache: Path, program: int, pitch: int) -> Path | None:
-    """The sample of a pitch, made with all others of the instrument when it is first asked for."""
+def path_of(cache: Path, program: int, pitch: int) -> Path | None:
+    """Where the sample of a pitch lies once `make` has made its folder; None where there is none of that pitch."""
     if pitch not in pitches() or not 0 <= program <= 127:
         return None
-    path = cache / f"samples-{program}" / f"{pitch}.mp3"
-    if not path.is_file():
-        with _making:
-            if not path.is_file():
-                make(path.parent, program)
-    return path
+    return cache / f"samples-{program}" / f"{pitch}.mp3"
 
 
 def make(folder: Path, program: int) -> None:
-    """Render all notes one after another in one pass, and cut them apart."""
+    """Render all notes of an instrument one after another in one pass, and cut them apart into `folder`."""
     import numpy as np
 
     from audio_bridge.render.render import render

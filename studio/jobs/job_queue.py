@@ -126,3 +126,9 @@ def full(lane: str, n_waiting: int, seconds: float, of_client: bool) -> QueueFul
 def now() -> float:
     """Seconds since 1970, for leases that several processes compare."""
     return time.time()
+
+
+def stale_leases(now: float) -> tuple[float, float]:
+    """A lease that ends before the first moment has run out; one that ends after the second was given by a clock that
+    has been set back since, and is not waited for."""
+    return now, now + 2 * LEASE_SECONDS

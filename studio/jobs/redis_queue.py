@@ -18,7 +18,7 @@ import json
 from dataclasses import fields, replace
 from typing import Any
 
-from studio.jobs.job_queue import LEASE_SECONDS, MAX_TRIES, KeyReused, StudioJob, full
+from studio.jobs.job_queue import LEASE_SECONDS, MAX_TRIES, KeyReused, StudioJob, full, stale_leases
 from symbolic.errors import UserError
 
 N_SECONDS = 20  # jobs that the mean of a verb's seconds is taken over
@@ -76,15 +76,17 @@ end
 wait(id)
 return {'new', own}
 """
-# worker, now, lease, most tries, lost text, lane, ...
+# worker, now, lease, most tries, lost text, latest lease, lane, ...
 _CLAIM = """
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', p..'run', '-inf', ARGV[2])) do
+local stale = redis.call('ZRANGEBYSCORE', p..'run', '-inf', ARGV[2])
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', p..'run', '('..ARGV[6], '+inf')) do table.insert(stale, id) end
+for _, id in ipairs(stale) do
   local tries = field(id, 'tries')
   if field(id, 'cancel') == '1' then finish(id, 'cancelled', '', '{}', ARGV[2])
   elseif tonumber(tries) >= tonumber(ARGV[4]) then finish(id, 'failed', (ARGV[5]:gsub('{tries}', tries)), '{}', ARGV[2])
   else wait(id) end
 end
-for i = 6, #ARGV do
+for i = 7, #ARGV do
   local id = redis.call('ZRANGE', p..'wait:'..ARGV[i], 0, 0)[1]
   if id then
     redis.call('ZREM', p..'wait:'..ARGV[i], id)
@@ -164,7 +166,8 @@ class RedisQueue:
     def claim(self, worker: str, lanes: tuple[str, ...]) -> StudioJob | None:
         """See `JobQueue`."""
         now = self.now()
-        id = self._run("claim", worker, now, now + LEASE_SECONDS, MAX_TRIES, _LOST, *lanes)
+        latest = stale_leases(now)[1]
+        id = self._run("claim", worker, now, now + LEASE_SECONDS, MAX_TRIES, _LOST, latest, *lanes)
         return self.get(id) if id else None
 
     def beat(self, id: str, worker: str) -> bool | None:

@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from studio.jobs.job_queue import ENDED, LEASE_SECONDS, MAX_TRIES, KeyReused, StudioJob, full, now
+from studio.jobs.job_queue import ENDED, LEASE_SECONDS, MAX_TRIES, KeyReused, StudioJob, full, now, stale_leases
 
 BUSY_SECONDS = 10.0
 VERSION = 1
@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS idempotency (client TEXT, key TEXT, digest TEXT, job 
   WITHOUT ROWID;
 """
 _COLUMNS = ", ".join(field.name for field in fields(StudioJob))
+_STALE = "(lease < ? OR lease > ?)"
 _LOST = "the worker died {tries} times on it."
 
 
@@ -106,8 +107,8 @@ class SqliteQueue:
                 row = connection.execute(
                     "UPDATE job SET state = 'running', worker = ?, lease = ?, tries = tries + 1, started = ?"
                     " WHERE id = (SELECT id FROM job WHERE lane = ? AND (state = 'queued' OR"
-                    " (state = 'running' AND lease < ?)) ORDER BY turn, created LIMIT 1) RETURNING *",
-                    (worker, now() + LEASE_SECONDS, now(), lane, now()),
+                    f" (state = 'running' AND {_STALE})) ORDER BY turn, created LIMIT 1) RETURNING *",
+                    (worker, now() + LEASE_SECONDS, now(), lane, *stale_leases(now())),
                 ).fetchone()
                 if row is not None:
                     return _job(row)
@@ -226,13 +227,13 @@ class SqliteQueue:
     def _has_work(self, lanes: tuple[str, ...]) -> bool:
         """Looked up without the write lock, since idle workers ask often."""
         marks = ", ".join("?" * len(lanes))
-        query = f"SELECT 1 FROM job WHERE lane IN ({marks}) AND (state = 'queued' OR (state = 'running' AND lease < ?))"
-        return bool(self.database.rows(query + " LIMIT 1", *lanes, now()))
+        query = f"SELECT 1 FROM job WHERE lane IN ({marks}) AND (state = 'queued' OR (state = 'running' AND {_STALE}))"
+        return bool(self.database.rows(query + " LIMIT 1", *lanes, *stale_leases(now())))
 
     def _bury(self, connection: sqlite3.Connection) -> None:
         """End the jobs that were lost too often, and those whose cancelling nobody carried out."""
-        query = "SELECT id, tries, cancel FROM job WHERE state = 'running' AND lease < ? AND (tries >= ? OR cancel)"
-        for row in connection.execute(query, (now(), MAX_TRIES)).fetchall():
+        query = f"SELECT id, tries, cancel FROM job WHERE state = 'running' AND {_STALE} AND (tries >= ? OR cancel)"
+        for row in connection.execute(query, (*stale_leases(now()), MAX_TRIES)).fetchall():
             state = "cancelled" if row["cancel"] else "failed"
             error = "" if row["cancel"] else _LOST.format(tries=row["tries"])
             change = "UPDATE job SET state = ?, ended = ?, error = ? WHERE id = ?"

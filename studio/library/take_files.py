@@ -3,6 +3,7 @@
 A name comes from a request and is looked up here; no path ever does. `tune-2.abc` is the second of several tunes.
 """
 
+import math
 import re
 from pathlib import Path
 
@@ -52,6 +53,14 @@ def present(folder: Path) -> dict[str, int]:
     """Bytes of each file that is there, by name."""
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
     return {path.name: path.stat().st_size for path in paths if is_known(path.name) and path.is_file()}
+
+
+def changed(path: Path) -> float:
+    """When a file or folder was last changed, seconds since 1970; infinity where it is gone."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return math.inf
 
 
 def media_type(name: str) -> str:

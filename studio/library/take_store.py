@@ -19,12 +19,14 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS take (id TEXT PRIMARY KEY, work TEXT, parent TEXT, verb TEXT, title TEXT, job TEXT,
   client TEXT, created REAL, starred INTEGER DEFAULT 0, trashed INTEGER DEFAULT 0, bytes INTEGER DEFAULT 0);
 CREATE INDEX IF NOT EXISTS take_work ON take (work, created);
+CREATE INDEX IF NOT EXISTS take_bytes ON take (bytes);
 """
+_DISCARDED = -1  # bytes of a take that failed or was cancelled
 
 
 @dataclass(frozen=True)
 class Take:
-    """One row. `parent` is '' for the first take of a work; `bytes` is 0 until the take is whole."""
+    """One row. `parent` is '' for the first take of a work; `bytes` is 0 until the take is known to be whole."""
 
     id: str
     work: str
@@ -109,8 +111,26 @@ class TakeStore:
         return [_take(row) for row in self.database.rows("SELECT * FROM take WHERE trashed = 1")]
 
     def n_bytes(self) -> int:
-        """Bytes of all takes that are whole, the trash included."""
-        return int(self.database.rows("SELECT COALESCE(SUM(bytes), 0) FROM take")[0][0])
+        """Bytes of all takes that are known to be whole, the trash included."""
+        return int(self.database.rows("SELECT COALESCE(SUM(MAX(bytes, 0)), 0) FROM take")[0][0])
+
+    def unsettled(self) -> list[Take]:
+        """Takes whose size is not known yet: they are being made, or nobody has looked since."""
+        return [_take(row) for row in self.database.rows("SELECT * FROM take WHERE bytes = 0")]
+
+    def discard(self, id: str) -> None:
+        """Remove what a take has left that will never be whole; its row says what became of it."""
+        shutil.rmtree(self.folder(id), ignore_errors=True)
+        with self.database.change() as connection:
+            connection.execute("UPDATE take SET bytes = ? WHERE id = ?", (_DISCARDED, id))
+
+    def strays(self, before: float) -> list[Path]:
+        """Folders that no row and no take.json tells of, last changed before a moment (seconds since 1970)."""
+        untold = (
+            path for path in self.takes.iterdir()
+            if not (path / take_files.RECORD).is_file() and self.get(path.name) is None
+        )  # fmt: skip
+        return [path for path in untold if take_files.changed(path) < before]
 
     def rebuild(self) -> int:
         """Make rows for folders that have none, from their take.json; returns how many."""
@@ -139,4 +159,5 @@ class TakeStore:
 
 def _take(row: Any) -> Take:
     values = dict(row)
-    return Take(**{**values, "starred": bool(values["starred"]), "trashed": bool(values["trashed"])})
+    flags = {name: bool(values[name]) for name in ("starred", "trashed")}
+    return Take(**{**values, **flags, "bytes": max(0, values["bytes"])})

@@ -190,7 +190,7 @@ def take_page(request: Request, studio: Service, id: Id, n: int = 1) -> Response
     take = studio.take(id)
     view = studio.take_json(take)
     job = studio.queue.get(take.job) if take.job else None
-    siblings = studio.takes.takes_of(take.work)
+    siblings = studio.siblings(take)
     common: dict[str, Any] = {"take": view, "siblings": siblings, "form": FORMS[_kind(take.verb)][0]}
     if view["record"] is None:
         job_view = studio.job_json(job) if job else None
@@ -215,6 +215,7 @@ def take_page(request: Request, studio: Service, id: Id, n: int = 1) -> Response
 @router.get("/library")
 def library(request: Request, studio: Service, show: str = "all", page: int = 1) -> Response:
     """Everything that was made, newest first."""
+    studio.tidy()
     size, page = 40, max(1, min(page, 100_000))
     show = show if show in ("all", "starred", "trash") else "all"
     found = studio.takes.newest(size + 1, size * (page - 1), trashed=show == "trash", starred=show == "starred")

@@ -38,6 +38,7 @@ def build(settings: Settings, extensions: Sequence[Extension] = ()) -> FastAPI:
 
     studio = Studio(settings)
     studio.takes.rebuild()
+    studio.sweep()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -4,9 +4,11 @@ every answer.
 - Host must be this server's own name: a page of another site whose name was pointed at 127.0.0.1 is refused.
 - A request that changes something must not come from another site's page (Origin, Sec-Fetch-Site).
 - Where a token is set it must come as a cookie or as `Authorization: Bearer`; `?token=` on a page sets the cookie.
-- Bodies are counted as they are read; each client has a bucket of requests.
+- Bodies are counted as they are read, and must be there in time. Each client has a bucket of requests, each address a
+  larger one, since a client is whoever its cookie says.
 """
 
+import asyncio
 import hmac
 import secrets
 import time
@@ -17,12 +19,13 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from studio.server import problems
 from studio.server.cross_origin import ALLOWED
-from studio.settings import BURST, Settings
+from studio.settings import BURST, Settings, is_address
 
 _ABCJS_STYLE = "'sha256-BCpnf71gZdCsSCHDzyB1RsBbZ0qQdqseK6v+yJsgg30='"  # the one style element that abcjs adds
 CSP = (
@@ -38,6 +41,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 MAX_JSON_BYTES, MAX_FORM_BYTES, MAX_UPLOAD_BYTES = 512 << 10, 256 << 10, 5 << 20
+BODY_SECONDS = 30.0
+CLIENTS_AT_ADDRESS = 10  # as many requests as of so many clients are taken from one address
 CLIENT_COOKIE, TOKEN_COOKIE = "studio_client", "studio_token"
 PUBLIC = ("/healthz", "/static/")
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -45,8 +50,8 @@ _LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _MAX_CLIENTS = 10_000
 
 
-class TooLargeError(Exception):
-    """The body has more bytes than are read."""
+class BodyError(HTTPException):
+    """The body has more bytes than are read (413), or takes longer to come than is waited (408)."""
 
 
 class Guards:
@@ -55,6 +60,7 @@ class Guards:
     def __init__(self, app: ASGIApp, settings: Settings, public: Iterable[str] = ()) -> None:
         self.app, self.settings, self.public = app, settings, (*PUBLIC, *public)
         self.buckets = Buckets(settings.requests_per_second)
+        self.addresses = Buckets(CLIENTS_AT_ADDRESS * settings.requests_per_second, CLIENTS_AT_ADDRESS * BURST)
         self.hosts = {*_LOCAL_NAMES, *settings.allowed_hosts}
         if not settings.is_local:
             self.hosts.add(settings.host)
@@ -75,9 +81,8 @@ class Guards:
             return
         try:
             await self.app(scope, _counted(receive, _max_bytes(scope, headers)), send)
-        except TooLargeError:
-            text = f"The body is larger than {_max_bytes(scope, headers) >> 10} KiB: send less."
-            await problems.answer(scope["path"], 413, text)(scope, receive, send)
+        except BodyError as error:  # where the route read the body itself
+            await problems.answer(scope["path"], error.status_code, f"{error.detail}.")(scope, receive, send)
 
     def _refusal(self, scope: Scope, headers: Headers, cookies: dict[str, str], client: str) -> Response | None:
         """Why the request is not let through, as an answer."""
@@ -86,12 +91,12 @@ class Guards:
         def refuse(status: int, text: str, more: dict[str, str] | None = None) -> Response:
             return problems.answer(path, status, text, more)
 
-        if _host_name(headers.get("host", "")) not in self.hosts:
+        if not self._is_own_name(_host_name(headers.get("host", ""))):
             return refuse(421, "This studio does not answer to that name. Start it with --allow-host NAME.")
         is_allowed = scope.get("state", {}).get(ALLOWED, False)
         if scope["method"] not in _SAFE and not is_allowed and _is_foreign(headers):
             return refuse(403, "The request comes from a page of another site.")
-        wait = self.buckets.take(client)
+        wait = max(self.buckets.take(client), self.addresses.take(_address(scope)))
         if wait:
             return refuse(429, f"Too many requests: try again in {wait} s.", {"Retry-After": str(wait)})
         length = headers.get("content-length", "0")
@@ -101,6 +106,11 @@ class Guards:
         if self.settings.token and not path.startswith(self.public):
             return self._without_token(scope, headers, cookies, refuse)
         return None
+
+    def _is_own_name(self, name: str) -> bool:
+        """Whether this server is called so. Where others may come, also by any address: what leads another site's page
+        here is always a name of that site's."""
+        return name in self.hosts or (not self.settings.is_local and is_address(name))
 
     def _without_token(self, scope: Scope, headers: Headers, cookies: dict[str, str], refuse: Any) -> Response | None:
         """None with the right token; a redirect that sets the cookie; or a refusal."""
@@ -139,17 +149,17 @@ class Guards:
 
 
 class Buckets:
-    """A bucket of BURST requests for each client, filled at a steady rate; the clients seen last are remembered."""
+    """A bucket of requests for each client, filled at a steady rate; the clients seen last are remembered."""
 
-    def __init__(self, rate: float) -> None:
-        self.rate = rate
+    def __init__(self, rate: float, size: int = BURST) -> None:
+        self.rate, self.size = rate, float(size)
         self.levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, client: str) -> int:
         """Take one request; 0, or seconds to wait."""
         now = time.monotonic()
-        level, then = self.levels.get(client, (float(BURST), now))
-        level = min(float(BURST), level + (now - then) * self.rate)
+        level, then = self.levels.get(client, (self.size, now))
+        level = min(self.size, level + (now - then) * self.rate)
         is_allowed = level >= 1.0
         self.levels[client] = (level - is_allowed, now)
         self.levels.move_to_end(client)
@@ -159,15 +169,20 @@ class Buckets:
 
 
 def _counted(receive: Receive, limit: int) -> Receive:
-    """`receive` that raises TooLargeError past `limit` bytes."""
-    n_bytes = 0
+    """`receive` that raises BodyError past `limit` bytes, and where the whole body is not there in BODY_SECONDS."""
+    n_bytes, is_whole, until = 0, False, time.monotonic() + BODY_SECONDS
 
     async def counted() -> Message:
-        nonlocal n_bytes
-        message = await receive()
-        n_bytes += len(message.get("body", b""))
+        nonlocal n_bytes, is_whole
+        if is_whole:  # what is awaited now is that the client goes away
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), max(0.0, until - time.monotonic()))
+        except TimeoutError as error:
+            raise BodyError(408, f"The body was not there within {BODY_SECONDS:.0f} s: send it at once") from error
+        n_bytes, is_whole = n_bytes + len(message.get("body", b"")), not message.get("more_body", False)
         if n_bytes > limit:
-            raise TooLargeError
+            raise BodyError(413, f"The body is larger than {limit >> 10} KiB: send less")
         return message
 
     return counted
@@ -210,7 +225,11 @@ def _client(scope: Scope, headers: Headers, cookies: dict[str, str]) -> str:
     cookie = cookies.get(CLIENT_COOKIE, "")
     if cookie:
         return f"c:{cookie[:64]}"
-    return f"a:{(scope.get('client') or ('', 0))[0]}"
+    return f"a:{_address(scope)}"
+
+
+def _address(scope: Scope) -> str:
+    return str((scope.get("client") or ("", 0))[0])
 
 
 def _equal(given: str, token: str) -> bool:

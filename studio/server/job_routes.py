@@ -4,6 +4,7 @@ import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Request, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, StreamingResponse
 
 from studio.actions import requests, tune_files
@@ -83,7 +84,7 @@ async def queue_file(studio: Studio, client: str, request: Request, verb: str) -
     kind = kind_of(request.headers.get("content-type", ""), data)
     if len(data) > tune_files.MAX_UPLOAD[kind]:
         raise ProblemError(413, f"{kind} files of at most {tune_files.MAX_UPLOAD[kind] >> 20} MiB are read.")
-    return studio.queue_job(verb, studio.add_upload(verb, data, kind), client)
+    return await run_in_threadpool(studio.queue_upload, verb, data, kind, client)
 
 
 def kind_of(content_type: str, data: bytes) -> str:
@@ -156,7 +157,7 @@ def check_score(body: requests.CheckRequest) -> dict[str, Any]:
 
 
 @router.post("/score/{verb}", response_model=None, responses={202: {"description": "A job that takes longer"}})
-def edit_score(
+async def edit_score(
     studio: Service,
     client: Client,
     verb: Annotated[str, Path(pattern="^(fill|continue|vary|harmonise)$")],
@@ -164,7 +165,8 @@ def edit_score(
 ) -> Response:
     """Edit notes that another program sends; the answer has the new ones, or 202 and a job after 10 s."""
     options = {**body.options(), "do": verb}
-    job = studio.wait(studio.queue_job("grid", options, client).id, SCORE_SECONDS)
+    queued = await run_in_threadpool(studio.queue_job, "grid", options, client)
+    job = await studio.follow(queued.id, SCORE_SECONDS)
     if job.state == "done":
         return JSONResponse(job.result)
     if job.has_ended:
@@ -187,8 +189,11 @@ def cancel_job(studio: Service, id: Id) -> dict[str, Any]:
 
 
 @router.get("/jobs/{id}/events", response_class=StreamingResponse)
-async def follow_job(studio: Service, id: Id, last: Number = 0) -> StreamingResponse:
+async def follow_job(studio: Service, client: Client, id: Id, last: Number = 0) -> StreamingResponse:
     """Follow a job as server-sent events (text/event-stream)."""
     studio.job(id)
+    if not studio.streams.has_room(client):
+        raise ProblemError(429, "Too many streams are open: close one, or ask for the job.", {"Retry-After": "5"})
+    events = studio.streams.counted(client, event_stream.stream(studio, id, last))
     headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
-    return StreamingResponse(event_stream.stream(studio, id, last), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)

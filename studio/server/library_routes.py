@@ -1,12 +1,14 @@
 """Routes of the library and of what the studio knows: takes, files, zips, models."""
 
-import io
+import tempfile
 import zipfile
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import IO, Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict
-from starlette.responses import FileResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse, StreamingResponse
 
 from studio.actions import models
 from studio.library import take_files
@@ -15,6 +17,7 @@ from studio.server.problems import RESPONSES, ProblemError, not_found
 
 router = APIRouter(responses=RESPONSES)
 MAX_LISTED = 100
+CHUNK_BYTES = 1 << 18
 FileName = Annotated[str, Path(max_length=40, pattern=r"^[a-z0-9.-]+$")]
 
 
@@ -125,14 +128,24 @@ def get_file(studio: Service, id: Id, name: FileName) -> Response:
 def get_zip(studio: Service, id: Id) -> Response:
     """Get all files of a take, with take.json and the terms of the training data."""
     record, folder = studio.record(id), studio.takes.folder(id)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    file = tempfile.TemporaryFile()  # noqa: SIM115  (the answer closes it)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in take_files.present(folder):
-            archive.write(folder / name, name)
+            is_sound = name.rpartition(".")[2] in take_files.PLAYED  # which takes seconds to make hardly smaller
+            archive.write(folder / name, name, zipfile.ZIP_STORED if is_sound else None)
         archive.writestr("TERMS.txt", terms_text(record))
+    n_bytes = file.tell()
     name = take_files.download_name(str(record["title"]), "take.zip")
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(buffer.getvalue(), headers=headers, media_type="application/zip")
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(n_bytes)}
+    return StreamingResponse(_chunks(file), headers=headers, media_type="application/zip")
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    """An open file from its beginning, CHUNK_BYTES at a time; closed at the end."""
+    with file:
+        file.seek(0)
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
 
 
 def terms_text(record: dict[str, Any]) -> str:
@@ -145,15 +158,19 @@ def terms_text(record: dict[str, Any]) -> str:
 
 
 @router.get("/samples/{program}-mp3/{note}.mp3", include_in_schema=False)
-def get_sample(
+async def get_sample(
     studio: Service,
     program: Annotated[int, Path(ge=0, le=127)],
     note: Annotated[int, Path(ge=21, le=108)],
 ) -> Response:
-    """One note of an instrument, for playback in the page."""
+    """One note of an instrument, for playback in the page. Requests that wait for its making hold no thread."""
     from studio.actions import note_samples
 
-    path = note_samples.find(studio.settings.cache, program, note)
+    path = note_samples.path_of(studio.settings.cache, program, note)
+    if path is not None and not path.is_file():
+        async with studio.making_samples:
+            if not path.is_file():
+                await run_in_threadpool(note_samples.make, path.parent, program)
     if path is None:
         raise ProblemError(404, "There is no sample of that note.")
     return FileResponse(path, media_type="audio/mpeg", headers={"Cache-Control": "private, max-age=86400"})

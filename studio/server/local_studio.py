@@ -58,9 +58,7 @@ class LocalStudio:
     def bring(self, data: bytes, kind: str) -> dict[str, Any]:
         """The take of a file's bytes; `kind` is abc, midi or musicxml. UserError where it cannot be read."""
         try:
-            return self.finish(
-                self.studio.queue_job("import", self.studio.add_upload("import", data, kind), self.client)
-            )
+            return self.finish(self.studio.queue_upload("import", data, kind, self.client))
         except ProblemError as error:
             raise UserError(error.detail) from error
 

@@ -14,7 +14,7 @@ from symbolic.errors import UserError
 MEDIA_TYPE = "application/problem+json"
 _TITLES = {
     400: "Bad request", 401: "A token is needed", 403: "Refused", 404: "Not found", 405: "Method not allowed",
-    409: "Not yet", 413: "Too large", 415: "Unknown kind of file", 416: "Range not satisfiable",
+    408: "Too slow", 409: "Not yet", 413: "Too large", 415: "Unknown kind of file", 416: "Range not satisfiable",
     421: "Unknown host", 422: "Cannot be done", 429: "Too many requests", 500: "A fault of the studio",
     503: "The queue is full", 507: "No room on the disk",
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """Serve the studio: the web page and the REST API.
 
     python -m studio serve                                  # http://127.0.0.1:8017/
+    python -m studio serve --open                           # and opens it in the browser (make studio)
     python -m studio serve --port 9000 --data ~/music/studio
     python -m studio serve --host 0.0.0.0                   # for others: prints the address with its token
 
@@ -17,6 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 2  # that open requests get at the end
 RESTART_SECONDS = 1.0
+BACKLOG = 2048  # connections that wait, as uvicorn's
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-origin", nargs="+", default=[], metavar="URL", help="hosts of a survey's static pages (https://...)"
     )
+    parser.add_argument("--open", action="store_true", help="open the page in this machine's browser")
     parser.add_argument("--quota", type=float, default=5.0, metavar="GIB", help="of the library (default: %(default)s)")
 
 
@@ -63,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
     settings = _settings(args)
     listener = _bind(settings)
     _tell(settings)
+    if args.open and settings.is_local and not settings.token and _has_screen():
+        webbrowser.open(_url(settings))
     with Workers(settings, args.workers):
         app = application.build(settings, _extensions(args))
         config = uvicorn.Config(
@@ -104,6 +110,7 @@ def _bind(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host.strip("[]"), settings.port))
+        listener.listen(BACKLOG)  # who comes before the pages are ready waits for them
     except OSError as error:
         text = f"cannot answer on {settings.host}:{settings.port}: {error.strerror}. Choose another --port."
         raise UserError(text) from error
@@ -111,9 +118,32 @@ def _bind(settings: Settings) -> socket.socket:
 
 
 def _tell(settings: Settings) -> None:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    token = f"?token={settings.token}" if settings.token else ""
-    print(f"The studio is at http://{host}:{settings.port}/{token}  (takes in {settings.data})", flush=True)
+    print(f"The studio is at {_url(settings)}  (takes in {settings.data})", flush=True)
+
+
+def _url(settings: Settings) -> str:
+    """The address that a browser opens, with the token."""
+    host = _outward_address(settings.host) if settings.host in ("0.0.0.0", "::") else settings.host
+    host = f"[{host}]" if ":" in host else host
+    return f"http://{host}:{settings.port}/" + (f"?token={settings.token}" if settings.token else "")
+
+
+def _has_screen() -> bool:
+    """Whether a browser can show itself; without, one in the terminal would be started."""
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _outward_address(anywhere: str) -> str:
+    """This machine's address on its network, by the routes alone: nothing is sent. `anywhere` where there is none."""
+    family, elsewhere = (socket.AF_INET6, "2001:db8::1") if ":" in anywhere else (socket.AF_INET, "192.0.2.1")
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((elsewhere, 9))  # of the ranges for documentation
+            return str(probe.getsockname()[0])
+    except OSError:
+        return anywhere
 
 
 def _server_of(app: "FastAPI", config: Any) -> Any:

@@ -1,8 +1,11 @@
 """The studio behind the routes: takes requests on, finds jobs and takes, keeps the disk in bounds."""
 
+import asyncio
 import hashlib
 import json
+import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 from audio_bridge.lyrics import genre_styles
@@ -13,11 +16,15 @@ from studio.jobs.job_queue import StudioJob, new_id
 from studio.jobs.open_queue import open_queue
 from studio.library import take_files
 from studio.library.take_store import Take, TakeStore
+from studio.server.event_stream import OpenStreams
 from studio.server.problems import ProblemError, not_found
 from studio.settings import Settings
 from symbolic import files
 
 WAIT_SECONDS = 0.03  # between two looks at a job that somebody waits for
+TIDY_SECONDS = 2.0  # between two looks at what ended jobs have left
+STRAY_SECONDS = 86_400.0  # files that nothing tells of are kept so long: they may be another machine's, in the making
+CANCEL_SECONDS = 2.0  # that a worker needs to notice that it is to stop
 N_WORKERS = {"short": 2, "long": 1}  # that serve a lane, for the time left
 
 
@@ -31,6 +38,9 @@ class Studio:
         self.takes = TakeStore(settings.data, settings.database)
         self.models = models.catalogue(settings.models)
         self.is_ending = False
+        self._tidied = -TIDY_SECONDS
+        self.making_samples = asyncio.Lock()
+        self.streams = OpenStreams()
 
     def submit(
         self, verb: str, request: StudioRequest, client: str, *, key: str = "", parent: str | None = None
@@ -103,6 +113,13 @@ class Studio:
             raise ProblemError(409, self._unready(take), {"Retry-After": "1"})
         return record
 
+    async def follow(self, id: str, seconds: float) -> StudioJob:
+        """As `wait`, without holding a thread."""
+        until = time.monotonic() + seconds
+        while not (job := self.job(id)).has_ended and time.monotonic() < until and not self.is_ending:
+            await asyncio.sleep(WAIT_SECONDS)
+        return job
+
     def wait(self, id: str, seconds: float) -> StudioJob:
         """The job once it has ended, or as it is after so many seconds."""
         until = time.monotonic() + seconds
@@ -152,16 +169,50 @@ class Studio:
                 self.queue.cancel(take.job)
             self.takes.mark(id, trashed=True)
             return
+        if take.job and self.queue.get(take.job) is not None:
+            self.wait(take.job, CANCEL_SECONDS)
         self.takes.delete(id)
         self.queue.forget(id)
 
-    def add_upload(self, verb: str, data: bytes, kind: str) -> dict[str, Any]:
-        """Keep the bytes of a file until a worker reads it; returns options of `verb` (import, story) for it."""
+    def queue_upload(self, verb: str, data: bytes, kind: str, client: str) -> StudioJob:
+        """Queue `verb` (import, story) for the bytes of a file, which are kept until the job has ended."""
         self._check_disk()
         name = new_id()
-        files.write_whole(self.settings.data / "uploads" / name, data)
         options = requests.VERBS[verb].model_validate({"abc": "X:1"}).options()
-        return {**options, "abc": "", "upload": name, "kind": kind}
+        files.write_whole(self._upload(name), data)
+        try:
+            return self.queue_job(verb, {**options, "abc": "", "upload": name, "kind": kind}, client)
+        except BaseException:
+            self._upload(name).unlink(missing_ok=True)
+            raise
+
+    def siblings(self, take: Take) -> list[Take]:
+        """The takes of a take's work, oldest first, with the sizes of those that are whole."""
+        for one in self.takes.takes_of(take.work):
+            if not one.bytes:
+                self.takes.record(one.id)
+        return self.takes.takes_of(take.work)
+
+    def tidy(self) -> None:
+        """Note the sizes of takes that are whole now; remove what failed and cancelled jobs have left."""
+        self._tidied = time.monotonic()
+        for take in self.takes.unsettled():
+            if self.takes.record(take.id) is not None:
+                continue
+            job = self.queue.get(take.job) if take.job else None
+            if job is None or job.state in ("failed", "cancelled"):
+                self.takes.discard(take.id)
+                if job is not None and job.options.get("upload"):
+                    self._upload(job.options["upload"]).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove uploads and folders of takes that nothing tells of: what killed processes have left."""
+        before = time.time() - STRAY_SECONDS
+        for path in self.takes.strays(before):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in (self.settings.data / "uploads").iterdir():
+            if take_files.changed(path) < before:
+                path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Give back connections."""
@@ -181,7 +232,12 @@ class Studio:
             options["melody_model"] = models.choose(self.models, options.get("melody_model"))
         return options
 
+    def _upload(self, name: str) -> Path:
+        return self.settings.data / "uploads" / name
+
     def _check_disk(self) -> None:
+        if time.monotonic() - self._tidied >= TIDY_SECONDS:
+            self.tidy()
         fault = self.settings.disk_fault()
         used, quota = self.takes.n_bytes(), self.settings.quota_bytes
         if used > quota:

@@ -12,7 +12,22 @@ function follow(job, take) {
   const stages = document.getElementById("stages"), early = document.getElementById("early-sound");
   const progress = document.getElementById("progress");
   const source = new EventSource(`/api/v1/jobs/${job}/events`);
-  let ended = false;
+  const left = document.getElementById("left"), opened = performance.now();
+  let ended = false, counted = false;
+
+  // How long it will take, as the server reckons from what its kind has cost.
+  async function look() {
+    if (ended) return;
+    const answer = await fetch(`/api/v1/jobs/${job}`), now = answer.ok ? await answer.json() : {};
+    if (now.state === "queued") status.textContent = `Waiting, number ${now.position} in the queue.`;
+    if (!now.seconds_left) return;
+    left.textContent = `About ${Math.max(1, Math.round(now.seconds_left))} s left.`;
+    if (counted || now.state !== "running") return;
+    const spent = (performance.now() - opened) / 1000;
+    progress.max = spent + now.seconds_left;
+    progress.value = spent;
+  }
+  setInterval(look, 2000);
 
   function stage(event) {
     show(stages);
@@ -51,7 +66,7 @@ function follow(job, take) {
   const on = (kind, action) => source.addEventListener(kind, (event) => action(JSON.parse(event.data)));
   on("stage", stage);
   on("text", (event) => show(text, event.text));
-  on("progress", (event) => { progress.max = event.of; progress.value = event.done; });
+  on("progress", (event) => { counted = true; progress.max = event.of; progress.value = event.done; });
   on("end", finish);
   on("job", finish);
 }

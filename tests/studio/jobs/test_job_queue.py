@@ -106,6 +106,15 @@ def test_a_lost_lease_is_claimed_again_and_the_loser_cannot_end_the_job(queue: J
     assert ends == [{"kind": "end", "state": "done", "error": ""}]
 
 
+def test_a_lease_of_a_clock_that_was_set_back_is_not_waited_for(queue: JobQueue, clock: Clock) -> None:
+    id = queue.submit(job()).id
+    assert queue.claim("dead", ("short",)) is not None
+    clock.now -= 900.0
+    again = queue.claim("other", ("short",))
+    assert again is not None and again.id == id
+    assert queue.claim("third", ("short",)) is None and queue.finish(id, "other", "done", {})
+
+
 def test_a_job_that_kills_its_workers_fails(queue: JobQueue, clock: Clock) -> None:
     id = queue.submit(job()).id
     for _ in range(job_queue.MAX_TRIES):

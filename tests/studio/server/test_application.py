@@ -182,6 +182,6 @@ def test_a_check_says_the_line(bench: Any) -> None:
 def test_no_room_is_said(build_bench: Any) -> None:
     bench = build_bench(quota_bytes=1)
     bench.make("/tunes/import", {"abc": TUNE})
-    bench.client.get("/api/v1/works")
+    bench.studio.tidy()
     answer = bench.client.post("/api/v1/tunes/import", json={"abc": TUNE})
     assert answer.status_code == 507 and "trash" in answer.json()["detail"]

@@ -1,11 +1,12 @@
 """Who is answered: hosts, origins, tokens, sizes, rates; and what every answer carries."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from studio.server.guards import CSP, Buckets
+from studio.server.guards import CLIENTS_AT_ADDRESS, CSP, Buckets
 from studio.settings import BURST
 
 
@@ -78,6 +79,41 @@ def test_bodies_are_bounded(bench: Any) -> None:
     assert answer.status_code == 413
     answer = bench.client.post("/api/v1/songs", content=b"{}", headers={"Content-Length": "-5"})
     assert answer.status_code == 413
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studio.server.guards.BODY_SECONDS", 0.05)
+    answered: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    async def send(message: Any) -> None:
+        answered.extend([message["status"]] if "status" in message else [])
+
+    for kind in (b"application/json", b"application/x-www-form-urlencoded"):
+        path = "/api/v1/songs" if b"json" in kind else "/songs"
+        headers = [(b"host", b"127.0.0.1"), (b"content-type", kind), (b"content-length", b"10")]
+        scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode(),
+                 "root_path": "", "scheme": "http", "query_string": b"", "headers": headers, "client": ("127.0.0.1", 1),
+                 "server": ("127.0.0.1", 8017)}  # fmt: skip
+        asyncio.run(bench.client.app(scope, receive, send))
+    assert answered == [408, 408]
+
+
+def test_whoever_has_many_names_comes_from_one_address(build_bench: Callable[..., Any]) -> None:
+    bench = build_bench(requests_per_second=0.001)
+    cookies = [{"Cookie": f"studio_client={number}"} for number in range(CLIENTS_AT_ADDRESS * BURST + 3)]
+    codes = [bench.client.get("/healthz", headers=headers).status_code for headers in cookies]
+    assert codes.count(429) == 3
+
+
+def test_others_reach_an_open_address_by_number_but_by_no_name(build_bench: Callable[..., Any]) -> None:
+    bench = build_bench(token="abc-secret", host="0.0.0.0")
+    hosts = ("192.168.1.5:8017", "[fd00::5]:8017", "evil.example")
+    codes = [bench.client.get("/healthz", headers={"Host": host}).status_code for host in hosts]
+    assert codes == [200, 200, 421]
 
 
 def test_one_client_cannot_take_all(build_bench: Callable[..., Any]) -> None:
