@@ -1,12 +1,14 @@
 """How well are valence and arousal heard in scores, with whole game series apart, and on clips never trained on?
 
-    python -m experiments.affect_hearing --data vgmidi:FOLDER emopia:FOLDER [--bigru] [--ship symbolic/affect/ready]
+    python -m experiments.affect_hearing --data vgmidi:FOLDER emopia:FOLDER [--ship symbolic/affect/ready]
+    python -m experiments.affect_hearing --data vgmidi:FOLDER emopia:FOLDER --bigru     # adds its rows to the result
 
 VGMIDI: the level of a piece by each model beside the mean of the others and shuffled ratings; the arc inside a piece
 beside position alone; both with series apart. EMOPIA: the quadrants of clips that the shipped models never saw (AUC).
 The scorers of quadrants learn from one half of EMOPIA's songs each: one takes part in planning, the other measures; how
-far their errors go together is told. --bigru adds a bidirectional GRU over the features of the bars, trained on the
-arcs themselves in the same folds. --ship writes the scorers of quadrants with their cards.
+far their errors go together is told. --bigru measures a bidirectional GRU over the features of the bars instead,
+trained on the arcs themselves with series apart, and by how much it is above the linear models, level and arc.
+--ship writes the scorers of quadrants with their cards.
 """
 
 import argparse
@@ -32,7 +34,8 @@ from symbolic.affect.learning import affect_cards, quadrant_training, score_trai
 from symbolic.affect.learning.score_training import HeardScore
 
 Floats = NDArray[np.float64]
-HIDDEN, EPOCHS, RATE = 32, 12, 3e-3
+HIDDEN, EPOCHS, RATE = 32, 20, 5e-3
+WINDOW, BATCH = 32, 32  # bars of a training window, windows of an update
 FOLDS = 5  # of the network
 SHUFFLES = 20
 QUADRANT_NOTES = (
@@ -47,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse `arguments` (those of the command line where None), run, and return the exit status."""
     parser = options_of(__doc__, "affect_hearing")
     parser.add_argument("--data", nargs=2, required=True, metavar="NAME:FOLDER", help="vgmidi and emopia")
-    parser.add_argument("--bigru", action="store_true", help="also the network")
+    parser.add_argument("--bigru", action="store_true", help="the network alone, added to the result")
     parser.add_argument("--jobs", type=int, default=1, help="files heard at a time")
     parser.add_argument("--clips", type=int, default=1078, help="of EMOPIA (default all)")
     parser.add_argument("--ship", type=Path, metavar="FOLDER", help="write the scorers of quadrants and their cards")
@@ -59,21 +62,22 @@ def run(args: argparse.Namespace) -> int:
     (_, rated), (_, clips) = map(rating_sets.load, args.data)
     settings = {"pieces": len(rated.items), "clips": min(args.clips, len(clips.items))}
     recorder = result_file.Recorder("affect_hearing", settings=settings)
+    if args.bigru:
+        recorder.keep(args.output, lambda row: "BiGRU" in row["model"])
     scores = heard_in_parallel(rated, args.jobs)
+    if args.bigru:
+        network_rows(recorder, scores)
+        recorder.write(args.output)
+        return 0
     targets, groups = np.array([s.item.target for s in scores]), [s.item.group for s in scores]
     for name, predicted in levels(scores).items():
         print(printed(name, "VGMIDI level", record_level(recorder, name, "VGMIDI level", predicted, targets, groups)))
     chance(recorder, scores)
     arcs = {kind: score_training.deviations_out_of_fold(scores, kind) for kind in ("position", "features")}
-    if args.bigru:
-        whole = network_arcs(scores)
-        level = np.array([arc.mean(axis=0) for arc in whole])
-        print(printed("BiGRU", "VGMIDI level", record_level(recorder, "BiGRU", "VGMIDI level", level, targets, groups)))
-        arcs["BiGRU"] = whole
     for name, arc_list in arcs.items():
         pair = record_figure(recorder, name, "VGMIDI within piece", "r", within_piece(arc_list, scores), groups)
         print(f"VGMIDI within piece: {name} r V {pair[0]:+.3f} A {pair[1]:+.3f}")
-    gain = above_position(arcs["features"], arcs["position"], scores)
+    gain = above(arcs["features"], arcs["position"], scores)
     pair = record_figure(recorder, "features less position", "VGMIDI within piece", "difference of r", gain, groups)
     print(f"VGMIDI within piece: features above position by r V {pair[0]:+.3f} A {pair[1]:+.3f}")
     coverage(recorder, scores)
@@ -157,11 +161,11 @@ def within_piece(arcs: Sequence[Floats], scores: Sequence[HeardScore]) -> Callab
     return lambda rows: arc_measures.within_song([arcs[i] for i in rows], [scores[i].ratings for i in rows])
 
 
-def above_position(
-    arcs: Sequence[Floats], positions: Sequence[Floats], scores: Sequence[HeardScore]
+def above(
+    arcs: Sequence[Floats], others: Sequence[Floats], scores: Sequence[HeardScore]
 ) -> Callable[[Any], tuple[float, float]]:
-    """By how much arcs follow the ratings better than position alone does."""
-    own, floor = within_piece(arcs, scores), within_piece(positions, scores)
+    """By how much arcs follow the ratings inside pieces better than others do."""
+    own, floor = within_piece(arcs, scores), within_piece(others, scores)
 
     def difference(rows: Any) -> tuple[float, float]:
         (valence, arousal), (low_v, low_a) = own(rows), floor(rows)
@@ -212,6 +216,30 @@ def coverage(recorder: result_file.Recorder, scores: Sequence[HeardScore]) -> No
     print(f"inside the 90 % intervals: V {pair[0]:.3f} A {pair[1]:.3f}")
 
 
+def network_rows(recorder: result_file.Recorder, scores: Sequence[HeardScore]) -> None:
+    """The network's level and arcs, and what they gain on the linear models of the same folds."""
+    targets, groups = np.array([s.item.target for s in scores]), [s.item.group for s in scores]
+    arcs = network_arcs(scores)
+    level = np.array([arc.mean(axis=0) for arc in arcs])
+    print(printed("BiGRU", "VGMIDI level", record_level(recorder, "BiGRU", "VGMIDI level", level, targets, groups)))
+    linear = score_training.level_out_of_fold(scores, "full")
+
+    def level_gain(rows: Any) -> list[float]:
+        pairs = [(targets[rows, c], level[rows, c], linear[rows, c]) for c in range(2)]
+        return [arc_measures.correlation(t, own) - arc_measures.correlation(t, other) for t, own, other in pairs]
+
+    gains = {
+        ("BiGRU", "VGMIDI within piece", "r"): within_piece(arcs, scores),
+        ("BiGRU less features", "VGMIDI within piece", "difference of r"): above(
+            arcs, score_training.deviations_out_of_fold(scores, "features"), scores
+        ),
+        ("BiGRU less full", "VGMIDI level", "difference of r"): level_gain,
+    }
+    for (model, of, measure), figure in gains.items():
+        pair = record_figure(recorder, model, of, measure, figure, groups)
+        print(f"{of}: {model} {measure} V {pair[0]:+.3f} A {pair[1]:+.3f}")
+
+
 def network_arcs(scores: Sequence[HeardScore]) -> list[Floats]:
     """(bars, 2) of each piece by a bidirectional GRU that heard no piece of its series."""
     import torch
@@ -229,7 +257,8 @@ def network_arcs(scores: Sequence[HeardScore]) -> list[Floats]:
 
 
 def _trained(scores: Sequence[HeardScore], mean: Floats, sd: Floats, torch: Any) -> Any:
-    """A network of 2 x HIDDEN units, after EPOCHS passes, a piece at a time."""
+    """A network of 2 x HIDDEN units after EPOCHS passes over windows of WINDOW bars, BATCH windows an update; a bar
+    counts less in a longer piece."""
 
     class BarNetwork(torch.nn.Module):
         def __init__(self) -> None:
@@ -237,23 +266,34 @@ def _trained(scores: Sequence[HeardScore], mean: Floats, sd: Floats, torch: Any)
             self.gru = torch.nn.GRU(len(mean), HIDDEN, bidirectional=True, batch_first=True)
             self.drop, self.out = torch.nn.Dropout(0.3), torch.nn.Linear(2 * HIDDEN, 2)
 
-        def forward(self, bars: Any) -> Any:
-            return self.out(self.drop(self.gru(bars[None])[0][0]))
+        def forward(self, bars: Any) -> Any:  # (..., bars, features) -> (..., bars, 2)
+            return self.out(self.drop(self.gru(bars)[0]))
 
     torch.manual_seed(0)
     model = BarNetwork()
     optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.05)
-    pieces = [tuple(torch.tensor(x, dtype=torch.float32) for x in ((s.bars - mean) / sd, s.ratings)) for s in scores]
-    generator = np.random.default_rng(0)
+    bars, ratings, weights = (torch.tensor(part, dtype=torch.float32) for part in _windows(scores, mean, sd))
+    generator = torch.Generator().manual_seed(0)
     model.train()
     for _ in range(EPOCHS):
-        for i in generator.permutation(len(pieces)):
-            bars, ratings = pieces[i]
-            loss = ((model(bars) - ratings) ** 2).mean()
+        for rows in torch.randperm(len(bars), generator=generator).split(BATCH):
+            loss = (weights[rows, :, None] * (model(bars[rows]) - ratings[rows]) ** 2).sum() / weights[rows].sum()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
     return model.eval()
+
+
+def _windows(scores: Sequence[HeardScore], mean: Floats, sd: Floats) -> tuple[Floats, Floats, Floats]:
+    """Features (n, WINDOW, 17), ratings (n, WINDOW, 2) and weights (n, WINDOW) of the pieces; padding weighs 0."""
+    starts = [(score, start) for score in scores for start in range(0, len(score.bars), WINDOW)]
+    bars, ratings = np.zeros((len(starts), WINDOW, len(mean))), np.zeros((len(starts), WINDOW, 2))
+    weights = np.zeros((len(starts), WINDOW))
+    for row, (score, start) in enumerate(starts):
+        own = (score.bars[start : start + WINDOW] - mean) / sd
+        bars[row, : len(own)], ratings[row, : len(own)] = own, score.ratings[start : start + WINDOW]
+        weights[row, : len(own)] = 1 / len(score.bars)
+    return bars, ratings, weights
 
 
 if __name__ == "__main__":
