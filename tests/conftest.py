@@ -1,6 +1,10 @@
 """Fixtures shared by all tests: the real tunes that music21 carries, read once a session."""
 
+import fcntl
 import importlib.util
+import json
+import os
+import random
 import signal
 import sys
 from pathlib import Path
@@ -35,8 +39,26 @@ def music21_corpus() -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_tunes(music21_corpus: Path) -> list[str]:
-    """The canonical text of every tune of Aird, O'Neill and Ryan that parses."""
+def real_tunes(music21_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The canonical text of every tune of Aird, O'Neill and Ryan that parses; one worker reads them for all."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return _read_tunes(music21_corpus)
+    path = tmp_path_factory.getbasetemp().parent / "real_tunes.json"
+    with open(path.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            path.write_text(json.dumps(_read_tunes(music21_corpus)))
+    texts: list[str] = json.loads(path.read_text())
+    return texts
+
+
+@pytest.fixture(scope="session")
+def some_tunes(real_tunes: list[str]) -> list[str]:
+    """Four hundred of them, drawn: for laws whose tests of every tune are slow."""
+    return random.Random(0).sample(real_tunes, 400)
+
+
+def _read_tunes(music21_corpus: Path) -> list[str]:
     texts = []
     for folder in PUBLIC_DOMAIN:
         for path in sorted((music21_corpus / folder).glob("*.abc")):

@@ -12,6 +12,7 @@ uses a source keeps the library and asks why it cannot be used in the same way:
     problem = functools.cache(lambda: native.problem_of(_library))
 """
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -38,7 +39,9 @@ def build(source: Path, flags: Sequence[str] = FLAGS) -> ctypes.CDLL:
         text = "".join(path.read_text() for path in _with_parts(source))
         path = cache() / f"{source.stem}-{digest(text + ' '.join(flags) + processor())[:20]}.so"
         if not path.exists():
-            _compile(source, flags, path)
+            with _turn(source):
+                if not path.exists():
+                    _compile(source, flags, path)
         return ctypes.CDLL(str(path))
     except subprocess.CalledProcessError as error:
         words = error.stderr.strip().splitlines() or ["without a message"]
@@ -79,6 +82,17 @@ def _with_parts(source: Path) -> Iterator[Path]:
     yield source
     for name in re.findall(r'^#include "(.+)"', source.read_text(), flags=re.MULTILINE):
         yield from _with_parts(source.with_name(name))
+
+
+@contextlib.contextmanager
+def _turn(source: Path) -> Iterator[None]:
+    """Of several processes that want a source compiled at once the first does it, and the others wait."""
+    with open(source) as lock:
+        with contextlib.suppress(ImportError, OSError):  # no such locks on Windows and some network drives
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _compile(source: Path, flags: Sequence[str], path: Path) -> None:

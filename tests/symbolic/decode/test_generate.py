@@ -51,6 +51,8 @@ def learn(model: torch.nn.Module, tunes: tuple[str, ...]) -> None:
             model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten(), ignore_index=0
         )
         optimizer.zero_grad()
+        if loss < 0.02:
+            break
         loss.backward()
         optimizer.step()
     assert loss < 0.05
@@ -180,10 +182,10 @@ def test_two_processes_do_not_write_one_file(knowing: Path, tmp_path: Path, caps
 
 def test_voices_are_as_many_as_asked_for_and_stay_together(untrained: Path, tmp_path: Path) -> None:
     output = tmp_path / "trios.abc"
-    options = ["--constrain", "--voices", 3, "--metre", "3/4", "--key", "G", "--max-tokens", 600]
-    assert call(untrained, "-n", 4, "-o", output, *options) == 0
+    options = ["--constrain", "--voices", 3, "--metre", "3/4", "--key", "G", "--max-tokens", 300]
+    assert call(untrained, "-n", 2, "-o", output, *options) == 0
     scores = [abc_parser.parse(raw.text) for raw in abc_parser.split_tunes(output.read_text())]
-    assert [len(score.voices) for score in scores] == [3] * 4
+    assert [len(score.voices) for score in scores] == [3] * 2
     for score in scores:
         n_bars, n_apart = bars_that_differ(score)
         assert n_bars > 0 and n_apart == 0

@@ -18,16 +18,19 @@ def broken() -> str:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory, real_tunes: list[str]) -> Path:
-    """A folder as `prepare` writes it: 120 training and 30 test tunes."""
-    folder = tmp_path_factory.mktemp("data")
-    texts = random.Random(0).sample([text for text in real_tunes if len(text) > 150], 150)
-    rows = [{"id": f"t{i}", "title": f"Tune {i}", "text": text} for i, text in enumerate(texts)]
-    write_jsonl(folder / "tunes" / "train.jsonl", rows[:120])
-    write_jsonl(folder / "tunes" / "test.jsonl", rows[120:])
-    return folder
+    """A folder as `prepare` writes it: 40 training and 15 test tunes, of which every call of the verb measures all."""
+    return _prepared(tmp_path_factory.mktemp("data"), real_tunes, 40, 15)
 
 
 @pytest.fixture(scope="session")
-def reference(data: Path) -> TuneReference:
-    """The same, read and indexed."""
-    return comparison.load_reference(data)
+def reference(tmp_path_factory: pytest.TempPathFactory, real_tunes: list[str]) -> TuneReference:
+    """120 training and 30 test tunes, read and indexed."""
+    return comparison.load_reference(_prepared(tmp_path_factory.mktemp("reference"), real_tunes, 120, 30))
+
+
+def _prepared(folder: Path, real_tunes: list[str], n_train: int, n_test: int) -> Path:
+    texts = random.Random(0).sample([text for text in real_tunes if len(text) > 150], n_train + n_test)
+    rows = [{"id": f"t{i}", "title": f"Tune {i}", "text": text} for i, text in enumerate(texts)]
+    write_jsonl(folder / "tunes" / "train.jsonl", rows[:n_train])
+    write_jsonl(folder / "tunes" / "test.jsonl", rows[n_train:])
+    return folder

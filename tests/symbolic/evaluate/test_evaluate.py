@@ -50,7 +50,7 @@ def test_likelihood_adherence_and_opinions_are_options(
     assert scores["adherence"]["fields"]["metre"]["share"] == 1 and scores["adherence"]["fields"]["S"]["share"] == 0
     assert scores["opinions"]["programs"]["music21"]["share_read"] == 1.0
     held_out = scores["likelihood"]["human, held out"]
-    assert held_out["n_tunes"] == 30 and scores["likelihood"]["shuffled"]["n_tunes"] == 3
+    assert held_out["n_tunes"] == 15 and scores["likelihood"]["shuffled"]["n_tunes"] == 3
     assert scores["measures"]["made"]["bits_per_byte"] == held_out["bits_per_byte"]["value"]
     assert (
         5 < scores["measures"]["made"]["model_bits_per_byte"] < 12
@@ -150,4 +150,4 @@ def test_help_is_quick() -> None:
 def test_a_prepared_folder_is_measured_by_its_test_tunes(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(str(data), "--against", str(data)) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("tunes ")]
-    assert lines[0][1] == "30"
+    assert lines[0][1] == "15"

@@ -1,5 +1,6 @@
 """C sources built on demand: once, again when a part of them changes, and why not in words."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,27 @@ def test_a_library_is_built_once_and_again_when_a_part_changes(source: Path) -> 
     assert native.build(source).answer() == 42
     assert native.build(source, [*native.FLAGS, "-O1"]).answer() == 42
     assert len(list(native.cache().iterdir())) == 3
+
+
+@compiler
+def test_two_that_want_a_library_at_once_compile_it_once(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that waited for the lock on the source finds the library made."""
+    plain, made = native._compile, []
+    both = threading.Barrier(2)
+    digest = native.digest
+
+    def meet(text: str) -> str:
+        both.wait(60)
+        return digest(text)
+
+    monkeypatch.setattr(native, "digest", meet)
+    monkeypatch.setattr(native, "_compile", lambda *words: (made.append(words), plain(*words)))
+    threads = [threading.Thread(target=native.build, args=(source,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1 and len(list(native.cache().iterdir())) == 1
 
 
 @compiler

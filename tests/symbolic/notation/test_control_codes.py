@@ -66,9 +66,9 @@ def test_edit_distance_is_levenshteins() -> None:
         assert control_codes.edit_distance(one, other) == table(one, other)
 
 
-def test_laws_on_real_tunes(real_tunes: list[str]) -> None:
+def test_laws_on_real_tunes(some_tunes: list[str]) -> None:
     in_range = 0
-    for text in real_tunes[::3]:
+    for text in some_tunes:
         if "\nV:" in text:
             continue
         music = control_codes.music_of(text)
@@ -80,7 +80,7 @@ def test_laws_on_real_tunes(real_tunes: list[str]) -> None:
             lines = control_codes.encode(found)
             assert control_codes.parse(lines) == found
             assert control_codes.split(lines + control_codes.range_lines(text) + text)[1] == text
-    assert in_range > 1000
+    assert in_range > 250
 
 
 def test_transposition_changes_the_range_alone(real_tunes: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Chord symbols: hand-worked cadences, and no note touched in any real tune."""
 
+import random
 import re
 
 import pytest
@@ -11,7 +12,7 @@ from symbolic.notation.theory import parse_key
 
 def test_notes_are_untouched(real_tunes: list[str]) -> None:
     n = 0
-    for text in real_tunes[::60]:
+    for text in random.Random(0).sample(real_tunes, 24):
         for every in ("bar", "beat"):
             try:
                 made = harmony.harmonised(text, every)  # type: ignore[arg-type]
@@ -21,7 +22,7 @@ def test_notes_are_untouched(real_tunes: list[str]) -> None:
             assert abc_parser.canonical(abc_parser.parse(made)) == made
             assert harmony.harmonised(made, every) == made  # type: ignore[arg-type]
             n += '"' in made
-    assert n > 80
+    assert n > 25
 
 
 @pytest.mark.parametrize(

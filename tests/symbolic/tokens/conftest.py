@@ -1,12 +1,14 @@
 """Tunes that every tokenizer must survive: real ones as found and canonical, and hand-made hard ones."""
 
+import random
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from symbolic.notation import abc_parser
+from symbolic import tokens
+from symbolic.tokens.tokenizer import Tokenizer
 
 COLLECTIONS = ("airdsAirs", "oneills1850", "ryansMammoth")
 
@@ -36,29 +38,23 @@ def raw_files() -> list[str]:
     return [path.read_bytes().decode("latin-1") for path in paths]
 
 
-@cache
-def canonical_tunes() -> list[str]:
-    tunes = []
-    for tune in (tune for text in raw_files() for tune in abc_parser.split_tunes(text)):
-        try:
-            tunes.append(abc_parser.canonical(abc_parser.parse(tune.text)))
-        except abc_parser.NotationError:
-            continue
-    return tunes
-
-
 @pytest.fixture(scope="session")
 def raw_pieces() -> list[str]:
-    """Real ABC text as found, file by file (Ryan has one tune a file: every tenth)."""
+    """Real ABC text as found, file by file (Ryan has one tune a file)."""
     files = raw_files()
-    return files[:60] + files[60::10]
+    return files[:60:3] + files[60::30]
 
 
 @pytest.fixture(scope="session")
-def canonical() -> list[str]:
-    """Every tune of the bundled collections in canonical spelling."""
-    assert len(canonical_tunes()) > 4000
-    return canonical_tunes()
+def canonical(real_tunes: list[str]) -> list[str]:
+    """A quarter of the tunes of the bundled collections in canonical spelling, drawn."""
+    return random.Random(1).sample(real_tunes, len(real_tunes) // 4)
+
+
+@pytest.fixture(scope="session")
+def learnt_pairs(canonical: list[str]) -> Tokenizer:
+    """Byte pairs of those tunes."""
+    return tokens.build("bytepair", 768, canonical)
 
 
 @pytest.fixture(params=list(HARD), ids=lambda name: name.replace(" ", "-"))

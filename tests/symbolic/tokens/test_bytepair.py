@@ -9,9 +9,9 @@ from symbolic.tokens import grammar
 from symbolic.tokens.tokenizer import Tokenizer
 
 
-@pytest.fixture(scope="module")
-def tokenizer(canonical: list[str]) -> Tokenizer:
-    return tokens.build("bytepair", 768, canonical)
+@pytest.fixture
+def tokenizer(learnt_pairs: Tokenizer) -> Tokenizer:
+    return learnt_pairs
 
 
 def pieces(tokenizer: Tokenizer) -> list[str]:

@@ -29,8 +29,8 @@ KINDS = ("characters", "grammar", "bytepair")  # those whose engine reads the te
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def tokenizer(request: pytest.FixtureRequest, canonical: list[str]) -> Tokenizer:
-    return tokens.build(request.param, 768, canonical)
+def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
+    return request.getfixturevalue("learnt_pairs") if request.param == "bytepair" else tokens.build(request.param, 768)
 
 
 def test_round_trip_of_real_text(tokenizer: Tokenizer, raw_pieces: list[str]) -> None:
