@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from xml.etree.ElementTree import Element
 
 from symbolic.notation.play_order import jump_signs
@@ -425,6 +426,7 @@ def key_of(sharps: int, mode: str) -> Key:
     return Key(FIFTHS[place % 7] + {-1: "b", 0: "", 1: "#"}.get(place // 7, ""), mode)
 
 
+@lru_cache(maxsize=1024)
 def _number(text: str | None, default: int = 0) -> Fraction:
     """A decimal number of a file; what is none counts as `default`."""
     match = re.fullmatch(r"\s*([+-]?\d{1,9}(?:\.\d{0,9})?|[+-]?\.\d{1,9})\s*", text or "")

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 from itertools import count
 from math import lcm
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
@@ -261,7 +262,7 @@ class _PartWriter:
         for mark in _decorations(event.marks):
             if mark.strip("!") in DYNAMICS:
                 add_sign(element, mark.strip("!"))
-        pieces = list(_pieces(event, self.ratios[id(event)]))
+        pieces = _pieces(event, self.ratios[id(event)])
         for index, (length, ratio) in enumerate(pieces):
             is_last = index == len(pieces) - 1
             for place, pitch in enumerate(event.pitches):
@@ -403,12 +404,17 @@ def _with_ratios(voice: Voice) -> Iterator[tuple[Note | Rest, Fraction]]:
             yield event, ratio
 
 
-def _pieces(event: Note | Rest, ratio: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
+def _pieces(event: Note | Rest, ratio: Fraction) -> tuple[tuple[Fraction, Fraction], ...]:
     """(written length in quarters, ratio of written to sounding length) of the note values that make up a length.
 
     Raises NotationError `inexpressible` below a 1024th note.
     """
-    written = Fraction(event.written, TICKS_PER_QUARTER)
+    return _pieces_of(event.written, ratio)
+
+
+@lru_cache(maxsize=4096)
+def _pieces_of(ticks: int, ratio: Fraction) -> tuple[tuple[Fraction, Fraction], ...]:
+    written, pieces = Fraction(ticks, TICKS_PER_QUARTER), []
     odd = written.denominator
     while odd % 2 == 0:
         odd //= 2
@@ -421,8 +427,9 @@ def _pieces(event: Note | Rest, ratio: Fraction) -> Iterator[tuple[Fraction, Fra
             raise NotationError("inexpressible", "a note of this tune is shorter than a 1024th note.")
         dotted = [plain * factor for factor in (Fraction(7, 4), Fraction(3, 2), Fraction(1))]
         piece = next(one for one in dotted if one <= written)
-        yield piece, ratio
+        pieces.append((piece, ratio))
         written -= piece
+    return tuple(pieces)
 
 
 def _ties(voice: Voice) -> Iterator[tuple[int, list[tuple[bool, bool]]]]:
@@ -521,6 +528,6 @@ def _beam_groups(measure: Measure, ratios: dict[int, Fraction], has_own: bool) -
 
 def _flags(note: Note, ratio: Fraction) -> int:
     """Flags of a note: 1 for an eighth, 2 for a 16th; 0 for quarters and longer, and for what is written in pieces."""
-    pieces = list(_pieces(note, ratio))
+    pieces = _pieces(note, ratio)
     plain = next(one for one in _PLAIN if one <= pieces[0][0])
     return max(0, (1 / plain).numerator.bit_length() - 1) if len(pieces) == 1 and plain < 1 else 0

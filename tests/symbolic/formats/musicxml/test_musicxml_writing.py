@@ -1,6 +1,11 @@
 """MusicXML as we write it: music21 reads the notes and lengths that our own parser plays and counts, ours the same."""
 
+import hashlib
+import json
+import os
 import re
+import shutil
+import subprocess
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +16,7 @@ import pytest
 from symbolic.formats import midi
 from symbolic.formats.musicxml.musicxml_reading import from_musicxml
 from symbolic.formats.musicxml.musicxml_writing import TICKS_PER_QUARTER, to_musicxml
+from symbolic.formats.smf import read_song
 from symbolic.notation import abc_parser
 from symbolic.notation.abc_parser import split_tunes
 from symbolic.notation.harmony import harmonised
@@ -260,3 +266,44 @@ def test_parts_are_written_in_the_order_of_playing() -> None:
     score = abc_parser.parse("X:1\nP:ABA\nM:4/4\nL:1/4\nK:C\nP:A\nCDEF|GABc:|\nP:B\n[K:G][M:3/4]GAB|\n")
     again = from_musicxml(to_musicxml(score).encode())
     assert abc_parser.performance(again) == abc_parser.performance(score)
+
+
+MUSESCORE = shutil.which("mscore3") or shutil.which("musescore3") or shutil.which("mscore")
+FORMS = (
+    "!segno!CDEF|GABc!tocoda!|cBAG!D.S.alcoda!|!coda!FEDC|]",
+    "D|:GAB2|1c4:|2d4||efg2|1a4:|2g4|]",
+    "CDEF|GAB!fine!c|cBAG!D.C.alfine!|]",
+    "|::CDEF::|GABc|]",
+    "(11:8:11C/4D/4E/4F/4G/4A/4B/4c/4d/4e/4f/4 C2|(3CDE (5:4:5C/2D/2E/2F/2G/2|]",
+    "CDEFG|AB|cdef|]",
+    "[M:none]CDEFGABc|c8|]",
+    "[C-E]4|[CE]4|^F4-|F4|]",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(MUSESCORE is None, reason="MuseScore 3 is not installed")
+def test_musescore_plays_the_same_notes(tmp_path: Path, real_tunes: list[str]) -> None:
+    """Each export opened by a second notation program, as score and as MIDI. Graces and ornaments are left to it."""
+    plain = [tune for tune in real_tunes if not re.search(r"\{|[T~MP](?!:)|!", tune.split("K:", 1)[1])]
+    texts = [f"X:1\nM:4/4\nL:1/4\nK:C\n{body}" for body in FORMS] + sorted(plain, key=hash_of)[:12]
+    scores = [abc_parser.parse(text) for text in texts]
+    jobs = []
+    for number, score in enumerate(scores):
+        (tmp_path / f"{number}.musicxml").write_text(to_musicxml(score), encoding="utf-8")
+        jobs.append({"in": f"{tmp_path}/{number}.musicxml", "out": f"{tmp_path}/{number}.mid"})
+    (tmp_path / "jobs.json").write_text(json.dumps(jobs))
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    command = [str(MUSESCORE), "-j", str(tmp_path / "jobs.json")]
+    subprocess.run(command, env=environment, capture_output=True, check=True, timeout=280)
+    for number, score in enumerate(scores):
+        song = read_song((tmp_path / f"{number}.mid").read_bytes())
+        notes = [note for part in song.parts for note in part.notes]
+        heard = sorted((note.pitch, note.onset / song.ticks_per_quarter) for note in notes)
+        ours = sorted((s.midi, s.onset_ticks / TICKS_PER_QUARTER) for s in abc_parser.performance(score))
+        assert [pitch for pitch, _ in heard] == [pitch for pitch, _ in ours], number
+        assert [onset for _, onset in heard] == pytest.approx([onset for _, onset in ours], abs=0.01), number
+
+
+def hash_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
