@@ -3,6 +3,7 @@ hang, no unbounded memory.
 
     python -m experiments.fuzz -n 20000                      # ABC
     python -m experiments.fuzz --all -n 100000               # every kind, see experiments.fuzz_files
+    python -m experiments.fuzz --all -n 100000 --minutes 12 --resume         # in turns, as often as it takes
     python -m experiments.fuzz --kinds wav --first 4711 -n 1 # one again
 
 Each tune is a real one (or two) damaged by one to four of DAMAGES: characters dropped, replaced, repeated a thousand
@@ -28,7 +29,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ from symbolic import command_line, files, machine
 SET_SECONDS = 120.0  # for the measures of one set
 MEMORY_BYTES = 2 * 2**30  # of a child: torch alone takes some 400 MB
 SET_TUNES = 500  # measured together
+PEAK, SLOWEST = "peak memory of a child", "slowest input in one stage, processor time"
 STAGES = ("prepare", "evaluate", "mask")
 SHARES = {"abc": 0.15, "midi": 0.2, "musicxml": 0.15, "yaml": 0.15, "json": 0.15, "wav": 0.1, "safetensors": 0.1}
 MASK_STEPS = 8  # tokens drawn after a damaged beginning
@@ -66,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--kinds", nargs="+", choices=list(SHARES), default=["abc"], help="default: abc")
     made.add_argument("--all", action="store_true", help="every kind")
     made.add_argument("--minutes", type=float, default=math.inf, help="begin no chunk after this time")
+    made.add_argument("--resume", action="store_true", help="go on from the result file: its inputs count as tried")
     made.add_argument("--first", type=int, default=0, help="number of the first of each kind")
     made.add_argument("--chunk", type=int, default=500, help="inputs of one child")
     made.add_argument("--seed", type=int, default=0)
@@ -80,12 +84,11 @@ def run(args: argparse.Namespace) -> int:
     kinds = list(SHARES) if args.all else args.kinds
     settings = {"n": args.n, "first": args.first, "seconds": SECONDS, "memory_bytes": MEMORY_BYTES, "kinds": kinds}
     recorder = result_file.Recorder("fuzz", args.seed, settings, data_digest=result_file.data_digest(args.data))
-    outcomes: Counter[tuple[str, str]] = Counter()
-    n_tried: Counter[str] = Counter()
-    faults: list[str] = []
-    peak, slowest = 0.0, 0.0
+    before = _Before.read(recorder, args.output) if args.resume else _Before()
+    outcomes, n_tried, faults = before.outcomes, before.n_tried, before.faults
+    peak, slowest = before.sizes[PEAK], before.sizes[SLOWEST]
     until = time.monotonic() + 60 * args.minutes
-    for kind, first, n in chunks(kinds, args.n, args.first, args.chunk):
+    for kind, first, n in chunks(kinds, args.n, args.first, args.chunk, n_tried.copy()):
         if time.monotonic() > until:
             break
         found = _chunk(args, kind, first, n)
@@ -101,15 +104,43 @@ def run(args: argparse.Namespace) -> int:
     for kind in kinds:
         recorder.measured([n_tried[kind]], "inputs", kind=kind, measure="inputs tried")
     recorder.settings["faults"] = faults[:100]
-    sizes = {"peak memory of a child": (peak, "MiB"), "slowest input in one stage, processor time": (slowest, "s")}
+    sizes = {PEAK: (peak, "MiB"), SLOWEST: (slowest, "s")}
     return recorded(recorder, args.output, "inputs", outcomes, sizes, faults)
 
 
-def chunks(kinds: Sequence[str], n: int, first: int, size: int) -> Iterator[tuple[str, int, int]]:
-    """(kind, first number, inputs) of each child: kinds in turn, in all of each kind its share of `n`."""
-    whole = sum(SHARES[kind] for kind in kinds)
-    left = {kind: round(n * SHARES[kind] / whole) for kind in kinds}
-    begins = dict.fromkeys(kinds, first)
+@dataclass
+class _Before:
+    """What a result file tells of earlier turns; nothing where there was none."""
+
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    n_tried: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    sizes: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def read(cls, recorder: result_file.Recorder, path: Path) -> "_Before":
+        """Raises UserError where the file was measured on another machine, of other data or settings."""
+        recorder.keep(path, lambda row: False)
+        rows, recorder.rows = recorder.rows, []
+        found = cls(faults=list(recorder.settings.get("faults", [])))
+        for row in rows:
+            if "outcome" in row:
+                found.outcomes[row["stage"], row["outcome"]] = row["repeats"][0]
+            elif "kind" in row:
+                found.n_tried[row["kind"]] = row["repeats"][0]
+            else:
+                found.sizes[row["measure"]] = row["repeats"][0]
+        return found
+
+
+def chunks(
+    kinds: Sequence[str], n: int, first: int, size: int, n_tried: Mapping[str, int] | None = None
+) -> Iterator[tuple[str, int, int]]:
+    """(kind, first number, inputs) of each child: kinds in turn, in all of each kind its share of `n`; of each the
+    first `n_tried` are left out."""
+    whole, n_tried = sum(SHARES[kind] for kind in kinds), n_tried or {}
+    left = {kind: max(0, round(n * SHARES[kind] / whole) - n_tried.get(kind, 0)) for kind in kinds}
+    begins = {kind: first + n_tried.get(kind, 0) for kind in kinds}
     while any(left.values()):
         for kind in kinds:
             part = min(size, left[kind])

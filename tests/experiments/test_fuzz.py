@@ -46,6 +46,9 @@ def test_no_damage_does_harm(data: Path, real_tunes: list[str]) -> None:
 def test_kinds_take_turns_and_have_their_shares() -> None:
     found = list(fuzz.chunks(["abc", "wav"], 1000, 5, 250))
     assert found == [("abc", 5, 250), ("wav", 5, 250), ("abc", 255, 250), ("wav", 255, 150), ("abc", 505, 100)]
+    assert list(fuzz.chunks(["abc", "wav"], 1000, 5, 250, {"abc": 500})) == [
+        ("abc", 505, 100), ("wav", 5, 250), ("wav", 255, 150),
+    ]  # fmt: skip
     whole = list(fuzz.chunks(list(fuzz.SHARES), 100_000, 0, 500))
     assert sum(n for _, _, n in whole) == 100_000 and {kind for kind, _, _ in whole} == set(fuzz.SHARES)
 
@@ -60,6 +63,29 @@ def test_children_do_the_work(data: Path, tmp_path: Path) -> None:
     assert result_file.find({"rows": rows}, kind="abc", measure="inputs tried")["repeats"] == [30]  # type: ignore[index]
     peak = result_file.find({"rows": rows}, measure="peak memory of a child")
     assert peak is not None and 50 < peak["repeats"][0] < fuzz.MEMORY_BYTES / 2**20
+
+
+def test_turns_add_up(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run in two turns tries what one run does, and tells it of both."""
+    asked: list[tuple[str, int, int]] = []
+    clock = [0.0]
+
+    def chunk(args: Any, kind: str, first: int, n: int) -> dict[str, Any]:
+        asked.append((kind, first, n))
+        clock[0] += 60.0
+        found = {"outcomes": [["prepare", "kept", n]], "faults": [f"{kind} {first}"] if first == 20 else []}
+        return {**found, "peak_mib": float(first), "slowest_seconds": 1.0}
+
+    monkeypatch.setattr(fuzz, "_chunk", chunk)
+    monkeypatch.setattr(fuzz.time, "monotonic", lambda: clock[0])
+    words = ["--data", str(data), "--chunk", "20", "-n", "40"]
+    assert fuzz.main([*words, "-o", str(tmp_path / "whole.json")]) == 1
+    turn = [*words, "-o", str(tmp_path / "turns.json"), "--resume", "--minutes", "0.5"]
+    assert [fuzz.main(turn) for _ in range(2)] == [0, 1]
+    assert asked == [("abc", 0, 20), ("abc", 20, 20)] * 2
+    whole, turns = (result_file.read(tmp_path / f"{name}.json") for name in ("whole", "turns"))
+    assert turns["rows"] == whole["rows"] and turns["settings"] == whole["settings"]
+    assert [len(one["earlier"]) for one in (whole, turns)] == [0, 1]
 
 
 def test_a_child_that_dies_is_a_fault(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
