@@ -67,9 +67,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def record_songs(recorder: result_file.Recorder, songs: Sequence[dict[str, float]]) -> None:
-    """Rows of seconds until the words, the first sound and the whole song, and seconds of music."""
-    for name in ("words", "first_sound", "song", "music"):
+    """Rows of seconds and of the worker's processor time until the words, the first sound and the whole song, and
+    seconds of music."""
+    for name in ("words", "first_sound", "song"):
         recorder.measured([song[name] for song in songs], "s", measure=name)
+        recorder.measured([song[f"{name}_cpu"] for song in songs], "s", measure=f"{name}_cpu")
+    recorder.measured([song["music"] for song in songs], "s", measure="music")
 
 
 def record_load(recorder: result_file.Recorder, found: dict[str, Any]) -> None:

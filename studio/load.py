@@ -172,15 +172,18 @@ class LoadUser:
             await asyncio.sleep(0.5)
 
     async def song(self, seed: int) -> dict[str, float]:
-        """Seconds from the request to the words, the first sound and the end of a whole song, and its length."""
+        """Seconds from the request to the words, the first sound and the end of a whole song, the processor time that
+        the worker had spent on it by then (`_cpu`), and its length."""
         started = time.monotonic()
         seconds: dict[str, float] = {}
 
         def see(event: dict[str, Any]) -> None:
             moments = {"words": event.get("text"), "first_sound": "backing.wav" in event.get("files", ())}
             for name, is_there in moments.items():
-                if is_there:
-                    seconds.setdefault(name, round(time.monotonic() - started, 3))
+                if is_there and name not in seconds:
+                    seconds[name] = round(time.monotonic() - started, 3)
+                    seconds[f"{name}_cpu"] = event["cpu_seconds"]
+            seconds["song_cpu"] = event.get("cpu_seconds", seconds.get("song_cpu", 0.0))
 
         _, answer = await self.persist("POST", "/api/v1/songs", {"seed": seed})
         await self.follow(answer["id"], see)

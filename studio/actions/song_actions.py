@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from studio.actions.context import ActionContext
+from studio.actions.context import ActionContext, cpu_seconds
 from studio.library import take_files
 from symbolic import files
 
@@ -22,6 +22,7 @@ def make_song(context: ActionContext, options: dict[str, Any]) -> dict[str, Any]
     """Make a song up to `until`. With `source`, a take's id, its files, options and variations are gone on from."""
     from audio_bridge.song import song
 
+    started = cpu_seconds()
     asked = {name: value for name, value in options.items() if name in song.DEFAULTS and value is not None}
     folder = context.folder
     source = options.get("source")
@@ -36,7 +37,7 @@ def make_song(context: ActionContext, options: dict[str, Any]) -> dict[str, Any]
         known.get("stages", {}),
         variations,
         until=UNTIL[options["until"]],
-        say=lambda stage, state: _tell(context, stage, state),
+        say=lambda stage, state: _tell(context, stage, state, started),
     )
     return _result(folder, record)
 
@@ -58,13 +59,15 @@ def next_options(record: dict[str, Any], redo: str, until: str, lyrics: str | No
     return {**options, "until": until, "variations": variations, "source": record["id"]}
 
 
-def _tell(context: ActionContext, stage: str, state: str) -> None:
-    """One event for the beginning and one for the end of a stage, the latter with what can be fetched now."""
+def _tell(context: ActionContext, stage: str, state: str, started: float) -> None:
+    """One event for the beginning and one for the end of a stage, the latter with what can be fetched now and the
+    processor time of the song so far."""
     if state == "...":
         context.say(kind="stage", stage=stage, state="started")
         return
     names = [name for name in _SHOWN.get(stage, ()) if (context.folder / name).is_file()]
-    event = {"kind": "stage", "stage": stage, "state": state.partition(":")[0], "files": names}
+    event: dict[str, Any] = {"kind": "stage", "stage": stage, "state": state.partition(":")[0], "files": names}
+    event["cpu_seconds"] = round(cpu_seconds() - started, 3)
     if stage == "words":
         event["text"] = (context.folder / "lyrics.txt").read_text(encoding="utf-8")
     context.say(**event)

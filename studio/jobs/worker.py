@@ -15,7 +15,7 @@ from typing import Any
 
 from studio.actions import models
 from studio.actions.action_table import ACTIONS
-from studio.actions.context import ActionContext, CancelledError
+from studio.actions.context import ActionContext, CancelledError, cpu_seconds
 from studio.jobs.job_queue import BEAT_SECONDS, JobQueue, StudioJob
 from studio.library import copied_passage, provenance, take_files
 from symbolic import files
@@ -119,7 +119,7 @@ class _Lease:
         self.queue, self.job, self.worker = queue, job, worker
         self.is_cancelled = self.is_lost = False
         self._closed = threading.Event()
-        self._started, self._cpu = time.monotonic(), _cpu_seconds()
+        self._started, self._cpu = time.monotonic(), cpu_seconds()
         self._thread = threading.Thread(target=self._renew, daemon=True)
         self._thread.start()
 
@@ -133,7 +133,7 @@ class _Lease:
         noticed: float | None = None
         while not self._closed.wait(WATCH_SECONDS):
             elapsed = time.monotonic() - self._started
-            if _cpu_seconds() - self._cpu > self.job.limit_seconds or elapsed > PATIENCE * self.job.limit_seconds:
+            if cpu_seconds() - self._cpu > self.job.limit_seconds or elapsed > PATIENCE * self.job.limit_seconds:
                 self._abort("failed", f"it took more than {self.job.limit_seconds:.0f} s of work and was stopped.")
             if elapsed - last_beat >= min(BEAT_SECONDS, 0.4):
                 last_beat = elapsed
@@ -152,11 +152,6 @@ class _Lease:
         if not self.is_lost:
             self.queue.finish(self.job.id, self.worker, state, {}, error)
         os._exit(3)
-
-
-def _cpu_seconds() -> float:
-    """Processor time of this process and of the children that it has waited for."""
-    return sum(os.times()[:4])
 
 
 def _about(job: StudioJob, result: dict[str, Any]) -> dict[str, Any]:

@@ -20,9 +20,11 @@ def test_rows_of_a_load_and_of_songs() -> None:
     assert result_file.find(result, measure="API call", of="p95") == {
         "measure": "API call", "of": "p95", "unit": "ms", "repeats": [12.5],
     }  # fmt: skip
-    studio_load.record_songs(recorder, [{"words": 0.5, "first_sound": 4.0, "song": 8.0, "music": 84.0}] * 2)
-    row = result_file.find(recorder.result(), measure="song")
-    assert row is not None and row["repeats"] == [8.0, 8.0]
+    cpu = {"words_cpu": 0.4, "first_sound_cpu": 3.0, "song_cpu": 6.0}
+    studio_load.record_songs(recorder, [{"words": 0.5, "first_sound": 4.0, "song": 8.0, "music": 84.0, **cpu}] * 2)
+    for name, seconds in (("song", 8.0), ("song_cpu", 6.0)):
+        row = result_file.find(recorder.result(), measure=name)
+        assert row is not None and row["repeats"] == [seconds, seconds]
 
 
 @pytest.mark.slow
@@ -30,3 +32,4 @@ def test_rows_of_a_load_and_of_songs() -> None:
 def test_a_song_is_timed() -> None:
     (song,) = load.measure_songs(1, 1, 1)
     assert 0 < song["words"] <= song["first_sound"] <= song["song"] and song["music"] > 20
+    assert 0 < song["words_cpu"] < song["first_sound_cpu"] < song["song_cpu"]
