@@ -19,7 +19,7 @@ def run(folder: Path, *stages: str, python: str) -> subprocess.CompletedProcess[
     }
     command = ["bash", SUITE.name, *stages]
     return subprocess.run(
-        command, cwd=SUITE.parent, env=environment, capture_output=True, text=True, check=False, timeout=60
+        command, cwd=SUITE.parent, env=environment, capture_output=True, text=True, check=False, timeout=240
     )
 
 

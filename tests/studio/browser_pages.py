@@ -40,7 +40,7 @@ def served(data: Path, *words: str) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(120)
 
 
 def _wait_for(url: str) -> None:

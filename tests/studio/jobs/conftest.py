@@ -19,7 +19,7 @@ def redis_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     words = [program, "--port", "0", "--unixsocket", str(place / "r.sock"), "--dir", str(place), "--save", ""]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
         client = redis.Redis(unix_socket_path=str(place / "r.sock"))
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while True:
             try:
                 client.ping()

@@ -283,7 +283,7 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     process = subprocess.Popen(command + out, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     assert process.stderr is not None and b"aird: 1,180 read" in process.stderr.readline()
     os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C in a terminal does: every process of the group
-    err = process.communicate(timeout=60)[1].decode()
+    err = process.communicate(timeout=240)[1].decode()
     assert process.returncode == 130, err
     assert "interrupted" in err
     assert list(tmp_path.iterdir()) == []

@@ -413,7 +413,7 @@ def test_ctrl_c_in_a_terminal_exits_130_and_resumes(data: Path, tmp_path: Path) 
         assert process.poll() is None, line
     process.send_signal(signal.SIGINT)
     said = process.stderr.read()
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=240) == 130
     assert "stopped and saved at step" in said and "train runs/a/config.yaml --resume" in said
     (step, _), *rest = runs.checkpoints(tmp_path / "runs" / "a")
     assert not rest and f"saved at step {step}." in said

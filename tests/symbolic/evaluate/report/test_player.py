@@ -57,7 +57,7 @@ def node(sounds: list[str], steps: str) -> dict[str, list[float]]:
         pytest.skip("Node is not installed")
     script = "\n".join(map(module_text, ("note_player.js", "report.js")))
     program = BROWSER.replace("SOUNDS", json.dumps(sounds)) + script + f"(async () => {{{steps}}})();"
-    done = subprocess.run(["node", "-e", program], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(["node", "-e", program], capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     found: dict[str, list[float]] = json.loads(done.stdout)
     return found

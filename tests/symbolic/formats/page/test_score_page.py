@@ -100,7 +100,7 @@ def node(steps: str, tmp_path: Path) -> dict[str, list[float]]:
         pytest.skip("Node is not installed")
     path = tmp_path / "player.mjs"
     path.write_text(module_text("note_player.js") + PLAYER + steps, encoding="utf-8")
-    done = subprocess.run(["node", str(path)], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(["node", str(path)], capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     found: dict[str, list[float]] = json.loads(done.stdout)
     return found
