@@ -86,6 +86,7 @@ def record_load(recorder: result_file.Recorder, found: dict[str, Any]) -> None:
         recorder.measured([value], "ms", measure="API call", of=name)
     for name, value in found["web_mib"].items():
         recorder.measured([value], "MiB", measure="web process", of=name)
+    recorder.measured([found["web_cpu_seconds"]], "s", measure="web process, processor time")
     for name, value in found["start_seconds"].items():
         recorder.measured([value], "s", measure="start", of=name)
     recorder.measured([found["last_first_lyric_seconds"]], "s", measure="last of all first words")

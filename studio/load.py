@@ -94,6 +94,11 @@ class Server:
                 return int(line.split()[1]) / 1024
         return 0.0
 
+    def cpu_seconds(self) -> float:
+        """Processor time of the web process since it was started."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self) -> float:
         """SIGTERM; returns the seconds until it has ended."""
         started = time.monotonic()
@@ -255,12 +260,13 @@ async def run_load(server: Server, n_users: int, seconds: float, n_kills: int, s
     """All users at once; returns what they saw."""
     report, rng = LoadReport(), random.Random(seed)
     start_seconds = await warm_up(server, report)
-    before = server.rss_mib()
+    before, cpu_before = server.rss_mib(), server.cpu_seconds()
     until = time.monotonic() + seconds
     users = [LoadUser(server.port, f"user{i}", report, random.Random(seed + i)) for i in range(n_users)]
     killer = asyncio.create_task(kill_at_random(server, n_kills, seconds, rng))
     await asyncio.gather(*(user.live(until) for user in users))
     killed = await killer
+    web_cpu = server.cpu_seconds() - (0.0 if killed["web"] else cpu_before)
     return {
         "accepted": report.accepted, "ended": dict(report.ended), "kills": dict(killed),
         "statuses": {str(status): n for status, n in sorted(report.statuses.items())},
@@ -268,6 +274,7 @@ async def run_load(server: Server, n_users: int, seconds: float, n_kills: int, s
         "api_ms": {f"p{share}": round(1000 * percentile(report.api_seconds, share), 1) for share in (50, 95, 100)},
         "last_first_lyric_seconds": round(max(report.first_lyrics, default=0.0), 2),
         "web_mib": {"before": round(before, 1), "after": round(server.rss_mib(), 1)},
+        "web_cpu_seconds": round(web_cpu, 2),
         "start_seconds": start_seconds,
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ def test_rows_of_a_load_and_of_songs() -> None:
     found = {
         **dict.fromkeys(studio_load.COUNTS, 0), "ended": {"done": 3}, "kills": {"web": 1}, "statuses": {"202": 3},
         "api_ms": {"p95": 12.5}, "web_mib": {"before": 50.0, "after": 51.0}, "start_seconds": {"answers": 1.5},
-        "last_first_lyric_seconds": 2.5, "stop_seconds": 1.0,
+        "last_first_lyric_seconds": 2.5, "stop_seconds": 1.0, "web_cpu_seconds": 9.5,
     }  # fmt: skip
     recorder = result_file.Recorder("studio_load")
     studio_load.record_load(recorder, found)
