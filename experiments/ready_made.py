@@ -204,9 +204,10 @@ def card(name: str, result: dict[str, Any], settings: config.Config, sources: li
         if len(steps) == 1
         else f"the mean of the weights after {', '.join(_steps(file, steps)[:-1])} and {_steps(file, steps)[-1]} steps"
     )
-    for plan in train.get("earlier_plans", []):
-        planned, until = f"{plan['steps']:,}<!-- given -->", f"{plan['until_step']:,}<!-- given -->"
-        which += f"\n(planned as {planned} steps, and given this end after {until})"
+    plans = train.get("earlier_plans", [])
+    for plan, steps in zip(plans, [*(plan["steps"] for plan in plans[1:]), train["steps"]], strict=True):
+        given = [f"{n:,}<!-- given -->" for n in (plan["steps"], steps, plan["until_step"])]
+        which += "\n(planned as {} steps, and given its end at {} after {})".format(*given)
     share = f"{result['leakage']['random_split']['share_sharing']:.1%}".replace("%", " %")
     shared = f"{share}<!-- ={file} leakage.random_split.share_sharing .1% -->"
     section = f"card_{name.replace('-', '_')}"
