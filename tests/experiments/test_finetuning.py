@@ -19,11 +19,15 @@ def test_the_interval_is_of_bits_per_byte() -> None:
     assert 0.01 < mixed["high"] - mixed["low"] < 0.2
 
 
-def test_the_two_runs_differ_in_their_start_only() -> None:
-    args = argparse.Namespace(model="gpt2-6m", steps=20, batch_size=2, learning_rate=5e-4, seed=3)
-    one, other = (finetuning.make_config(args, Path("data"), start) for start in ("gpt2-6m", ""))
-    assert config.differences(one, other) == ["start"]
-    config.check(one)
+def test_the_runs_differ_in_what_they_are_compared_by_only() -> None:
+    args = argparse.Namespace(
+        model="gpt2-6m", steps=20, batch_size=2, learning_rate=5e-4, seed=3, lora_rank=4, lora_learning_rate=1e-3
+    )
+    tuned, lora, scratch = (finetuning.make_config(args, Path("data"), arm) for arm in finetuning.ARMS)
+    assert config.differences(tuned, scratch) == ["start"]
+    assert sorted(config.differences(tuned, lora)) == ["train.learning_rate", "train.lora_rank"]
+    for one in (tuned, lora):
+        config.check(one)
 
 
 def test_the_songs_are_where_they_are_looked_for() -> None:
