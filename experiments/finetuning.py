@@ -144,7 +144,10 @@ def trained(settings: Config, folder: Path) -> dict[str, Any]:
 
 
 def judged(folder: Path | None, data: Path, args: argparse.Namespace) -> dict[str, float | None]:
-    """Shares of n tunes of a model, or of the held-out ones, that are right and that copy of the training tunes; None where none can tell."""
+    """Shares of n tunes of a model, or of the held-out ones, that are right, and that copy of the training tunes.
+
+    None where no tune can tell: of square sections where no tune parses.
+    """
     import symbolic
     from symbolic.evaluate import comparison
 
