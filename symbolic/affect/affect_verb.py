@@ -82,10 +82,13 @@ def arc_of(args: argparse.Namespace) -> "Arc":
 
 
 def read_text(source: str) -> str:
-    """A text file, or standard input for `-`. UserError where it cannot be read or holds no text."""
+    """A text file, or standard input for `-`. UserError where it cannot be read or is empty, UsageError for music."""
     from symbolic import files
     from symbolic.affect.reading.sentences import MAX_BYTES
+    from symbolic.formats import documents
 
+    if Path(source).suffix.lower() in (*documents.KINDS, *SOUND_SUFFIXES):
+        raise UsageError(f"{source} is music: name a text, or use `story` to write a story for a score.")
     try:
         if source == "-":
             data = sys.stdin.buffer.read(MAX_BYTES + 1)

@@ -130,8 +130,11 @@ def without_pick_up(text: str) -> str:
 
 
 def read_texts(path: Path) -> list[str]:
-    """The texts of an ABC file's tunes."""
-    return [raw.text for raw in abc_parser.split_tunes(documents.read_text(path))]
+    """The texts of an ABC file's tunes. UserError where it holds none."""
+    found = [raw.text for raw in abc_parser.split_tunes(documents.read_text(path))]
+    if not found:
+        raise UserError(f"{path} holds no tune: a tune starts with an X: field, and a K: field ends its header.")
+    return found
 
 
 def _events_of_bar(events: Sequence[object]) -> int:

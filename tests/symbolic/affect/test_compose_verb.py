@@ -29,6 +29,20 @@ def test_a_story_is_written_with_its_plan_and_midi(tmp_path: Path, capsys: pytes
 
 
 @pytest.mark.parametrize(
+    ("story", "tunes", "message"),
+    [("b.abc", "b.abc", "is music"), ("a.txt", "empty.abc", "holds no tune"), ("short.txt", "b.abc", "has 1 words")],
+)
+def test_wrong_files_write_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], story: str, tunes: str, message: str
+) -> None:
+    for name, text in (("a.txt", STORY), ("b.abc", TUNE), ("empty.abc", ""), ("short.txt", "Hello")):
+        (tmp_path / name).write_text(text)
+    out = tmp_path / "out.abc"
+    assert _compose(str(tmp_path / story), "-o", str(out), "--tunes", str(tmp_path / tunes), "--bars", "4") in (1, 2)
+    assert message in capsys.readouterr().err and not out.exists()
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         (["-o", "a.mid"], "name a .abc file"),
