@@ -61,10 +61,10 @@ def chosen(numbers: Floats, pool: Sequence[SectionMelody]) -> tuple[SectionMelod
 
 def best_of_n(budget: Budget, draw: np.random.Generator) -> None:
     """Melodies at random as `compose` begins with them; their mode, tempo, dynamics and accompaniment stay."""
-    high = tuple(budget.target[i] >= score_plan.CENTRE[i] for i in (0, 1))
+    start = score_plan.start_of(budget.target)
     while budget.left:
         melody, octave = budget.pool[int(draw.integers(len(budget.pool)))], int(draw.integers(-1, 2))
-        budget.of(melody, replace(score_plan.STARTS[high[0], high[1]], octave=octave))
+        budget.of(melody, replace(start, octave=octave))
 
 
 def random_search(budget: Budget, draw: np.random.Generator) -> None:

@@ -43,9 +43,9 @@ class HeardSound:
 
 
 def heard_recordings(rated: RatedSet, progress: Callable[[int, int], None] = lambda *_: None) -> list[HeardSound]:
-    """The items that have an audio file; one that cannot be decoded is told and left out."""
+    """The items that have ratings and an audio file; one that cannot be decoded is told and left out."""
     found = []
-    usable = [item for item in rated.items if item.path is not None]
+    usable = [item for item in rated.items if item.path is not None and np.isfinite(item.target).all()]
     for number, item in enumerate(usable):
         assert item.path is not None
         try:
@@ -55,7 +55,9 @@ def heard_recordings(rated: RatedSet, progress: Callable[[int, int], None] = lam
             print(f"{rated.name}, {item.id}: {error}", file=sys.stderr)
         progress(number + 1, len(usable))
     if not found:
-        raise UserError(f"{rated.name}: none of the {len(rated.items)} items has an audio file that can be heard.")
+        raise UserError(
+            f"{rated.name}: none of the {len(rated.items)} items has ratings and an audio file that can be heard."
+        )
     return found
 
 

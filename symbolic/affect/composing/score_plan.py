@@ -1,9 +1,9 @@
 """Which music for which mood: for each section the melody and the controls whose predicted point is nearest its target.
 
 The search is coordinate descent over the controls of `arrangement`, one control at a time, for each melody of the
-pool; `mood_scorer` predicts. What is sought is the least root mean square distance of its models from the target, so
-that music on which they part is passed over. A target outside what any melody and control reaches is met as nearly as
-can be, and `miss` says by how much.
+pool, or for the SEARCHED of them that begin nearest; `mood_scorer` predicts. What is sought is the least root mean
+square distance of its models from the target, so that music on which they part is passed over. A target outside what
+any melody and control reaches is met as nearly as can be, and `miss` says by how much.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +17,7 @@ from symbolic.affect.composing.arrangement import CHOICES, Controls, SectionMelo
 from symbolic.affect.composing.mood_scorer import MoodScorer
 
 PASSES = 2
+SEARCHED = 4  # melodies of a pool whose controls are searched for a target
 MISSED = 0.15  # distance from which a target counts as not reached
 REPEATED = 0.03  # cost of a melody that the section before had, in distance: variety, unless it is clearly better
 STARTS = {  # controls to begin from in each quadrant
@@ -73,10 +74,25 @@ def planned(
     plans: list[MoodPlan] = []
     for number, target in enumerate(targets):
         last = plans[-1].line if plans else None
-        made = [nearest(line, (float(target[0]), float(target[1])), scorer) for line in pool]
+        place = (float(target[0]), float(target[1]))
+        made = [nearest(line, place, scorer) for line in shortlist(pool, place, scorer)]
         plans.append(min(made, key=lambda plan: plan.cost + REPEATED * (len(pool) > 1 and plan.line == last)))
         progress(number + 1, len(targets))
     return plans
+
+
+def shortlist(
+    pool: Sequence[SectionMelody], target: tuple[float, float], scorer: MoodScorer
+) -> Sequence[SectionMelody]:
+    """The SEARCHED melodies of a pool that lie nearest a target with the controls that the search begins from."""
+    if len(pool) <= SEARCHED:
+        return pool
+    return sorted(pool, key=lambda line: judged(line, start_of(target), target, scorer).cost)[:SEARCHED]
+
+
+def start_of(target: tuple[float, float]) -> Controls:
+    """The controls that a search begins from."""
+    return STARTS[target[0] >= CENTRE[0], target[1] >= CENTRE[1]]
 
 
 def judged(line: SectionMelody, controls: Controls, target: tuple[float, float], scorer: MoodScorer) -> MoodPlan:
@@ -96,7 +112,7 @@ def nearest(line: SectionMelody, target: tuple[float, float], scorer: MoodScorer
             seen[controls] = judged(line, controls, target, scorer)
         return seen[controls]
 
-    best = plan(STARTS[target[0] >= CENTRE[0], target[1] >= CENTRE[1]])
+    best = plan(start_of(target))
     for _ in range(PASSES):
         before = best.controls
         for name in CHOICES:

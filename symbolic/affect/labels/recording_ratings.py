@@ -4,7 +4,7 @@ DEAM (Aljanaki, Yang, Soleymani 2017, PLoS ONE 12(3)): dynamic valence and arous
 (the first 15 s are not rated but heard), one column a sample; the two files do not have the same number of columns, so
 samples are joined by name, and blanks end a song. Static ratings are 1..9 in two files with blanks before the names.
 PMEmo (Zhang and others 2018): 0..1; emoMusic (Soleymani and others 2013): 1..9; MERGE (Louro and others 2024): a
-quadrant for each song.
+quadrant for each song in `*_metadata.csv`, valence and arousal on 0..1 in `*_av_values.csv` beside it.
 """
 
 import math
@@ -72,17 +72,30 @@ def merge(folder: Path, scale: Scale | None = None) -> RatedSet:
     path = next(iter(sorted(folder.rglob("*metadata*.csv"))), None) or file_in(folder, "merge.csv", "labels.csv")
     table = LabelTable(path)
     song, quadrant = table.column("Song", "song_id", "id"), table.column("Quadrant", "quadrant")
-    has_values = table.has("Valence") and table.has("Arousal")
-    items, audio, checked = [], _audio_files(folder), scale or scale_named("unit")
+    items, audio = [], _audio_files(folder)
+    values, remarks = _merge_values(path, table, scale or scale_named("unit"))
     for row in table.rows:
-        key, name = row[song].strip(), row[quadrant].strip().upper()
+        key, name = row[song].strip(), row.get(quadrant, "").strip().upper()
         if name not in QUADRANTS:
             table.count("without a quadrant")
             continue
-        values = [table.number(row, one) for one in ("valence", "arousal")] if has_values else [math.nan] * 2
-        valence, arousal = checked.signed(values, str(path))
-        items.append(RatedItem(key, key, (float(valence), float(arousal)), quadrant=name, path=audio.get(key)))
-    return RatedSet("merge", tuple(items), "research (MERGE)", "", table.remarks)
+        items.append(RatedItem(key, key, values.get(key, (math.nan, math.nan)), quadrant=name, path=audio.get(key)))
+    return RatedSet("merge", tuple(items), "research (MERGE)", "", (*table.remarks, *remarks))
+
+
+def _merge_values(
+    path: Path, table: LabelTable, scale: Scale
+) -> tuple[dict[str, tuple[float, float]], tuple[str, ...]]:
+    """(valence, arousal) by song, of the table of values beside the metadata or of the metadata themselves; remarks."""
+    beside = next(iter(sorted(path.parent.glob("*av_values*.csv"))), None)
+    source = table if beside is None else LabelTable(beside)
+    if not (source.has("Valence") and source.has("Arousal")):
+        return {}, ()
+    rows = list(source.complete(["valence", "arousal"], source.column("Song", "song_id", "id")))
+    points = signed_pairs((numbers for _, _, numbers in rows), scale, str(source.path))
+    return {key: (float(v), float(a)) for (key, _, _), (v, a) in zip(rows, points)}, () if beside is None else (
+        source.remarks
+    )
 
 
 def _deam_dynamic(folder: Path, scale: Scale) -> RatedSet:

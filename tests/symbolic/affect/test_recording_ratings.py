@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from symbolic.affect.labels import recording_ratings
@@ -64,3 +65,44 @@ def test_emomusic_and_merge(tmp_path: Path) -> None:
     _write(tmp_path / "m" / "merge_metadata.csv", "Song,Quadrant\nA001,Q2\nA002,\n")
     found = recording_ratings.merge(tmp_path / "m")
     assert [item.quadrant for item in found.items] == ["Q2"] and len(found.remarks) == 1
+    assert np.isnan(found.targets).all()
+
+
+def test_merge_takes_its_values_from_the_table_beside_the_metadata(tmp_path: Path) -> None:
+    root = tmp_path / "MERGE_Audio_Complete"
+    _write(
+        root / "merge_audio_complete_metadata.csv",
+        "Song,Quadrant,Artist,Title\nA001,Q3,X,Y\nA002,Q1,X,Y\nA003,Q4,X,Y\n",
+    )
+    _write(
+        root / "merge_audio_complete_av_values.csv", "Song,Arousal,Valence\nA002,1.0,0.75\nA001,0.25,0.0\nA003,,0.5\n"
+    )
+    (root / "Q3").mkdir()
+    (root / "Q3" / "A001.mp3").write_bytes(b"")
+    found = recording_ratings.merge(tmp_path)
+    assert found.targets[:2].tolist() == [[-1.0, -0.5], [0.5, 1.0]] and np.isnan(found.targets[2]).all()
+    assert [item.path is not None for item in found.items] == [True, False, False]
+    assert found.remarks == ("merge_audio_complete_av_values.csv: 1 rows without a number or an id left out",)
+
+
+def test_deam_of_the_public_size_in_columns(tmp_path: Path) -> None:
+    """As published: 1,223 and 1,224 samples, 60 values for a clip of 45 s, blanks after them, more for a whole song."""
+    times = {"valence": range(15000, 15000 + 1223 * 500, 500), "arousal": range(15000, 15000 + 1224 * 500, 500)}
+    for name, columns in times.items():
+        rows = ["song_id," + ",".join(f"sample_{ms}ms" for ms in columns)]
+        for song, count in (("2", 60), ("2001", len(columns))):
+            rows.append(f"{song}," + ",".join(["0.25"] * count + [""] * (len(columns) - count)))
+        _write(tmp_path / DYNAMIC / f"{name}.csv", "\n".join(rows) + "\n")
+    clip, song = recording_ratings.deam(tmp_path).items
+    assert clip.at is not None and song.at is not None
+    assert (len(clip.at), clip.at[0], clip.at[-1]) == (60, 15.0, 44.5)
+    assert (len(song.at), song.at[-1]) == (1223, 15.0 + 1222 * 0.5)
+
+
+def test_extra_columns_gaps_doubles_and_decimal_commas_of_recordings(tmp_path: Path) -> None:
+    head = "song_id; valence_mean; valence_std; valence_max_mean; arousal_mean\n"
+    rows = "2; 3,0; 1; 9; 5,0\n2; 7,0; 1; 9; 5,0\n3; NaN; 1; 9; 5,0\n4; 9,0; 1; 9; 1,0\n"
+    _write(tmp_path / AVERAGED / "song_level" / "static_annotations_averaged_songs_1_2000.csv", head + rows)
+    found = recording_ratings.deam_static(tmp_path)
+    assert [item.id for item in found.items] == ["2", "4"]
+    assert found.targets.tolist() == [[-0.5, 0.0], [1.0, -1.0]] and len(found.remarks) == 2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from symbolic.affect.composing import melody_pool, mood_scorer, score_plan
-from symbolic.affect.composing.arrangement import MODES, Controls
+from symbolic.affect.composing.arrangement import MODES, Controls, SectionMelody
 from symbolic.affect.composing.score_plan import MoodPlan
 from tests.symbolic.affect.test_melody_pool import TUNE
 
@@ -15,7 +15,7 @@ def test_the_search_comes_nearer_than_its_beginning() -> None:
     scorer = mood_scorer.bundled()
     for target in ((-0.2, -0.3), (0.4, 0.3), (-0.1, 0.3)):
         plan = score_plan.nearest(POOL[0], target, scorer)
-        start = score_plan.STARTS[target[0] >= 0.15, target[1] >= 0.05]
+        start = score_plan.start_of(target)
         assert plan.cost <= score_plan.judged(POOL[0], start, target, scorer).cost
 
 
@@ -40,3 +40,14 @@ def test_music_on_which_the_planning_models_part_costs_more() -> None:
     plan = score_plan.judged(POOL[0], Controls(), (0.0, 0.0), mood_scorer.bundled())
     assert plan.doubt == pytest.approx(np.linalg.norm(opinions[0] - opinions[1]) / 2)
     assert plan.cost == pytest.approx(np.sqrt((opinions**2).sum(axis=1).mean()))
+
+
+def test_of_many_melodies_those_that_begin_nearest_are_searched() -> None:
+    scorer, target = mood_scorer.bundled(), (0.4, 0.3)
+    pool = [SectionMelody(POOL[1].text.replace("D2F2", note)) for note in ("D2F2", "D4", "F4", "A4", "d4", "D3F")]
+    found = score_plan.shortlist(pool, target, scorer)
+    start = score_plan.start_of(target)
+    costs = {line: score_plan.judged(line, start, target, scorer).cost for line in pool}
+    assert len(found) == score_plan.SEARCHED < len(pool)
+    assert max(costs[line] for line in found) <= min(cost for line, cost in costs.items() if line not in found)
+    assert score_plan.shortlist(POOL, target, scorer) is POOL
