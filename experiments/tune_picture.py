@@ -17,6 +17,7 @@ from benchmarks import result_file
 from symbolic import command_line, files
 from symbolic.errors import UserError
 from symbolic.formats.page.score_page import ASSETS
+from symbolic.notation import control_codes
 
 FOLDER = result_file.ROOT / "docs" / "pictures"
 ENGRAVER = ASSETS / "abcjs-basic-min.js"
@@ -34,7 +35,8 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--model", default="gpt2-6m")
     made.add_argument("--seed", type=int, default=1)
-    made.add_argument("--prompt", default="M:6/8 K:Dmix")
+    made.add_argument("--style", default="jig")
+    made.add_argument("--prompt", default="K:D")
     made.add_argument("--instrument", default="violin")
     made.add_argument("--browser", default="chromium")
     made.add_argument("-o", "--output", type=Path, default=FOLDER)
@@ -46,10 +48,11 @@ def run(args: argparse.Namespace) -> int:
     import audio_bridge
     import symbolic
 
-    drawn = symbolic.generate(args.model, n=1, seed=args.seed, prompt=args.prompt, constrain=True).tunes[0]
+    asked = control_codes.ask(rhythm=args.style)
+    drawn = symbolic.generate(args.model, 1, seed=args.seed, prompt=args.prompt, asked=asked, constrain=True).tunes[0]
     if drawn.score is None:
         raise UserError(f"the tune of seed {args.seed} does not parse: {drawn.fault}.")
-    text = re.sub(r"(?m)^T:.*$", f"T:{args.model}, seed {args.seed}", symbolic.to_abc(drawn.score))
+    text = re.sub(r"(?m)^T:.*$", f"T:{drawn.title} ({args.model}, seed {args.seed})", symbolic.to_abc(drawn.score))
     files.write_whole(args.output / "tune.abc", text)
     files.write_whole(args.output / "tune.svg", engraved(text, args.browser))
     audio_bridge.render_file(args.output / "tune.abc", args.output / "tune.mp3", recipe=_recipe(args.instrument))

@@ -18,7 +18,7 @@ def test_picture_is_a_whole_svg_with_notes_of_the_tune_beside_it() -> None:
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     (score,) = symbolic.read(PICTURES / "tune.abc")
     assert symbolic.check((PICTURES / "tune.abc").read_text(encoding="utf-8")).is_right
-    assert score.title == "gpt2-6m, seed 1"
+    assert score.title == "Jig in D (gpt2-6m, seed 1)"
     assert (PICTURES / "tune.mp3").stat().st_size < 500_000
 
 
