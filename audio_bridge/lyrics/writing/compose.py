@@ -137,7 +137,7 @@ def _draft(
                          ending(last_word(brief.first_line), brief.language), (), "given")} \
             if index == 0 and brief.first_line else {}  # fmt: skip
         if hooks and kind == home:
-            form = _with_room(form, kind, hooks)
+            form = with_room(form, kind, hooks)
             fixed |= _hook(form.stanzas[kind], hooks, song, pool)
         song.stage = _stage(form.kinds, index)
         made[kind] = _stanza(form.stanzas[kind], kind, pool, fixed, song, fit)
@@ -145,7 +145,7 @@ def _draft(
     return Draft(assemble(form, brief, stanzas), song.sources, song.notes, song.cost)
 
 
-def _with_room(form: SongForm, kind: str, hooks: list[LyricLine]) -> SongForm:
+def with_room(form: SongForm, kind: str, hooks: list[LyricLine]) -> SongForm:
     """The form with a chorus whose first line has room for the title: the nearest number of syllables that a line with
     it can have."""
     stanza = form.stanzas[kind]

@@ -5,7 +5,8 @@ needs a network). It is prompted as it was trained: control lines (genre, langua
 lines so far. For each line many continuations are drawn (temperature, top-k, top-p); kept are those with the right
 number of syllables and the right rhyme, which are new and do not loop. Since few rhyme by chance, continuations are
 also tried with their last word replaced by a known word that rhymes; the model ranks all by bits per byte. Where
-nothing holds after ROUNDS rounds the grammar's line stands there, and the record says so.
+nothing holds after ROUNDS rounds the grammar's line stands there, and the record says so. The first line of the chorus
+has the title: the model chooses among the ways in which the grammar sings it, and its own lines that have it.
 """
 
 import random
@@ -26,6 +27,7 @@ from audio_bridge.lyrics.training import lyric_corpus
 from audio_bridge.lyrics.training.prepare_lyrics import header
 from audio_bridge.lyrics.writing import compose, phrase_grammar
 from audio_bridge.lyrics.writing.compose import Brief, Draft, Fit
+from audio_bridge.lyrics.writing.phrase_grammar import LyricLine
 from audio_bridge.lyrics.writing.song_forms import SongForm
 from symbolic.errors import UserError
 
@@ -225,6 +227,10 @@ class _Draft:
     def __init__(self, model: Model, brief: Brief, form: SongForm, fit: Fit | None, rules: Rules) -> None:
         self.model, self.brief, self.fit, self.rules = model, brief, fit, rules
         self.form = compose.form_for(brief, form)
+        self.hooks: list[LyricLine] = []
+        if brief.title and "chorus" in form.kinds:
+            self.hooks = phrase_grammar.hooks(brief.title, brief.language, brief.phrase_list, brief.seed)
+            self.form = compose.with_room(self.form, "chorus", self.hooks)
         self.rng = random.Random(f"{brief.seed}")
         self.text = header(brief.genre, brief.language, brief.artist, brief.title)
         self.lines: list[str] = []
@@ -259,6 +265,8 @@ class _Draft:
             partners = [own[i] for i in range(place) if stanza.rhyme[i] == letter and letter != "X"]
             if index == 0 and place == 0 and self.brief.first_line:
                 line, source = self.brief.first_line, "given"
+            elif kind == "chorus" and place == 0 and (title_line := self._title_line(n, letter in stanza.rhyme[1:])):
+                line, source = title_line
             else:
                 answered = letter != "X" and letter in stanza.rhyme[place + 1 :]
                 line, source = self._line(kind, place, n, partners, answered)
@@ -283,6 +291,27 @@ class _Draft:
                 self.costs.append(bits[best])
                 return able[best], self.model.name
         return self._by_grammar(n, partners, answered), "grammar"
+
+    def _title_line(self, n: int, answered: bool) -> tuple[str, str] | None:
+        """The likeliest line with the title, and who wrote it; None where no such line has n syllables."""
+        title = lyric_measures.plain_line(self.brief.title)
+        if not title:
+            return None
+        known = {lyric_measures.plain_line(line) for line in self.lines}
+        texts = [one.text for one in self.hooks if one.n_syllables == n]
+        texts = [text for text in texts if lyric_measures.plain_line(text) not in known]
+        able = [text for text in texts if not answered or self._can_be_answered(text)] or texts
+        able = self.rng.sample(able, min(RANKED, len(able)))
+        drawn = [clean_line(text) for text in self.model.continued(self.text, DRAWN, self.rules, self.brief.seed)]
+        own = [line for line in drawn if title in lyric_measures.plain_line(line) and self._holds(line, n, [])]
+        if not able and not own:
+            self.notes.append(f"the title {self.brief.title!r} does not fit a chorus line of {n} syllables.")
+            return None
+        choices = [*own[:RANKED], *able]
+        bits = self.model.bits(self.text, choices)
+        best = min(range(len(choices)), key=lambda i: bits[i])
+        self.costs.append(bits[best])
+        return choices[best], self.model.name if best < len(own[:RANKED]) else "title"
 
     def _can_be_answered(self, line: str) -> bool:
         """Whether known words enough rhyme with its last one."""

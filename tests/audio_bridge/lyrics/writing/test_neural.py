@@ -1,5 +1,6 @@
 """Causal models of transformers as writers: the prompt is read once, and the numbers are those of whole texts."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from audio_bridge.lyrics.writing import neural
+from audio_bridge.lyrics.prosody.stress import count
+from audio_bridge.lyrics.writing import neural, song_forms
+from audio_bridge.lyrics.writing.compose import Brief
 
 PROMPT = "Genre: folk\nTitle: Sea\n\n[Verse 1]\nI walk along"
 GPT2 = transformers.GPT2Config(
@@ -56,3 +59,26 @@ def test_the_same_seed_draws_the_same_lines(folder: Path) -> None:
     assert len(set(first)) > 1 and first == writer.continued(PROMPT, 4, neural.Rules(), 1)
     assert first != writer.continued(PROMPT, 4, neural.Rules(), 2)
     assert len(writer.continued(PROMPT, 4, neural.Rules(temperature=0), 1)) == 1
+
+
+def test_the_title_is_sung_in_the_chorus(folder: Path) -> None:
+    form = song_forms.make("folk", "verse-chorus", lines=2)
+    draft = neural.write(str(folder), Brief("en", "folk", "River of Gold", seed=1), form)
+    _, chorus = draft.lyrics.sections
+    assert "River of Gold" in chorus.lines[0] and count(chorus.lines[0], "en") == form.stanzas["chorus"].syllables[0]
+    assert draft.sources[chorus.lines[0]] == "title"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_language_model_of_the_field_writes_under_the_form() -> None:
+    """Of a folder that the person who runs the tests names, as docs/howto/songs.md says (SmolLM2)."""
+    name = os.environ.get("ABC_SYMBOLIC_LYRIC_MODEL")
+    if not name:
+        pytest.skip("ABC_SYMBOLIC_LYRIC_MODEL names no folder")
+    form = song_forms.make("folk", "verse-chorus", lines=2)
+    draft = neural.write(name, Brief("en", "folk", "River of Gold", seed=0), form)
+    for section, kind in zip(draft.lyrics.sections, form.kinds):
+        assert [count(line, "en") for line in section.lines] == list(form.stanzas[kind].syllables)
+    assert "River of Gold" in draft.lyrics.sections[1].lines[0]
+    assert name in draft.sources.values(), "a line at least is the model's"
