@@ -18,9 +18,10 @@ that file itself, drums included, without quantising. Shares are of the source's
     key, metre  pieces whose signature, mode and first metre are the same
     repeats     pieces with the same repeat signs and endings (played out in MIDI, which has none)
 
-A number after a source's name (`essen:0`) is of that source alone. `wild` are constructs of ABC decided by hand
-(`experiments.conversions_wild`): `exact` is the share that sounds as it should. `music21` are MusicXML scores of that
-package's folders beside the chorales.
+A number after a source's name (`essen:0`) is of that source alone. A large source can be measured in parts, each added
+to the result file: `--sources essen:0 --part 1/5 --add`, then 2/5 and so on. `wild` are constructs of ABC decided by
+hand (`experiments.conversions_wild`): `exact` is the share that sounds as it should. `music21` are MusicXML scores of
+that package's folders beside the chorales.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from benchmarks import result_file
 from experiments import conversions_wild
@@ -43,6 +45,7 @@ from symbolic.formats.format_losses import lost_in_midi
 from symbolic.formats.midi import to_midi
 from symbolic.formats.musicxml.musicxml_reading import from_musicxml
 from symbolic.formats.musicxml.musicxml_writing import to_musicxml
+from symbolic.formats.quantise import exact
 from symbolic.formats.smf import MidiSong, read_song
 from symbolic.formats.transcription import score_of_song
 from symbolic.notation import abc_parser
@@ -57,6 +60,7 @@ MEASURES = (
 PER_NOTE = ("notes", "onsets", "durations", "heard")
 MAX_BYTES = 200_000  # of a file of music21's folders: symphonies and quartets as large are left out
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
+Part = tuple[int, int]  # (k, n): each n-th piece, from the k-th on
 Sounds = Counter[tuple[int, int, int]]  # onset, pitch, length in ticks
 Faults = (NotationError, UserError, AssertionError)
 
@@ -87,6 +91,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--folder", action="append", default=[], metavar="NAME=PATH", help="files of your own, all of them"
     )
+    made.add_argument(
+        "--part", type=_part, default=(1, 1), metavar="K/N", help="each N-th piece only, from the K-th on"
+    )
+    made.add_argument(
+        "--add", action="store_true", help="keep other sources' rows of the file; from part 2 on, add to this one's"
+    )
     made.add_argument("-o", "--output", type=Path, default=result_file.EXPERIMENTS / "conversions.json")
     return made
 
@@ -94,16 +104,20 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Convert, compare, write."""
     folders = dict(one.split("=", 1) for one in args.folder)
-    settings = {"tunes": args.tunes, "sources": args.sources, "folders": sorted(folders)}
-    recorder = result_file.Recorder("conversions", settings=settings)
+    recorder = result_file.Recorder("conversions", settings={"tunes": args.tunes})
+    if args.add:
+        names = {source.split(":")[0] for source in [*args.sources, *folders]} if args.part[0] == 1 else set()
+        recorder.keep(args.output, lambda row: row["source"] in names)
     for source in [*args.sources, *folders]:
         if source == "wild":
             record_wild(recorder)
             continue
         pieces = (
-            in_folder(Path(folders[source]))
+            in_folder(Path(folders[source]), args.part)
             if source in folders
-            else of_collection(source.split(":")[0], int(source.partition(":")[2] or args.tunes), args.opt_in)
+            else of_collection(
+                source.split(":")[0], int(source.partition(":")[2] or args.tunes), args.opt_in, part=args.part
+            )
         )
         record(recorder, source if source in folders else source.split(":")[0], pieces)
     print(table(recorder.result()), file=sys.stderr)
@@ -114,16 +128,20 @@ def run(args: argparse.Namespace) -> int:
 # --- sources ---------------------------------------------------------------------------------------------------------
 
 
-def of_collection(source: str, n: int, opt_in: Sequence[str] = ()) -> Iterator[Piece | Exception]:
-    """The pieces of a bundled collection, `n` of them spread evenly (0: all), or why one could not be read."""
+def of_collection(
+    source: str, n: int, opt_in: Sequence[str] = (), *, part: Part = (1, 1)
+) -> Iterator[Piece | Exception]:
+    """The pieces of a bundled collection, `n` of them spread evenly (0: all), or why one could not be read; `part` (k,
+    n) is each n-th of these, from the k-th on."""
     if source == "music21":
         paths = music21_scores()
         chosen = [paths[i * len(paths) // n] for i in range(min(n, len(paths)))] if n else paths
-        for path in chosen:
+        for path in chosen[part[0] - 1 :: part[1]]:
             yield from _read(path)
         return
     found = [one for one in corpora.read(source, opt_in=opt_in) if isinstance(one, corpora.Found)]
-    for one in [found[i * len(found) // n] for i in range(min(n, len(found)))] if n else found:
+    spread = [found[i * len(found) // n] for i in range(min(n, len(found)))] if n else found
+    for one in spread[part[0] - 1 :: part[1]]:
         try:
             score = from_musicxml(one.data) if one.data else abc_parser.parse(one.text)
             yield Piece("musicxml" if one.data else "abc", score)
@@ -140,13 +158,21 @@ def music21_scores() -> list[Path]:
     return [path for path in paths if path.relative_to(root).parts[0] != "bach" and path.stat().st_size <= MAX_BYTES]
 
 
-def in_folder(folder: Path) -> Iterator[Piece | Exception]:
-    """The pieces of all files of a folder."""
+def in_folder(folder: Path, part: Part = (1, 1)) -> Iterator[Piece | Exception]:
+    """The pieces of all files of a folder, or of each n-th from the k-th on (`part`)."""
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in KINDS and path.is_file()]
     if not paths:
         raise UserError(f"{folder} holds no file of ABC, MIDI or MusicXML.")
-    for path in paths:
+    for path in paths[part[0] - 1 :: part[1]]:
         yield from _read(path)
+
+
+def _part(text: str) -> Part:
+    """`K/N` as two numbers, 1 <= K <= N."""
+    first, _, number = text.partition("/")
+    if not (first.isdigit() and number.isdigit() and 1 <= int(first) <= int(number)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part; write for example 2/5")
+    return int(first), int(number)
 
 
 def _read(path: Path) -> Iterator[Piece | Exception]:
@@ -162,10 +188,12 @@ def _read(path: Path) -> Iterator[Piece | Exception]:
 
 
 def _of_song(song: MidiSong) -> Sounds:
-    """The notes of a MIDI file at the ticks of a score."""
+    """The notes of a MIDI file at the ticks of a score; a tick of the file that rounds a simple fraction (a third where
+    it has 100 to a quarter) stands for that."""
 
     def ticks(tick: int) -> int:
-        return round(Fraction(tick * TICKS_PER_QUARTER, song.ticks_per_quarter))
+        place = exact(tick, song.ticks_per_quarter) or Fraction(tick, song.ticks_per_quarter)
+        return round(place * TICKS_PER_QUARTER)
 
     notes = (note for part in song.parts for note in part.notes)
     return Counter((ticks(note.onset), note.pitch, ticks(note.end) - ticks(note.onset)) for note in notes)
@@ -275,8 +303,21 @@ def record(recorder: result_file.Recorder, source: str, pieces: Iterator[Piece |
             values = [one[name] for one in measures if name in one]
             if values:
                 share = sum(values) / max(n_notes, 1.0) if name in PER_NOTE else fmean(values)
-                recorder.measured([share], "share", quantity=name, **keys)
+                number = int(n_notes) if name in PER_NOTE else len(values)
+                add_share(recorder, share, {"quantity": name, **keys, "of": number})
     print(f"{source}: {sum(map(len, found.values()))} conversions, {unread} not read", file=sys.stderr)
+
+
+def add_share(recorder: result_file.Recorder, share: float, keys: dict[str, Any]) -> None:
+    """Record a share of `of` notes or pieces, together with that of earlier parts where the file has one."""
+    same = ("direction", "source", "quantity")
+    before = next((row for row in recorder.rows if all(row[key] == keys[key] for key in same)), None)
+    if before is not None:
+        recorder.rows.remove(before)
+        total = before["of"] + keys["of"]
+        share = (share * keys["of"] + before["repeats"][0] * before["of"]) / max(total, 1)
+        keys = keys | {name: before[name] + keys[name] for name in ("pieces", "unread", "n_notes", "of")}
+    recorder.measured([share], "share", **keys)
 
 
 def record_wild(recorder: result_file.Recorder) -> None:

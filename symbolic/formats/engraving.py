@@ -112,7 +112,10 @@ def _tuplet_groups(signs: Sequence[Sign]) -> Iterator[tuple[int, int, list[Sign]
 
 
 def _kept_ratio(group: list[Sign], ratio: tuple[int, int]) -> tuple[int, int]:
-    """The ratio of a group if its notes are read back as long as they are; else none."""
+    """The ratio of a group if its notes are read back as long as they are, and a tuplet whose notes ticks only round is
+    complete, which chance hardly makes it; else none."""
+    if ratio in ROUNDED_TUPLETS and not _is_whole(group, ratio):
+        return 1, 1
     return ratio if _written(group, ratio) else (1, 1)
 
 

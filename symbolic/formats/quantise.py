@@ -67,7 +67,7 @@ def written_times(song: MidiSong, mode: str = "auto") -> WrittenTimes:
     onsets = sorted({note.onset for part in song.parts for note in part.notes})
     played = mode == "on" or (mode == "auto" and is_played(song))
     if not played:
-        return _exact_times(song, onsets)
+        return _exact_times(song, onsets, snaps=mode != "off")
     return _played_times(song, onsets)
 
 
@@ -98,13 +98,15 @@ def exact(tick: int, ticks_per_quarter: int) -> Fraction | None:
 # --- written files ---------------------------------------------------------------------------------------------------
 
 
-def _exact_times(song: MidiSong, onsets: Sequence[int]) -> WrittenTimes:
+def _exact_times(song: MidiSong, onsets: Sequence[int], snaps: bool) -> WrittenTimes:
+    """Simple fractions where ticks stand for them; else the nearest written place (`snaps`), or the tick itself."""
     tpq = song.ticks_per_quarter
     known: dict[int, Fraction] = {}
 
     def place(tick: int) -> Fraction:
         if tick not in known:
-            known[tick] = exact(tick, tpq) or Fraction(round(Fraction(tick * FINEST, tpq)), FINEST)
+            near = Fraction(round(Fraction(tick * FINEST, tpq)), FINEST) if snaps else Fraction(tick, tpq)
+            known[tick] = exact(tick, tpq) or near
         return known[tick]
 
     places = {tick: place(tick) for tick in onsets}
@@ -114,9 +116,10 @@ def _exact_times(song: MidiSong, onsets: Sequence[int]) -> WrittenTimes:
         following = {tick: places[after] for tick, after in pairwise(starts)}
         for note in part.notes:
             end = place(note.end)
-            if end.denominator not in (*ENDS, places[note.onset].denominator):
+            if snaps and end.denominator not in (*ENDS, places[note.onset].denominator):
                 end = _near_end(end, places[note.onset], following.get(note.onset))
-            ends[note.onset, note.end] = end if end > places[note.onset] else places[note.onset] + Fraction(1, FINEST)
+            least = Fraction(1, FINEST) if snaps else Fraction(1, tpq)
+            ends[note.onset, note.end] = end if end > places[note.onset] else places[note.onset] + least
     moved = [abs(float(places[tick] * tpq) - tick) for tick in onsets]
     milliseconds = [ticks * _ms_per_tick(song) for ticks in moved if ticks > 0.5]
     n_ends = sum(abs(float(ends[note.onset, note.end] * tpq) - note.end) > 0.5 for p in song.parts for note in p.notes)

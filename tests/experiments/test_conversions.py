@@ -45,3 +45,17 @@ def test_files_of_ones_own_are_measured(tmp_path: Path) -> None:
     row = rows["MIDI to ABC", "exact"]
     assert (row["repeats"], row["pieces"], row["unread"], row["n_notes"]) == ([1.0], 1, 1, 6)
     assert {quantity for _, quantity in rows} < set(MEASURES)
+
+
+def test_a_source_in_parts_is_measured_as_in_one(tmp_path: Path) -> None:
+    music = tmp_path / "mine"
+    music.mkdir()
+    for number, body in enumerate(("CDEF|", "{g}C2D2|", "(3CDE C2|")):
+        (music / f"{number}.abc").write_text(f"X:1\nM:4/4\nL:1/4\nK:C\n{body}\n")
+    whole, parts = tmp_path / "whole.json", tmp_path / "parts.json"
+    call = ["--sources", "--folder", f"mine={music}"]
+    assert conversions.main([*call, "-o", str(whole)]) == 0
+    for part in ("1/2", "2/2"):
+        assert conversions.main([*call, "--part", part, "--add", "-o", str(parts)]) == 0
+    one, two = (json.loads(path.read_text())["rows"] for path in (whole, parts))
+    assert sorted(map(str, one)) == sorted(map(str, two))

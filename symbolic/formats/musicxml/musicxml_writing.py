@@ -50,13 +50,15 @@ from symbolic.notation.score import (
     Tuplet,
     Voice,
 )
-from symbolic.notation.theory import SEMITONES, TICKS_PER_WHOLE, NotationError, Pitch
+from symbolic.notation.theory import SEMITONES, TICKS_PER_WHOLE, Pitch
 
 HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 '
     'Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">\n'
 )
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
+MAX_ODD = 63  # odd part of the denominator of a length, up to which it is written as a tuplet
+MAX_TUPLET = 64  # notes of a tuplet
 ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
 MARK_OF = {
     **{mark: ("articulations", name) for name, mark in MARKS["articulations"].items()},
@@ -74,7 +76,7 @@ def to_musicxml(score: Score, *, title: str = "", composer: str = "", losses: Co
     """MusicXML of a score; `title` and `composer` take the place of its own fields; what is left out is added to
     `losses`, by kind.
 
-    Raises NotationError `inexpressible` for a length shorter than a 1024th note.
+    Raises NotationError `bad_tempo` for a tempo that cannot be played.
     """
     losses = Counter() if losses is None else losses
     root = Element("score-partwise", version="4.0")
@@ -334,8 +336,7 @@ class _PartWriter:
     def duration(self, length: Fraction, ratio: Fraction) -> str:
         """Divisions of a piece: its written length divided by its ratio."""
         duration = length / ratio * self.divisions
-        if duration.denominator != 1:
-            raise NotationError("inexpressible", "a length of this tune is no multiple of a MusicXML division.")
+        assert duration.denominator == 1, "divisions hold every length of the score"
         return str(int(duration))
 
     def add_type(self, note: Element, length: Fraction, ratio: Fraction, accidental: int | None) -> None:
@@ -347,7 +348,7 @@ class _PartWriter:
             SubElement(note, "dot")
         if accidental is not None:
             SubElement(note, "accidental").text = ACCIDENTALS[accidental]
-        if ratio != 1:
+        if _is_tuplet(ratio):
             modification = SubElement(note, "time-modification")
             SubElement(modification, "actual-notes").text = str(ratio.numerator)
             SubElement(modification, "normal-notes").text = str(ratio.denominator)
@@ -407,29 +408,43 @@ def _with_ratios(voice: Voice) -> Iterator[tuple[Note | Rest, Fraction]]:
 def _pieces(event: Note | Rest, ratio: Fraction) -> tuple[tuple[Fraction, Fraction], ...]:
     """(written length in quarters, ratio of written to sounding length) of the note values that make up a length.
 
-    Raises NotationError `inexpressible` below a 1024th note.
+    A length that is neither made of note values nor of a tuplet's is one piece of the nearest value, whose ratio is no
+    tuplet's (`_is_tuplet`).
     """
     return _pieces_of(event.written, ratio)
 
 
 @lru_cache(maxsize=4096)
 def _pieces_of(ticks: int, ratio: Fraction) -> tuple[tuple[Fraction, Fraction], ...]:
-    written, pieces = Fraction(ticks, TICKS_PER_QUARTER), []
+    written, first_ratio = Fraction(ticks, TICKS_PER_QUARTER), ratio
+    pieces: list[tuple[Fraction, Fraction]] = []
     odd = written.denominator
     while odd % 2 == 0:
         odd //= 2
+    if odd > MAX_ODD:
+        return _unspelled(written / ratio)
     if odd > 1:  # a tuplet that the score does not spell as one
         normal = 2 ** (odd.bit_length() - 1)
         written, ratio = written * odd / normal, ratio * odd / normal
     while written > 0:
         plain = next((one for one in _PLAIN if one <= written), None)
         if plain is None:
-            raise NotationError("inexpressible", "a note of this tune is shorter than a 1024th note.")
+            return _unspelled(Fraction(ticks, TICKS_PER_QUARTER) / first_ratio)
         dotted = [plain * factor for factor in (Fraction(7, 4), Fraction(3, 2), Fraction(1))]
         piece = next(one for one in dotted if one <= written)
         pieces.append((piece, ratio))
         written -= piece
     return tuple(pieces)
+
+
+def _unspelled(sounding: Fraction) -> tuple[tuple[Fraction, Fraction], ...]:
+    """One piece of the note value nearest to a length in quarters that none has."""
+    nearest = min(_PLAIN, key=lambda one: abs(one - sounding))
+    return ((nearest, nearest / sounding),)
+
+
+def _is_tuplet(ratio: Fraction) -> bool:
+    return ratio != 1 and max(ratio.numerator, ratio.denominator) <= MAX_TUPLET
 
 
 def _ties(voice: Voice) -> Iterator[tuple[int, list[tuple[bool, bool]]]]:

@@ -307,3 +307,9 @@ def test_musescore_plays_the_same_notes(tmp_path: Path, real_tunes: list[str]) -
 
 def hash_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_lengths_that_no_note_value_has_come_back() -> None:
+    score = abc_parser.parse("X:1\nM:4/4\nL:1/4\nK:C\nC317/2520 D1/5040 E631/1260 z101/315 F2|\n")
+    again = from_musicxml(to_musicxml(score).encode())
+    assert abc_parser.performance(again) == abc_parser.performance(score)
