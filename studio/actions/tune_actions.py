@@ -16,6 +16,8 @@ from symbolic.decode.editing.edit import GivenTune, TuneEdit
 from symbolic.notation import abc_parser, control_codes
 from symbolic.notation.layout import laid_out
 
+DRAWS_A_WAY = 4  # at most, to find ways that differ
+
 if TYPE_CHECKING:
     from symbolic.decode.loaded_model import LoadedModel
     from symbolic.decode.tune_writer import DrawnTune, Generation
@@ -93,15 +95,31 @@ def play(context: ActionContext, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _new_bars(context: ActionContext, options: dict[str, Any], asked: TuneEdit) -> dict[str, Any]:
-    """The ways of a fill, each with the text of its new bars by number."""
-    model = warm_models.get(options["model"])
-    made = _perform(context, options, edit=asked)
-    tunes, bars = [], []
-    for index, drawn in enumerate(made.tunes):
-        tunes.append(_studio_tune(drawn, asked.given))
-        bars.append(_bars_of(drawn, asked, asked.bars_to_write(options["seed"], index)))
+    """The ways of a fill, each with the text of its new bars by number: ways that differ, where so many are found."""
+    model, n = warm_models.get(options["model"]), options["n"]
+    drawn = _perform(context, options, edit=asked).tunes
+    places = _different(drawn, asked.given)
+    if len(places) < n:  # the first tunes of a larger set are the same
+        drawn = _perform(context, {**options, "n": DRAWS_A_WAY * n}, edit=asked).tunes
+        places = _different(drawn, asked.given)
+    places = places[:n] or [0]
+    tunes = [_studio_tune(drawn[place], asked.given) for place in places]
+    bars = [_bars_of(drawn[place], asked, asked.bars_to_write(options["seed"], place)) for place in places]
     notes = [] if model.infill else [f"{model.name} sees what stands before a bar, not what follows it."]
-    return _written(context, tunes, bars=bars, notes=notes)
+    if len(places) < n:
+        notes.append(f"Of {len(drawn)} ways that were drawn {len(places)} differ.")
+    return _written(context, tunes, bars=bars, notes=notes, n_drawn=len(drawn))
+
+
+def _different(drawn: "list[DrawnTune]", given: GivenTune) -> list[int]:
+    """Places of the tunes that are neither the given one nor one before them."""
+    seen, places = {control_codes.music_of(given.text)}, []
+    for place, tune in enumerate(drawn):
+        music = control_codes.music_of(tune.text)
+        if music not in seen:
+            seen.add(music)
+            places.append(place)
+    return places
 
 
 def _bars_of(drawn: "DrawnTune", asked: TuneEdit, places: tuple[int, ...]) -> dict[str, str]:

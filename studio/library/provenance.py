@@ -38,7 +38,7 @@ def write(
         "model": model_card(str(options.get("model") or options.get("melody_model") or "")),
         "result": result,
         "shared": shared,
-        "command": command(about["verb"], options),
+        "command": command(about["verb"], {**options, "n": result.get("n_drawn", options.get("n", 1))}),
         "files": {name: _file(folder / name) for name in names},
         "versions": versions(),
         "seconds": seconds,

@@ -58,14 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C."""
+    settings = _settings(args)
+    listener = _bind(settings)  # first: who comes while the rest is imported waits for the answer
     try:
         import uvicorn
+
+        from studio.server import application
     except ImportError as error:
         raise UserError("the studio is not installed: pip install 'abc-symbolic[studio]'") from error
-    from studio.server import application
-
-    settings = _settings(args)
-    listener = _bind(settings)
     _tell(settings)
     if args.open and settings.is_local and not settings.token and _has_screen():
         webbrowser.open(_url(settings))

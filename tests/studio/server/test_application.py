@@ -63,6 +63,17 @@ def test_filled_bars_leave_the_others_byte_for_byte(bench: Any) -> None:
     assert again["result"]["tunes"] == tunes
 
 
+def test_ways_differ_from_each_other_and_from_what_was_there(bench: Any) -> None:
+    tune = "X:1\nT:t\nM:6/8\nL:1/8\nK:D\nd2f e2d|cBA B2c|d2f e2d|c2A A3|]\n"
+    job = bench.make("/tunes/fill", {"abc": tune, "bars": "2", "n": 3, "seed": 7})
+    ways = [one["bars"]["2"] for one in job["result"]["tunes"]]
+    assert len({*ways, "cBAB2c"}) == 4
+    record = bench.client.get(f"/api/v1/takes/{job['take']}").json()["record"]
+    assert f"-n {job['result']['n_drawn']} " in record["command"] and record["options"]["n"] == 3
+    alike = bench.make("/tunes/fill", {"abc": tune, "bars": "2", "n": 3, "seed": 7, "temperature": 0.0})["result"]
+    assert len(alike["tunes"]) == 1 and any("differ" in note for note in alike["notes"])
+
+
 def test_other_edits(bench: Any) -> None:
     up = bench.make("/tunes/transpose", {"abc": TUNE, "semitones": 2})["result"]["tunes"][0]["abc"]
     assert "K:E\n" in up and parse(up)
