@@ -39,7 +39,7 @@ class Budget:
 
     def distance(self, numbers: Floats) -> float:
         """Of the melody and controls that numbers from 0 to 1 stand for; infinite once the budget is spent."""
-        return self.of(*chosen(numbers, self.pool))
+        return self.of(*chosen(numbers, self.pool, self.target))
 
     def of(self, line: SectionMelody, controls: Controls) -> float:
         """Of a melody and controls."""
@@ -52,10 +52,11 @@ class Budget:
         return found
 
 
-def chosen(numbers: Floats, pool: Sequence[SectionMelody]) -> tuple[SectionMelody, Controls]:
-    """The melody and controls that numbers from 0 to 1 stand for."""
+def chosen(numbers: Floats, pool: Sequence[SectionMelody], target: Point) -> tuple[SectionMelody, Controls]:
+    """The melody and controls that numbers from 0 to 1 stand for, of those that are allowed for a target."""
     clipped = np.clip(numbers, 0.0, 1.0 - 1e-9)
-    values = {name: options[int(x * len(options))] for (name, options), x in zip(CHOICES.items(), clipped[1:])}
+    options = score_plan.choices_for(target)
+    values = {name: own[int(x * len(own))] for (name, own), x in zip(options.items(), clipped[1:])}
     return pool[int(clipped[0] * len(pool))], Controls(**values)  # type: ignore[arg-type]
 
 
@@ -76,10 +77,10 @@ def random_search(budget: Budget, draw: np.random.Generator) -> None:
 def coordinate_descent(budget: Budget, draw: np.random.Generator) -> None:
     """One control at a time from a start at random, again until the budget is spent."""
     while budget.left:
-        line, controls = chosen(draw.uniform(size=DIMENSIONS), budget.pool)
+        line, controls = chosen(draw.uniform(size=DIMENSIONS), budget.pool, budget.target)
         best = budget.of(line, controls)
         for name in CHOICES:
-            for other in neighbours(controls, name):
+            for other in neighbours(controls, name, score_plan.choices_for(budget.target)[name]):
                 found = budget.of(line, other)
                 if found < best:
                     best, controls = found, other

@@ -215,10 +215,10 @@ def section_table(line: SectionMelody, controls: Controls) -> NoteTable:
     return table_of([*melody, *accompaniment], [(0, float(controls.qpm))], starts, "")
 
 
-def neighbours(controls: Controls, name: str) -> list[Controls]:
-    """The controls with each other choice of one of them."""
-    choices = [value for value in CHOICES[name] if value != getattr(controls, name)]
-    return [replace(controls, **{name: value}) for value in choices]  # type: ignore[arg-type]
+def neighbours(controls: Controls, name: str, choices: Sequence[object] | None = None) -> list[Controls]:
+    """The controls with each other choice of one of them, of all or of some choices."""
+    others = [value for value in choices or CHOICES[name] if value != getattr(controls, name)]
+    return [replace(controls, **{name: value}) for value in others]  # type: ignore[arg-type]
 
 
 def _is_key(text: str) -> bool:

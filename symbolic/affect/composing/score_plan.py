@@ -4,10 +4,13 @@ The search is coordinate descent over the controls of `arrangement`, one control
 pool, or for the SEARCHED of them that begin nearest; `mood_scorer` predicts. What is sought is the least root mean
 square distance of its models from the target, so that music on which they part is passed over. A target outside what
 any melody and control reaches is met as nearly as can be, and `miss` says by how much.
+
+Mode, tempo, dynamics and dissonance stay near what people hear in a mood (Eerola, Friberg and Bresin 2013: such effects
+are linear and add up). A scorer alone would have a panic played pp, where its rated pieces tell it nothing better.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,11 @@ STARTS = {  # controls to begin from in each quadrant
     (False, False): Controls("minor", 56, -1, "p", False, "dark"),
     (True, False): Controls("major", 66, 0, "p", False, "broken"),
 }
+# By the target: places in CHOICES from the lowest to the highest of the ratings, and how far from them is allowed.
+DARKEST, BRIGHTEST, MODES_AWAY = (-0.4, 5.0), (0.5, 1.0), 1.25
+CALMEST, WILDEST = -0.5, 0.5  # arousal of the first and the last of tempos and dynamics
+TEMPOS_AWAY, DYNAMICS_AWAY = 4.0, 1.25
+DISSONANT, DISSONANT_BELOW = ("tritone", "cluster"), 0.0  # valence
 CENTRE = (0.15, 0.05)  # mean rating of the scores that the model learnt from
 
 
@@ -92,7 +100,29 @@ def shortlist(
 
 def start_of(target: tuple[float, float]) -> Controls:
     """The controls that a search begins from."""
-    return STARTS[target[0] >= CENTRE[0], target[1] >= CENTRE[1]]
+    start = STARTS[target[0] >= CENTRE[0], target[1] >= CENTRE[1]]
+    nearest_allowed = {
+        name: min(values, key=lambda v: abs(CHOICES[name].index(v) - CHOICES[name].index(getattr(start, name))))
+        for name, values in choices_for(target).items()
+    }
+    return replace(start, **nearest_allowed)  # type: ignore[arg-type]
+
+
+def choices_for(target: tuple[float, float]) -> dict[str, Sequence[object]]:
+    """The choices of each control that a search for a target has."""
+    valence, arousal = target
+    (dark, darkest), (bright, brightest) = DARKEST, BRIGHTEST
+    dissonant = () if valence < DISSONANT_BELOW else DISSONANT
+    near = {
+        "mode": (float(np.interp(valence, (dark, bright), (darkest, brightest))), MODES_AWAY),
+        "qpm": (float(np.interp(arousal, (CALMEST, WILDEST), (0, len(CHOICES["qpm"]) - 1))), TEMPOS_AWAY),
+        "dynamics": (float(np.interp(arousal, (CALMEST, WILDEST), (0, len(CHOICES["dynamics"]) - 1))), DYNAMICS_AWAY),
+    }
+    found = {
+        name: tuple(v for i, v in enumerate(values) if name not in near or abs(i - near[name][0]) <= near[name][1])
+        for name, values in CHOICES.items()
+    }
+    return found | {"pattern": tuple(pattern for pattern in found["pattern"] if pattern not in dissonant)}
 
 
 def judged(line: SectionMelody, controls: Controls, target: tuple[float, float], scorer: MoodScorer) -> MoodPlan:
@@ -112,11 +142,12 @@ def nearest(line: SectionMelody, target: tuple[float, float], scorer: MoodScorer
             seen[controls] = judged(line, controls, target, scorer)
         return seen[controls]
 
+    choices = choices_for(target)
     best = plan(start_of(target))
     for _ in range(PASSES):
         before = best.controls
         for name in CHOICES:
-            best = min([best, *map(plan, neighbours(best.controls, name))], key=lambda one: one.cost)
+            best = min([best, *map(plan, neighbours(best.controls, name, choices[name]))], key=lambda one: one.cost)
         if best.controls == before:
             break
     return best
