@@ -2,7 +2,8 @@
 
 Stems are float32 (channels, samples) at one rate from time zero: `melody` and `accompaniment` by the synthesiser, or
 `music` by MusicGen, and `narration`. MusicGen follows the exact melody of each section and is given a description of
-it; sections are fitted to the score's seconds and joined with a short fade. Under narration the music is DUCK_DB lower.
+it; sections are fitted to the score's seconds and joined with a short fade. The music is brought to MUSIC_LUFS as a
+whole, so that its own dynamics stay and a soft piece is still heard; under narration it is DUCK_DB lower.
 """
 
 import io
@@ -31,7 +32,7 @@ FADE_SECONDS = 0.05  # where sections of MusicGen meet
 DUCK_DB, DUCK_SECONDS = -9.0, 0.3  # of the music under narration, and how fast it goes down and comes back
 PAUSE_SECONDS = 0.25  # between spoken sentences
 TAIL_SECONDS = 2.5
-NARRATION_LUFS = -17.0
+NARRATION_LUFS, MUSIC_LUFS = -17.0, -18.0
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,17 @@ def soundtrack(
     n_samples = round((made.starts[-1] + TAIL_SECONDS) * RATE)
     found = _conditioned(made, model, seed) if model else _played(made, instruments)
     found = {name: stems.fitted(_stereo(stem), n_samples) for name, stem in found.items()}
+    gain = music_gain(found)
+    found = {name: Audio(stem.samples * gain, RATE) for name, stem in found.items()}
     spoken: list[tuple[float, float]] = []
     if narrated:
         voice, spoken = narration(made)
         n_samples = max(n_samples, voice.samples.shape[1])
         found = {name: stems.fitted(stem, n_samples) for name, stem in found.items()}
-        gain = ducking(spoken, n_samples)
-        found = {name: Audio(stem.samples * gain, RATE) for name, stem in found.items()}
+        lower = ducking(spoken, n_samples)
+        found = {name: Audio(stem.samples * lower, RATE) for name, stem in found.items()}
         found["narration"] = stems.fitted(_stereo(voice), n_samples)
-    total = np.stack([stem.samples for stem in found.values()]).sum(axis=0, dtype=np.float32)
-    mix, levels = loudness.normalised(Audio(total, RATE), LOUDNESS_LUFS)
+    mix, levels = loudness.normalised(_sum(found), LOUDNESS_LUFS)
     record = {
         "seconds": round(mix.seconds, 3), "score_seconds": round(made.starts[-1], 3), "starts": made.starts,
         "loudness_lufs": round(levels.loudness_lufs, 2), "peak_dbtp": round(levels.peak_dbtp, 2),
@@ -78,6 +80,12 @@ def soundtrack(
         "narrated": [[round(a, 3), round(b, 3)] for a, b in spoken], "plan": made.record(),
     }  # fmt: skip
     return Soundtrack(mix, found, record)
+
+
+def music_gain(parts: dict[str, Audio]) -> np.float32:
+    """The gain of all parts alike that brings their sum to MUSIC_LUFS; 1 for silence."""
+    level = loudness.integrated_lufs(_sum(parts))
+    return np.float32(10 ** ((MUSIC_LUFS - level) / 20) if np.isfinite(level) else 1.0)
 
 
 def ducking(spoken: Sequence[tuple[float, float]], n_samples: int) -> np.ndarray:
@@ -168,6 +176,10 @@ def joined(parts: Sequence[Audio], lengths: Sequence[int]) -> Audio:
             samples[:, -len(fade) :] *= fade[::-1][-samples.shape[1] :]
         found.append(samples)
     return Audio(np.hstack(found), RATE)
+
+
+def _sum(parts: dict[str, Audio]) -> Audio:
+    return Audio(np.stack([part.samples for part in parts.values()]).sum(axis=0, dtype=np.float32), RATE)
 
 
 def _stereo(sound: Audio) -> Audio:

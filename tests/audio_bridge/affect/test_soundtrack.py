@@ -65,6 +65,25 @@ def test_sentences_are_spoken_in_their_section_and_never_together(monkeypatch: p
     assert np.abs(voice.samples[:, round(spoken[0][0] * soundtrack.RATE) + 100 :][:, :10_000]).max() > 0.01
 
 
+def test_music_is_heard_beside_a_voice_and_under_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guide_vocal, "engine", lambda: guide_vocal.Engine("x", "x"))
+    monkeypatch.setattr(guide_vocal, "spoken", lambda texts, *_: {text: _wav(1.0) for text in texts})
+    found = soundtrack.soundtrack(MADE, narrated=True)
+    music = sum(stem.samples for name, stem in found.stems.items() if name != "narration")
+    plain = sum(stem.samples for stem in soundtrack.soundtrack(MADE).stems.values())
+    for start, end in found.record["narrated"]:
+        a, b = round(start * soundtrack.RATE), round(end * soundtrack.RATE)
+        lower = _decibels(music[:, a:b]) - _decibels(plain[:, a:b])
+        assert lower == pytest.approx(soundtrack.DUCK_DB, abs=0.1)
+    a, b = (round(second * soundtrack.RATE) for second in found.record["narrated"][0])
+    assert 3 < _decibels(found.stems["narration"].samples[:, a:b]) - _decibels(music[:, a:b]) < 25
+    assert soundtrack.music_gain({"music": Audio(np.zeros((2, 4 * soundtrack.RATE), np.float32), soundtrack.RATE)}) == 1
+
+
+def _decibels(samples: np.ndarray) -> float:
+    return float(10 * np.log10(np.mean(samples.astype(np.float64) ** 2) + 1e-12))
+
+
 def test_without_a_voice_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guide_vocal, "engine", lambda: None)
     with pytest.raises(UserError, match="espeak-ng"):
