@@ -169,12 +169,17 @@ def _is_tie(label: Label) -> bool:
 
 
 def _passes(notes: Sequence[SungNote], syllables: Sequence[Syllable], n_lines: int) -> int:
-    """As many as bring lines and phrases, and syllables and notes, closest together, and carry all syllables."""
+    """As many as bring lines and phrases, and syllables and notes, closest together, and carry all syllables; in a tune
+    with slurs so many, up to a pass a line, that none need be parted, with whole lines to a pass if one more does."""
     n_phrases = max(1, sum(note.boundary == 1.0 for note in notes))
     wanted = max(1, round((n_lines / n_phrases + len(syllables) / len(notes)) / 2))
     while wanted * aligner.capacity(notes) < len(syllables):
         wanted += 1
-    return wanted
+    n_sung = sum(not note.slurred for note in notes)
+    if n_sung == len(notes):
+        return wanted
+    wanted = max(wanted, min(n_lines, -(-len(syllables) // n_sung)))
+    return next((n for n in (wanted, wanted + 1) if n <= n_lines and n_lines % n == 0), wanted)
 
 
 def _divided(note: Note, parts: int) -> list[Event]:

@@ -91,6 +91,20 @@ def test_every_syllable_is_placed_in_order_on_its_own_notes(melisma: Setting) ->
         assert notes == list(range(notes[0], notes[-1] + 1))
 
 
+def test_a_line_is_sung_to_a_pass_where_slurs_would_be_parted() -> None:
+    tune = parse("M:4/4\nL:1/8\nK:C\n(CD) (EF) G4|(ABcB) A2 G2|(FE)(DE) F2 E2|D4 C4|]\n")
+    words = "The tide is high and turning\nThe boats are on the sand\nA lamp is slowly burning\nTo lead us back to land"
+    whole = set_words(tune, parse_lyrics(words, language="en"))
+    score = written_out(tune)
+    assert len(whole.labels) == 4 * len(sung_notes(score))
+    for note, label, before in zip(sung_notes(whole.score)[1:], whole.labels[1:], whole.labels):
+        assert not note.slurred or label is None or label.number == before.number, "no slur is parted"
+    firsts = [next(s.number for s in whole.labels[i * 20 :] if s) for i in range(4)]
+    assert [whole.syllables[i].line for i in firsts] == [0, 1, 2, 3]
+    one_line = set_words(tune, parse_lyrics("Sing a song and sing another one for me and everybody", language="en"))
+    assert len(one_line.labels) == len(sung_notes(score)), "one line is sung once"
+
+
 def test_stress_decides_where_a_melisma_goes() -> None:
     """Three syllables on four notes: the stress takes the strong beat, so the first syllable is held or the last."""
     notes = sung_notes(parse("M:4/4\nL:1/8\nK:C\nz6AB|c4d4|]\n"))
