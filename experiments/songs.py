@@ -60,7 +60,7 @@ RHYTHM = ("different note lengths", "upbeat", "syncopated notes", "notes of trip
 N_FOLDS = 5
 HUMAN_EVERY, HUMAN_OFFSET, MIN_NOTES = 20, 3, 32  # the norms are of songs 0, 4, 8, ...
 QUARTER = TICKS_PER_WHOLE // 4
-CHOOSER_SONGS = 36  # each genre in each language
+CHOOSER_SONGS = 12  # each genre
 SOUND_SECONDS = 24.0  # of a song's beginning, for telling genres
 _HARMONY = {
     "changes a bar": "changes a bar",
