@@ -20,7 +20,7 @@ from symbolic.affect.story.story_choice import Story
 from symbolic.evaluate.report.page import AUDIO_TYPES
 from symbolic.formats.page.score_page import script_digest
 
-WIDTH, HEIGHT, EDGE = 720.0, 200.0, 6.0  # of a chart, in SVG units
+WIDTH, HEIGHT, EDGE, LABEL = 720.0, 200.0, 6.0, 34.0  # of a chart, in SVG units; LABEL is kept free above and below
 MOST_NOTES = 20_000
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d1d1f;--paper:#fbfaf7;--quiet:#5f5f66;--mark:#b3470a;--other:#14618f;--line:#e0dacd;--lit:#ffe9d6}
@@ -180,7 +180,7 @@ def _chart(name: str, asked: Any, measured: Any, edges: Sequence[float]) -> str:
     def steps(values: Any) -> str:
         points = []
         for value, start, end in zip(values, edges, edges[1:]):
-            y = HEIGHT / 2 - value / highest * (HEIGHT / 2 - 4)
+            y = HEIGHT / 2 - value / highest * (HEIGHT / 2 - LABEL)
             points += [f"{EDGE + across * t / edges[-1]:.1f},{y:.1f}" for t in (start, end)]
         return " ".join(points)
 
