@@ -88,8 +88,9 @@ def started_as(program: str) -> str:
     return script if Path(sys.argv[0]).stem == script else f"python -m {program}"
 
 
-def choose_tune(numbers: Sequence[int | None], wanted: int, file: object) -> int:
-    """The place, counted from 0, of the tune that `--tune N` means, and a word on stderr which it is.
+def choose_tune(numbers: Sequence[int | None], wanted: int, file: object, option: str = "--tune") -> int:
+    """The place, counted from 0, of the tune that `--tune N` means, and a word on stderr which it is. `option` is what
+    the verb calls it.
 
     `numbers` are the X: numbers of the file's tunes, None where a tune has none. N is the number of the only tune with
     X:N; else the N-th tune is meant. Raises UsageError where the file has neither.
@@ -102,10 +103,10 @@ def choose_tune(numbers: Sequence[int | None], wanted: int, file: object) -> int
         place, how = wanted - 1, f"the {ordinal(wanted)} tune of {len(numbers)}, for {why}"
     else:
         raise UsageError(
-            f"--tune {wanted}: {file} holds {len(numbers)} tune{'s' * (len(numbers) > 1)}, none of them X:{wanted}."
+            f"{option} {wanted}: {file} holds {len(numbers)} tune{'s' * (len(numbers) > 1)}, none of them X:{wanted}."
         )
     if len(numbers) > 1:
-        print(f"note: --tune {wanted} is {how} in {file}.", file=sys.stderr)
+        print(f"note: {option} {wanted} is {how} in {file}.", file=sys.stderr)
     return place
 
 

@@ -244,7 +244,7 @@ def pieces_of(source: Path, target: Path | None, tune: int | None) -> list[Rende
     data = _source_bytes(source)
     if data[:4] == b"MThd" or source.suffix.lower() in _MIDI_SUFFIXES:
         if tune is not None:
-            raise UsageError(f"{source} is a MIDI file and holds one piece; leave --tune out.")
+            choose_tune([None], tune, source)
         return [RenderJob(source, target)]
     is_musicxml = KINDS.get(source.suffix.lower()) == "musicxml"
     pieces = _abc_pieces(source, target, abc_text(source) if is_musicxml else _text(source, data))

@@ -115,7 +115,9 @@ def _add_control_arguments(group: Any) -> None:
 
 def _add_tune_arguments(group: Any) -> None:
     group.add_argument("--tune", type=Path, metavar="FILE", help="the tune: ABC, MIDI or MusicXML")
-    group.add_argument("--number", type=int, metavar="X", help="its X: number in the file (default: the first)")
+    group.add_argument(
+        "--number", type=int, metavar="N", help="of its file the tune X:N, else the N-th (default: the first)"
+    )
     group.add_argument(
         "--continue", dest="go_on", type=int, nargs="?", const=edit.ALL_BARS, metavar="BARS",
         help="go on after BARS bars",

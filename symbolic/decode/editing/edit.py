@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from symbolic.command_line import choose_tune
 from symbolic.data import augmentation
 from symbolic.errors import UsageError, UserError
-from symbolic.formats.documents import KINDS
 from symbolic.notation import abc_parser, control_codes
 from symbolic.notation.abc_parser import NotationError
 from symbolic.notation.carried_marks import carry_marks
@@ -31,7 +31,6 @@ from symbolic.notation.score import Score
 from symbolic.notation.score import bars as measures
 
 NOT_KEPT_FIELDS = "XMLKVIU"  # of the header: what an edit writes anew
-MAX_BYTES = 64 << 20
 ALL_BARS = sys.maxsize  # --continue without a number
 
 
@@ -140,30 +139,19 @@ def read_tune(path: Path, number: int | None = None) -> GivenTune:
     """
     if not path.is_file():
         raise UserError(f"{path} is {'a folder' if path.is_dir() else 'not there'}: name ABC, MIDI or MusicXML.")
-    if KINDS.get(path.suffix.lower(), "abc") != "abc":
-        from symbolic.formats.convert import abc_text
+    from symbolic.formats.convert import abc_text
 
-        return pick_tune(abc_text(path), number, str(path))
-    if path.stat().st_size > MAX_BYTES:
-        raise UserError(f"{path} is larger than {MAX_BYTES >> 20} MB: cut the tune out of it.")
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    return pick_tune(text, number, str(path))
+    return pick_tune(abc_text(path), number, str(path))
 
 
 def pick_tune(text: str, number: int | None = None, where: str = "the text") -> GivenTune:
-    """Return one tune of an ABC text, as `read_tune` does; `where` stands in messages."""
+    """Return one tune of an ABC text, as `read_tune` does; `where` stands in messages. Raises UsageError for a `number`
+    that it does not have, UserError where the tune cannot be read."""
     tunes = abc_parser.split_tunes(text)
     if not tunes:
         raise UserError(f"{where} holds no tune: a tune begins with X: and has a K: field.")
     numbers = [_tune_number(tune.text) for tune in tunes]
-    if number is not None and number not in numbers:
-        listed = ", ".join(map(str, numbers[:12])) + (", ..." if len(numbers) > 12 else "")
-        raise UserError(f"{where} has no tune X:{number}; it has {listed}.")
-    chosen = tunes[0 if number is None else numbers.index(number)]
+    chosen = tunes[0 if number is None else choose_tune(numbers, number, where, "--number")]
     try:
         score = abc_parser.parse(chosen.text, chosen.line)
     except NotationError as error:
@@ -174,9 +162,9 @@ def pick_tune(text: str, number: int | None = None, where: str = "the text") -> 
     return GivenTune(abc_parser.canonical(score), score.title or "untitled", fields, where, score)
 
 
-def _tune_number(text: str) -> int:
+def _tune_number(text: str) -> int | None:
     match = re.search(r"^X:\s*(\d+)", text, re.MULTILINE)
-    return int(match[1]) if match else 0
+    return int(match[1]) if match else None
 
 
 def parse_bars(text: str, given: GivenTune) -> tuple[int, ...]:

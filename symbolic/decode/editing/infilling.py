@@ -46,7 +46,7 @@ _TIED = re.compile(r"[\^_=]{0,2}([A-Ga-g][,']*)[\d/]*-\)*$")
 
 
 class Hole(NamedTuple):
-    """A place for a new bar: what it begins with, the slurs that end and begin in it, its metre and its length."""
+    """A bar to be written: key, meter and length that it must have, and the slurs that cross its bar lines."""
 
     opening: str
     n_closed: int
@@ -100,7 +100,7 @@ def gone_on(kept: str, rest: str) -> Filled:
 
 
 def _closing(rest: str, n_open: int) -> str:
-    """New bars with slurs closed after their first note."""
+    """Close slurs after the first note of new bars."""
     music, _, after = rest.partition("\n")
     try:
         return _with_slurs(music, n_open, 0) + "\n" * bool(after or rest.endswith("\n")) + after
@@ -109,7 +109,8 @@ def _closing(rest: str, n_open: int) -> str:
 
 
 def holes(text: str, chosen: Sequence[int]) -> list[Hole]:
-    """What each chosen bar leaves. UserError where a bar changes key or metre in its middle or is part of a tuplet."""
+    """Return the hole that each chosen bar leaves. UserError where a bar changes key or metre in its middle or is part
+    of a tuplet."""
     score = abc_parser.parse(text)
     start = text.rindex("\n", 0, -1) + 1
     music = text[start:-1]
@@ -133,13 +134,13 @@ def holes(text: str, chosen: Sequence[int]) -> list[Hole]:
 
 
 def _length(measure: WrittenBar) -> int:
-    """Ticks that the new bar should have."""
+    """Return the ticks that the new bar must have."""
     partial = any(bar is None or bar.kind != "|" or bar.ending for bar in (measure.start, measure.end))
     return measure.ticks if partial and measure.ticks < measure.meter_ticks else measure.meter_ticks or measure.ticks
 
 
 def _runs_on(body: str) -> bool:
-    """Whether a tuplet is not complete at the end of a bar."""
+    """True if a tuplet goes on beyond the end of a bar."""
     left = 0
     for event in abc_parser.parse(f"M:4/4\nL:1/8\nK:C\n{body}|C|\n").voices[0].events:
         if isinstance(event, abc_parser.Bar):
@@ -152,7 +153,7 @@ def _runs_on(body: str) -> bool:
 
 
 def _crossing(body: str) -> tuple[int, int]:
-    """Slurs that end in a bar and began before it; slurs that begin in it and go on."""
+    """Count the slurs that end in a bar and began before it, and those that begin in it and go on."""
     n_closed = n_open = 0
     for token in abc_parser.lex(body):
         if token.kind == "slur_open":
@@ -163,7 +164,7 @@ def _crossing(body: str) -> tuple[int, int]:
 
 
 def _beginning(infill: bool, framed: str, parts: Sequence[str], done: Sequence[str]) -> str:
-    """What the model reads before the next bar."""
+    """Return the text that the model reads before it writes the next bar."""
     if infill:
         return FILL + framed + "".join(ANSWER + body for body in done) + ANSWER
     return augmentation.put_back(HIDDEN.join(parts[: len(done) + 1]), done)
@@ -172,7 +173,7 @@ def _beginning(infill: bool, framed: str, parts: Sequence[str], done: Sequence[s
 def _draw(
     source: Any, beginnings: list[str], hole: Hole, mask: "BarMask | None", stream: int, settings: dict[str, Any]
 ) -> tuple[list[str], int]:
-    """What the model writes into one hole in each row, without what it ended the bar with."""
+    """Draw the bar of one hole in each row; return the texts without what ended the bar, and the tokens drawn."""
     tokenizer = source.tokenizer
     texts = [""] * len(beginnings)
     n_drawn = 0
@@ -201,14 +202,14 @@ def _draw(
 
 
 def _with_marks(source: Any, mask: "BarMask | None") -> Any:
-    """The mask beside which a model of counted tokens may write its marks."""
+    """Return the mask that also allows the marks of a model of counted tokens."""
     if mask is None or not isinstance(source.tokenizer, CountedTokenizer):
         return mask
     return MarkMask(source.tokenizer, source.model.config.vocab_size, mask)
 
 
 def _mended(raw: str, hole: Hole) -> str:
-    """A bar in canonical spelling with the slurs that cross it; '' where it is no bar."""
+    """Spell a drawn bar canonically, with the slurs that cross its bar lines; '' if it cannot be read."""
     try:
         score = abc_parser.parse(f"M:{hole.meter.text}\nL:1/8\nK:C\n{raw}|C|\n")
     except NotationError:
@@ -220,7 +221,7 @@ def _mended(raw: str, hole: Hole) -> str:
 
 
 def _with_slurs(body: str, n_closed: int, n_opened: int) -> str:
-    """A bar in which some slurs end after the first note and some begin before the last."""
+    """End slurs after the first note of a bar, and begin others before its last."""
     symbols = _symbols(body)
     sounding = [place for place, (_, is_note) in enumerate(symbols) if is_note]
     texts = [text for text, _ in symbols]
@@ -264,7 +265,7 @@ def _filled(framed: str, bodies: tuple[str, ...], n: int) -> Filled:
 
 
 class BarMask(TokenMask):
-    """What may come in one bar so that it is full where it ends, and nothing is open then.
+    """Token mask of one bar: it ends when it is full, with no symbol, tuplet or tie open.
 
     The rules are those of --constrain (symbolic.decode.constraint.automaton) inside a bar; bar lines, fields, the end
     of the tune and the sign ANSWER end it, and may come when it is full.
@@ -288,7 +289,7 @@ class BarMask(TokenMask):
         self.ending[sorted(self.ends)] = True
 
     def begin(self, hole: Hole) -> None:
-        """The rows that start from now on write into this hole."""
+        """Set the hole that rows started from now on write into."""
         missing = max(0, hole.meter.ticks - hole.ticks)
         if hole.meter.is_free or not hole.ticks:
             raise UserError("--constrain fills bars, and a bar without a metre has no length: leave out --constrain.")
@@ -303,25 +304,25 @@ class BarMask(TokenMask):
         assert n_read == len(hole.opening), hole
 
     def start(self, row: int, prompt: list[int]) -> None:
-        """Row begins a bar, whatever stands before it."""
+        """Begin a bar in a row, whatever its prompt."""
         self.rows[row] = self.row(self.first)
         self.tokens_left[row] = IMPOSSIBLE
 
     def take(self, row: int, token: int) -> bool:
-        """Go on with a token that was drawn; False where it may not come."""
+        """Advance by a drawn token; return False, and change nothing, if it is not allowed."""
         if not self.allowed(row)[token]:
             return False
         self.advance(row, token)
         return True
 
     def advance(self, row: int, token: int) -> None:
-        """`token` was drawn in row."""
+        """Advance by a token that is known to be allowed."""
         self.is_at_end = token in self.ends
         if not self.is_at_end:
             super().advance(row, token)
 
     def allowed(self, row: int) -> Tensor:
-        """(V,) bool."""
+        """Return the boolean mask (V,) of the tokens that may extend the bar or end it."""
         state = self.rows[row].state
         mask = super().allowed(row) & ~self.banned
         if state.place != Place.TUPLET:
@@ -338,14 +339,14 @@ class BarMask(TokenMask):
         return mask
 
     def may_end(self, state: LexerState) -> bool:
-        """Whether a bar is full and nothing is open."""
+        """True if the bar is full and no symbol, slur, tie or tuplet is open."""
         whole = self._whole(state)
         return whole is not None and (whole.place, whole.ticks_left, whole.tuplet, whole.n_slurs, whole.owed) == (
             *(Place.OPEN, 0, None, 0, Owed.NOTHING),
         ) and whole.text in ("note", "sound")  # fmt: skip
 
     def completed(self, body: str) -> str:
-        """A bar that ran out of tokens, filled up."""
+        """Complete a bar whose token budget ran out."""
         state, n_read = self.automaton.read(body, self.first)
         assert n_read == len(body), body
         while not self.may_end(state):
@@ -356,7 +357,7 @@ class BarMask(TokenMask):
         return body
 
     def _whole(self, state: LexerState) -> LexerState | None:
-        """The state with the unfinished symbol taken as whole, None where it is not."""
+        """Return the state with the unfinished symbol taken as complete; None if it is incomplete."""
         while state.place in CONTINUES:
             completed = self.automaton.completed(state)
             if completed is None:
@@ -365,7 +366,7 @@ class BarMask(TokenMask):
         return state
 
     def _those(self, is_one: Callable[[str], bool]) -> Tensor:
-        """(V,) the tokens of some kind."""
+        """Return the boolean mask (V,) of the tokens whose text `is_one` accepts."""
         import torch
 
         n_unused = self.vocabulary.size - len(self.vocabulary.texts)
@@ -373,7 +374,7 @@ class BarMask(TokenMask):
 
 
 def _is_banned(text: str) -> bool:
-    """Bar lines and fields, and tokens in which something begins behind a note that may have filled the bar."""
+    """True for bar lines, fields, and tokens in which something begins behind a note that may have filled the bar."""
     if re.match(r"[|\n]|:[|:]|\[[\dH-Zh-z|]", text) or "|" in text or "\n" in text:
         return True
     is_word = re.fullmatch(r'"[^"]*"|![^!]*!', text) is not None

@@ -159,12 +159,12 @@ def test_a_new_output_folder_is_made(tunes: Path) -> None:
     assert (tunes.with_name("new") / "deep" / "a.wav").stat().st_size > 100_000
 
 
-def test_midi_has_neither_tunes_nor_repeats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_midi_has_one_tune_and_no_repeats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     midi.write_midi([Sound(0, 0, 4, 69)], tmp_path / "a.mid")
-    assert call(tmp_path / "a.mid", "--tune", 1) == 2
+    assert call(tmp_path / "a.mid", "--tune", 2) == 2
     assert call(tmp_path / "a.mid", "--no-repeats") == 2
     assert call(tmp_path / "a.mid", "--transpose", -70) == 1
-    assert "leave --tune out" in capsys.readouterr().err
+    assert "holds 1 tune, none of them X:2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [["--loudness", "5"], ["--loudness", "nan"], ["--tune", "x"], ["--nonsense"]])
