@@ -91,7 +91,8 @@ class Prompt:
             styles = tuple(f"R:{name}\n" for name in TYPES)
             head = (Choice((*styles, *metres)), Choice(metres, unless="M:", truncated=True))
         key = f"K:{self.key}\n" if self.key else Choice(keys)
-        return _joined(*self.asked.lines, *head, UNIT, key, *([self.bars] if self.bars else []))
+        asked = (line if isinstance(line, str) else Choice(line) for line in self.asked.lines)
+        return _joined(*asked, *head, UNIT, key, *([self.bars] if self.bars else []))
 
     @property
     def _header(self) -> tuple[Piece, ...]:
