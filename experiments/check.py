@@ -4,9 +4,12 @@
     python -m experiments.check --strict         # exit status 1 unless every result is current
     python -m experiments.check --write          # experiments/results/README.md: where each result comes from
 
-current     nothing that its script reads means something else since the commit that the result names
-changed     some of it does: the result may come out otherwise today (the files are named)
-history     measured on a tree with uncommitted changes to what it reads, or at a commit that git does not know here
+current     nothing that its script uses means something else since the commit that the result names
+changed     some of it does: the result may come out otherwise today (functions, classes and files are named)
+history     measured on a tree with uncommitted changes to what it uses, or at a commit that git does not know here
+
+What a script uses are the definitions that it names, directly or through others, see experiments.code_graph: a change
+to anything else in the same files leaves a result as it is.
 """
 
 import argparse
@@ -81,10 +84,10 @@ def status_of(path: Path, result: dict[str, Any], root: Path = result_file.ROOT)
     """Compare what a result says it came from with the files under `root`."""
     written = str(result.get("machine", {}).get("commit") or "")
     commit, modified = written.rstrip("+"), result.get("modified")
-    sources = code_graph.sources_of(root, script_of(result)) if script_of(result) else set()
-    is_modified = written.endswith("+") and (modified is None or bool(sources & set(modified)))
-    changed = code_graph.changed_since(root, commit, sources) if commit and sources else None
-    reasons = [*_code_reasons(changed, commit, sources), *_input_reasons(result, root)]
+    used = code_graph.used_by(root, script_of(result)) if script_of(result) else {}
+    is_modified = written.endswith("+") and (modified is None or bool(used.keys() & set(modified)))
+    changed = code_graph.changed_since(root, commit, used) if commit and used else None
+    reasons = [*_code_reasons(changed, commit, used), *_input_reasons(result, root)]
     if is_modified or changed is None:
         status, reasons = "history", [*(["uncommitted changes when it was measured"] if is_modified else []), *reasons]
     else:
@@ -98,8 +101,8 @@ def script_of(result: dict[str, Any]) -> str:
     return words[words.index("-m") + 1] if "-m" in words[:-1] else ""
 
 
-def _code_reasons(changed: list[str] | None, commit: str, sources: set[str]) -> Iterator[str]:
-    if not sources:
+def _code_reasons(changed: list[str] | None, commit: str, used: code_graph.Used) -> Iterator[str]:
+    if not used:
         yield "its script is no more"
     elif changed is None:
         yield f"commit {commit[:12] or '?'} is not known here"

@@ -19,7 +19,7 @@ def result(**extra: Any) -> dict[str, Any]:
 def changed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that git is said to have found changed."""
     files_changed: list[str] = []
-    monkeypatch.setattr(code_graph, "changed_since", lambda root, commit, paths: files_changed)
+    monkeypatch.setattr(code_graph, "changed_since", lambda root, commit, used: files_changed)
     return files_changed
 
 
@@ -32,7 +32,7 @@ def test_current_changed_and_history(changed: list[str], monkeypatch: pytest.Mon
     assert status() == ("current", "")
     changed += ["symbolic/a.py", "symbolic/b.py", "symbolic/c.py", "symbolic/d.py"]
     assert status() == ("changed", "other code: symbolic/a.py, symbolic/b.py, symbolic/c.py and 1 more")
-    monkeypatch.setattr(code_graph, "changed_since", lambda root, commit, paths: None)
+    monkeypatch.setattr(code_graph, "changed_since", lambda root, commit, used: None)
     assert status() == ("history", "commit aaaaaaaaaaaa is not known here")
     assert status(command="python -m experiments.gone")[1] == "its script is no more"
 
