@@ -115,7 +115,7 @@ class _Before:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     n_tried: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
-    sizes: Counter[str] = field(default_factory=Counter)
+    sizes: dict[str, float] = field(default_factory=lambda: dict.fromkeys((PEAK, SLOWEST), 0.0))
 
     @classmethod
     def read(cls, recorder: result_file.Recorder, path: Path) -> "_Before":

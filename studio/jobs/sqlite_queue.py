@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.jobs.job_queue import ENDED, LEASE_SECONDS, MAX_TRIES, KeyReused, StudioJob, full, now, stale_leases
+from symbolic.errors import UserError
 
 BUSY_SECONDS = 10.0
 VERSION = 1
@@ -37,8 +38,12 @@ class Database:
 
     def __init__(self, path: Path, schema: str) -> None:
         self.path, self._local, self._connections = path, threading.local(), list[sqlite3.Connection]()
-        with self.connection() as connection:
-            connection.executescript(schema)
+        try:
+            with self.connection() as connection:
+                connection.executescript(schema)
+        except sqlite3.Error as error:
+            why = "is there room on the disk, and is the file a database of the studio?"
+            raise UserError(f"{path} cannot be opened ({error}): {why}") from error
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection."""

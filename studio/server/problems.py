@@ -1,5 +1,6 @@
 """Errors as the client sees them: RFC 9457 problem JSON under /api, a page elsewhere; what was wrong and what to do."""
 
+import sqlite3
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -80,11 +81,18 @@ def install(app: FastAPI) -> None:
     add(UserError, lambda error: (422, str(error), None))
     add(KeyReused, lambda error: (422, str(error), None))
     add(QueueFull, _full)
+    add(sqlite3.OperationalError, _database)
     add(Exception, lambda error: (500, "The studio failed at this request. Try again; if it stays, report it.", None))
 
 
 def _full(error: QueueFull) -> tuple[int, str, dict[str, str]]:
     return 429 if error.of_client else 503, str(error), {"Retry-After": str(error.retry_after_seconds)}
+
+
+def _database(error: sqlite3.OperationalError) -> tuple[int, str, None]:
+    if "locked" in str(error):
+        return 503, "The studio's database is busy. Try again in a moment.", None
+    return 507, f"The studio cannot write its database ({error}). Make room on its disk.", None
 
 
 def _http_text(error: HTTPException) -> str:

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from studio.jobs.job_queue import StudioJob, new_id
 from studio.jobs.sqlite_queue import SqliteQueue
+from symbolic.errors import UserError
 
 LIMITS = {"short": 5, "long": 5}
 
@@ -25,3 +28,9 @@ def test_a_look_at_an_empty_queue_changes_nothing(tmp_path: Path) -> None:
     assert queue.claim("w", ("short", "long")) is None
     assert queue.database.connection().total_changes == before
     queue.close()
+
+
+def test_a_database_that_cannot_be_written_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "q.sqlite").write_bytes(b"no database " * 100)
+    with pytest.raises(UserError, match=r"q\.sqlite cannot be opened \(file is not a database\)"):
+        SqliteQueue(tmp_path / "q.sqlite", {}, {})

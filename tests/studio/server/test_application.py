@@ -2,6 +2,7 @@
 
 import io
 import json
+import sqlite3
 import zipfile
 from itertools import pairwise
 from typing import Any
@@ -196,3 +197,15 @@ def test_no_room_is_said(build_bench: Any) -> None:
     bench.studio.tidy()
     answer = bench.client.post("/api/v1/tunes/import", json={"abc": TUNE})
     assert answer.status_code == 507 and "trash" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("reason", "status"), [("disk I/O error", 507), ("database is locked", 503)])
+def test_a_database_that_cannot_be_written_is_told(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, reason: str, status: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError(reason)
+
+    monkeypatch.setattr(bench.studio.queue, "submit", refuse)
+    answer = bench.client.post("/api/v1/songs", json={"until": "words"})
+    assert (answer.status_code, answer.json()["status"]) == (status, status) and "database" in answer.json()["detail"]
