@@ -34,7 +34,7 @@ from symbolic.affect.learning import affect_cards, quadrant_training, score_trai
 from symbolic.affect.learning.score_training import HeardScore
 
 Floats = NDArray[np.float64]
-HIDDEN, EPOCHS, RATE = 32, 20, 5e-3
+HIDDEN, EPOCHS, RATE = 32, 12, 8e-3
 WINDOW, BATCH = 32, 32  # bars of a training window, windows of an update
 FOLDS = 5  # of the network
 SHUFFLES = 20
