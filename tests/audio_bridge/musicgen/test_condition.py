@@ -235,3 +235,23 @@ def test_rests_and_repeated_notes_are_told_and_put_onto_the_sound(
     assert json.loads(Path(f"{made}.json").read_text(encoding="utf-8"))["options"]["articulate"] is True
     assert call(held, "-o", tmp_path / "x.wav", "--model", "ocarina", "--articulate") == 2
     assert "no notes to begin" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_model_that_comes_along_follows_every_kind_of_tune(tmp_path: Path) -> None:
+    """Steps in major, a minor tune with raised sevenths, three beats, seven eighths."""
+    tunes = tmp_path / "tunes.abc"
+    tunes.write_text(
+        "X:1\nM:4/4\nL:1/4\nQ:1/4=100\nK:F\nF G A B|c2 A2|B A G A|F4|\n\n"
+        "X:2\nM:4/4\nL:1/4\nQ:1/4=90\nK:Em\nE F G E|B2 A G|F ^D E F|G2 E2|\n\n"
+        "X:3\nM:3/4\nL:1/4\nQ:1/4=120\nK:G\nG B d|e2 d|c B A|B3|A F D|G3|\n\n"
+        "X:4\nM:7/8\nL:1/8\nQ:1/4=150\nK:Ador\nA2B c2dc|e2d c2BA|A2c e2dc|B2A G2A2|\n",
+        encoding="utf-8",
+    )
+    assert call(tunes, "-o", tmp_path / "out.wav", "--text", "ocarina", "--model", "ocarina", "--seconds", 6) == 0
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(tmp_path.glob("out-*.json"))]
+    assert [record["tune"] for record in records] == [1, 2, 3, 4]
+    for record in records:
+        scores, floor = record["adherence"]["scores"], record["adherence"]["floor"]
+        assert scores["chroma match"] > 0.7 > floor["chroma match"] + 0.2, record["tune"]
+        assert scores["raw chroma accuracy"] > floor["raw chroma accuracy"]

@@ -176,3 +176,24 @@ def _pitch(part: np.ndarray) -> float:
     while first + 1 < len(likeness) and likeness[first + 1] > likeness[first]:
         first += 1
     return guide_vocal.RATE / float(lags[first])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"genre": "waltz", "language": "es", "title": "El tren", "chords": "| Am | E7 | Am | % |", "seed": 6},
+        {"genre": "rap", "language": "pt", "title": "A rua", "seed": 7},
+        {"genre": "blues", "title": "Snow in April", "seed": 5},
+    ],
+    ids=lambda chosen: chosen["genre"],
+)
+def test_a_record_makes_the_same_song_again(tmp_path: Path, chosen: dict[str, object]) -> None:
+    """Every notation of a song whose melody was redone, from its record alone."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    song.make(first, {**song.DEFAULTS, **chosen}, redo=["melody"], until="score", say=lambda *_: None)
+    record = read_json(first / song.RECORD)
+    song.make(second, record["options"], None, record["variations"], until="score", say=lambda *_: None)
+    names = sorted(path.name for path in first.iterdir())
+    assert {"song.abc", "song.mid", "song.musicxml", "song.lrc"} < set(names)
+    assert [name for name in names if (first / name).read_bytes() != (second / name).read_bytes()] == []

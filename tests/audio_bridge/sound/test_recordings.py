@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from audio_bridge.sound import recordings
 from symbolic.errors import UserError
@@ -105,3 +106,17 @@ def test_nothing_hidden_is_found(tmp_path: Path) -> None:
     hidden.mkdir()
     (hidden / "f.wav").write_bytes(b"")
     assert recordings.find(hidden) == [hidden / "f.wav"]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_opus_comes_back_with_pitch_level_and_length(tmp_path: Path, channels: int) -> None:
+    rate = 48_000
+    wave = 0.4 * np.sin(2 * np.pi * HZ * np.arange(int(rate * SECONDS)) / rate)
+    path = tmp_path / "take 2.opus"
+    soundfile.write(path, np.stack([wave] * channels, axis=1), rate, format="OGG", subtype="OPUS")
+    assert recordings.find(tmp_path) == [path]
+    audio = recordings.read(path).audio
+    assert audio.samples.shape[0] == channels and abs(audio.seconds - SECONDS) < 0.05
+    middle = audio.samples[0][audio.sample_rate // 2 : audio.sample_rate * 3 // 2]
+    hz = np.argmax(np.abs(np.fft.rfft(middle))) * audio.sample_rate / middle.size
+    assert abs(hz - HZ) < 1.5 and abs(np.abs(middle).max() - 0.4) < 0.05
