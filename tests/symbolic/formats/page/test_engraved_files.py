@@ -47,3 +47,12 @@ def test_a_missing_extra_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     with pytest.raises(UserError, match=r"abc-symbolic\[engraving\]"):
         write_sheets([parse(TUNE)], tmp_path / "a.svg")
     assert not list(tmp_path.iterdir())
+
+
+def test_pictures_end_below_their_music_and_name_the_composer(verovio: None, tmp_path: Path) -> None:
+    (page,) = sheets(parse(TUNE), is_picture=True)
+    width, height = map(int, re.findall(r'viewBox="0 0 (\d+) (\d+)"', page)[0])
+    assert width == 2100 and height < 1000 and ">Me<" in page
+    (png,) = write_sheets([parse(TUNE)], tmp_path / "a.png")
+    head = png.read_bytes()[:24]
+    assert int.from_bytes(head[20:24], "big") < int.from_bytes(head[16:20], "big")
