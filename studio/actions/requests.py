@@ -136,7 +136,7 @@ class FillRequest(_Sampled, _Edit):
 
 
 class VaryRequest(_Sampled, _Edit):
-    """The same, or a share of all bars that the seed chooses: 0.25."""
+    """Other bars in the place of some, or of a share of all that the seed chooses: 0.25."""
 
     bars: Bars = "0.25"
 

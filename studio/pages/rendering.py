@@ -88,4 +88,6 @@ def _takes_gzip(request: Request) -> bool:
 
 def _size(n_bytes: int) -> str:
     """Bytes for people."""
+    if n_bytes >= 2**30:
+        return f"{n_bytes / 2**30:.1f} GB"
     return f"{n_bytes / 2**20:.1f} MB" if n_bytes >= 2**20 else f"{max(1, round(n_bytes / 1024))} kB"

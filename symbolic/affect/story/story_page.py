@@ -131,11 +131,11 @@ def page(story: Story, title: str, table: NoteTable | None = None, audio: bytes 
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{escape(title)}</h1>\n"
         f'<p class="note">{escape(_note(story))}</p>\n'
         + (f'<div class="player">{player}</div>\n' if player else "")
         + _charts(story)
-        + f"<main>{_sections(story)}</main>\n<footer><p>{escape(_footer())}</p></footer>\n"
+        + f"{_sections(story)}</main>\n<footer><p>{escape(_footer())}</p></footer>\n"
         f'<script type="application/json" id="data">{_json(data)}</script>\n<script>{_SCRIPT}</script>\n</body>\n</html>\n'
     )
 

@@ -60,6 +60,19 @@ def bring(page: Any, tune: str = TUNE) -> None:
     page.wait_for_selector("#bars button")
 
 
+STORY = "The morning was quiet and the sea lay still. Then a storm tore the boats away. They sat by the fire and sang."
+
+
+def write_music(page: Any) -> None:
+    """Music for a short story, chosen from few melodies."""
+    page.goto("/emotion")
+    page.get_by_label("Story, in English").fill(STORY)
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("Bars of each section").fill("4")
+    page.get_by_label("Melodies to choose from").fill("2")
+    press(page, "Write the music")
+
+
 def test_a_song_from_words_to_sound(browser: Any, address: str) -> None:
     with visit(browser, address) as page:
         page.goto("/")
@@ -201,8 +214,7 @@ def test_a_story_for_music_and_music_for_a_story(browser: Any, address: str) -> 
         assert page.locator("#story .line").count() >= 3 and page.locator("svg.arc polyline").count() == 4
         page.locator("#story .line").nth(1).click()
         page.wait_for_selector("#story .line.now[aria-current=true]")
-        page.goto("/emotion")
-        press(page, "Write the music")
+        write_music(page)
         assert page.locator("#story .line").count() >= 3 and page.locator(".sheet svg .abcjs-note").count() > 20
         press(page, "Open in the editor")
         page.wait_for_selector("#bars button")
@@ -229,8 +241,7 @@ def made(browser: Any, address: str) -> dict[str, str]:
         page.goto(pages["editor"])
         press(page, "A story for it")
         pages["story"] = page.url
-        page.goto("/emotion")
-        press(page, "Write the music")
+        write_music(page)
         pages["soundtrack"] = page.url
     return pages
 
