@@ -121,7 +121,7 @@ def genius_rows() -> list[dict[str, object]]:
 
 
 def check_genius(found: list[lyric_corpus.Song | lyric_corpus.LyricRejection]) -> None:
-    assert [type(one).__name__ for one in found] == ["Song", "Song", "Song", "Rejection", "Song"]
+    assert [type(one).__name__ for one in found] == ["Song", "Song", "Song", "LyricRejection", "Song"]
     first, gap = found[0], found[4]
     assert (
         isinstance(first, lyric_corpus.Song) and isinstance(gap, lyric_corpus.Song) and found[3].reason == "no_lyrics"
