@@ -71,10 +71,8 @@ class DecodingSetup:
     @property
     def only_gpt2(self) -> bool:
         """True for peers and settings that have no state-space models."""
-        return self.module in ("ctranslate", "onnx_runtime") or dict(self.settings).get("cache") in (
-            "static",
-            "compiled",
-        )
+        is_static = dict(self.settings).get("cache") in ("static", "compiled")
+        return is_static or self.module in ("ctranslate", "onnx_runtime", "openvino_runtime")
 
     @property
     def name(self) -> str:
@@ -96,6 +94,7 @@ PATHS = (
     DecodingSetup("CTranslate2", "ctranslate", "float32"),
     DecodingSetup("ONNX Runtime", "onnx_runtime", "float32", openmp=False),
     DecodingSetup("ONNX Runtime", "onnx_runtime", "int8", openmp=False),
+    DecodingSetup("OpenVINO", "openvino_runtime", "float32", openmp=False),
     DecodingSetup("CTranslate2", "ctranslate", "bfloat16"),
     DecodingSetup("CTranslate2", "ctranslate", "int8"),
     DecodingSetup("llama.cpp", "llama", "float32"),
@@ -446,7 +445,9 @@ def _advantage(path: DecodingSetup) -> float:
     """How many times transformers' speed a path is expected to have."""
     if path.engine == "ours, PyTorch step":
         return 1.3
-    return {"ours": 3.5, "library": 1.0, "ctranslate": 2.5, "llama": 2.5, "onnx_runtime": 2.0}[path.module]
+    return {"ours": 3.5, "library": 1.0, "ctranslate": 2.5, "llama": 2.5, "onnx_runtime": 2.0, "openvino_runtime": 2.0}[
+        path.module
+    ]
 
 
 if __name__ == "__main__":

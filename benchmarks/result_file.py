@@ -35,7 +35,7 @@ EXPERIMENTS = ROOT / "experiments" / "results"
 BENCHMARKS = ROOT / "benchmarks" / "results"
 PACKAGES = (
     *("numpy", "torch", "transformers", "tokenizers", "safetensors", "music21", "miditok", "accelerate", "mambapy"),
-    *("ctranslate2", "llama-cpp-python", "onnxruntime", "datasets", "mamba-ssm", "causal-conv1d", "triton"),
+    *("ctranslate2", "llama-cpp-python", "onnxruntime", "openvino", "datasets", "mamba-ssm", "causal-conv1d", "triton"),
 )
 
 Row = dict[str, Any]
