@@ -51,6 +51,7 @@ WALL_TIMES = 20.0  # of it by the clock: the machine may be busy, a test may wai
 _LEFT_OUT = re.compile(  # a change of decorators, or one that Python's small integers and None hide
     r"RemoveDecorator|Variable|Comparison\w*_(Eq|NotEq|Lt|LtE|Gt|GtE)_(Is|IsNot)$|Comparison\w*_(Is|IsNot)_(Eq|NotEq)$"
 )
+_NAMED_ONLY = re.compile(r"\*\s*(,|$)")  # before arguments that must be named: Cosmic Ray takes it for a product
 _READER = "tests/symbolic/notation/reading/test_voice_reader.py"
 _NOTATION = tuple(f"tests/symbolic/notation/test_{name}.py" for name in ("abc_parser", "performance", "play_order"))
 _MEASURES = ("bootstrap", "diversity", "form", "histograms", "novelty", "set_distance", "tonality")
@@ -218,14 +219,16 @@ def drawn(root: Path, area: str, n: int, seed: int) -> list[Mutant]:
 def changes(text: str) -> Iterator[tuple[tuple[int, int], str, int]]:
     """(line and column, operator, occurrence) of everything that Cosmic Ray can change in a module."""
     provider, get_ast, ast_nodes = _cosmic_ray()
+    lines = text.splitlines()
     nodes = list(ast_nodes(get_ast(text)))
     for name in provider:
         if _LEFT_OUT.search(name):
             continue
         operator = provider[name]()
         positions = [start for node in nodes for start, _ in operator.mutation_positions(node)]
-        for occurrence, start in enumerate(positions):
-            yield start, name, occurrence
+        for occurrence, (line, column) in enumerate(positions):
+            if not _NAMED_ONLY.match(lines[line - 1][column:]):
+                yield (line, column), name, occurrence
 
 
 def made(root: Path, area: str, path: str, operator: str, occurrence: int) -> Mutant | None:

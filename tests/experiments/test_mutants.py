@@ -73,3 +73,10 @@ def test_changes_are_drawn_by_the_seed() -> None:
         text = (ROOT / one.path).read_text(encoding="utf-8")
         assert text.splitlines()[one.line - 1].strip() == one.was != one.becomes
         assert one.becomes in mutants.mutated(text, one.operator, one.occurrence)
+
+
+def test_the_sign_before_named_arguments_is_no_product() -> None:
+    pytest.importorskip("cosmic_ray", exc_type=ImportError)
+    found = list(mutants.changes("def f(a, *, b, c=2):\n    return a * b\n"))
+    assert {line for (line, _), _, _ in found} == {1, 2}
+    assert not any("BinaryOperator" in operator for (line, _), operator, _ in found if line == 1)
