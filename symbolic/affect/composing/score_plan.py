@@ -108,7 +108,7 @@ def start_of(target: tuple[float, float]) -> Controls:
     return replace(start, **nearest_allowed)  # type: ignore[arg-type]
 
 
-def choices_for(target: tuple[float, float]) -> dict[str, Sequence[object]]:
+def choices_for(target: tuple[float, float]) -> dict[str, tuple[Any, ...]]:
     """The choices of each control that a search for a target has."""
     valence, arousal = target
     (dark, darkest), (bright, brightest) = DARKEST, BRIGHTEST
