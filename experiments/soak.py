@@ -189,7 +189,7 @@ class Soak:
                 if job is None:
                     body = json.dumps({"until": "words", "seed": 1}).encode()
                     job = _ask(f"{url}/api/v1/songs", body)["id"]
-                elif _ask(f"{url}/api/v1/jobs/{job}")["status"] in ("done", "failed", "cancelled"):
+                elif _ask(f"{url}/api/v1/jobs/{job}")["state"] in ("done", "failed", "cancelled"):
                     break
             except (OSError, urllib.error.URLError, KeyError, ValueError):
                 pass

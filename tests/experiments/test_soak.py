@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import struct
 from pathlib import Path
 
@@ -47,3 +48,11 @@ def test_prepare_survives_every_ordeal(tmp_path: Path) -> None:
     for number in range(4):
         short.step(soak.STEPS["prepare"], number)
     assert short.faults == [] and sum(short.counts.values()) == 4
+
+
+@pytest.mark.slow
+def test_the_studio_is_used_until_its_job_is_done(tmp_path: Path) -> None:
+    short = soak.Soak(tmp_path, random.Random(1))
+    status, tail, seconds, _ = short._make(soak.STEPS["serve"], 0, "none")
+    assert (status, short.faults) == (-signal.SIGTERM, []) and seconds < soak.STEP_SECONDS / 4, tail
+    assert any(path.name == "take.json" for path in tmp_path.rglob("*.json"))
