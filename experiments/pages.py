@@ -265,7 +265,7 @@ def _conversions() -> str:
     lines = []
     for direction, source in dict.fromkeys((row["direction"], row["source"]) for row in rows):
         own = {row["quantity"]: row for row in rows if (row["direction"], row["source"]) == (direction, source)}
-        first = next(iter(own.values()))
+        first = max(own.values(), key=lambda row: row["pieces"])  # the share told is of parts with something to tell
         shares = [f"{100 * own[name]['repeats'][0]:.2f}" if name in own else "–" for name in quantities]
         lines.append([direction, source, f"{first['pieces']:,}", f"{first['n_notes']:,}", *shares])
     names = ["in place", "and as long", "played", "exact", "told", "key", "metre"]

@@ -59,6 +59,7 @@ HEAD = (
 TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 MAX_ODD = 63  # odd part of the denominator of a length, up to which it is written as a tuplet
 MAX_TUPLET = 64  # notes of a tuplet
+MAX_DIVISIONS = 2_000_000  # to a quarter; programs hold durations in 32 bits
 ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
 MARK_OF = {
     **{mark: ("articulations", name) for name, mark in MARKS["articulations"].items()},
@@ -87,11 +88,13 @@ def to_musicxml(score: Score, *, title: str = "", composer: str = "", losses: Co
     if score.voices[0].part_order:
         score = played_parts(score)
         losses["play order of parts (P:), written out as it is played"] += 1
-    divisions = _divisions(score)
+    divisions, is_exact = _divisions(score, is_exact=True), True
+    if divisions > MAX_DIVISIONS:
+        divisions, is_exact = _divisions(score, is_exact=False), False
     for number, voice in enumerate(score.voices, start=1):
         _list_part(part_list, number, voice)
     for number, voice in enumerate(score.voices, start=1):
-        root.append(_PartWriter(score, voice, divisions, losses, number).part())
+        root.append(_PartWriter(score, voice, divisions, losses, number, is_exact=is_exact).part())
     indent(root, " ")
     return HEAD + tostring(root, encoding="unicode") + "\n"
 
@@ -112,9 +115,9 @@ def _identify(root: Element, score: Score, composer: str) -> None:
             SubElement(holder, "miscellaneous-field", name=f"abc-{letter}").text = line
 
 
-def _divisions(score: Score) -> int:
-    """The smallest number of divisions to a quarter in which every length is whole."""
-    timed = {(e.ticks, e.written, ratio): e for voice in score.voices for e, ratio in _with_ratios(voice)}
+def _divisions(score: Score, *, is_exact: bool) -> int:
+    """The fewest divisions of a quarter in which every length is whole; `is_exact` as for `_with_ratios`."""
+    timed = {(e.ticks, e.written, ratio): e for voice in score.voices for e, ratio in _with_ratios(voice, is_exact)}
     lengths = ((length / own).denominator for (_, _, ratio), e in timed.items() for length, own in _pieces(e, ratio))
     return lcm(*lengths)
 
@@ -149,7 +152,9 @@ def _list_drums(part: Element, number: int, voice: Voice) -> None:
 class _PartWriter:
     """Writes the measures of one voice."""
 
-    def __init__(self, score: Score, voice: Voice, divisions: int, losses: Counter[str], number: int) -> None:
+    def __init__(
+        self, score: Score, voice: Voice, divisions: int, losses: Counter[str], number: int, *, is_exact: bool
+    ) -> None:
         self.score = score
         self.voice = voice
         self.divisions = divisions
@@ -157,7 +162,7 @@ class _PartWriter:
         self.name = f"P{number}"
         self.is_first = number == 1
         self.ties = dict(_ties(voice))
-        self.ratios = {id(event): ratio for event, ratio in _with_ratios(voice)}
+        self.ratios = {id(event): ratio for event, ratio in _with_ratios(voice, is_exact)}
         self.has_own_beams = has_own_beams(voice.events)
         self.lyrics = dict(_lyrics(voice))
         self.slurs: list[int] = []
@@ -390,16 +395,16 @@ def _decorations(marks: str) -> list[str]:
     return re.findall(r"!\w+!|.", marks)
 
 
-def _with_ratios(voice: Voice) -> Iterator[tuple[Note | Rest, Fraction]]:
-    """The notes and rests of a voice, with the ratio of their written to their sounding length: the tuplet's own where
-    ticks only round it (11 notes in the time of 8)."""
+def _with_ratios(voice: Voice, is_exact: bool) -> Iterator[tuple[Note | Rest, Fraction]]:
+    """The notes and rests of a voice, with the ratio of their written to their sounding length; where ticks only round
+    a tuplet's (11 notes in the time of 8) it is the tuplet's own, unless `is_exact` is False."""
     p, q, left = 1, 1, 0
     for event in voice.events:
         if isinstance(event, Tuplet):
             p, q, left = event.p, event.q, event.count
         elif isinstance(event, (Note, Rest)):
             ratio = Fraction(event.written, event.ticks)
-            if left and abs(Fraction(event.written * q, p) - event.ticks) <= 1:
+            if is_exact and left and abs(Fraction(event.written * q, p) - event.ticks) <= 1:
                 ratio = Fraction(p, q)
             left = max(0, left - 1)
             yield event, ratio

@@ -313,3 +313,11 @@ def test_lengths_that_no_note_value_has_come_back() -> None:
     score = abc_parser.parse("X:1\nM:4/4\nL:1/4\nK:C\nC317/2520 D1/5040 E631/1260 z101/315 F2|\n")
     again = from_musicxml(to_musicxml(score).encode())
     assert abc_parser.performance(again) == abc_parser.performance(score)
+
+
+def test_many_odd_tuplets_keep_durations_small() -> None:
+    tuplets = "".join(f"({p}:{q}:{p}{'C' * p}" for p, q in ((11, 8), (13, 8), (17, 16), (19, 16)))
+    score = abc_parser.parse(f"X:1\nM:none\nL:1/16\nK:C\n{tuplets}D16|\n")
+    text = to_musicxml(score)
+    assert max(map(int, re.findall("<duration>(.*?)<", text))) < 2**31
+    assert abc_parser.performance(from_musicxml(text.encode())) == abc_parser.performance(score)
