@@ -2,9 +2,10 @@
 
     python -m experiments.affect_reading --data emobank:FOLDER [--ship symbolic/affect/ready]
 
-EmoBank's official test split; the readers that need a package are 'not run' where it is absent. The second reader
-learns from the dev and test splits, which the first never saw, with 2 x 2**12 columns: it measures what the first one
-chose. How far their errors go together is measured on a half of the test split that neither learnt from.
+EmoBank's official test split; of the readers that need a package the rows of the result before stay where it is absent.
+The second reader learns from the dev and test splits, which the first never saw, with 2 x 2**12 columns: it measures
+what the first one chose. How far their errors go together is measured on a half of the test split that neither learnt
+from.
 """
 
 import argparse
@@ -46,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
     """Read, measure, print, write."""
     _, rated = rating_sets.load(args.data)
     recorder = result_file.Recorder("affect_reading", settings={"data": rated.name, "items": len(rated.items)})
+    is_there = {"norms": word_ratings.installed(), "encoder": encoder.installed() is not None}
+    recorder.keep(args.output, lambda row: is_there.get(row["model"], True) or "not_run" in row)
     learnt, dev, test = ([i for i in rated.items if i.split == name] for name in ("train", "dev", "test"))
     targets, groups = _targets(test), [item.id for item in test]
     second_half = train_second([*dev, *test[: len(test) // 2]])
@@ -96,11 +99,11 @@ def test_predictions(
     norms = word_ratings.norms(None) if word_ratings.installed() else None
     if norms is not None and "norms" in model.readers:
         found["norms"] = model.predict(texts, "norms", norms)
-    else:
+    elif not result_file.select({"rows": recorder.rows}, model="norms"):
         recorder.not_run("no package with word norms is installed", model="norms", of="EmoBank test")
     if encoder.installed() is not None and model.encoder is not None:
         found["encoder"] = model.predict(texts, "encoder", norms, encoder.SentenceEncoder())
-    else:
+    elif not result_file.select({"rows": recorder.rows}, model="encoder"):
         recorder.not_run("no sentence encoder is installed", model="encoder", of="EmoBank test")
     return found
 
