@@ -81,9 +81,9 @@ def _resolved(target: str, *, required: bool) -> Path | None:
 
 
 def _same_shape(folder: Path, config: Config, *, required: bool) -> bool:
-    from symbolic.models import pretrained
+    from symbolic.models.stored import model_folder
 
-    found = pretrained.model_config(files.read_json(folder / "config.json"), folder)
+    found = model_folder.model_config(files.read_json(folder / "config.json"), folder)
     if found != config.model and required:
         raise UserError(f"{folder} has not the shape of {config.name}: {found}.")
     return found == config.model

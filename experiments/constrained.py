@@ -423,6 +423,7 @@ def _scores(subject: Subject, ids: Sequence[int]) -> Any:
 
 def _allowed(mask: "TokenMask", ids: Sequence[int]) -> Any:
     """(T, V) the masks along a tune."""
+    import numpy as np
     import torch
 
     mask.start(0, [])
@@ -431,7 +432,7 @@ def _allowed(mask: "TokenMask", ids: Sequence[int]) -> Any:
         found.append(mask.allowed(0))
         if id != mask.vocabulary.eos:
             mask.advance(0, id)
-    return torch.stack(found)
+    return torch.from_numpy(np.stack(found))
 
 
 if __name__ == "__main__":

@@ -250,7 +250,7 @@ def mask_stage() -> Callable[[str], str]:
         beginning = [tokenizer.bos, *tokenizer.encode(text[:n_read])]
         mask.start(0, beginning)
         for _ in range(MASK_STEPS):
-            allowed = mask.allowed(0).nonzero().flatten().tolist()
+            allowed = mask.allowed(0).nonzero()[0].tolist()
             assert allowed, "the mask offers no token"
             token = rng.choice(allowed)
             if token == tokenizer.eos:

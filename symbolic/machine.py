@@ -46,12 +46,21 @@ def pick_device(name: str) -> "torch.device":
     import torch
 
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda" if has_gpu() else "cpu")
     if name != "cpu" and not name.startswith("cuda"):
         raise UsageError(f"device {name!r} is not one of auto, cpu, cuda.")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(f"device {name!r} was asked for, but {_why_no_cuda()}. Or write `device: cpu`.")
     return torch.device(name)
+
+
+def has_gpu() -> bool:
+    """Return True if PyTorch can use a GPU. Without NVIDIA's driver it cannot, and is not imported to be asked."""
+    if "torch" not in sys.modules and not _has_cuda_driver():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def pick_dtype(name: str, device: "torch.device") -> "torch.dtype":
@@ -60,18 +69,31 @@ def pick_dtype(name: str, device: "torch.device") -> "torch.dtype":
 
     if name == "auto":
         return torch.bfloat16 if has_bfloat16(device) else torch.float32
+    return {"bfloat16": torch.bfloat16, "float32": torch.float32}[cpu_number_type(name)]
+
+
+def cpu_number_type(name: str) -> str:
+    """Return float32 or bfloat16, the number type that a name or `auto` stands for on this processor."""
+    if name == "auto":
+        return "bfloat16" if _multiplies_bfloat16() else "float32"
     if name not in ("bfloat16", "float32"):
         raise UsageError(f"dtype {name!r} is not one of auto, bfloat16, float32.")
-    return {"bfloat16": torch.bfloat16, "float32": torch.float32}[name]
+    return name
 
 
 def has_bfloat16(device: "torch.device") -> bool:
     """Whether the device has bfloat16 matrix instructions."""
+    if device.type != "cuda":
+        return _multiplies_bfloat16()
     import torch
 
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    return any(flag in _cpuinfo_line("flags").split() for flag in BFLOAT16_FLAGS)
+    return torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def n_threads() -> int:
+    """Threads that numerical libraries take when they are not told: OMP_NUM_THREADS, else all cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return int(asked) if asked.isdigit() and int(asked) else n_cores()
 
 
 def peak_flops(device: "torch.device", dtype: "torch.dtype") -> float | None:
@@ -213,6 +235,23 @@ def _cpuinfo_line(key: str) -> str:
     except OSError:
         pass
     return ""
+
+
+def _multiplies_bfloat16() -> bool:
+    return any(flag in _cpuinfo_line("flags").split() for flag in BFLOAT16_FLAGS)
+
+
+def _has_cuda_driver() -> bool:
+    """True if the library of NVIDIA's driver can be loaded."""
+    import ctypes
+
+    for name in ("libcuda.so.1", "nvcuda.dll"):
+        try:
+            ctypes.CDLL(name)
+            return True
+        except OSError:
+            continue
+    return False
 
 
 def _why_no_cuda() -> str:

@@ -22,7 +22,7 @@ ARROW = (
     *("symbolic.interrupts", "symbolic.callable_package", "symbolic.errors", "symbolic.command_line"),
     "symbolic.progress",
     "symbolic.files",
-    *("symbolic.subprocess_limits", "symbolic.machine"),
+    *("symbolic.checkpoint_record", "symbolic.subprocess_limits", "symbolic.machine"),
     *(
         "symbolic.strict_yaml",
         "symbolic.config",

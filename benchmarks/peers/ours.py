@@ -19,6 +19,7 @@ class OurDecoder:
 
     def __init__(self, folder: str, threads: int, precision: str, step: str, held: str = "") -> None:
         torch.set_num_threads(threads)
+        self.dtype = DTYPES.get(precision, torch.float32)  # of a state of the torch step
         if step == "torch":
             self.model: Any = models.load(folder, "cpu", DTYPES[precision])[0]
             self.about = {"path": "torch", **models.paths(self.model)}
@@ -50,8 +51,8 @@ class OurDecoder:
     @torch.inference_mode()
     def logits(self, prompts: list[list[int]]) -> list[list[float]]:
         """Scores after the last token of each prompt (equally long)."""
-        tokens, dtype = torch.tensor(prompts), next(self.model.parameters()).dtype
-        state = self.model.new_state(len(prompts), tokens.shape[1], dtype, "cpu")
+        tokens = torch.tensor(prompts)
+        state = self.model.new_state(len(prompts), tokens.shape[1], self.dtype, "cpu")
         lengths = torch.full((len(prompts),), tokens.shape[1])
         return list(self.model.prefill(tokens, lengths, state).float().tolist())
 

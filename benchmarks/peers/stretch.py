@@ -100,23 +100,24 @@ def make(**settings: Any) -> Stretch:
 
 def _pretend(state: Any, tokens: int) -> None:
     """Write the state, and say that each row holds `tokens` tokens; a recurrent state does not count them."""
-    for part in _tensors(state):
-        part.zero_()
+    for part in _parts(state):
+        part[...] = 0
     lengths = getattr(state, "lengths", None)
-    if isinstance(lengths, Tensor):
-        lengths.fill_(tokens)
+    if lengths is not None:
+        lengths[...] = tokens
     if hasattr(state, "filled"):
         state.filled = tokens
 
 
-def _tensors(state: Any) -> list[Tensor]:
-    parts = getattr(state, "parts", None) or [value for value in vars(state).values() if isinstance(value, Tensor)]
-    return [part for part in parts if part.is_floating_point()]
+def _parts(state: Any) -> list[Any]:
+    """The arrays or tensors of a state but for its lengths."""
+    tensors = [value for value in vars(state).values() if isinstance(value, Tensor)]
+    return getattr(state, "parts", None) or [part for part in tensors if part.is_floating_point()]
 
 
 def _state_bytes(state: Any) -> int:
-    return sum(part.numel() * part.element_size() for part in _tensors(state))
+    return sum(int(part.nbytes) for part in _parts(state))
 
 
 def _itemsize(state: Any) -> int:
-    return _tensors(state)[0].element_size()
+    return int(_parts(state)[0].itemsize)

@@ -185,9 +185,9 @@ def _library_model(config: Config) -> Any:
     """The library's class with our shape; Mamba-2 in the chunk size of the configuration, Mamba with mambapy's scan."""
     import transformers
 
-    from symbolic.models import pretrained
+    from symbolic.models.stored import model_folder
 
-    settings = pretrained.library_config(config.model)
+    settings = model_folder.library_config(config.model)
     family = settings.pop("model_type")
     settings.pop("architectures")
     if family == "mamba":

@@ -38,28 +38,22 @@ def load_source(
     device: auto, cpu, cuda. dtype: float32, bfloat16, int8, auto. threads: of the CPU, 0 for PyTorch's choice.
     step: native, torch, graph, auto. Raises UserError when a file is absent, cut or changed.
     """
-    import torch
-
-    from symbolic import machine, models, tokens
+    from symbolic import checkpoint_record, tokens
     from symbolic.decode.engine import engine
-    from symbolic.training import checkpoint
 
-    if threads > 0:
-        torch.set_num_threads(threads)
     folder = runs.resolve(target)
-    record = checkpoint.verify(folder) if (folder / checkpoint.RECORD).exists() else {}
-    where = machine.pick_device(device)
+    record = checkpoint_record.verify(folder) if (folder / checkpoint_record.RECORD).exists() else {}
     tokenizer = tokens.load(folder)
-    number_type = machine.pick_dtype("float32" if dtype == "int8" else dtype, where)
-    model, _ = models.load(folder, device=where, dtype=number_type)
-    if model.config.vocab_size < tokenizer.n_tokens:
+    trained = record.get("config", {})
+    n_trained = trained.get("data", {}).get("context")
+    decoder = _native(folder, device, dtype, threads, step, n_trained) or _torch(
+        folder, device, dtype, threads, step, n_trained
+    )
+    if decoder.config.vocab_size < tokenizer.n_tokens:
         raise UserError(
-            f"{folder}: the tokenizer has {tokenizer.n_tokens} ids and the model {model.config.vocab_size}. "
+            f"{folder}: the tokenizer has {tokenizer.n_tokens} ids and the model {decoder.config.vocab_size}. "
             "They are not of one run: copy both from it again."
         )
-    trained = record.get("config", {})
-    model.config = trained_shape(model.config, trained.get("data", {}).get("context"))
-    decoder = engine.prepare(model.eval(), step, "int8" if dtype == "int8" else "auto")
     name = folder.name if folder in runs.ready_made() else str(trained.get("name") or folder.name)
     return LoadedModel(
         folder,
@@ -73,6 +67,42 @@ def load_source(
         infill=trained.get("data", {}).get("infill", 0) > 0,
         styles=trained.get("data", {}).get("control") == "style",
     )
+
+
+def _native(folder: Path, device: str, dtype: str, threads: int, step: str, n_trained: int | None) -> Any:
+    """The model beside the native step, loaded without PyTorch; None where another step runs."""
+    from symbolic import machine
+    from symbolic.decode.engine import draft_table, native_step, packing
+    from symbolic.models.stored import model_folder
+
+    native_step.check_name(step)
+    if step not in ("auto", "native") or not (device == "cpu" or (device == "auto" and not machine.has_gpu())):
+        return None
+    config, _ = model_folder.read_config(folder)
+    if config.family not in packing.FAMILIES or native_step.problem() is not None:
+        return None
+    number_type = machine.cpu_number_type("float32" if dtype == "int8" else dtype)
+    stored = model_folder.read_model(folder, number_type)
+    stored = replace(stored, config=trained_shape(stored.config, n_trained))
+    return native_step.NativeModel(
+        stored, weights="int8" if dtype == "int8" else "auto", threads=threads, drafts=draft_table.load(folder)
+    )
+
+
+def _torch(folder: Path, device: str, dtype: str, threads: int, step: str, n_trained: int | None) -> Any:
+    """The model in PyTorch, ready to decode; UserError where the step that was asked for cannot run."""
+    import torch
+
+    from symbolic import machine, models
+    from symbolic.decode.engine import engine
+
+    if threads > 0:
+        torch.set_num_threads(threads)
+    where = machine.pick_device(device)
+    number_type = machine.pick_dtype("float32" if dtype == "int8" else dtype, where)
+    model, _ = models.load(folder, device=where, dtype=number_type)
+    model.config = trained_shape(model.config, n_trained)
+    return engine.prepare(model.eval(), step, "int8" if dtype == "int8" else "auto")
 
 
 def trained_shape(config: Any, n_trained: int | None) -> Any:

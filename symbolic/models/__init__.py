@@ -36,13 +36,13 @@ def load(
     scan: str = "auto",
 ) -> tuple["Model", ModelConfig]:
     """A model and its shape from a Hugging Face directory, or one in its form, in evaluation mode."""
-    from symbolic.models import pretrained
+    from symbolic.models.stored import pretrained
 
     return pretrained.load(folder, device, dtype, attention=attention, scan=scan)
 
 
 def save(model: "Model", folder: Path | str, metadata: dict[str, str] | None = None) -> None:
     """Write config.json and model.safetensors, each whole, as the library's class reads them where it has one."""
-    from symbolic.models import pretrained
+    from symbolic.models.stored import pretrained
 
     pretrained.save(model, folder, metadata)

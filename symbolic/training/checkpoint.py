@@ -11,7 +11,6 @@ moments are float32 safetensors, numbers JSON; nothing is pickled. Random number
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -23,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from symbolic import files, models, runs
+from symbolic import checkpoint_record, files, models, runs
 from symbolic.errors import UserError
 from symbolic.training import lora, optim
 
@@ -31,11 +30,9 @@ if TYPE_CHECKING:
     from symbolic.models import Model
     from symbolic.tokens import Tokenizer
 
-FORMAT = 1
-RECORD = "training.json"
+RECORD, verify = checkpoint_record.RECORD, checkpoint_record.verify
 TENSORS = "training.safetensors"
 TRAINED = "trained.safetensors"  # of a model of a library, or with LoRA: what was trained of it
-SELF = "record_sha256"  # key of the record: its own digest
 
 
 @dataclass(frozen=True)
@@ -114,22 +111,7 @@ def save_with(
                 save_file(_training_tensors(model, optimizer), temporary / TENSORS)
         except SafetensorError as error:  # a full disk, as safetensors words it
             raise UserError(f"cannot write {folder}: {error}. Free some space, then --resume.") from error
-        record = {"format": FORMAT, **asdict(progress), **asdict(origin), "files": _manifest(temporary)}
-        files.write_json(temporary / RECORD, {**record, SELF: _digest(record)})
-
-
-def _digest(record: dict[str, Any]) -> str:
-    """Return the SHA-256 of a record but for its own digest."""
-    others = {key: value for key, value in record.items() if key != SELF}
-    return files.digest(json.dumps(others, sort_keys=True))
-
-
-def verify(folder: Path) -> dict[str, Any]:
-    """Return the record of a whole checkpoint. Raises UserError naming the file that is absent, cut or changed."""
-    try:
-        return _whole_record(folder)
-    except UserError as error:
-        raise UserError(f"{error} Copy {folder} again from where it is whole, or train again.") from error
+        checkpoint_record.write(temporary, {**asdict(progress), **asdict(origin)})
 
 
 def newest(folder: Path, say: Callable[[str], None]) -> Path | None:
@@ -137,7 +119,7 @@ def newest(folder: Path, say: Callable[[str], None]) -> Path | None:
     found = runs.checkpoints(folder)
     for position, (_, path) in reversed(list(enumerate(found))):
         try:
-            _whole_record(path)
+            checkpoint_record.whole_record(path)
             return path
         except UserError as error:
             say(f"{error} Trying the checkpoint before it." if position else str(error))
@@ -263,60 +245,12 @@ def _restore_random(tensors: dict[str, Tensor]) -> None:
         torch.cuda.set_rng_state_all(cuda)
 
 
-def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return size and SHA-256 of each file, once it is on the disk."""
-    return {path.name: _measure(path) for path in sorted(folder.iterdir()) if path.is_file()}
-
-
-def _measure(path: Path) -> dict[str, Any]:
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())
-    return {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
-
-
-def _whole_record(folder: Path) -> dict[str, Any]:
-    """Return the record of a checkpoint whose files are those written; the UserError says what is wrong, not what to
-    do."""
-    path = folder / RECORD
-    if not path.is_file():
-        raise UserError(f"{path} is missing.")
-    try:
-        record = files.read_json(path)
-    except UserError as error:
-        raise UserError(f"{path} is cut or damaged: it is not whole JSON.") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise UserError(f"{path} is not a record of this version.")
-    if SELF in record and record[SELF] != _digest(record):
-        raise UserError(f"{path} is damaged: its SHA-256 is not the one written.")
-    written = record.get("files")
-    if not isinstance(written, dict) or not all(_is_measure(one) for one in written.values()):
-        raise UserError(f"{path} is damaged: it does not say which files were written.")
-    for name, expected in written.items():
-        _verify_file(folder / name, expected)
-    return record
-
-
-def _is_measure(value: object) -> bool:
-    """True for what `_measure` says of a file."""
-    return isinstance(value, dict) and isinstance(value.get("bytes"), int) and isinstance(value.get("sha256"), str)
-
-
 def _what_is_left(folder: Path) -> str:
     """Word what to do with a run that has no whole checkpoint."""
     best = runs.best_folder(folder)
     try:
-        _whole_record(best)
+        checkpoint_record.whole_record(best)
     except UserError:
         return f"Delete {folder} and train again."
     use = "`generate` takes it" if runs.is_model(best) else "its weights can be used"
     return f"{best} is whole: {use}. To train further, start a new run in another folder."
-
-
-def _verify_file(path: Path, expected: dict[str, Any]) -> None:
-    if not path.is_file():
-        raise UserError(f"{path} is missing.")
-    size = path.stat().st_size
-    if size != expected["bytes"]:
-        raise UserError(f"{path} holds {size:,} bytes, but {expected['bytes']:,} were written: it is cut.")
-    if files.sha256(path) != expected["sha256"]:
-        raise UserError(f"{path} is damaged: its SHA-256 is not the one written.")

@@ -11,7 +11,7 @@ from typing import Any
 
 from symbolic import files, runs
 from symbolic.config import MIDI_KINDS, Config
-from symbolic.models.pretrained import CLASSES
+from symbolic.models.stored.model_folder import CLASSES
 from symbolic.progress import clock
 from symbolic.training import learning_curve
 from symbolic.training.learning_curve import RunCurve

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from audio_bridge.lyrics.setting import melody_chooser
 from audio_bridge.lyrics.setting.rhythm_plan import QUARTER, LinePlan, SectionPlan
 from audio_bridge.lyrics.setting.sung_melody import strength
@@ -23,8 +25,6 @@ from symbolic.notation.chord_symbols import parse_chord
 from symbolic.notation.theory import SEMITONES, Key, Meter, length_text, parse_key, pitch_name
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from symbolic.decode.loaded_model import LoadedModel
 
 DEFAULT_MODEL = "gpt2-6m"
@@ -137,9 +137,7 @@ class RhythmMask(Mask):
     """
 
     def __init__(self, source: "LoadedModel", sections: Sequence[MelodySection], key: Key) -> None:
-        import torch
-
-        self.torch, self.tokenizer = torch, source.tokenizer
+        self.tokenizer = source.tokenizer
         self.size = source.model.config.vocab_size
         self.key = key
         self.header = f"M:{sections[0].plan.meter.text}\nL:1/8\nK:{key.text}\n"
@@ -172,9 +170,9 @@ class RhythmMask(Mask):
         """A token was drawn."""
         self.rows[row].append(token)
 
-    def allowed(self, row: int) -> "Tensor":
+    def allowed(self, row: int) -> np.ndarray:
         """(V,) what may come."""
-        mask = self.torch.zeros(self.size, dtype=self.torch.bool)
+        mask = np.zeros(self.size, bool)
         step = self.steps[min(len(self.rows[row]), len(self.steps) - 1)]
         mask[step if isinstance(step, int) else self._choices(row, step)] = True
         return mask

@@ -6,8 +6,7 @@ Each is a Mask of the engine (symbolic.decode.engine.mask).
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from symbolic.decode.constraint.automaton import Automaton, LexerState
 from symbolic.decode.engine.mask import Mask
@@ -27,7 +26,7 @@ class LineMask(Mask):
         self.lines = list(lines)
         self.vocab_size = vocab_size
         self.begun: dict[int, str] = {}
-        self._masks: dict[str, Tensor] = {}
+        self._masks: dict[str, np.ndarray] = {}
 
     def start(self, row: int, prompt: list[int]) -> None:
         """Begin a line in a row."""
@@ -37,13 +36,13 @@ class LineMask(Mask):
         """Advance by a drawn token."""
         self.begun[row] += self.texts[token]
 
-    def allowed(self, row: int) -> Tensor:
+    def allowed(self, row: int) -> np.ndarray:
         """Return the boolean mask (V,) of the tokens that continue one of the lines."""
         begun = self.begun[row]
         if begun not in self._masks:
             rests = [line[len(begun) :] for line in self.lines if line.startswith(begun)]
             spelled = {line[:end] for line in rests for end in range(1, len(line) + 1)}
-            mask = torch.zeros(self.vocab_size, dtype=torch.bool)
+            mask = np.zeros(self.vocab_size, bool)
             mask[[id for id, text in enumerate(self.texts) if text in spelled]] = True
             self._masks[begun] = mask
         return self._masks[begun]
@@ -55,8 +54,8 @@ class ContinuationMask(Mask):
 
     def __init__(self, tokenizer: "Tokenizer", vocab_size: int, inner: "TokenMask | None" = None) -> None:
         self.inner = inner
-        self.everything = torch.ones(vocab_size, dtype=torch.bool)
-        self.first = self.everything.clone()
+        self.everything = np.ones(vocab_size, bool)
+        self.first = self.everything.copy()
         texts = [tokenizer.token_bytes(id).decode("latin-1") for id in range(tokenizer.n_tokens)]
         self.first[[id for id, text in enumerate(texts) if not text or text[0] in "|:]\n0123456789"]] = False
         self.n_drawn: dict[int, int] = {}
@@ -81,7 +80,7 @@ class ContinuationMask(Mask):
         taken = self.take(row, token)
         assert taken
 
-    def allowed(self, row: int) -> Tensor:
+    def allowed(self, row: int) -> np.ndarray:
         """Return the boolean mask (V,). UserError if nothing can follow."""
         mask = self.everything if self.inner is None else self.inner.allowed(row)
         if self.n_drawn[row]:

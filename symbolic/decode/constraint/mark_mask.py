@@ -17,8 +17,7 @@ import re
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from symbolic.data import augmentation
 from symbolic.decode.engine.mask import Mask
@@ -73,15 +72,15 @@ class MarkMask(Mask):
         self.raw = [tokenizer.engine_bytes(id).decode("latin-1") for id in range(tokenizer.n_tokens)]
         self.texts = [tokenizer.token_bytes(id).decode("latin-1") for id in range(tokenizer.n_tokens)]
         self.is_mark = [bool(word) and not text for word, text in zip(self.raw, self.texts, strict=True)]
-        self.marks = torch.zeros(vocab_size, dtype=torch.bool)
-        self.marks[: len(self.raw)] = torch.tensor(self.is_mark)
-        self.everything = torch.ones(vocab_size, dtype=torch.bool)
-        self.opening = torch.zeros(vocab_size, dtype=torch.bool)  # bar lines, which may stand before the first section
+        self.marks = np.zeros(vocab_size, bool)
+        self.marks[: len(self.raw)] = self.is_mark
+        self.everything = np.ones(vocab_size, bool)
+        self.opening = np.zeros(vocab_size, bool)  # bar lines, which may stand before the first section
         self.opening[[id for id, word in enumerate(self.raw) if re.fullmatch(r"[|:]+", word)]] = True
-        self.ends = torch.zeros(vocab_size, dtype=torch.bool)  # of the music
+        self.ends = np.zeros(vocab_size, bool)  # of the music
         self.ends[[tokenizer.eos, *(id for id, text in enumerate(self.texts) if "\n" in text)]] = True
         self.rows: dict[int, _Row] = {}
-        self._masks: dict[Hashable, Tensor] = {}
+        self._masks: dict[Hashable, np.ndarray] = {}
 
     def start(self, row: int, prompt: list[int]) -> None:
         """Begin a tune with this prompt in a row."""
@@ -118,7 +117,7 @@ class MarkMask(Mask):
         self.rows[row].read(self.raw[token], self.texts[token])
         return True
 
-    def allowed(self, row: int) -> Tensor:
+    def allowed(self, row: int) -> np.ndarray:
         """Return the boolean mask (V,) of the tokens that may come next."""
         marks = self._marks(row)
         others = self.everything if self.inner is None else self.inner.allowed(row)
@@ -151,7 +150,7 @@ class MarkMask(Mask):
     def _may_open(self, row: int, token: int) -> bool:
         return self.rows[row].last[:2] != "@S" and bool(self.opening[token])
 
-    def _marks(self, row: int) -> Tensor:
+    def _marks(self, row: int) -> np.ndarray:
         """Return the boolean mask (V,) of the marks that may come next."""
         at = self.rows[row]
         key = (
@@ -163,7 +162,7 @@ class MarkMask(Mask):
         )
         mask = self._masks.get(key)
         if mask is None:
-            mask = self._masks[key] = torch.zeros_like(self.marks)
+            mask = self._masks[key] = np.zeros_like(self.marks)
             mask[[id for id, word in enumerate(self.raw) if self.is_mark[id] and self._fits(word, *key)]] = True
         return mask
 
@@ -185,13 +184,13 @@ class MarkMask(Mask):
             return False
         return _number(section[1]) >= max(1, len(wanted) - n_sections) and left in (0, _number(section[1]))
 
-    def _spells(self, row: int) -> Tensor:
+    def _spells(self, row: int) -> np.ndarray:
         """Return the boolean mask (V,) of the tokens that go on with the forced text."""
         rest = self.rows[row].rest
         mask = self._masks.get(("rest", rest))
         if mask is None:
             begins = {rest[:end] for end in range(1, len(rest) + 1)}
-            mask = torch.zeros_like(self.marks)
+            mask = np.zeros_like(self.marks)
             mask[[id for id, text in enumerate(self.texts) if text in begins]] = True
             self._masks["rest", rest] = mask
         return mask

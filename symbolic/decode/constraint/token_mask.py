@@ -12,7 +12,7 @@ transitions are cached for each:
     take(row, token)   one look-up: the cached transition of a token, valid if at least `min_ticks` remain in the bar.
                        Bar lines and other tokens that depend on more are cached for the whole state.
     allowed(row)       the mask (V,), asked for only after a refused token: one comparison of `min_ticks` (V,), known
-                       for each reduced state, with the remaining ticks. Equal masks are one tensor.
+                       for each reduced state, with the remaining ticks. Equal masks are one array.
 
 A transition is found by reading the token once in a bar of unbounded length, which tells how many ticks it needs.
 Ticks are those of symbolic.notation.score: 40,320 a whole note.
@@ -25,8 +25,6 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from symbolic.decode.constraint.automaton import CONTINUES, LETTERS, Automaton, LexerState, Owed, Place
 from symbolic.decode.constraint.bar_state import NOTHING_OPEN, BarPiece, FormState, Open
@@ -114,8 +112,8 @@ class TokenMask(Mask):
         self.tokens_left: dict[int, int] = {}
         self._states: dict[LexerState, ReducedState] = {}
         self._forms: dict[FormState, int] = {}
-        self._masks: dict[Hashable, Tensor] = {}
-        self._shared: dict[Hashable, Tensor] = {}
+        self._masks: dict[Hashable, np.ndarray] = {}
+        self._shared: dict[Hashable, np.ndarray] = {}
         self._starts: dict[str, tuple[SequenceState, int]] = {}
         self._after: dict[Hashable, SequenceState | None] = {}
         self._closings: dict[LexerState, int] = {}
@@ -168,7 +166,7 @@ class TokenMask(Mask):
         self.rows[row] = after
         self.tokens_left[row] -= 1
 
-    def allowed(self, row: int) -> Tensor:
+    def allowed(self, row: int) -> np.ndarray:
         """Return the boolean mask (V,) of the tokens that may come next; shared, not to be written to."""
         self.counts["asked"] += 1
         at = self.rows[row]
@@ -233,7 +231,7 @@ class TokenMask(Mask):
             return not self.vocabulary.begins_tuplet[at.reduced.state.place == Place.PAREN][token]
         return bool(self.allowed(row)[token])
 
-    def _near_limit(self, at: SequenceState, mask: Tensor, tokens_left: int) -> Tensor:
+    def _near_limit(self, at: SequenceState, mask: np.ndarray, tokens_left: int) -> np.ndarray:
         """Remove from a mask what would leave too few tokens to finish the tune."""
         if not self._is_near(at, tokens_left):
             return mask
@@ -303,8 +301,8 @@ class TokenMask(Mask):
 
     # --- masks
 
-    def _mask(self, at: SequenceState) -> Tensor:
-        """Compute the mask of a state; equal masks share one tensor."""
+    def _mask(self, at: SequenceState) -> np.ndarray:
+        """Compute the mask of a state; equal masks are one array."""
         state, reduced, ticks_left = at.state, at.reduced, at.ticks_left
         if state.place == Place.BAR and (started := self.automaton.completed(state)):
             reduced, ticks_left = self._reduced_state(started), started.ticks_left
@@ -324,7 +322,7 @@ class TokenMask(Mask):
             mask = min_ticks <= ticks_left
             mask[ties] = False
             mask[list(allowed)] = True
-            found = torch.from_numpy(mask)
+            found = mask
             cache_result(self._shared, key, found)
         return found
 

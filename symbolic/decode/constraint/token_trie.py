@@ -4,8 +4,6 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 if TYPE_CHECKING:
     from symbolic.tokens import Tokenizer
@@ -31,8 +29,8 @@ class Vocabulary:
         self.mixed = [id for id, text in enumerate(self.texts) if _is_mixed(text)]
         self.ties = [id for id, text in enumerate(self.texts) if "-" in text]
         unused = [False] * (size - len(self.texts))
-        tuplets = torch.tensor([bool(re.search(r"\(\d", text)) for text in self.texts] + unused)
-        digits = torch.tensor([text[:1].isdigit() for text in self.texts] + unused)
+        tuplets = np.array([bool(re.search(r"\(\d", text)) for text in self.texts] + unused)
+        digits = np.array([text[:1].isdigit() for text in self.texts] + unused)
         self.begins_tuplet = (tuplets, tuplets | digits)  # anywhere, and after "("
         self._elsewhere: dict[str, np.ndarray] = {}
         self._continuing: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
@@ -54,9 +52,9 @@ class Vocabulary:
             self._continuing[key] = found
         return found
 
-    def only(self, character: str) -> Tensor:
+    def only(self, character: str) -> np.ndarray:
         """Return the mask (V,) of one character's tokens, or of the end-of-tune token for ''."""
-        mask = torch.zeros(self.size, dtype=torch.bool)
+        mask = np.zeros(self.size, bool)
         mask[self.trie.children[character].ids if character else self.eos] = True
         return mask
 

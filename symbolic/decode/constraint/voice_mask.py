@@ -18,8 +18,7 @@ from collections.abc import Hashable
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from symbolic.decode.constraint.automaton import Automaton, LexerState, Owed, Place
 from symbolic.decode.constraint.bar_state import FormState
@@ -197,7 +196,7 @@ class VoiceMask(Mask):
         self.size = vocab_size or tokenizer.vocab_size
         self.is_by_line = not any("\n" in text[:-1] for text in self.texts)
         self.rows: dict[int, VoicesState] = {}
-        self._masks: dict[Hashable, Tensor] = {}
+        self._masks: dict[Hashable, np.ndarray] = {}
 
     def start(self, row: int, prompt: list[int]) -> None:
         """Begin a tune with this prompt in a row. UserError if no tune in several voices begins so."""
@@ -222,7 +221,7 @@ class VoiceMask(Mask):
         self.rows[row] = after
         return True
 
-    def allowed(self, row: int) -> Tensor:
+    def allowed(self, row: int) -> np.ndarray:
         """Return the boolean mask (V,) of the tokens that may come next; shared, not to be written to."""
         parts = self.rows[row]
         key = self._key(parts)
@@ -236,9 +235,9 @@ class VoiceMask(Mask):
             return parts
         return parts.own, parts.voice, len(parts.names), parts.measure if parts.voice else None
 
-    def _mask(self, parts: VoicesState) -> Tensor:
+    def _mask(self, parts: VoicesState) -> np.ndarray:
         found = [bool(text) and self.voices.read(text, parts) is not None for text in self.texts]
-        mask = torch.tensor(found + [False] * (self.size - len(found)))
+        mask = np.array(found + [False] * (self.size - len(found)))
         mask[self.eos] = parts.may_end
         return mask
 

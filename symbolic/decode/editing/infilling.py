@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from torch import Tensor
+import numpy as np
 
 from symbolic.data import augmentation
 from symbolic.data.augmentation import ANSWER, FILL, HIDDEN
@@ -285,7 +285,7 @@ class BarMask(TokenMask):
             place: self._those(lambda text, known=known: text[:1] in known and text != "")  # type: ignore[misc]
             for place, known in CONTINUES.items()
         }
-        self.ending = self.banned.new_zeros(self.banned.shape)
+        self.ending = np.zeros_like(self.banned)
         self.ending[sorted(self.ends)] = True
 
     def begin(self, hole: Hole) -> None:
@@ -321,7 +321,7 @@ class BarMask(TokenMask):
         if not self.is_at_end:
             super().advance(row, token)
 
-    def allowed(self, row: int) -> Tensor:
+    def allowed(self, row: int) -> np.ndarray:
         """Return the boolean mask (V,) of the tokens that may extend the bar or end it."""
         state = self.rows[row].state
         mask = super().allowed(row) & ~self.banned
@@ -365,12 +365,10 @@ class BarMask(TokenMask):
             state = completed
         return state
 
-    def _those(self, is_one: Callable[[str], bool]) -> Tensor:
+    def _those(self, is_one: Callable[[str], bool]) -> np.ndarray:
         """Return the boolean mask (V,) of the tokens whose text `is_one` accepts."""
-        import torch
-
         n_unused = self.vocabulary.size - len(self.vocabulary.texts)
-        return torch.tensor([bool(is_one(text)) for text in self.vocabulary.texts] + [False] * n_unused)
+        return np.array([bool(is_one(text)) for text in self.vocabulary.texts] + [False] * n_unused)
 
 
 def _is_banned(text: str) -> bool:

@@ -23,8 +23,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from symbolic.decode.engine.samplers import Drawn, draw_step, to_host
-from symbolic.decode.engine.sampling import Sampling
+from symbolic.decode.engine.samplers import Drawn
+from symbolic.decode.engine.sampling_rules import Sampling
+from symbolic.decode.engine.torch_draws import draw_step, to_host
 
 STRIDE = 128  # positions between the bounds of two graphs
 TOKENS = 8  # steps in one graph

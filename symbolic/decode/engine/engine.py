@@ -24,6 +24,9 @@ products of different shapes may add in different orders. A float32 logit then m
 token when the number drawn lies that close to the border of two: expected about once in a million tokens. A bfloat16
 logit can move by 1e-2, so tunes may part within tens of tokens. So they may between steps and between machines.
 
+Rows: state, pending tokens and numbers of a batch, in NumPy beside the native step (`native_rows`, where nothing
+imports PyTorch) or in tensors on the model's device (`torch_rows`).
+
 Sampler: how the next tokens of all rows are drawn, chosen once per call: by the model's step (`TorchSampler`), by
 native calls of many steps (symbolic.decode.engine.samplers), as CUDA graphs (cuda_graphs), under a mask (rejection), or
 with drafts checked several at a time (speculation). The tunes are the same with and without drafts or graphs.
@@ -42,21 +45,16 @@ temperature 1 and before any rule or mask.
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from symbolic.decode.engine import native_step
-from symbolic.decode.engine.cuda_graphs import GraphedModel, GraphSampler
 from symbolic.decode.engine.mask import Mask
+from symbolic.decode.engine.native_rows import NativeRows
 from symbolic.decode.engine.native_step import NativeModel
-from symbolic.decode.engine.rejection import MaskedSampler, NativeDraws, TorchDraws
-from symbolic.decode.engine.samplers import NativeSampler, Sampler, TorchSampler
-from symbolic.decode.engine.sampling import Sampling
-from symbolic.decode.engine.speculation import SpeculativeSampler
+from symbolic.decode.engine.samplers import Drawn, Rows
+from symbolic.decode.engine.sampling_rules import Sampling
 from symbolic.errors import UsageError, UserError
 from symbolic.tokens import BOS, PAD
 
@@ -102,9 +100,7 @@ class _Request:
     eos: int | None
     n_numbers: int  # new tokens of the longest tune: the length of a column of random numbers
     capacity: int  # tokens that a row of the state must hold
-    device: torch.device
-    dtype: torch.dtype
-    bias: Tensor  # (V,) -inf at the ids that are never drawn
+    bias: np.ndarray  # (V,) float32, -inf at the ids that are never drawn
     mask: Mask | None
     on_token: Callable[[int, int], bool | None] | None
     on_block: Callable[[int], None] | None
@@ -124,17 +120,22 @@ def prepare(model: Any, step: str = "auto", weights: str = "auto") -> Any:
     if weights not in ("auto", str(next(model.parameters()).dtype).removeprefix("torch.")):
         why = native_step.reason(model) or f"step={step!r} was asked for."
         raise UserError(f"{weights} weights need the native step, which does not run: {why}")
-    return GraphedModel(model) if chosen == "graph" else model
+    if chosen != "graph":
+        return model
+    from symbolic.decode.engine.cuda_graphs import GraphedModel
+
+    return GraphedModel(model)
 
 
 def step_name(model: Any) -> str:
     """Name the step that runs when `generate` gets this model, for a run's record: "torch float32"."""
-    if isinstance(model, NativeModel | GraphedModel):
+    if isinstance(model, NativeModel):
         return model.step_name
-    return f"torch {str(next(model.parameters()).dtype).removeprefix('torch.')}"
+    from symbolic.decode.engine import torch_rows
+
+    return torch_rows.step_name(model)
 
 
-@torch.inference_mode()
 def generate(
     model: Any,
     prompts: Sequence[list[int]],
@@ -152,7 +153,7 @@ def generate(
     on_block: Callable[[int], None] | None = None,
     synchronise_every: int | None = None,
     indices: Sequence[int] | None = None,
-    guesses: bool = False,
+    guesses: bool = True,
     never: Collection[int] = (),
 ) -> list[Generated]:
     """Continue every prompt; return the tunes by their indices.
@@ -165,8 +166,8 @@ def generate(
     tune by returning True; on_block(n) with the number of tokens drawn since its last call, for progress.
     synchronise_every: overrides the number of steps in a block.
     indices: the tunes' numbers, which choose their random numbers (default: 0, 1, ... in the order of the prompts).
-    guesses: the native step may guess ahead in a batch of one, which changes no tune (engine.speculation); off, since
-    it has not paid where it was measured.
+    guesses: the native step may guess ahead in a batch of one, which changes no tune (engine.speculation) and is done
+    while it pays.
     never: further ids that are not drawn.
     Raises UsageError for settings out of range, UserError for a prompt longer than the model's context.
     """
@@ -196,14 +197,11 @@ def context_limit(model: Any) -> int | None:
 
 
 def _request(model: Any, tunes: Sequence["_Tune"], n_tokens: int, never: Collection[int], **settings: Any) -> _Request:
-    weight = next(model.parameters())
     return _Request(
         model=model,
         n_numbers=max(tune.max_tokens for tune in tunes),
         capacity=max(len(tune.prompt) + tune.max_tokens - 1 for tune in tunes),
-        device=weight.device,
-        dtype=weight.dtype,
-        bias=_never_drawn(model.config.vocab_size, n_tokens, never).to(weight.device),
+        bias=_never_drawn(model.config.vocab_size, n_tokens, never),
         **settings,
     )
 
@@ -239,10 +237,10 @@ def _tune(model: Any, index: int, prompt: list[int], max_new_tokens: int) -> _Tu
     return _Tune(index, list(prompt), min(max_new_tokens, available), limit)
 
 
-def _never_drawn(vocab_size: int, n_tokens: int, never: Collection[int]) -> Tensor:
-    bias = torch.zeros(vocab_size)
-    bias[[PAD, BOS, *never]] = float("-inf")
-    bias[n_tokens:] = float("-inf")
+def _never_drawn(vocab_size: int, n_tokens: int, never: Collection[int]) -> np.ndarray:
+    bias = np.zeros(vocab_size, np.float32)
+    bias[[PAD, BOS, *never]] = -np.inf
+    bias[n_tokens:] = -np.inf
     return bias
 
 
@@ -282,29 +280,20 @@ def _extend(request: _Request, tune: _Tune, tokens: list[int], log_probabilities
 
 
 class _Batch:
-    """The rows at work: the model's state, and for each row its pending token, its tune and its random numbers.
-
-    `numbers` (N, B) is a ring over the steps: at step t every row reads numbers[t % N], where its stream was written,
-    turned by the step at which its tune began. So the numbers of a step are one slice, whatever row began when."""
+    """The rows at work, each with its tune; `rows` holds their state, pending tokens and numbers."""
 
     def __init__(self, request: _Request, tunes: list[_Tune]) -> None:
-        n_rows = len(tunes)
         self.request = request
         self.time = 0
         self.tunes: list[_Tune | None] = list(tunes)
-        self.state = _state(request, n_rows)
-        is_native = isinstance(request.model, NativeModel)
-        self.pending = torch.zeros(n_rows, dtype=torch.int32 if is_native else torch.int64, device=request.device)
-        self.numbers = torch.zeros(request.n_numbers, n_rows, dtype=torch.float64, device=request.device)
-        self.sampler = _sampler(request, self.state, self.pending)
-        self.begin(list(range(n_rows)), tunes)
+        self.rows = _rows(request, len(tunes))
+        self.begin(list(range(len(tunes))), tunes)
 
-    def draw(self) -> tuple[list[list[int]], list[list[float]]]:
+    def draw(self) -> Drawn:
         """Draw one block of tokens; return them and their log-probabilities, B lists of as many as were drawn."""
         live = self.live()
         n_steps = min(self.request.block, min(tune.max_tokens - len(tune.tokens) for _, tune in live))
-        places = torch.arange(self.time, self.time + n_steps, device=self.numbers.device) % len(self.numbers)
-        drawn = self.sampler.draw([row for row, _ in live], self.numbers[places])
+        drawn = self.rows.draw([row for row, _ in live], self.time, n_steps)
         self.time += max(len(tokens) for tokens in drawn[0])
         return drawn
 
@@ -316,65 +305,34 @@ class _Batch:
             self.tunes[row] = tune
             if self.request.mask is not None:
                 self.request.mask.start(row, tune.prompt)
-        index = torch.tensor(rows, device=self.request.device)
-        self.pending[index] = torch.tensor([tune.prompt[-1] for tune in tunes]).to(self.pending)
-        self.numbers[:, index] = self._turned_numbers(tunes)
-        self._read_prompts(rows, [tune.prompt[:-1] for tune in tunes])
+        self.rows.begin(rows, [tune.prompt for tune in tunes], self._turned_numbers(tunes))
 
     def rest(self, rows: list[int]) -> None:
         """Leave rows without a tune: they go on stepping from an empty state, and what they draw is thrown away."""
         for row in rows:
             self.tunes[row] = None
         if rows and self.live():
-            self.state.reset(torch.tensor(rows, device=self.request.device))
+            self.rows.reset(rows)
 
     def live(self) -> list[tuple[int, _Tune]]:
         """Return the rows that have a tune, with it."""
         return [(row, tune) for row, tune in enumerate(self.tunes) if tune is not None]
 
-    def _read_prompts(self, rows: list[int], prompts: list[list[int]]) -> None:
-        """Bring each row to the state after its prompt; prompts of several lengths are read together, right-padded."""
-        empty = [row for row, prompt in zip(rows, prompts, strict=True) if not prompt]
-        filled = [(row, prompt) for row, prompt in zip(rows, prompts, strict=True) if prompt]
-        device = self.request.device
-        if empty:
-            self.state.reset(torch.tensor(empty, device=device))
-        if not filled:
-            return
-        lengths = [len(prompt) for _, prompt in filled]
-        padded = [prompt + [PAD] * (max(lengths) - len(prompt)) for _, prompt in filled]
-        fresh = self.request.model.new_state(len(filled), max(lengths), self.request.dtype, device)
-        self.request.model.prefill(torch.tensor(padded, device=device), torch.tensor(lengths, device=device), fresh)
-        self.state.insert(torch.tensor([row for row, _ in filled], device=device), fresh)
-
-    def _turned_numbers(self, tunes: list[_Tune]) -> Tensor:
+    def _turned_numbers(self, tunes: list[_Tune]) -> np.ndarray:
         """Return (N, rows): each tune's uniform numbers, its first at the place of the present step in the ring."""
-        n = len(self.numbers)
-        columns = [np.roll(uniforms(self.request.seed, t.index, n, self.request.stream), self.time % n) for t in tunes]
-        return torch.from_numpy(np.stack(columns, axis=1)).to(self.request.device)
+        request, n = self.request, self.request.n_numbers
+        columns = [np.roll(uniforms(request.seed, t.index, n, request.stream), self.time % n) for t in tunes]
+        return np.stack(columns, axis=1)
 
 
-def _state(request: _Request, n_rows: int) -> Any:
-    """Return an empty state of `n_rows` rows; that of recorded steps is kept with the model, for it holds addresses."""
-    if isinstance(request.model, GraphedModel):
-        return request.model.kept_state(n_rows, request.capacity, request.dtype, request.device)
-    return request.model.new_state(n_rows, request.capacity, request.dtype, request.device)
+def _rows(request: _Request, n_rows: int) -> Rows:
+    """Return empty rows: in NumPy for the native step, else in tensors."""
+    settings = (request.rules, request.bias, request.mask, n_rows, request.n_numbers, request.capacity)
+    if isinstance(request.model, NativeModel):
+        return NativeRows(request.model, *settings, eos=request.eos, guesses=request.guesses and request.block > 1)
+    from symbolic.decode.engine.torch_rows import TorchRows
 
-
-def _sampler(request: _Request, state: Any, pending: Tensor) -> Sampler:
-    """Choose how tokens are drawn: by the model's step, native or graphed, and under the mask if there is one."""
-    model, rules, bias = request.model, request.rules, request.bias
-    if request.mask is not None:
-        if isinstance(model, NativeModel):
-            return MaskedSampler(NativeDraws(model, state, pending, rules, bias), request.mask, rules)
-        step = model.recorded_step(state) if isinstance(model, GraphedModel) else partial(model.step, state=state)
-        return MaskedSampler(TorchDraws(step, pending, rules, bias), request.mask, rules)
-    if isinstance(model, NativeModel):
-        kind = SpeculativeSampler if len(pending) == 1 and request.guesses else NativeSampler
-        return kind(model, state, pending, rules, bias, request.eos)
-    if isinstance(model, GraphedModel):
-        return GraphSampler(model, state, pending, rules, bias)
-    return TorchSampler(model, state, pending, rules, bias)
+    return TorchRows(request.model, *settings)
 
 
 def uniforms(seed: int, index: int, n: int, stream: int = 0) -> np.ndarray:

@@ -8,10 +8,8 @@ where sampling rules leave tokens out.
 # V vocabulary entries
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import numpy as np
 
 
 class Mask(ABC):
@@ -26,7 +24,7 @@ class Mask(ABC):
         """Advance by a token that is known to be allowed, perhaps the end of the tune."""
 
     @abstractmethod
-    def allowed(self, row: int) -> "Tensor":
+    def allowed(self, row: int) -> np.ndarray:
         """Return the boolean mask (V,) of the tokens that may come next, at least one; not to be written to."""
 
     def take(self, row: int, token: int) -> bool:

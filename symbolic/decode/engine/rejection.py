@@ -13,17 +13,16 @@ top-k, top-p and min-p choose among what may come: with them every row is drawn 
 
 # B rows, V vocabulary entries
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from symbolic.decode.engine import native_step
 from symbolic.decode.engine.mask import Mask
-from symbolic.decode.engine.native_step import NativeModel
+from symbolic.decode.engine.native_step import NativeModel, NativeState
 from symbolic.decode.engine.samplers import Drawn
-from symbolic.decode.engine.sampling import Sampling, choose, greedy, restrict, sample_and_rest
+from symbolic.decode.engine.sampling_rules import Sampling
 
 
 class Draws(Protocol):
@@ -32,10 +31,10 @@ class Draws(Protocol):
     tokens: list[int]
     log_probabilities: list[float]
 
-    def draw(self, live: Sequence[int], numbers: Tensor) -> None:
+    def draw(self, live: Sequence[int], numbers: Any) -> None:
         """Read the pending tokens and draw the next in the live rows, numbers (B) in [0, 1)."""
 
-    def draw_again(self, row: int, allowed: Tensor) -> None:
+    def draw_again(self, row: int, allowed: np.ndarray) -> None:
         """Draw once more in one row, among the allowed tokens (V) bool."""
 
     def close(self) -> None:
@@ -48,7 +47,7 @@ class MaskedSampler:
     def __init__(self, draws: Draws, mask: Mask, rules: Sampling) -> None:
         self.draws, self.mask, self.rules = draws, mask, rules
 
-    def draw(self, live: Sequence[int], numbers: Tensor) -> Drawn:
+    def draw(self, live: Sequence[int], numbers: Any) -> Drawn:
         """Draw one allowed token for each live row; only a row whose free draw is refused is masked."""
         draws, mask = self.draws, self.mask
         draws.draw(live, numbers[0])
@@ -61,63 +60,31 @@ class MaskedSampler:
         return [[token] for token in draws.tokens], [[value] for value in draws.log_probabilities]
 
 
-class TorchDraws:
-    """Draws of a model's own step. step: pending (B) -> logits (B, V), which changes the model's state."""
-
-    def __init__(self, step: Callable[[Tensor], Tensor], pending: Tensor, rules: Sampling, bias: Tensor) -> None:
-        self.step, self.pending, self.rules, self.bias = step, pending, rules, bias
-        self.tokens: list[int] = []
-        self.log_probabilities: list[float] = []
-
-    def draw(self, live: Sequence[int], numbers: Tensor) -> None:
-        """Run one step and draw a token for each row without the mask."""
-        self.logits = self.step(self.pending).float()
-        self.rests = numbers
-        if self.rules.truncates:
-            self.tokens = [0] * len(self.pending)
-            return
-        allowed = self.logits + self.bias
-        if self.rules.greedy:
-            self.tokens = greedy(allowed).tolist()
-        else:
-            tokens, self.rests = sample_and_rest(restrict(allowed, self.rules), numbers)
-            self.tokens = tokens.tolist()
-
-    def draw_again(self, row: int, allowed: Tensor) -> None:
-        """Draw a row's token among those `allowed` (V,), from the same random number."""
-        scores = (self.logits[row] + self.bias).masked_fill(~allowed.to(self.logits.device), float("-inf"))
-        self.tokens[row] = int(choose(scores[None], self.rests[row : row + 1], self.rules))
-
-    def close(self) -> None:
-        """Set log-probabilities (unmasked) and hand the tokens to the next step."""
-        drawn = torch.tensor(self.tokens, device=self.pending.device)
-        self.log_probabilities = self.logits.log_softmax(-1).gather(1, drawn[:, None])[:, 0].tolist()
-        self.pending.copy_(drawn)
-
-
 class NativeDraws:
     """Draws of the native step, in memory that is allocated once."""
 
-    def __init__(self, model: NativeModel, state: Any, pending: Tensor, rules: Sampling, bias: Tensor) -> None:
+    def __init__(
+        self, model: NativeModel, state: NativeState, pending: np.ndarray, rules: Sampling, bias: np.ndarray
+    ) -> None:
         n_rows = len(pending)
         self.model, self.state = model, state
-        self.pending = pending.numpy()  # int32, shared with the kernel
+        self.pending = pending  # int32, shared with the kernel
         self.calls = native_step.Calls(model, rules, bias, n_rows)
         self.places: dict[int, int] = {}
         self.tokens: list[int] = []
         self.log_probabilities: list[float] = []
 
-    def draw(self, live: Sequence[int], numbers: Tensor) -> None:
+    def draw(self, live: Sequence[int], numbers: Any) -> None:
         """Run one native step, which draws a token for each row without the mask."""
         if len(live) != len(self.places) or any(row not in self.places for row in live):
             self.places = {row: place for place, row in enumerate(live)}
             self.calls.limits[:] = 0
             self.calls.limits[list(live)] = 1
-        self.calls.step(self.state, self.pending, numbers.numpy())
+        self.calls.step(self.state, self.pending, numbers)
         self.tokens = self.pending.tolist()
         self.log_probabilities = self.calls.log_probabilities.tolist()
 
-    def draw_again(self, row: int, allowed: Tensor) -> None:
+    def draw_again(self, row: int, allowed: np.ndarray) -> None:
         """Draw a row's token among those `allowed` (V,), from the same random number."""
         token, log_probability = self.calls.choose(self.places[row], row, allowed)
         self.tokens[row], self.log_probabilities[row] = token, log_probability
@@ -125,4 +92,3 @@ class NativeDraws:
 
     def close(self) -> None:
         """Do nothing: each draw has set its token already."""
-        pass

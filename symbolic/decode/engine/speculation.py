@@ -1,16 +1,18 @@
-"""Exact speculation in one row: a guess at the next token is read in the same pass, and kept where it is drawn anyway.
+"""Exact speculation in one row: guesses at the next tokens are read in the same pass, and kept where they are drawn.
 
-A pass streams all weights through the processor once, whether it reads one token or two. So the token that is likely to
-come next, looked up in what was drawn before, is read along with the pending one. The next token is then drawn from its
-scores with its own random number, as always. If it is the guess, the pass has given the scores after it as well, and a
-second token is drawn; if not, what was read of the guess is undone. A token is a function of its scores and one number,
-and scores do not depend on what is read beside them: the tunes are, bit for bit, those without guesses.
+A pass streams all weights through the processor once, whether it reads one token or four. So the tokens that are
+likely to come next, looked up in what was drawn before, are read along with the pending one. The next token is then
+drawn from its scores with its own random number, as always. If it is the guess, the pass has given the scores after it
+as well, and another token is drawn; what was read of the first wrong guess and those after it is undone
+(kernel/model.h, `ahead`). A token is a function of its scores and one number, and scores do not depend on what is read
+beside them: the tunes are, bit for bit, those without guesses.
 
-Guess    the token that last followed the same 6, else 5 ... 2 tokens, in this tune or an earlier one of the same call.
-Undoing  GPT-2's cache forgets its last position. The state of the Mambas is copied before, and put back; what it then
-         lacks is read with the next pass.
-Switch   whether guesses pay depends on the processor, the weights and the tunes. A model's first blocks of tokens are
-         drawn with and without them in turn, and timed; after that it guesses or does not (`GuessTrial`).
+Guess    the token that last followed the same 8, else 7 ... 2 tokens, in this tune or an earlier one of this process,
+         or the one that most often did in the model's table (draft_table): what was right more often of late.
+Number   how many guesses a pass reads is what promises most tokens a second: by the measured seconds of passes of 1 to
+         4 tokens, and by how often guesses from as long an ending were right before.
+Switch   whether guesses pay depends on the processor, the weights and the tunes. Blocks of tokens drawn with and
+         without them are timed; the slower kind is drawn again at times, to see whether that is still so.
 
 Leviathan, Kalman & Matias 2023, Fast Inference from Transformers via Speculative Decoding (arXiv:2211.17192), with
 look-up in place of a small model (Saxena 2023, prompt lookup decoding).
@@ -20,159 +22,219 @@ look-up in place of a small model (Saxena 2023, prompt lookup decoding).
 
 import time
 from collections.abc import Sequence
-from statistics import median
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from symbolic.decode.engine import native_step
-from symbolic.decode.engine.native_step import NativeModel
+from symbolic.decode.engine.draft_table import LONGEST, SHORTEST, DraftTable
+from symbolic.decode.engine.kernel_library import MOST_AHEAD
+from symbolic.decode.engine.native_step import Ahead, NativeModel, NativeState
 from symbolic.decode.engine.samplers import Drawn, NativeSampler
-from symbolic.decode.engine.sampling import Sampling
+from symbolic.decode.engine.sampling_rules import Sampling
 
-LONGEST, SHORTEST = 6, 2  # tokens by which a guess is looked up
-MAX_UNREAD = 2  # tokens that a state put back may lack before they are read without a guess
-TRIAL_BLOCKS = 5  # timed with guesses, and as many without; of those with, the first two only fill the table
-GAIN = 1.03  # by which blocks with guesses must be faster
+OF_TABLE = LONGEST + 1
+MAX_KEPT = 1 << 18  # endings remembered
+WEIGHT = 0.1  # of the newest measurement in a running mean
+TRIALS = 3  # passes of a size, or blocks of a kind, that are timed before the first comparison
+RETRY = 24  # blocks after which the slower kind is drawn again
+GAIN = 1.02  # by which blocks with guesses must be faster
 
 
 class Lookup:
-    """What followed the last few tokens when they last stood together."""
+    """What followed the last few tokens when they last stood together, here or in a table.
 
-    def __init__(self) -> None:
+    A guess has a kind: the length of the ending that it was looked up by, in the table that length + OF_TABLE.
+    """
+
+    def __init__(self, table: DraftTable | None = None) -> None:
+        self.table = table
         self._history: list[int] = []
         self._next: dict[tuple[int, ...], int] = {}
+        self._tried = [2] * (2 * OF_TABLE)  # as if one of two had been right
+        self._right = [1] * (2 * OF_TABLE)
 
-    @property
-    def last(self) -> int | None:
-        """The token added last."""
-        return self._history[-1] if self._history else None
+    def begin(self, tokens: Sequence[int]) -> None:
+        """Begin a tune with these tokens."""
+        self._history = []
+        if len(self._next) > MAX_KEPT:
+            self._next.clear()
+        for token in tokens:
+            self.add(token)
 
     def add(self, token: int) -> None:
         """Append a token to the history."""
-        for n in range(SHORTEST, min(LONGEST, len(self._history)) + 1):
-            self._next[tuple(self._history[-n:])] = token
-        self._history.append(token)
-        del self._history[:-LONGEST]
+        history = self._history
+        for n in range(SHORTEST, len(history) + 1):
+            self._next[tuple(history[-n:])] = token
+        history.append(token)
+        del history[:-LONGEST]
 
-    def guess(self) -> int | None:
-        """Return the token that followed the longest ending known; None where none is."""
-        for n in range(min(LONGEST, len(self._history)), SHORTEST - 1, -1):
-            token = self._next.get(tuple(self._history[-n:]))
+    def guesses(self, most: int) -> list[tuple[int, int]]:
+        """Return up to `most` tokens to come, each with its kind."""
+        ending, found = list(self._history), list[tuple[int, int]]()
+        while len(found) < most and (guess := self._guess(ending)) is not None:
+            found.append(guess)
+            ending = [*ending, guess[0]][-LONGEST:]
+        return found
+
+    def note(self, kind: int, is_right: bool) -> None:
+        """Note whether a guess of this kind was right."""
+        self._tried[kind] += 1
+        self._right[kind] += is_right
+
+    def chance(self, kind: int) -> float:
+        """Return how likely a guess of this kind is right."""
+        return self._right[kind] / self._tried[kind]
+
+    def _guess(self, ending: list[int]) -> tuple[int, int] | None:
+        found = self._own_guess(ending)
+        told = None if self.table is None else self.table.guess(ending)
+        if told is None:
+            return found
+        token, kind = told[0], told[1] + OF_TABLE
+        return found if found is not None and self.chance(found[1]) >= self.chance(kind) else (token, kind)
+
+    def _own_guess(self, ending: list[int]) -> tuple[int, int] | None:
+        for n in range(len(ending), SHORTEST - 1, -1):
+            token = self._next.get(tuple(ending[-n:]))
             if token is not None:
-                return token
+                return token, n
         return None
 
 
-class GuessTrial:
-    """Times blocks with and without guesses in turn, then judges once. `verdict`: whether guesses pay, None before."""
+class GuessTimes:
+    """What passes and blocks took, as running means of seconds."""
 
     def __init__(self) -> None:
-        self.verdict: bool | None = None
-        self._seconds: dict[bool, list[float]] = {False: [], True: []}
+        self.of_pass: dict[int, list[float]] = {n: [] for n in range(1, MOST_AHEAD + 1)}  # by the tokens it reads
+        self.of_token: dict[bool, list[float]] = {False: [], True: []}  # in blocks without and with guesses
+        self._n_same = 0
+
+    def add_pass(self, n_tokens: int, seconds: float) -> None:
+        """Note a pass."""
+        _add(self.of_pass[n_tokens], seconds)
+
+    def add_block(self, with_guesses: bool, seconds: float, n_tokens: int) -> None:
+        """Note a block."""
+        _add(self.of_token[with_guesses], seconds / n_tokens)
+        self._n_same = self._n_same + 1 if with_guesses == self.pays else 0
+
+    @property
+    def pays(self) -> bool:
+        """True if blocks with guesses were faster."""
+        plain, guessed = self.of_token[False], self.of_token[True]
+        return not plain or not guessed or GAIN * guessed[-1] <= plain[-1]
 
     @property
     def guesses(self) -> bool:
         """True if the next block should be drawn with guesses."""
-        return len(self._seconds[True]) < len(self._seconds[False]) if self.verdict is None else self.verdict
+        counts = {kind: len(seconds) for kind, seconds in self.of_token.items()}
+        if min(counts.values()) < TRIALS:
+            return counts[True] < counts[False]
+        return self.pays != (self._n_same >= RETRY)
 
-    def add(self, with_guesses: bool, seconds: float, n_tokens: int) -> None:
-        """Note a block."""
-        if self.verdict is not None:
-            return
-        self._seconds[with_guesses].append(seconds / n_tokens)
-        if all(len(blocks) == TRIAL_BLOCKS for blocks in self._seconds.values()):
-            # medians: a block that waited for the processor says nothing
-            self.verdict = GAIN * median(self._seconds[True][2:]) <= median(self._seconds[False])
+    def best_number(self, chances: Sequence[float]) -> int:
+        """Return how many of the guesses, which come true with these chances, to read."""
+        untried = [n for n in range(2, len(chances) + 2) if len(self.of_pass[n]) < TRIALS]
+        if untried:
+            return untried[0] - 1
+        if not self.of_pass[1]:
+            return len(chances)
+        best, best_rate, expected, all_right = 0, 1 / self.of_pass[1][-1], 1.0, 1.0
+        for n, chance in enumerate(chances, start=1):
+            all_right *= chance
+            expected += all_right
+            rate = expected / self.of_pass[n + 1][-1]
+            if rate > best_rate:
+                best, best_rate = n, rate
+        return best
 
 
-_TRIALS: WeakKeyDictionary[NativeModel, GuessTrial] = WeakKeyDictionary()
+def _add(means: list[float], seconds: float) -> None:
+    """Append the next running mean; the first few are plain means. A time beyond thrice the mean, as of a process that
+    lost its core, counts as thrice."""
+    if means:
+        weight = max(WEIGHT, 1 / (len(means) + 1))
+        seconds = means[-1] + weight * (min(seconds, 3 * means[-1]) - means[-1])
+    means.append(seconds)
+    del means[: -2 * TRIALS]
+
+
+_KNOWN: WeakKeyDictionary[NativeModel, tuple[Lookup, GuessTimes]] = WeakKeyDictionary()
 
 
 class SpeculativeSampler:
     """Draws in the one row of a native state, with guesses while they pay."""
 
     def __init__(
-        self, model: NativeModel, state: Any, pending: Tensor, rules: Sampling, bias: Tensor, eos: int | None
+        self,
+        model: NativeModel,
+        state: NativeState,
+        pending: np.ndarray,
+        rules: Sampling,
+        bias: np.ndarray,
+        eos: int | None,
     ) -> None:
         assert len(pending) == 1
-        self.model, self.state, self.pending, self.eos = model, state, pending, eos
+        self.state, self.pending, self.eos = state, pending, eos
         self.plain = NativeSampler(model, state, pending, rules, bias, eos)
-        self.chooser = native_step.Chooser(model, rules, bias)
-        self.lookup, self.trial = Lookup(), _TRIALS.setdefault(model, GuessTrial())
-        self.n_guesses = self.n_right = 0
-        self.kept = [] if state.blocks else [part.clone() for part in state.parts]  # of a recurrent state
-        self.kept_length = 0
+        self.ahead = Ahead(model, state, rules, bias, eos)
+        if model not in _KNOWN:
+            _KNOWN[model] = Lookup(model.drafts), GuessTimes()
+        self.lookup, self.times = _KNOWN[model]
+        self.n_passes = self.n_drawn = self.n_guesses = 0
 
-    def draw(self, live: Sequence[int], numbers: Tensor) -> Drawn:
-        """Draw for the one row: guess tokens and verify them in one pass while the trial finds that faster."""
-        if self.trial.verdict is False:
-            return self.plain.draw(live, numbers)
-        if (pending := int(self.pending[0])) != self.lookup.last:  # a tune begins
-            self.lookup.add(pending)
-        began, guesses = time.perf_counter(), self.trial.guesses
-        drawn = self._draw(numbers) if guesses else self._draw_plainly(live, numbers)
-        self.trial.add(guesses, time.perf_counter() - began, len(drawn[0][0]))
+    def begin(self, prompt: Sequence[int]) -> None:
+        """Hear of the tune that begins."""
+        self.lookup.begin(prompt)
+
+    def draw(self, live: Sequence[int], numbers: Any) -> Drawn:
+        """Draw up to K tokens, in blocks with guesses while these are the faster ones."""
+        began, guesses = time.perf_counter(), self.times.guesses
+        drawn = self._draw(numbers[:, 0]) if guesses else self._draw_plainly(live, numbers)
+        self.times.add_block(guesses, time.perf_counter() - began, len(drawn[0][0]))
         return drawn
 
-    def _draw_plainly(self, live: Sequence[int], numbers: Tensor) -> Drawn:
+    def _draw_plainly(self, live: Sequence[int], numbers: np.ndarray) -> Drawn:
         drawn = self.plain.draw(live, numbers)
         for token in drawn[0][0]:
-            self.lookup.add(token)
+            self._read_along(self.lookup.guesses(1), [token])
         return drawn
 
-    def _draw(self, numbers: Tensor) -> Drawn:
+    def _draw(self, numbers: np.ndarray) -> Drawn:
         """Draw with guesses; the state has then read all but the last token, as after any block."""
-        values = numbers[:, 0].tolist()
-        drawn: list[tuple[int, float]] = []
-        pending, unread = int(self.pending[0]), list[int]()
-        while len(drawn) < len(values) and not (drawn and pending == self.eos):
-            guess = self._guess(len(values) - len(drawn), len(unread))
-            if guess is not None and not unread:
-                self._keep()
-            reads = [*unread, pending]
-            scores = self._read(reads if guess is None else [*reads, guess], 1 if guess is None else 2)
-            drawn.append(self.chooser.choose(scores, 0, values[len(drawn)]))
-            is_right = drawn[-1][0] == guess
-            if is_right:
-                drawn.append(self.chooser.choose(scores, 1, values[len(drawn)]))
-            unread = [] if guess is None or is_right else self._undo(reads)
-            for token, _ in drawn[-1 - is_right :]:
-                self.lookup.add(token)
-            pending = drawn[-1][0]
-            self.n_guesses += guess is not None
-            self.n_right += is_right
-        if unread:
-            self._read(unread, 1)
+        tokens: list[int] = []
+        log_probabilities: list[float] = []
+        pending = int(self.pending[0])
+        self.ahead.begin()
+        while len(tokens) < len(numbers) and not (tokens and pending == self.eos):
+            guesses = self._guesses(len(numbers) - len(tokens))
+            reads = [pending, *(token for token, _ in guesses)]
+            began = time.perf_counter()
+            drawn, values = self.ahead.draw(reads, numbers[len(tokens) : len(tokens) + len(reads)])
+            self.times.add_pass(len(reads), time.perf_counter() - began)
+            self._read_along(guesses, drawn)
+            tokens += drawn
+            log_probabilities += values
+            pending = tokens[-1]
+            self.n_passes, self.n_drawn, self.n_guesses = (
+                self.n_passes + 1, self.n_drawn + len(drawn), self.n_guesses + len(guesses),
+            )  # fmt: skip
+        self.ahead.end()
         self.pending[0] = pending
-        return [[token for token, _ in drawn]], [[log_probability for _, log_probability in drawn]]
+        return [tokens], [log_probabilities]
 
-    def _guess(self, n_left: int, n_unread: int) -> int | None:
-        """Return a token to read along; None where none is known, or none may follow it."""
-        if n_left < 2 or n_unread >= MAX_UNREAD:
-            return None
-        guess = self.lookup.guess()
-        return None if guess == self.eos else guess
+    def _guesses(self, n_left: int) -> list[tuple[int, int]]:
+        """Return the guesses to read along with the pending token, where at most `n_left` tokens are to be drawn."""
+        found = self.lookup.guesses(min(n_left, MOST_AHEAD) - 1)
+        ends = [place for place, (token, _) in enumerate(found) if token == self.eos]
+        found = found[: ends[0]] if ends else found
+        return found[: self.times.best_number([self.lookup.chance(kind) for _, kind in found])]
 
-    def _read(self, tokens: list[int], n_wanted: int) -> Tensor:
-        """Read tokens; return the scores after each of the last `n_wanted` (n_wanted, V)."""
-        places = torch.arange(len(tokens))
-        return self.model.read(torch.zeros_like(places), torch.tensor(tokens), places[-n_wanted:], self.state)
-
-    def _keep(self) -> None:
-        """Keep the state, to put it back where a guess is wrong."""
-        for kept, part in zip(self.kept, self.state.parts, strict=False):
-            kept.copy_(part)
-        self.kept_length = int(self.state.lengths[0])
-
-    def _undo(self, reads: list[int]) -> list[int]:
-        """Undo a pass that read `reads` and a wrong guess; return what the state then lacks."""
-        if not self.kept:
-            self.state.lengths[0] -= 1
-            return []
-        for kept, part in zip(self.kept, self.state.parts, strict=True):
-            part.copy_(kept)
-        self.state.lengths[0] = self.kept_length
-        return reads
+    def _read_along(self, guesses: Sequence[tuple[int, int]], drawn: Sequence[int]) -> None:
+        """Note which guesses were right, and add what was drawn to the look-up."""
+        for (guess, kind), token in zip(guesses, drawn, strict=False):
+            self.lookup.note(kind, guess == token)
+        for token in drawn:
+            self.lookup.add(token)

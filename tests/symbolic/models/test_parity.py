@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from symbolic import models
 from symbolic.config import GPT2Config, Mamba2Config, ModelConfig
 from symbolic.models import ssd
-from symbolic.models.pretrained import CLASSES, library_config
+from symbolic.models.stored.model_folder import CLASSES, library_config
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 Make = Callable[..., Any]

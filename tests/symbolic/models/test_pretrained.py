@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from symbolic import models
 from symbolic.config import GPT2Config, LSTMConfig, Mamba2Config, MambaConfig, ModelConfig
 from symbolic.errors import UserError
-from symbolic.models.pretrained import OURS
+from symbolic.models.stored.model_folder import OURS
 
 CONFIG = MambaConfig(n_layer=1, d_model=16, vocab_size=20)
 

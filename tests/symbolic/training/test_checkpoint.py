@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from symbolic import files, models, runs, tokens
+from symbolic import checkpoint_record, files, models, runs, tokens
 from symbolic.config import GPT2Config, TrainConfig
 from symbolic.errors import UserError
 from symbolic.training import checkpoint, optim
@@ -178,7 +178,7 @@ def test_a_record_without_its_own_digest_still_says_what_was_written(tmp_path: P
     """As early versions wrote them, with damage that its digest cannot show."""
     save(tmp_path / "a", 7)
     path = tmp_path / "a" / checkpoint.RECORD
-    record = {key: value for key, value in json.loads(path.read_text()).items() if key != checkpoint.SELF}
+    record = {key: value for key, value in json.loads(path.read_text()).items() if key != checkpoint_record.SELF}
     path.write_text(json.dumps({**record, "files": written}))
     with pytest.raises(UserError, match=r"training.json is damaged: it does not say which files"):
         checkpoint.verify(tmp_path / "a")

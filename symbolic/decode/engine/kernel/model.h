@@ -24,9 +24,20 @@ typedef struct {
     int32_t *lengths;          /* tokens each slot has read */
 } state;
 
+enum { MOST_AHEAD = 4 }; /* items of a pass that may be undone */
+
+/* What undoes items of one slot of the Mambas. The recurrence stays behind: it has not read the items of the pass before
+ * that were kept (n_held), whose inputs are in rows[0]; a pass reads them first, then its own items on a copy. */
+typedef struct {
+    float *window[MOST_AHEAD + 1]; /* as state's, of one slot: before the pass, after its first item, ... */
+    float *rows[2];                /* (layers, MOST_AHEAD, stride): of the pass before, of this one */
+    int64_t stride, n_held;
+} ahead;
+
 typedef struct {
     const model *m;
     const state *s;
+    const ahead *a; /* NULL where nothing is to be undone */
     int64_t n, n_wanted, n_runs;
     const int32_t *slot, *token, *wanted; /* wanted: items whose scores are asked for, ascending */
     float *scores;                        /* (n_wanted, vocab) */

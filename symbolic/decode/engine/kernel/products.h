@@ -15,7 +15,7 @@ enum { VECTORS = 64 / W }; /* in a panel */
 enum { TILE = 6 }; /* rows of x whose TILE * VECTORS sums fit the 32 registers */
 #elif defined(__AVX2__) && defined(__FMA__)
 #define AVX2 1
-enum { TILE = 3 }; /* rows of x whose sums of half a panel, 4 registers each, fit 16 */
+enum { TILE = 4 }; /* rows of x whose sums, of 4 registers of a panel each or of 2 for the fourth row, fit 16 */
 #else
 enum { TILE = 1 };
 #endif
@@ -169,29 +169,32 @@ INLINE void sums_of_8(const matrix *m, int kind, int R, int V, const operand *x,
 #pragma GCC unroll 12
     for (int i = 0; i < R * V; i++) a[i] = _mm256_setzero_ps();
     for (int64_t k = 0; k < m->n_words; k++, w += REGISTERS) {
+        if (V < REGISTERS && !first) /* the processor's own prefetches follow no stream with gaps */
+#pragma GCC unroll 4
+            for (int v = 0; v < REGISTERS; v += 2) PREFETCH((const char *)(w + 16 * REGISTERS + v));
 #pragma GCC unroll 8
         for (int v = 0; v < V; v++) {
             const __m256i column = _mm256_load_si256(w + v);
-#pragma GCC unroll 3
+#pragma GCC unroll 4
             for (int r = 0; r < R; r++)
                 a[r * V + v] = product_of_8(kind, a[r * V + v], in + r * x->stride + (kind == EXACT ? 2 * k : k), column);
         }
     }
-#pragma GCC unroll 3
+#pragma GCC unroll 4
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 8
         for (int v = 0; v < V; v++) _mm256_store_ps(sums + r * PANEL + 8 * (first + v), a[r * V + v]);
 }
 
-/* R rows of x by one panel; one row takes all of its outputs at once, more take half of them at a time. */
+/* R rows of x by one panel; one row takes all of its outputs at once, 2 or 3 half of them, 4 a quarter. */
 INLINE void tile(const matrix *m, int kind, int R, const operand *x, int64_t row, int64_t panel, float *y,
                  int64_t stride, int after) {
     float sums[TILE * PANEL] __attribute__((aligned(64)));
     if (R == 1) sums_of_8(m, kind, 1, 8, x, row, panel, 0, sums);
-    else {
-        sums_of_8(m, kind, R, 4, x, row, panel, 0, sums);
-        sums_of_8(m, kind, R, 4, x, row, panel, 4, sums);
-    }
+    else if (R == 4)
+        for (int v = 0; v < 8; v += 2) sums_of_8(m, kind, R, 2, x, row, panel, v, sums);
+    else
+        for (int v = 0; v < 8; v += 4) sums_of_8(m, kind, R, 4, x, row, panel, v, sums);
     finish(m, sums, x->scale + row, R, panel * PANEL, y + row * stride + panel * PANEL, stride, after);
 }
 #else
@@ -229,7 +232,9 @@ INLINE void rows_of_panel(const matrix *m, int kind, const operand *x, int64_t n
 #define ROWS(R)                                \
     for (; R <= TILE && n - row >= R; row += R) \
         tile(m, kind, R <= TILE ? R : 1, x, row, panel, y, stride, after);
-    ROWS(6) ROWS(4) ROWS(3) ROWS(2) ROWS(1)
+    ROWS(6)
+    if (TILE > 4 || n == 4) ROWS(4) /* threes are faster where there are many */
+    ROWS(3) ROWS(2) ROWS(1)
 #undef ROWS
 }
 

@@ -181,6 +181,61 @@ int native_run(team *t, const model *m, const state *s, int64_t rows, int64_t st
     return fault;
 }
 
+/* Slot 0 reads n tokens, of which all but the first are guesses, and draws after each while the guess that follows is
+ * what was drawn; what it read of wrong guesses is undone. uniforms, drawn, log_probability (n); scores (n, vocab); room
+ * (3, vocab). Returns how many were drawn, or minus the fault. */
+int64_t native_ahead(team *t, const model *m, const state *s, ahead *a, int64_t n, const int32_t *token, int64_t eos,
+                     const double *uniforms, const float *bias, const sampling *rules, int32_t *drawn,
+                     float *log_probability, float *scores, float *room) {
+    static const int32_t slots[MOST_AHEAD], places[MOST_AHEAD] = {0, 1, 2, 3};
+    double rest;
+    const int fault = n > MOST_AHEAD ? 3 : refuse(m, s, n, slots, token);
+    if (fault) return -fault;
+    tile_shapes before;
+    tiles_begin(&before);
+    set_active(t, 1);
+    forward_all(t, (pass){.m = m, .s = s, .a = m->family == GPT2 ? NULL : a, .n = n, .n_wanted = n, .slot = slots,
+                          .token = token, .wanted = places, .scores = scores});
+    set_active(t, 0);
+    tiles_end(&before);
+    int64_t kept = 0;
+    for (int is_guessed = 1; is_guessed;) {
+        const int32_t got = choose(m, scores + kept * m->vocab, bias, NULL, rules, uniforms[kept], room,
+                                   log_probability + kept, &rest);
+        drawn[kept++] = got;
+        is_guessed = got != eos && kept < n && token[kept] == got;
+    }
+    s->lengths[0] -= (int32_t)(n - kept);
+    if (m->family == GPT2) return kept;
+    float *const window = a->window[0], *const rows = a->rows[0];
+    a->window[0] = a->window[kept];
+    a->window[kept] = window;
+    a->rows[0] = a->rows[1];
+    a->rows[1] = rows;
+    a->n_held = kept;
+    return kept;
+}
+
+/* Make `a` follow the state, before native_ahead is called. */
+void native_ahead_begin(const model *m, const state *s, ahead *a, int64_t window_size) {
+    a->n_held = 0;
+    if (m->family != GPT2) memcpy(a->window[0], s->window, sizeof(float) * window_size);
+}
+
+/* Bring the state to where native_ahead has read; window_size: numbers of a slot's window. */
+void native_ahead_end(team *t, const model *m, const state *s, ahead *a, int64_t window_size) {
+    if (m->family == GPT2) return;
+    set_active(t, 1);
+    const pass p = {.m = m, .s = s, .a = a};
+    for (int64_t l = 0; l < m->n_layer; l++) {
+        if (m->family == MAMBA) phase(t, mamba_scan, &p, l, m->layers[l].out2.panels);
+        else phase(t, mamba2_scan, &p, l, m->n_head);
+    }
+    set_active(t, 0);
+    a->n_held = 0;
+    memcpy(s->window, a->window[0], sizeof(float) * window_size);
+}
+
 /* One row drawn from scores (vocab) among the tokens that are allowed (vocab; NULL: all). */
 int32_t native_choose(const model *m, const float *scores, const float *bias, const uint8_t *allowed,
                       const sampling *rules, double uniform, float *room, float *log_probability) {

@@ -124,7 +124,7 @@ def test_a_plan_leaves_no_other_section(tokenizer: CountedTokenizer) -> None:
     mask.start(0, [1, *tokenizer.encode(HEAD)])
 
     def texts() -> list[str]:
-        return [mask.raw[id] for id in mask.allowed(0)[: tokenizer.n_tokens].nonzero().flatten().tolist()]
+        return [mask.raw[id] for id in mask.allowed(0)[: tokenizer.n_tokens].nonzero()[0]]
 
     assert {text for text in texts() if "|" not in text and ":" not in text} == {"@S2;"}
     assert "|:" in texts()

@@ -208,7 +208,7 @@ def test_drawing_again_has_the_law_of_the_mask(step: str) -> None:
     counts = torch.tensor([tune.tokens[0] for tune in tunes]).bincount(minlength=96).double()
     scores = make_model("gpt2")(torch.tensor([[1]]))[0, -1].double() / 2
     mask.start(0, [])
-    allowed = mask.allowed(0).clone()
+    allowed = torch.from_numpy(mask.allowed(0))
     allowed[[0, 1]] = False
     allowed[N_TOKENS:] = False
     expected = n * scores[:96].masked_fill(~allowed, -torch.inf).softmax(-1)

@@ -1,42 +1,15 @@
-"""Samplers without a mask: what a block returns and leaves pending, for the model's own step and the native one."""
+"""Samplers without a mask: native calls draw what the model's own step draws."""
 
-import math
-
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from symbolic.decode.engine import native_step, samplers
+from symbolic.decode.engine import native_step
 from symbolic.decode.engine.native_step import NativeModel
+from symbolic.decode.engine.samplers import NativeSampler
 from symbolic.decode.engine.sampling import Sampling
+from symbolic.decode.engine.torch_draws import TorchSampler
 from tests.small_models import make_model
-
-
-class Counting:
-    """A stand-in model of four tokens: the next token is the one read plus one, with probability 1/2."""
-
-    def step(self, tokens: Tensor, state: list[list[int]]) -> Tensor:
-        state.append(tokens.tolist())
-        logits = torch.full((len(tokens), 4), math.log(1 / 6))
-        return logits.index_put((torch.arange(len(tokens)), (tokens + 1) % 4), torch.tensor(math.log(1 / 2)))
-
-
-def test_a_block_reads_what_it_drew() -> None:
-    read: list[list[int]] = []
-    pending = torch.tensor([0, 2])
-    sampler = samplers.TorchSampler(Counting(), read, pending, Sampling(temperature=0), torch.zeros(4))
-    tokens, log_probabilities = sampler.draw([0, 1], torch.zeros(3, 2, dtype=torch.float64))
-    assert tokens == [[1, 2, 3], [3, 0, 1]] and read == [[0, 2], [1, 3], [2, 0]]
-    assert pending.tolist() == [3, 1]
-    assert log_probabilities == [pytest.approx([math.log(1 / 2)] * 3)] * 2
-
-
-def test_log_probabilities_are_those_before_any_rule() -> None:
-    bias = torch.tensor([0.0, float("-inf"), 0.0, 0.0])
-    drawn = samplers.draw_step(
-        Counting(), [], torch.tensor([0]), torch.tensor([0.0]).double(), Sampling(temperature=0.5), bias
-    )
-    assert drawn[0].tolist() == [0] and drawn[1].item() == pytest.approx(math.log(1 / 6))
 
 
 @pytest.mark.skipif(native_step.problem() is not None, reason="no C compiler")
@@ -45,15 +18,10 @@ def test_both_samplers_draw_the_same_tokens() -> None:
     bias = torch.zeros(96)
     bias[:2] = float("-inf")
     native = NativeModel(model, weights="float32")
-    drawn = []
-    for sampler in (
-        samplers.TorchSampler(
-            model, model.new_state(3, 8, torch.float32, "cpu"), torch.ones(3).long(), Sampling(), bias
-        ),
-        samplers.NativeSampler(native, native.new_state(3, 8), torch.ones(3).int(), Sampling(), bias, None),
-    ):
-        tokens, log_probabilities = sampler.draw([0, 1, 2], numbers)
+    of_torch = TorchSampler(model, model.new_state(3, 8, torch.float32, "cpu"), torch.ones(3).long(), Sampling(), bias)
+    of_native = NativeSampler(native, native.new_state(3, 8), np.ones(3, np.int32), Sampling(), bias.numpy(), None)
+    tokens, log_probabilities = of_torch.draw([0, 1, 2], numbers)
+    assert of_native.draw([0, 1, 2], numbers.numpy())[0] == tokens
+    for sampler in (of_torch, of_native):
         assert sampler.pending.tolist() == [row[-1] for row in tokens]
-        drawn.append(tokens)
-        assert all(value < 0 for row in log_probabilities for value in row)
-    assert drawn[0] == drawn[1]
+    assert all(value < 0 for row in log_probabilities for value in row)
