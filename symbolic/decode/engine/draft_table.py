@@ -7,8 +7,7 @@ and changes no tune (symbolic.decode.engine.speculation).
     drafts.safetensors   keys (S) uint32, 0 for an empty place; tokens (S) uint16; S a power of two
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,26 +49,36 @@ class DraftTable:
         return None
 
 
-def build(tunes: Iterable[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+def build(tunes: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
     """Return keys and tokens of the table of some tunes, each with its beginning-of-tune and end-of-tune token."""
-    followers: dict[int, Counter[int]] = {}
-    shorter: dict[int, int | None] = {}
-    for tune in tunes:
-        for place in range(1, len(tune)):
-            hashes = _hashes(tune[max(0, place - LONGEST) : place])
-            for before, hashed in zip([None, *hashes], hashes, strict=False):
-                followers.setdefault(hashed, Counter())[tune[place]] += 1
-                shorter[hashed] = before
-    foretold: dict[int, int | None] = {}
+    tokens = np.concatenate([np.asarray(tune, np.uint64) for tune in tunes])
+    n_before = np.concatenate([np.arange(len(tune)) for tune in tunes])  # in its tune
+    hashed = np.ones(len(tokens), np.uint64)  # of the n tokens before each place
+    foretold = np.full(len(tokens), -1, np.int64)  # by an ending of fewer than n
     kept: dict[int, int] = {}
-    for hashed in followers:  # an ending stands after the shorter ones that it ends in
-        [(token, count)] = followers[hashed].most_common(1)
-        before = shorter[hashed]
-        known = None if before is None else foretold[before]
-        foretold[hashed] = token if count >= MIN_COUNT else known
-        if count >= MIN_COUNT and token != known:
-            kept[hashed] = token
+    for n in range(1, LONGEST + 1):
+        places = np.flatnonzero(n_before >= n)
+        hashed[places] = _mixed(hashed[places], tokens[places - n])
+        if n < SHORTEST or not len(places):
+            continue
+        endings, first, of_place = np.unique(hashed[places], return_index=True, return_inverse=True)
+        commonest, counts = _commonest(of_place, tokens[places].astype(np.int64), len(endings))
+        known = foretold[places[first]]
+        told = np.where(counts >= MIN_COUNT, commonest, known)
+        is_new = told != known
+        kept |= zip(endings[is_new].tolist(), told[is_new].tolist(), strict=True)
+        foretold[places] = told[of_place]
     return _placed(kept)
+
+
+def _commonest(of_place: np.ndarray, tokens: np.ndarray, n_endings: int) -> tuple[np.ndarray, np.ndarray]:
+    """The token that follows each ending most often, the lowest of equals, and how often: (endings) each."""
+    pairs, counts = np.unique(np.stack([of_place, tokens]), axis=1, return_counts=True)
+    order = np.lexsort((pairs[1], -counts, pairs[0]))
+    ending, token, count = pairs[0][order], pairs[1][order], counts[order]
+    is_first = np.r_[True, ending[1:] != ending[:-1]]
+    assert is_first.sum() == n_endings
+    return token[is_first], count[is_first]
 
 
 def write(folder: Path, keys: np.ndarray, tokens: np.ndarray) -> None:
@@ -103,6 +112,12 @@ def _hashes(ending: Sequence[int]) -> list[int]:
         if n >= SHORTEST:
             hashes.append(hashed)
     return hashes
+
+
+def _mixed(hashed: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """A step of `_hashes` for many endings, uint64."""
+    product = (hashed ^ (tokens + np.uint64(1))) * np.uint64(_FACTOR)
+    return product ^ (product >> np.uint64(29))
 
 
 def _placed(entries: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:

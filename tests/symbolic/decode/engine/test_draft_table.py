@@ -21,6 +21,12 @@ def test_the_commonest_follower_is_foretold_by_the_longest_ending_that_is_needed
     assert table.guess([1]) is None and table.guess([]) is None and table.guess([30, 31, 32]) is None
 
 
+def test_an_ending_does_not_reach_into_the_tune_before() -> None:
+    table = DraftTable(*draft_table.build([[1, 8, 2], [1, 9, 2], [1, 8, 2], [1, 9, 2]]))
+    assert table.guess([8, 2]) is None and table.guess([2, 1]) is None
+    assert table.guess([1, 8]) == (2, 2)
+
+
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert draft_table.load(tmp_path) is None
     rng = np.random.default_rng(0)
