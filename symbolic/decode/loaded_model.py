@@ -72,7 +72,7 @@ def load_source(
 def _native(folder: Path, device: str, dtype: str, threads: int, step: str, n_trained: int | None) -> Any:
     """The model beside the native step, loaded without PyTorch; None where another step runs."""
     from symbolic import machine
-    from symbolic.decode.engine import draft_table, native_step, packing
+    from symbolic.decode.engine import native_step, packing
     from symbolic.models.stored import model_folder
 
     native_step.check_name(step)
@@ -84,9 +84,7 @@ def _native(folder: Path, device: str, dtype: str, threads: int, step: str, n_tr
     number_type = machine.cpu_number_type("float32" if dtype == "int8" else dtype)
     stored = model_folder.read_model(folder, number_type)
     stored = replace(stored, config=trained_shape(stored.config, n_trained))
-    return native_step.NativeModel(
-        stored, weights="int8" if dtype == "int8" else "auto", threads=threads, drafts=draft_table.load(folder)
-    )
+    return native_step.NativeModel(stored, weights="int8" if dtype == "int8" else "auto", threads=threads)
 
 
 def _torch(folder: Path, device: str, dtype: str, threads: int, step: str, n_trained: int | None) -> Any:

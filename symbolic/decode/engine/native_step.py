@@ -44,7 +44,6 @@ import numpy as np
 from symbolic import machine
 from symbolic.config import GPT2Config
 from symbolic.decode.engine import kernel_library, packing
-from symbolic.decode.engine.draft_table import DraftTable
 from symbolic.decode.engine.kernel_library import (
     LANES,
     MOST_AHEAD,
@@ -80,16 +79,9 @@ class Drawn:
 
 
 class NativeModel:
-    """A loaded model on a CPU, its step native; its weights are copied. drafts: guesses at its tokens, for one row."""
+    """A loaded model on a CPU, its step native; its weights are copied."""
 
-    def __init__(
-        self,
-        model: "Model | StoredModel",
-        *,
-        weights: str = "auto",
-        threads: int = 0,
-        drafts: DraftTable | None = None,
-    ) -> None:
+    def __init__(self, model: "Model | StoredModel", *, weights: str = "auto", threads: int = 0) -> None:
         if weights not in ("auto", *WEIGHTS):
             raise UsageError(f"weights={weights!r}: choose one of auto, {', '.join(WEIGHTS)}.")
         if isinstance(model, StoredModel):
@@ -97,7 +89,7 @@ class NativeModel:
         else:
             choose_step("native", model)
             stored = _stored(model)
-        self.config, self.drafts = stored.config, drafts
+        self.config = stored.config
         self.weights = stored.number_type if weights == "auto" else weights
         self._memory = Arena(packing.n_bytes(stored.config, stored.tensors))
         self._c, self._keep = packing.pack(stored.config, stored.tensors, self.weights, self._memory)

@@ -7,8 +7,7 @@ as well, and another token is drawn; what was read of the first wrong guess and 
 (kernel/model.h, `ahead`). A token is a function of its scores and one number, and scores do not depend on what is read
 beside them: the tunes are, bit for bit, those without guesses.
 
-Guess    the token that last followed the same 8, else 7 ... 2 tokens, in this tune or an earlier one of this process,
-         or the one that most often did in the model's table (draft_table): what was right more often of late.
+Guess    the token that last followed the same 8, else 7 ... 2 tokens, in this tune or an earlier one of this process.
 Number   how many guesses a pass reads is what promises most tokens a second: by the measured seconds of passes of 1 to
          4 tokens, and by how often guesses from as long an ending were right before.
 Switch   whether guesses pay depends on the processor, the weights and the tunes. Blocks of tokens drawn with and
@@ -27,13 +26,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from symbolic.decode.engine.draft_table import LONGEST, SHORTEST, DraftTable
 from symbolic.decode.engine.kernel_library import MOST_AHEAD
 from symbolic.decode.engine.native_step import Ahead, NativeModel, NativeState
 from symbolic.decode.engine.samplers import Drawn, NativeSampler
 from symbolic.decode.engine.sampling_rules import Sampling
 
-OF_TABLE = LONGEST + 1
+LONGEST, SHORTEST = 8, 2  # tokens by which a guess is looked up
 MAX_KEPT = 1 << 18  # endings remembered
 WEIGHT = 0.1  # of the newest measurement in a running mean
 TRIALS = 3  # passes of a size, or blocks of a kind, that are timed before the first comparison
@@ -42,17 +40,13 @@ GAIN = 1.02  # by which blocks with guesses must be faster
 
 
 class Lookup:
-    """What followed the last few tokens when they last stood together, here or in a table.
+    """What followed the last few tokens when they last stood together."""
 
-    A guess has a kind: the length of the ending that it was looked up by, in the table that length + OF_TABLE.
-    """
-
-    def __init__(self, table: DraftTable | None = None) -> None:
-        self.table = table
+    def __init__(self) -> None:
         self._history: list[int] = []
         self._next: dict[tuple[int, ...], int] = {}
-        self._tried = [2] * (2 * OF_TABLE)  # as if one of two had been right
-        self._right = [1] * (2 * OF_TABLE)
+        self._tried = [2] * (LONGEST + 1)  # by the length of the ending, as if one of two had been right
+        self._right = [1] * (LONGEST + 1)
 
     def begin(self, tokens: Sequence[int]) -> None:
         """Begin a tune with these tokens."""
@@ -71,31 +65,23 @@ class Lookup:
         del history[:-LONGEST]
 
     def guesses(self, most: int) -> list[tuple[int, int]]:
-        """Return up to `most` tokens to come, each with its kind."""
+        """Return up to `most` tokens to come, each with the length of the ending that it was looked up by."""
         ending, found = list(self._history), list[tuple[int, int]]()
         while len(found) < most and (guess := self._guess(ending)) is not None:
             found.append(guess)
             ending = [*ending, guess[0]][-LONGEST:]
         return found
 
-    def note(self, kind: int, is_right: bool) -> None:
-        """Note whether a guess of this kind was right."""
-        self._tried[kind] += 1
-        self._right[kind] += is_right
+    def note(self, length: int, is_right: bool) -> None:
+        """Note whether a guess by an ending of this length was right."""
+        self._tried[length] += 1
+        self._right[length] += is_right
 
-    def chance(self, kind: int) -> float:
-        """Return how likely a guess of this kind is right."""
-        return self._right[kind] / self._tried[kind]
+    def chance(self, length: int) -> float:
+        """Return how likely a guess by an ending of this length is right."""
+        return self._right[length] / self._tried[length]
 
     def _guess(self, ending: list[int]) -> tuple[int, int] | None:
-        found = self._own_guess(ending)
-        told = None if self.table is None else self.table.guess(ending)
-        if told is None:
-            return found
-        token, kind = told[0], told[1] + OF_TABLE
-        return found if found is not None and self.chance(found[1]) >= self.chance(kind) else (token, kind)
-
-    def _own_guess(self, ending: list[int]) -> tuple[int, int] | None:
         for n in range(len(ending), SHORTEST - 1, -1):
             token = self._next.get(tuple(ending[-n:]))
             if token is not None:
@@ -181,7 +167,7 @@ class SpeculativeSampler:
         self.plain = NativeSampler(model, state, pending, rules, bias, eos)
         self.ahead = Ahead(model, state, rules, bias, eos)
         if model not in _KNOWN:
-            _KNOWN[model] = Lookup(model.drafts), GuessTimes()
+            _KNOWN[model] = Lookup(), GuessTimes()
         self.lookup, self.times = _KNOWN[model]
         self.n_passes = self.n_drawn = self.n_guesses = 0
 
@@ -230,11 +216,11 @@ class SpeculativeSampler:
         found = self.lookup.guesses(min(n_left, MOST_AHEAD) - 1)
         ends = [place for place, (token, _) in enumerate(found) if token == self.eos]
         found = found[: ends[0]] if ends else found
-        return found[: self.times.best_number([self.lookup.chance(kind) for _, kind in found])]
+        return found[: self.times.best_number([self.lookup.chance(length) for _, length in found])]
 
     def _read_along(self, guesses: Sequence[tuple[int, int]], drawn: Sequence[int]) -> None:
         """Note which guesses were right, and add what was drawn to the look-up."""
-        for (guess, kind), token in zip(guesses, drawn, strict=False):
-            self.lookup.note(kind, guess == token)
+        for (guess, length), token in zip(guesses, drawn, strict=False):
+            self.lookup.note(length, guess == token)
         for token in drawn:
             self.lookup.add(token)

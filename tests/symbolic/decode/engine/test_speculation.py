@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from symbolic.decode.engine import draft_table, engine, native_step, speculation
-from symbolic.decode.engine.draft_table import DraftTable
+from symbolic.decode.engine import engine, native_step, speculation
 from symbolic.decode.engine.kernel_library import MOST_AHEAD
 from symbolic.decode.engine.sampling import Sampling
 from symbolic.decode.engine.speculation import GuessTimes, Lookup, SpeculativeSampler
@@ -86,17 +85,6 @@ def test_chances_are_those_of_guesses_before() -> None:
     for is_right in (True, True, True, False):
         lookup.note(4, is_right)
     assert lookup.chance(4) == pytest.approx(4 / 6) and lookup.chance(5) == 0.5
-
-
-def test_a_table_is_asked_where_it_was_right_more_often() -> None:
-    lookup = Lookup(DraftTable(*draft_table.build([[1, 5, 6, 7, 2]] * 2)))
-    lookup.begin([1, 5, 6])
-    assert lookup.guesses(2) == [(7, 2 + speculation.OF_TABLE), (2, 2 + speculation.OF_TABLE)]
-    lookup.begin([1, 5, 6, 8])
-    lookup.begin([1, 5, 6])
-    assert lookup.guesses(1) == [(8, 3)]  # as often right: the one of its own
-    lookup.note(3, False)
-    assert lookup.guesses(1) == [(7, 2 + speculation.OF_TABLE)]
 
 
 def test_as_many_guesses_are_read_as_promise_most_tokens_a_second() -> None:
