@@ -34,7 +34,7 @@ with drafts checked several at a time (speculation). The tunes are the same with
 Blocks: on CUDA the tokens of `SYNCHRONISE_EVERY` steps are brought to the host in one copy, which is where ends are
 seen; a row that ended inside such a block spends the rest of it on tokens that are thrown away. The native step draws
 up to `NATIVE_TOKENS` tokens in one call, which returns when a row ends. With a mask or a token callback, which must
-see each token before the next is drawn, a block is one step.
+see each token before the next is drawn, a block is one step; only the mask of a single row may see several in turn.
 
 Log-probability is in nats, of the generated tokens (end of tune included), under the model's own distribution:
 temperature 1 and before any rule or mask.
@@ -178,10 +178,12 @@ def generate(
     numbers = range(len(prompts)) if indices is None else indices
     tunes = [_tune(model, *of_tune) for of_tune in zip(numbers, prompts, limits, strict=True)]
     n_rows = min(batch_size, len(tunes))
+    looks_ahead = guesses and n_rows == 1 and on_token is None and isinstance(model, NativeModel)
     request = _request(
         model, tunes, n_tokens, never,
         rules=sampling, seed=seed, stream=stream, eos=eos, mask=mask, on_token=on_token, on_block=on_block,
-        block=1 if mask or on_token else synchronise_every or _block(model, n_rows), guesses=guesses,
+        block=1 if on_token or (mask and not looks_ahead) else synchronise_every or _block(model, n_rows),
+        guesses=looks_ahead,
     )  # fmt: skip
     done: list[Generated] = []
     for tune in _run(request, deque(tunes), n_rows):
@@ -329,7 +331,7 @@ def _rows(request: _Request, n_rows: int) -> Rows:
     """Return empty rows: in NumPy for the native step, else in tensors."""
     settings = (request.rules, request.bias, request.mask, n_rows, request.n_numbers, request.capacity)
     if isinstance(request.model, NativeModel):
-        return NativeRows(request.model, *settings, eos=request.eos, guesses=request.guesses and request.block > 1)
+        return NativeRows(request.model, *settings, eos=request.eos, guesses=request.guesses)
     from symbolic.decode.engine.torch_rows import TorchRows
 
     return TorchRows(request.model, *settings)

@@ -35,11 +35,12 @@ class NativeRows:
         self.pending = np.zeros(n_rows, np.int32)
         self.numbers = np.zeros((n_numbers, n_rows))
         self.sampler: Sampler
-        if mask is not None:
+        if n_rows == 1 and guesses:
+            self.sampler = SpeculativeSampler(model, self.state, self.pending, rules, bias, eos, mask)
+        elif mask is not None:
             self.sampler = MaskedSampler(NativeDraws(model, self.state, self.pending, rules, bias), mask, rules)
         else:
-            kind = SpeculativeSampler if n_rows == 1 and guesses else NativeSampler
-            self.sampler = kind(model, self.state, self.pending, rules, bias, eos)
+            self.sampler = NativeSampler(model, self.state, self.pending, rules, bias, eos)
 
     def draw(self, live: Sequence[int], time: int, n_steps: int) -> Drawn:
         """Draw up to `n_steps` tokens in the live rows."""

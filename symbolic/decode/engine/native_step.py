@@ -215,7 +215,7 @@ class Calls:
         self.log_probabilities, self.rests = np.zeros(n_rows, np.float32), np.zeros(n_rows)
         self.rows = int(model._c.vocab)
         self.bias, self.scores = model.padded(bias), aligned(n_rows * self.rows).reshape(n_rows, self.rows)
-        self._room, self._one = aligned(3 * self.rows), np.zeros(1, np.float32)
+        self._room, self._one, self._rest = aligned(3 * self.rows), np.zeros(1, np.float32), np.zeros(1)
         self._rules = rules_of(rules)
 
     def step(self, state: "NativeState", pending: np.ndarray, uniforms: np.ndarray) -> None:
@@ -243,7 +243,7 @@ class Calls:
         token = kernel_library.library().native_choose(
             *(ctypes.byref(self.model._c), address(self.scores) + 4 * self.rows * place, address(self.bias)),
             *(None if mask is None else address(mask), ctypes.byref(self._rules), float(self.rests[row])),
-            *(address(self._room), address(self._one)),
+            *(address(self._room), address(self._one), address(self._rest)),
         )
         return int(token), float(self._one[0])
 
@@ -265,7 +265,8 @@ class Ahead:
         self._bias, self._rules = model.padded(bias), rules_of(rules)
         self._tokens, self._drawn = (np.zeros(MOST_AHEAD, np.int32) for _ in range(2))
         self._numbers, self._log_probabilities = np.zeros(MOST_AHEAD), np.zeros(MOST_AHEAD, np.float32)
-        self._scores, self._room = aligned(MOST_AHEAD * rows), aligned(3 * rows)
+        self._scores, self._room, self._rest = aligned(MOST_AHEAD * rows), aligned(3 * rows), np.zeros(1)
+        self._rows = rows
         self._fixed = (
             *(address(self._numbers), address(self._bias), ctypes.byref(self._rules), address(self._drawn)),
             *(address(self._log_probabilities), address(self._scores), address(self._room)),
@@ -291,6 +292,35 @@ class Ahead:
             )
         model.check(-min(n_drawn, 0), self.state)
         return self._drawn[:n_drawn].tolist(), self._log_probabilities[:n_drawn].tolist()
+
+    def read(self, tokens: list[int]) -> None:
+        """Read tokens as `draw` does; `choose` then draws after each, and `keep` undoes the rest."""
+        n = len(tokens)
+        self._tokens[:n] = tokens
+        model = self.model
+        with model._lock:
+            fault = kernel_library.library().native_ahead_read(
+                *(model._team, ctypes.byref(model._c), ctypes.byref(self.state.c), ctypes.byref(self._c)),
+                *(n, address(self._tokens), address(self._scores)),
+            )
+        model.check(fault, self.state)
+
+    def choose(self, place: int, number: float, allowed: Any = None) -> tuple[int, float, float]:
+        """Draw after the token at a place, among those that are allowed (V) bool: the token, its log-probability, and
+        what is left of the number."""
+        mask = None if allowed is None else np.ascontiguousarray(allowed)
+        assert mask is None or mask.dtype == bool
+        token = kernel_library.library().native_choose(
+            *(ctypes.byref(self.model._c), address(self._scores) + 4 * self._rows * place, address(self._bias)),
+            *(None if mask is None else address(mask), ctypes.byref(self._rules), number),
+            *(address(self._room), address(self._log_probabilities), address(self._rest)),
+        )
+        return int(token), float(self._log_probabilities[0]), float(self._rest[0])
+
+    def keep(self, n_read: int, n_kept: int) -> None:
+        """Undo all but the first `n_kept` of the tokens that were read."""
+        arguments = ctypes.byref(self.model._c), ctypes.byref(self.state.c), ctypes.byref(self._c)
+        kernel_library.library().native_ahead_keep(*arguments, n_read, n_kept)
 
     def end(self) -> None:
         """Bring the state to where the row has read: all but the token drawn last."""

@@ -27,8 +27,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from symbolic.decode.engine.kernel_library import MOST_AHEAD
+from symbolic.decode.engine.mask import Mask
 from symbolic.decode.engine.native_step import Ahead, NativeModel, NativeState
-from symbolic.decode.engine.samplers import Drawn, NativeSampler
+from symbolic.decode.engine.rejection import MaskedSampler, NativeDraws
+from symbolic.decode.engine.samplers import Drawn, NativeSampler, Sampler
 from symbolic.decode.engine.sampling_rules import Sampling
 
 LONGEST, SHORTEST = 8, 2  # tokens by which a guess is looked up
@@ -147,7 +149,7 @@ def _add(means: list[float], seconds: float) -> None:
     del means[: -2 * TRIALS]
 
 
-_KNOWN: WeakKeyDictionary[NativeModel, tuple[Lookup, GuessTimes]] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[NativeModel, tuple[Lookup, dict[bool, GuessTimes]]] = WeakKeyDictionary()  # with a mask?
 
 
 class SpeculativeSampler:
@@ -161,14 +163,18 @@ class SpeculativeSampler:
         rules: Sampling,
         bias: np.ndarray,
         eos: int | None,
+        mask: Mask | None = None,
     ) -> None:
         assert len(pending) == 1
-        self.state, self.pending, self.eos = state, pending, eos
-        self.plain = NativeSampler(model, state, pending, rules, bias, eos)
+        self.pending, self.eos, self.rules, self.mask = pending, eos, rules, mask
+        self.plain: Sampler = NativeSampler(model, state, pending, rules, bias, eos)
+        if mask is not None:
+            self.plain = MaskedSampler(NativeDraws(model, state, pending, rules, bias), mask, rules)
         self.ahead = Ahead(model, state, rules, bias, eos)
         if model not in _KNOWN:
-            _KNOWN[model] = Lookup(), GuessTimes()
-        self.lookup, self.times = _KNOWN[model]
+            _KNOWN[model] = Lookup(), {False: GuessTimes(), True: GuessTimes()}
+        self.lookup, times = _KNOWN[model]
+        self.times = times[mask is not None]
         self.n_passes = self.n_drawn = self.n_guesses = 0
 
     def begin(self, prompt: Sequence[int]) -> None:
@@ -183,10 +189,16 @@ class SpeculativeSampler:
         return drawn
 
     def _draw_plainly(self, live: Sequence[int], numbers: np.ndarray) -> Drawn:
-        drawn = self.plain.draw(live, numbers)
-        for token in drawn[0][0]:
+        """Draw without guesses: a mask's sampler a token a call, the other all at once."""
+        tokens: list[int] = []
+        log_probabilities: list[float] = []
+        while not tokens or (self.mask is not None and len(tokens) < len(numbers) and tokens[-1] != self.eos):
+            drawn = self.plain.draw(live, numbers[len(tokens) :])
+            tokens += drawn[0][0]
+            log_probabilities += drawn[1][0]
+        for token in tokens:
             self._read_along(self.lookup.guesses(1), [token])
-        return drawn
+        return [tokens], [log_probabilities]
 
     def _draw(self, numbers: np.ndarray) -> Drawn:
         """Draw with guesses; the state has then read all but the last token, as after any block."""
@@ -198,7 +210,7 @@ class SpeculativeSampler:
             guesses = self._guesses(len(numbers) - len(tokens))
             reads = [pending, *(token for token, _ in guesses)]
             began = time.perf_counter()
-            drawn, values = self.ahead.draw(reads, numbers[len(tokens) : len(tokens) + len(reads)])
+            drawn, values = self._read(reads, numbers[len(tokens) : len(tokens) + len(reads)])
             self.times.add_pass(len(reads), time.perf_counter() - began)
             self._read_along(guesses, drawn)
             tokens += drawn
@@ -210,6 +222,33 @@ class SpeculativeSampler:
         self.ahead.end()
         self.pending[0] = pending
         return [tokens], [log_probabilities]
+
+    def _read(self, reads: list[int], numbers: np.ndarray) -> tuple[list[int], list[float]]:
+        """Read tokens and draw after each while the guess that follows is what was drawn."""
+        if self.mask is None:
+            return self.ahead.draw(reads, numbers)
+        self.ahead.read(reads)
+        tokens: list[int] = []
+        log_probabilities: list[float] = []
+        for place, number in enumerate(numbers.tolist()):
+            token, log_probability = self._choose(self.mask, place, number)
+            tokens.append(token)
+            log_probabilities.append(log_probability)
+            if token == self.eos or reads[place + 1 : place + 2] != [token]:
+                break
+        self.ahead.keep(len(reads), len(tokens))
+        return tokens, log_probabilities
+
+    def _choose(self, mask: Mask, place: int, number: float) -> tuple[int, float]:
+        """Draw one allowed token, as `rejection.MaskedSampler` does."""
+        if not self.rules.truncates:
+            token, log_probability, number = self.ahead.choose(place, number)
+            if mask.take(0, token):
+                return token, log_probability
+        token, log_probability, _ = self.ahead.choose(place, number, mask.allowed(0))
+        is_taken = mask.take(0, token)
+        assert is_taken, f"token {token} is allowed and refused"
+        return token, log_probability
 
     def _guesses(self, n_left: int) -> list[tuple[int, int]]:
         """Return the guesses to read along with the pending token, where at most `n_left` tokens are to be drawn."""

@@ -181,16 +181,12 @@ int native_run(team *t, const model *m, const state *s, int64_t rows, int64_t st
     return fault;
 }
 
-/* Slot 0 reads n tokens, of which all but the first are guesses, and draws after each while the guess that follows is
- * what was drawn; what it read of wrong guesses is undone. uniforms, drawn, log_probability (n); scores (n, vocab); room
- * (3, vocab). Returns how many were drawn, or minus the fault. */
-int64_t native_ahead(team *t, const model *m, const state *s, ahead *a, int64_t n, const int32_t *token, int64_t eos,
-                     const double *uniforms, const float *bias, const sampling *rules, int32_t *drawn,
-                     float *log_probability, float *scores, float *room) {
+/* Slot 0 reads n tokens, of which all but the first are guesses; scores (n, vocab). 0 or the fault. */
+int64_t native_ahead_read(team *t, const model *m, const state *s, const ahead *a, int64_t n, const int32_t *token,
+                          float *scores) {
     static const int32_t slots[MOST_AHEAD], places[MOST_AHEAD] = {0, 1, 2, 3};
-    double rest;
     const int fault = n > MOST_AHEAD ? 3 : refuse(m, s, n, slots, token);
-    if (fault) return -fault;
+    if (fault) return fault;
     tile_shapes before;
     tiles_begin(&before);
     set_active(t, 1);
@@ -198,6 +194,29 @@ int64_t native_ahead(team *t, const model *m, const state *s, ahead *a, int64_t 
                           .token = token, .wanted = places, .scores = scores});
     set_active(t, 0);
     tiles_end(&before);
+    return 0;
+}
+
+/* Undo all but the first `kept` of the n tokens that were read. */
+void native_ahead_keep(const model *m, const state *s, ahead *a, int64_t n, int64_t kept) {
+    s->lengths[0] -= (int32_t)(n - kept);
+    if (m->family == GPT2) return;
+    float *const window = a->window[0], *const rows = a->rows[0];
+    a->window[0] = a->window[kept];
+    a->window[kept] = window;
+    a->rows[0] = a->rows[1];
+    a->rows[1] = rows;
+    a->n_held = kept;
+}
+
+/* Read n tokens, draw after each while the guess that follows is what was drawn, and undo the rest. uniforms, drawn,
+ * log_probability (n); room (3, vocab). Returns how many were drawn, or minus the fault. */
+int64_t native_ahead(team *t, const model *m, const state *s, ahead *a, int64_t n, const int32_t *token, int64_t eos,
+                     const double *uniforms, const float *bias, const sampling *rules, int32_t *drawn,
+                     float *log_probability, float *scores, float *room) {
+    double rest;
+    const int64_t fault = native_ahead_read(t, m, s, a, n, token, scores);
+    if (fault) return -fault;
     int64_t kept = 0;
     for (int is_guessed = 1; is_guessed;) {
         const int32_t got = choose(m, scores + kept * m->vocab, bias, NULL, rules, uniforms[kept], room,
@@ -205,14 +224,7 @@ int64_t native_ahead(team *t, const model *m, const state *s, ahead *a, int64_t 
         drawn[kept++] = got;
         is_guessed = got != eos && kept < n && token[kept] == got;
     }
-    s->lengths[0] -= (int32_t)(n - kept);
-    if (m->family == GPT2) return kept;
-    float *const window = a->window[0], *const rows = a->rows[0];
-    a->window[0] = a->window[kept];
-    a->window[kept] = window;
-    a->rows[0] = a->rows[1];
-    a->rows[1] = rows;
-    a->n_held = kept;
+    native_ahead_keep(m, s, a, n, kept);
     return kept;
 }
 
@@ -238,9 +250,8 @@ void native_ahead_end(team *t, const model *m, const state *s, ahead *a, int64_t
 
 /* One row drawn from scores (vocab) among the tokens that are allowed (vocab; NULL: all). */
 int32_t native_choose(const model *m, const float *scores, const float *bias, const uint8_t *allowed,
-                      const sampling *rules, double uniform, float *room, float *log_probability) {
-    double rest;
-    return choose(m, scores, bias, allowed, rules, uniform, room, log_probability, &rest);
+                      const sampling *rules, double uniform, float *room, float *log_probability, double *rest) {
+    return choose(m, scores, bias, allowed, rules, uniform, room, log_probability, rest);
 }
 
 /* For tests: the functions on n values (a multiple of 16). */

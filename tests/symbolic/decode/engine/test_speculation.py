@@ -1,5 +1,6 @@
 """Guesses change no bit of a tune; what is looked up; how many guesses are read, and when none is."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from symbolic.decode.engine import engine, native_step, speculation
 from symbolic.decode.engine.kernel_library import MOST_AHEAD
 from symbolic.decode.engine.sampling import Sampling
 from symbolic.decode.engine.speculation import GuessTimes, Lookup, SpeculativeSampler
-from tests.small_models import RAGGED, SHAPES, generate, make_model
+from tests.small_models import RAGGED, SHAPES, EvenOnly, generate, make_model
 
 compiler = pytest.mark.skipif(native_step.problem() is not None, reason="no C compiler")
 
@@ -41,6 +42,22 @@ def test_tunes_are_those_without_guesses_bit_for_bit(
     assert len(samplers) == 3
     kept = sum(sampler.n_drawn - sampler.n_passes for sampler in samplers)
     assert kept > 10 and sum(sampler.n_guesses for sampler in samplers) - kept > 20  # both outcomes occurred
+
+
+@compiler
+@pytest.mark.parametrize("sampling", [Sampling(temperature=0.3), Sampling(0.6, min_p=0.05), Sampling(temperature=0)])
+@pytest.mark.parametrize("family", SHAPES)
+def test_tunes_under_a_mask_are_those_without_guesses(
+    family: str, sampling: Sampling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GuessTimes, "guesses", property(lambda _: next(turns)))
+    monkeypatch.setattr(GuessTimes, "best_number", lambda times, chances: len(chances))
+    turns = itertools.cycle([True, True, False])
+    model = engine.prepare(make_model(family), "native")
+    settings: dict[str, Any] = {"batch_size": 1, "max_new_tokens": 50, "sampling": sampling, "eos": None}
+    plain = generate(model, RAGGED[:8], guesses=False, mask=EvenOnly(), **settings)
+    assert generate(model, RAGGED[:8], mask=EvenOnly(), **settings) == plain
+    assert all(token % 2 == 0 for tune in plain for token in tune.tokens)
 
 
 @compiler
