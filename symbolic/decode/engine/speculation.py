@@ -183,9 +183,9 @@ class SpeculativeSampler:
 
     def draw(self, live: Sequence[int], numbers: Any) -> Drawn:
         """Draw up to K tokens, in blocks with guesses while these are the faster ones."""
-        began, guesses = time.perf_counter(), self.times.guesses
+        began, guesses = time.thread_time(), self.times.guesses
         drawn = self._draw(numbers[:, 0]) if guesses else self._draw_plainly(live, numbers)
-        self.times.add_block(guesses, time.perf_counter() - began, len(drawn[0][0]))
+        self.times.add_block(guesses, time.thread_time() - began, len(drawn[0][0]))
         return drawn
 
     def _draw_plainly(self, live: Sequence[int], numbers: np.ndarray) -> Drawn:
@@ -209,9 +209,9 @@ class SpeculativeSampler:
         while len(tokens) < len(numbers) and not (tokens and pending == self.eos):
             guesses = self._guesses(len(numbers) - len(tokens))
             reads = [pending, *(token for token, _ in guesses)]
-            began = time.perf_counter()
+            began = time.thread_time()
             drawn, values = self._read(reads, numbers[len(tokens) : len(tokens) + len(reads)])
-            self.times.add_pass(len(reads), time.perf_counter() - began)
+            self.times.add_pass(len(reads), time.thread_time() - began)
             self._read_along(guesses, drawn)
             tokens += drawn
             log_probabilities += values
