@@ -8,7 +8,7 @@ Symbols  i, f, o input, forget and output gates; g candidate; c cell; h hidden s
     h_t        = o tanh(c_t)
 
 The library has no class of it: a checkpoint is `config.json` and `model.safetensors` in the same form, for this project
-alone (see pretrained.py).
+alone (see stored/model_folder.py).
 
 Papers: Hochreiter & Schmidhuber 1997, Long Short-Term Memory; Gers et al. 2000, Learning to Forget (the gate; its
 bias starts at 1, as Jozefowicz et al. 2015 advise); Press & Wolf 2017, tied embeddings (arXiv:1608.05859). Sturm et al.

@@ -14,8 +14,8 @@ Symbols  q, k, v queries, keys, values; x the residual stream; t the position of
 
 Of nanochat and modded-nanogpt these are the parts that later work kept: nothing here is a learned position, gain or
 bias, projections to the residual stream begin at zero. The embedding is tied to the head, as in every model here. The
-library has no class of it: a checkpoint is for this project alone (see pretrained.py). The cache holds keys as they are
-attended to, normed and rotated.
+library has no class of it: a checkpoint is for this project alone (see stored/model_folder.py). The cache holds keys as
+they are attended to, normed and rotated.
 
 Papers: Su et al. 2021, RoFormer (arXiv:2104.09864); Henry et al. 2020, Query-Key Normalization (arXiv:2010.04245); So
 et al. 2021, Primer (arXiv:2109.08668; squared ReLU); Zhang & Sennrich 2019, RMSNorm (arXiv:1910.07467).

@@ -10,7 +10,7 @@ before it supply; all others are those of mamba2.py, and so are embedding, norms
 
 The state of decoding holds the window and recurrence of each Mamba-2 layer and the keys and values of each attention
 layer, so it grows with the tune, by one layer in `attention_every` of what a transformer keeps. The library has no
-class of it: a checkpoint is for this project alone (see pretrained.py).
+class of it: a checkpoint is for this project alone (see stored/model_folder.py).
 
 Papers: Dao & Gu 2024, Transformers are SSMs (arXiv:2405.21060); Waleffe et al. 2024, An Empirical Study
 of Mamba-based Language Models (arXiv:2406.07887).
