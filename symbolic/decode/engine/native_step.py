@@ -35,7 +35,6 @@ import math
 import sys
 import threading
 import weakref
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -277,7 +276,7 @@ class Ahead:
         arguments = ctypes.byref(self.model._c), ctypes.byref(self.state.c), ctypes.byref(self._c)
         kernel_library.library().native_ahead_begin(*arguments, self._window_size)
 
-    def draw(self, tokens: list[int], numbers: Sequence[float]) -> tuple[list[int], list[float]]:
+    def draw(self, tokens: list[int], numbers: np.ndarray) -> tuple[list[int], list[float]]:
         """Read tokens, the pending one and up to three guesses; draw by as many numbers in [0, 1).
 
         Returns the tokens that were drawn, those that were guessed first, and their log-probabilities.
