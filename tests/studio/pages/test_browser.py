@@ -136,7 +136,7 @@ def test_mistakes_are_shown_where_they_are(browser: Any, address: str) -> None:
     with visit(browser, address) as page:
         bring(page)
         page.get_by_text("ABC", exact=True).first.click()
-        page.locator("#abc").fill(TUNE.replace("cBA B2c", "cBA B@c"))
+        page.locator("#abc").fill(TUNE.replace("cBA B2c", "cBA B§c"))
         page.wait_for_selector("#fault:has-text('line')")
         page.locator("#abc").fill(TUNE)
         page.wait_for_selector("#fault:empty", state="attached")
