@@ -10,9 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from symbolic.notation.abc_parser import NotationError, canonical, parse, split_tunes
 
+# The same examples on every run, and no bound on their seconds; HYPOTHESIS_PROFILE=default draws new ones.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 PUBLIC_DOMAIN = ("airdsAirs", "oneills1850", "ryansMammoth")
 
 
