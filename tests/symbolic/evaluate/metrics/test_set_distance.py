@@ -24,6 +24,12 @@ def test_frechet_of_normal_distributions() -> None:
     assert np.isnan(frechet(CLOUD[:1], CLOUD))
 
 
+def test_intervals_fall_into_classes() -> None:
+    """Semitones from an octave down to one up: more than a fifth, fourth to fifth, thirds, steps, the same note."""
+    down = [0] * 5 + [1] * 3 + [2] * 2 + [3] * 2
+    assert set_distance._STEPS.tolist() == [*down, 4, *(8 - step for step in reversed(down))]
+
+
 def test_floor_falls_with_the_number_of_tunes() -> None:
     assert 0 < frechet_floor(CLOUD, 150) < frechet_floor(CLOUD, 20)
 
