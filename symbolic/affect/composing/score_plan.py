@@ -105,7 +105,7 @@ def start_of(target: tuple[float, float]) -> Controls:
         name: min(values, key=lambda v: abs(CHOICES[name].index(v) - CHOICES[name].index(getattr(start, name))))
         for name, values in choices_for(target).items()
     }
-    return replace(start, **nearest_allowed)  # type: ignore[arg-type]
+    return replace(start, **nearest_allowed)
 
 
 def choices_for(target: tuple[float, float]) -> dict[str, tuple[Any, ...]]:
