@@ -56,7 +56,7 @@ def test_of_many_melodies_those_that_begin_nearest_are_searched() -> None:
 def test_choices_follow_what_people_hear_in_a_mood() -> None:
     panic, calm, glad = (score_plan.choices_for(target) for target in ((-0.3, 0.6), (0.1, -0.5), (0.6, 0.4)))
     assert panic["dynamics"] == ("f", "ff") and calm["dynamics"] == ("pp", "p")
-    assert min(panic["qpm"]) > max(calm["qpm"])  # type: ignore[type-var]
+    assert min(panic["qpm"]) > max(calm["qpm"])
     assert glad["mode"] == ("lydian", "major", "mixolydian") and panic["mode"] == ("minor", "phrygian")
     assert "cluster" in panic["pattern"] and "cluster" not in glad["pattern"]
     for target in ((-0.9, 0.9), (0.9, -0.9), (0.0, 0.0)):
