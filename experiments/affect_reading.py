@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """Read, measure, print, write."""
     _, rated = rating_sets.load(args.data)
     recorder = result_file.Recorder("affect_reading", settings={"data": rated.name, "items": len(rated.items)})
-    is_there = {"norms": word_ratings.installed(), "encoder": encoder.installed() is not None}
+    is_there = {"norms": bool(word_ratings.installed()), "encoder": encoder.installed() is not None}
     recorder.keep(args.output, lambda row: is_there.get(row["model"], True) or "not_run" in row)
     learnt, dev, test = ([i for i in rated.items if i.split == name] for name in ("train", "dev", "test"))
     targets, groups = _targets(test), [item.id for item in test]

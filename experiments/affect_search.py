@@ -57,7 +57,7 @@ def chosen(numbers: Floats, pool: Sequence[SectionMelody], target: Point) -> tup
     clipped = np.clip(numbers, 0.0, 1.0 - 1e-9)
     options = score_plan.choices_for(target)
     values = {name: own[int(x * len(own))] for (name, own), x in zip(options.items(), clipped[1:])}
-    return pool[int(clipped[0] * len(pool))], Controls(**values)  # type: ignore[arg-type]
+    return pool[int(clipped[0] * len(pool))], Controls(**values)
 
 
 def best_of_n(budget: Budget, draw: np.random.Generator) -> None:

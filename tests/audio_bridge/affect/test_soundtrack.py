@@ -69,8 +69,8 @@ def test_music_is_heard_beside_a_voice_and_under_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(guide_vocal, "engine", lambda: guide_vocal.Engine("x", "x"))
     monkeypatch.setattr(guide_vocal, "spoken", lambda texts, *_: {text: _wav(1.0) for text in texts})
     found = soundtrack.soundtrack(MADE, narrated=True)
-    music = sum(stem.samples for name, stem in found.stems.items() if name != "narration")
-    plain = sum(stem.samples for stem in soundtrack.soundtrack(MADE).stems.values())
+    music = np.sum([stem.samples for name, stem in found.stems.items() if name != "narration"], axis=0)
+    plain = np.sum([stem.samples for stem in soundtrack.soundtrack(MADE).stems.values()], axis=0)
     for start, end in found.record["narrated"]:
         a, b = round(start * soundtrack.RATE), round(end * soundtrack.RATE)
         lower = _decibels(music[:, a:b]) - _decibels(plain[:, a:b])
