@@ -153,7 +153,7 @@ def generate(
     on_block: Callable[[int], None] | None = None,
     synchronise_every: int | None = None,
     indices: Sequence[int] | None = None,
-    guesses: bool = True,
+    guesses: bool = False,
     never: Collection[int] = (),
 ) -> list[Generated]:
     """Continue every prompt; return the tunes by their indices.
@@ -166,8 +166,8 @@ def generate(
     tune by returning True; on_block(n) with the number of tokens drawn since its last call, for progress.
     synchronise_every: overrides the number of steps in a block.
     indices: the tunes' numbers, which choose their random numbers (default: 0, 1, ... in the order of the prompts).
-    guesses: the native step may guess ahead in a batch of one, which changes no tune (engine.speculation) and is done
-    while it pays.
+    guesses: the native step may guess ahead in a batch of one, which changes no tune (engine.speculation);
+    off, since it has not paid where it was measured.
     never: further ids that are not drawn.
     Raises UsageError for settings out of range, UserError for a prompt longer than the model's context.
     """

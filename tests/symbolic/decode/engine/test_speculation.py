@@ -38,7 +38,7 @@ def test_tunes_are_those_without_guesses_bit_for_bit(
     for sampling in (Sampling(temperature=0.3), Sampling(0.6, min_p=0.05), Sampling(temperature=0)):
         settings: dict[str, Any] = {"batch_size": 1, "max_new_tokens": 50, "sampling": sampling}
         plain = generate(model, RAGGED[:12], guesses=False, **settings)
-        assert generate(model, RAGGED[:12], **settings) == plain
+        assert generate(model, RAGGED[:12], guesses=True, **settings) == plain
     assert len(samplers) == 3
     kept = sum(sampler.n_drawn - sampler.n_passes for sampler in samplers)
     assert kept > 10 and sum(sampler.n_guesses for sampler in samplers) - kept > 20  # both outcomes occurred
@@ -56,7 +56,7 @@ def test_tunes_under_a_mask_are_those_without_guesses(
     model = engine.prepare(make_model(family), "native")
     settings: dict[str, Any] = {"batch_size": 1, "max_new_tokens": 50, "sampling": sampling, "eos": None}
     plain = generate(model, RAGGED[:8], guesses=False, mask=EvenOnly(), **settings)
-    assert generate(model, RAGGED[:8], mask=EvenOnly(), **settings) == plain
+    assert generate(model, RAGGED[:8], guesses=True, mask=EvenOnly(), **settings) == plain
     assert all(token % 2 == 0 for tune in plain for token in tune.tokens)
 
 
@@ -73,7 +73,7 @@ def test_blocks_with_and_without_guesses_may_take_turns(family: str, monkeypatch
     model = engine.prepare(make_model(family), "native")
     settings: dict[str, Any] = {"batch_size": 1, "sampling": Sampling(temperature=0.3), "synchronise_every": 5}
     plain = generate(model, RAGGED[:12], guesses=False, **settings)
-    assert generate(model, RAGGED[:12], **settings) == plain and len(kinds) > 20
+    assert generate(model, RAGGED[:12], guesses=True, **settings) == plain and len(kinds) > 20
 
 
 def test_the_longest_ending_is_looked_up() -> None:
