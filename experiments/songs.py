@@ -174,13 +174,13 @@ def record_melodies(recorder: result_file.Recorder, made: Sequence[MadeSong]) ->
     for whose, all_notes, homes in (
         ("songs", ours, tonics), ("people", [n for n, _ in human], [t for _, t in human]), ("shuffled", mixed, tonics),
     ):  # fmt: skip
-        rows = [phrasing(notes, tonic) for notes, tonic in zip(all_notes, homes, strict=True)]
-        for name in rows[0]:
-            recorder.measured([round(row[name], 4) for row in rows], "a section", of=name, whose=whose)
+        phrased = [phrasing(notes, tonic) for notes, tonic in zip(all_notes, homes, strict=True)]
+        for name in phrased[0]:
+            recorder.measured([round(one[name], 4) for one in phrased], "a section", of=name, whose=whose)
     for genre in dict.fromkeys(one.genre for one in made):
-        rows = [phrasing(notes, 0) for one in made if one.genre == genre for notes in one.notes]
+        phrased = [phrasing(notes, 0) for one in made if one.genre == genre for notes in one.notes]
         for name in RHYTHM:
-            recorder.measured([round(row[name], 4) for row in rows], "a section", of=name, genre=genre)
+            recorder.measured([round(one[name], 4) for one in phrased], "a section", of=name, genre=genre)
     recorder.measured([_rise(one) for one in made], "semitones", of="chorus above verse", whose="songs")
     same = [float(_pitches(one.notes[0])[:8] == _pitches(one.notes[1])[:8]) for one in made]
     recorder.measured(same, "share", of="chorus begins as the verse", whose="songs")

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -127,7 +128,7 @@ def test_human_collections(music21_corpus: Path, folder: str, bars: float, tunes
 
 def test_controls_fail(real_tunes: list[str]) -> None:
     rng = random.Random(1)
-    texts = rng.sample(real_tunes, 150)
+    texts = [text for text in real_tunes if crc32(text.encode()) % 28 == 0]  # a tune more or less changes no sample
     letters = baselines.alphabet(texts)
     spoilt: dict[str, Callable[[str], str]] = {
         "shuffled": lambda text: baselines.shuffled(text, rng),
