@@ -1,5 +1,5 @@
 # make run    set up .venv once, then prepare, train, generate, evaluate, render: ends in runs/quickstart/report.html
-# make test   the test suite: offline, no GPU, under five minutes on two cores (make test-all adds the slow ones)
+# make test   the test suite: offline, no GPU, some eight minutes on two slow cores (make test-all adds the slow ones)
 # make coverage  which lines of the three packages the fast tests run
 # make bench  speed and memory, ours against the peers that are installed: under 20 minutes on two idle cores
 # make mutants  do the tests notice small changes to the code that decides results? A sample: some 20 minutes on one core
