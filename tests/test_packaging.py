@@ -1,6 +1,7 @@
 """The package as it is handed out: declared dependencies, one version, and a wheel that works without the checkout."""
 
 import ast
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -14,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 import symbolic
 from symbolic import config, machine
@@ -62,6 +64,15 @@ def test_dependencies_are_ranges_and_the_lock_pins_each() -> None:
     extras = PROJECT["optional-dependencies"]
     wanted = distributions([*PROJECT["dependencies"], *extras["dev"], *extras["docs"], *extras["studio"]])
     assert wanted - distributions(pins) == set()
+
+
+def test_what_is_pinned_installs_on_the_oldest_python_that_is_promised() -> None:
+    """Its first release: Debian's 3.11 is older than some packages ask for."""
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    names = [line.partition("==")[0] for line in lock if line and not line.startswith("#")]
+    asked = {name: importlib.metadata.metadata(name).get("Requires-Python") or ">=3" for name in names}
+    assert {name: range for name, range in asked.items() if oldest not in SpecifierSet(range)} == {}
 
 
 def test_version_is_one() -> None:
