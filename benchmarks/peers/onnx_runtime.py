@@ -6,6 +6,7 @@ quantisation. Inputs and outputs are bound, so that nothing is copied between to
 """
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +50,8 @@ class OnnxRuntime:
 
     def generate(self, prompts: list[list[int]], n: int) -> list[list[int]]:
         """n new tokens after each prompt, greedily, end of tune or not."""
-        ids = np.array(prompts, dtype=np.int64)
-        caches = self._caches(len(prompts), ids.shape[1] + n)
-        made: list[Any] = []
-        n_before = 0
-        for _ in range(n):
-            scores = self._step(ids, n_before, caches)
-            n_before += ids.shape[1]
-            ids = scores[:, -1].argmax(axis=-1)[:, None]
-            made.append(ids)
-        return list(np.concatenate(made, axis=1).tolist())
+        caches = self._caches(len(prompts), len(prompts[0]) + n)
+        return greedily(lambda ids, n_before: self._step(ids, n_before, caches), prompts, n)
 
     def logits(self, prompts: list[list[int]]) -> list[list[float]]:
         """Scores after the last token of each prompt."""
@@ -86,6 +79,19 @@ class OnnxRuntime:
         binding.bind_output("scores", "cpu")
         self.session.run_with_iobinding(binding)
         return binding.get_outputs()[-1].numpy()
+
+
+def greedily(step: Callable[[Any, int], Any], prompts: list[list[int]], n: int) -> list[list[int]]:
+    """n tokens after each prompt (equally long), the likeliest each time. `step` takes ids (B, T) and how many came
+    before, and returns scores (B, T, V)."""
+    ids, n_before = np.array(prompts, dtype=np.int64), 0
+    made: list[Any] = []
+    for _ in range(n):
+        scores = step(ids, n_before)
+        n_before += ids.shape[1]
+        ids = scores[:, -1].argmax(axis=-1)[:, None]
+        made.append(ids)
+    return list(np.concatenate(made, axis=1).tolist())
 
 
 def make(**settings: Any) -> OnnxRuntime:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from benchmarks.peers import Absent
-from benchmarks.peers.onnx_runtime import graph_of
+from benchmarks.peers.onnx_runtime import graph_of, greedily
 from symbolic import models
 from symbolic.config import GPT2Config
 
@@ -38,15 +38,14 @@ class OpenVino:
 
     def generate(self, prompts: list[list[int]], n: int) -> list[list[int]]:
         """n new tokens after the only prompt, greedily, end of tune or not."""
-        ids, caches = np.array(prompts, dtype=np.int64), self._caches(len(prompts))
-        made: list[Any] = []
-        n_before = 0
-        for _ in range(n):
+        caches = self._caches(len(prompts))
+
+        def step(ids: Any, n_before: int) -> Any:
+            nonlocal caches
             scores, caches = self._step(ids, n_before, caches)
-            n_before += ids.shape[1]
-            ids = scores[:, -1].argmax(axis=-1)[:, None]
-            made.append(ids)
-        return list(np.concatenate(made, axis=1).tolist())
+            return scores
+
+        return greedily(step, prompts, n)
 
     def logits(self, prompts: list[list[int]]) -> list[list[float]]:
         """Scores after the last token of the only prompt."""

@@ -85,7 +85,7 @@ class Prompt:
             return self._header
         metres = tuple(f"M:{metre}\n" for metre in [*lexicon.meters(), "none"])
         keys = tuple(f"K:{key}\n" for key in lexicon.key_names())
-        metre = f"M:{self.metre}\n" if self.metre else Choice(metres, unless="M:", truncated=bool(self.asked.rhythm))
+        metre = f"M:{self.metre}\n" if self.metre else Choice(metres, truncated=bool(self.asked.rhythm))
         head: tuple[Piece, ...] = (metre,)
         if self.styled and not self.metre and not self.asked.lines:
             styles = tuple(f"R:{name}\n" for name in TYPES)

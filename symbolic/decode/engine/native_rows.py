@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from symbolic.decode.engine.mask import Mask
-from symbolic.decode.engine.native_step import NativeModel
+from symbolic.decode.engine.native_step import Ahead, NativeModel
 from symbolic.decode.engine.rejection import MaskedSampler, NativeDraws
 from symbolic.decode.engine.samplers import Drawn, NativeSampler, Sampler
 from symbolic.decode.engine.sampling_rules import Sampling
@@ -34,13 +34,13 @@ class NativeRows:
         self.state = model.new_state(n_rows, capacity)
         self.pending = np.zeros(n_rows, np.int32)
         self.numbers = np.zeros((n_numbers, n_rows))
-        self.sampler: Sampler
+        drawing = (model, self.state, self.pending, rules, bias)
+        self.sampler: Sampler = NativeSampler(*drawing, eos)
+        if mask is not None:
+            self.sampler = MaskedSampler(NativeDraws(*drawing), mask, rules)
         if n_rows == 1 and guesses:
-            self.sampler = SpeculativeSampler(model, self.state, self.pending, rules, bias, eos, mask)
-        elif mask is not None:
-            self.sampler = MaskedSampler(NativeDraws(model, self.state, self.pending, rules, bias), mask, rules)
-        else:
-            self.sampler = NativeSampler(model, self.state, self.pending, rules, bias, eos)
+            ahead = Ahead(model, self.state, rules, bias, eos)
+            self.sampler = SpeculativeSampler(self.sampler, ahead, self.pending, rules, eos, mask)
 
     def draw(self, live: Sequence[int], time: int, n_steps: int) -> Drawn:
         """Draw up to `n_steps` tokens in the live rows."""

@@ -200,6 +200,26 @@ class NativeModel:
             raise MemoryError("no memory for the native step.")
 
 
+class _Chooser:
+    """Draws a token by scores that a call has left, in memory that is allotted once."""
+
+    def __init__(self, model: NativeModel, rules: Sampling, bias: Any) -> None:
+        self.model, self.rows, self.bias, self.rules = model, int(model._c.vocab), model.padded(bias), rules_of(rules)
+        self.room, self._one, self._rest = aligned(3 * self.rows), np.zeros(1, np.float32), np.zeros(1)
+
+    def choose(self, scores: np.ndarray, place: int, number: float, allowed: Any = None) -> tuple[int, float, float]:
+        """Draw by the `place`-th row of scores, among the tokens that are allowed (V) bool: the token, its
+        log-probability, and what is left of the number."""
+        mask = None if allowed is None else np.ascontiguousarray(allowed)
+        assert mask is None or mask.dtype == bool
+        token = kernel_library.library().native_choose(
+            *(ctypes.byref(self.model._c), address(scores) + 4 * self.rows * place, address(self.bias)),
+            *(None if mask is None else address(mask), ctypes.byref(self.rules), number),
+            *(address(self.room), address(self._one), address(self._rest)),
+        )
+        return int(token), float(self._one[0]), float(self._rest[0])
+
+
 class Calls:
     """Calls of one step in memory that is allotted once, for `n_rows` rows. What is drawn may be drawn again, among
     other tokens, until the next step.
@@ -212,10 +232,8 @@ class Calls:
         self.model, self.rules = model, rules
         self.limits, self.counts, self.drawn = (np.zeros(n_rows, np.int32) for _ in range(3))
         self.log_probabilities, self.rests = np.zeros(n_rows, np.float32), np.zeros(n_rows)
-        self.rows = int(model._c.vocab)
-        self.bias, self.scores = model.padded(bias), aligned(n_rows * self.rows).reshape(n_rows, self.rows)
-        self._room, self._one, self._rest = aligned(3 * self.rows), np.zeros(1, np.float32), np.zeros(1)
-        self._rules = rules_of(rules)
+        self._chooser, rows = _Chooser(model, rules, bias), int(model._c.vocab)
+        self.scores = aligned(n_rows * rows).reshape(n_rows, rows)
 
     def step(self, state: "NativeState", pending: np.ndarray, uniforms: np.ndarray) -> None:
         """Read pending (B) int32 and put what is drawn in its place; uniforms (B) float64."""
@@ -226,7 +244,8 @@ class Calls:
         with model._lock:
             fault = kernel_library.library().native_run(
                 *(model._team, ctypes.byref(model._c), ctypes.byref(state.c), len(pending), 1, -1, 0),
-                *(address(self.limits), address(uniforms), address(self.bias), 0, ctypes.byref(self._rules)),
+                *(address(self.limits), address(uniforms)),
+                *(address(self._chooser.bias), 0, ctypes.byref(self._chooser.rules)),
                 *(address(pending), address(self.drawn), address(self.counts)),
                 *(address(self.log_probabilities), address(self.rests), address(self.scores)),
             )
@@ -237,14 +256,7 @@ class Calls:
     def choose(self, place: int, row: int, allowed: Any = None) -> tuple[int, float]:
         """Draw for a row, the `place`-th of those that drew, among the tokens that are allowed (V) bool: the token
         and its log-probability."""
-        mask = None if allowed is None else np.ascontiguousarray(allowed)
-        assert mask is None or mask.dtype == bool
-        token = kernel_library.library().native_choose(
-            *(ctypes.byref(self.model._c), address(self.scores) + 4 * self.rows * place, address(self.bias)),
-            *(None if mask is None else address(mask), ctypes.byref(self._rules), float(self.rests[row])),
-            *(address(self._room), address(self._one), address(self._rest)),
-        )
-        return int(token), float(self._one[0])
+        return self._chooser.choose(self.scores, place, float(self.rests[row]), allowed)[:2]
 
 
 class Ahead:
@@ -253,7 +265,7 @@ class Ahead:
 
     def __init__(self, model: NativeModel, state: "NativeState", rules: Sampling, bias: Any, eos: int | None) -> None:
         self.model, self.state, self.eos = model, state, -1 if eos is None else eos
-        c, rows = model._c, int(model._c.vocab)
+        c = model._c
         self._window_size = 0 if state.blocks else math.prod(state.parts[0].shape[1:])
         stride = 0 if state.blocks else _held_numbers(c)
         self._windows = [aligned(self._window_size) for _ in range(MOST_AHEAD + 1)]
@@ -261,14 +273,14 @@ class Ahead:
         self._c = CAhead(stride=stride)
         self._c.window[:] = [address(window) for window in self._windows]
         self._c.rows[:] = [address(held) for held in self._held]
-        self._bias, self._rules = model.padded(bias), rules_of(rules)
+        self._chooser = _Chooser(model, rules, bias)
         self._tokens, self._drawn = (np.zeros(MOST_AHEAD, np.int32) for _ in range(2))
         self._numbers, self._log_probabilities = np.zeros(MOST_AHEAD), np.zeros(MOST_AHEAD, np.float32)
-        self._scores, self._room, self._rest = aligned(MOST_AHEAD * rows), aligned(3 * rows), np.zeros(1)
-        self._rows = rows
+        self._scores = aligned(MOST_AHEAD * int(c.vocab))
         self._fixed = (
-            *(address(self._numbers), address(self._bias), ctypes.byref(self._rules), address(self._drawn)),
-            *(address(self._log_probabilities), address(self._scores), address(self._room)),
+            *(address(self._numbers), address(self._chooser.bias), ctypes.byref(self._chooser.rules)),
+            *(address(self._drawn), address(self._log_probabilities), address(self._scores)),
+            address(self._chooser.room),
         )
 
     def begin(self) -> None:
@@ -307,14 +319,7 @@ class Ahead:
     def choose(self, place: int, number: float, allowed: Any = None) -> tuple[int, float, float]:
         """Draw after the token at a place, among those that are allowed (V) bool: the token, its log-probability, and
         what is left of the number."""
-        mask = None if allowed is None else np.ascontiguousarray(allowed)
-        assert mask is None or mask.dtype == bool
-        token = kernel_library.library().native_choose(
-            *(ctypes.byref(self.model._c), address(self._scores) + 4 * self._rows * place, address(self._bias)),
-            *(None if mask is None else address(mask), ctypes.byref(self._rules), number),
-            *(address(self._room), address(self._log_probabilities), address(self._rest)),
-        )
-        return int(token), float(self._log_probabilities[0]), float(self._rest[0])
+        return self._chooser.choose(self._scores, place, number, allowed)
 
     def keep(self, n_read: int, n_kept: int) -> None:
         """Undo all but the first `n_kept` of the tokens that were read."""

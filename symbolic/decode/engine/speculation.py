@@ -28,9 +28,8 @@ import numpy as np
 
 from symbolic.decode.engine.kernel_library import MOST_AHEAD
 from symbolic.decode.engine.mask import Mask
-from symbolic.decode.engine.native_step import Ahead, NativeModel, NativeState
-from symbolic.decode.engine.rejection import MaskedSampler, NativeDraws
-from symbolic.decode.engine.samplers import Drawn, NativeSampler, Sampler
+from symbolic.decode.engine.native_step import Ahead, NativeModel
+from symbolic.decode.engine.samplers import Drawn, Sampler
 from symbolic.decode.engine.sampling_rules import Sampling
 
 LONGEST, SHORTEST = 8, 2  # tokens by which a guess is looked up
@@ -157,20 +156,18 @@ class SpeculativeSampler:
 
     def __init__(
         self,
-        model: NativeModel,
-        state: NativeState,
+        plain: Sampler,
+        ahead: Ahead,
         pending: np.ndarray,
         rules: Sampling,
-        bias: np.ndarray,
         eos: int | None,
         mask: Mask | None = None,
     ) -> None:
+        """plain: the sampler without guesses, of the same state and mask."""
         assert len(pending) == 1
+        self.plain, self.ahead = plain, ahead
         self.pending, self.eos, self.rules, self.mask = pending, eos, rules, mask
-        self.plain: Sampler = NativeSampler(model, state, pending, rules, bias, eos)
-        if mask is not None:
-            self.plain = MaskedSampler(NativeDraws(model, state, pending, rules, bias), mask, rules)
-        self.ahead = Ahead(model, state, rules, bias, eos)
+        model = ahead.model
         if model not in _KNOWN:
             _KNOWN[model] = Lookup(), {False: GuessTimes(), True: GuessTimes()}
         self.lookup, times = _KNOWN[model]
