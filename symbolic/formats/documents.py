@@ -109,8 +109,8 @@ def read_scores(path: Path | str, tune: int | None = None) -> list[Score]:
 
 def told(number: int, what: str) -> str:
     """A loss with its number: `1 line of text inside the tune`, `3 lines of text inside the tune`."""
-    if number != 1:
-        what = re.sub(r"^([a-z]+)(?= of | over | without )", r"\1s", what)
+    counted = r"\1" if number == 1 else r"\1s"
+    what = re.sub(r"^([a-z]+?)s?(?= of | over | without )", counted, what)
     return f"{number:,} {what}"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from symbolic.errors import UsageError, UserError
 from symbolic.formats import file_bytes
-from symbolic.formats.documents import kind_of, read_tunes
+from symbolic.formats.documents import kind_of, read_tunes, told
 from tests.symbolic.formats.musicxml_pages import attributes, document, notes
 
 BOOK = "X:5\nT:Five\nM:2/4\nL:1/8\nK:G\nGABc|\n\nX:9\nT:Nine\nM:2/4\nL:1/8\nK:G\nGA§§|\n\nX:2\nT:Two\nM:2/4\nK:C\nc2|\n"
@@ -17,6 +17,13 @@ def test_kinds() -> None:
     assert kinds == {"midi"} and kind_of(Path("a.XML")) == "musicxml"
     with pytest.raises(UsageError, match="must end in"):
         kind_of(Path("a.pdf"))
+
+
+@pytest.mark.parametrize("kind", ["syllable of lyrics", "syllables of lyrics"])
+def test_losses_are_counted_in_words_whatever_number_their_name_has(kind: str) -> None:
+    assert told(1, kind) == "1 syllable of lyrics"
+    assert told(1200, kind) == "1,200 syllables of lyrics"
+    assert told(2, "grace notes") == "2 grace notes"
 
 
 def test_tunes_of_a_book(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
