@@ -86,12 +86,13 @@ stage() {
   local name=$1
   echo "== $name" >&2
   local began=$SECONDS
+  # A pipe, for the shell waits for tee: the log is whole before it is packed.
   case $name in
     train-60m) train-60m ;;
     train-*) train "${name#train-}" ;;
     *) "$name" ;;
-  esac > >(tee "$OUT/$name.log") 2>&1
-  local status=$?
+  esac 2>&1 | tee "$OUT/$name.log"
+  local status=${PIPESTATUS[0]}
   echo "== $name: status $status after $((SECONDS - began)) s" >&2
   return "$status"
 }
