@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def evaluate(paths: Sequence[str], against: Path | None = None, model: str | None = None) -> dict[str, Any]:
-    """Measures of each song, and means by set and genre."""
+    """Return measures of each song, and means by set and genre."""
     from audio_bridge.lyrics import lyric_measures
 
     songs = [song for path in paths for song in _found(path)]
@@ -73,7 +73,7 @@ def evaluate(paths: Sequence[str], against: Path | None = None, model: str | Non
 
 
 def table(result: dict[str, Any]) -> Any:
-    """The means as a table."""
+    """Return the means as a table."""
     from symbolic.evaluate.report.tables import Share, Table
 
     names = list(result["means"])
@@ -86,7 +86,7 @@ def table(result: dict[str, Any]) -> Any:
 
 
 def prepared(folder: Path, split: str) -> Iterator[tuple[str, str, Any]]:
-    """(title, where, lyrics) of a split of a prepared folder."""
+    """Yield (title, where, lyrics) of a split of a prepared folder."""
     from audio_bridge.lyrics.lyric_text import parse
     from symbolic import files
 

@@ -76,7 +76,8 @@ class GenreStyle:
     aliases: tuple[str, ...] = field(default=())
 
     def progression(self, section: str, key: Key, draw: int) -> list[list[str]]:
-        """Chord symbols of each bar of a section (verse or chorus) in a key; `draw` chooses among the genre's."""
+        """Return chord symbols of each bar of a section (verse or chorus) in a key; `draw` chooses among the
+        genre's."""
         mode = "minor" if key.mode in ("m", "dor", "phr") else "major"
         choices = self.progressions[mode][section]
         bars = choices[draw % len(choices)].split("|")
@@ -84,7 +85,7 @@ class GenreStyle:
 
 
 def styles(own: str | None = None) -> dict[str, GenreStyle]:
-    """Every genre by name: the bundled ones, with those of a user's own TOML text added or in their place."""
+    """Return every genre by name: the bundled ones, with those of a user's own TOML text added or in their place."""
     found = dict(_bundled())
     if own:
         found |= _parsed(own, "the file of --genres")
@@ -92,7 +93,8 @@ def styles(own: str | None = None) -> dict[str, GenreStyle]:
 
 
 def find_style(name: str, own: str | None = None) -> GenreStyle:
-    """The genre of a name or alias, `hip-hop` -> rap, `Indie Folk` -> folk; pop for ''. UsageError lists them all."""
+    """Return the genre of a name or alias, `hip-hop` -> rap, `Indie Folk` -> folk; pop for ''. UsageError lists them
+    all."""
     known = styles(own)
     wanted = re.sub(r"\s+", " ", name.lower().strip())
     if not wanted:
@@ -109,7 +111,8 @@ def find_style(name: str, own: str | None = None) -> GenreStyle:
 
 
 def nearest_style(name: str, own: str | None = None) -> GenreStyle:
-    """As `find_style`, with pop for a name that is not known: for lyrics of any genre that a corpus names."""
+    """Return what `find_style` does, or pop for a name that is not known: for lyrics of any genre that a corpus
+    names."""
     try:
         return find_style(name, own)
     except UsageError:
@@ -117,8 +120,8 @@ def nearest_style(name: str, own: str | None = None) -> GenreStyle:
 
 
 def steps_of(pattern: str, style_meter: Meter, meter: Meter) -> list[tuple[int, int, str]]:
-    """(tick, ticks of a step, sign) of each step of a bar; in a meter of another length the pattern is repeated and
-    cut."""
+    """Return (tick, ticks of a step, sign) of each step of a bar; in a meter of another length the pattern is repeated
+    and cut."""
     step = style_meter.ticks // len(pattern)
     n_steps = -(-meter.ticks // step)
     return [(i * step, step, pattern[i % len(pattern)]) for i in range(n_steps)]
@@ -141,7 +144,7 @@ def _parsed(text: str, where: str) -> dict[str, GenreStyle]:
 
 
 def _style(name: str, table: Any, where: str) -> GenreStyle:
-    """A genre's table, checked. UserError says which key is wrong."""
+    """Check a genre's table and return its style. Raises UserError that says which key is wrong."""
     try:
         style = GenreStyle(
             name=name,

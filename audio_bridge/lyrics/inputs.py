@@ -17,8 +17,8 @@ MOST_SYLLABLES = 1500  # of a song: about ten minutes
 
 
 def text_of(path: Path) -> str:
-    """A file's text, of MIDI and MusicXML as ABC: it is kept in song.json, so that the song can be made again without
-    the file."""
+    """Return a file's text, of MIDI and MusicXML as ABC: it is kept in song.json, so that the song can be made again
+    without the file."""
     from symbolic.formats.convert import abc_text
     from symbolic.formats.documents import KINDS
 
@@ -34,7 +34,7 @@ def text_of(path: Path) -> str:
 
 
 def tune_of(text: str, name: object = "the tune") -> "Score":
-    """The first tune of an ABC text; errors begin with `name`."""
+    """Return the first tune of an ABC text; errors begin with `name`."""
     from symbolic.notation.abc_parser import NotationError, parse, split_tunes
 
     found = split_tunes(text)
@@ -47,7 +47,7 @@ def tune_of(text: str, name: object = "the tune") -> "Score":
 
 
 def left_out(text: str, tune: "Score") -> list[str]:
-    """What of an ABC text gets no words, for the notes: other tunes, other voices."""
+    """Return notes on what of an ABC text gets no words: other tunes, other voices."""
     from symbolic.notation.abc_parser import split_tunes
 
     counts = {"tunes": len(split_tunes(text)), "voices": len(tune.voices)}
@@ -55,8 +55,8 @@ def left_out(text: str, tune: "Score") -> list[str]:
 
 
 def singable(lyrics: "Lyrics") -> tuple["Lyrics", list[str]]:
-    """The lyrics as they are sung: numbers, signs and abbreviations as words, lines of at most LONGEST_LINE syllables;
-    and notes on what was changed. UserError for too many words."""
+    """Return the lyrics as they are sung: numbers, signs and abbreviations as words, lines of at most LONGEST_LINE
+    syllables; and notes on what was changed. Raises UserError for too many words."""
     from audio_bridge.lyrics.prosody.spoken_words import spelled_out
     from audio_bridge.lyrics.prosody.stress import count
 
@@ -81,7 +81,7 @@ def singable(lyrics: "Lyrics") -> tuple["Lyrics", list[str]]:
 
 
 def _unread(lyrics: "Lyrics") -> list[str]:
-    """A note on numbers in a language that they are not read in."""
+    """Return a note on numbers in a language that they are not read in."""
     n_lines = sum(any(c.isdigit() for c in line) for line in lyrics.lines)
     if lyrics.language in LANGUAGES or not n_lines:
         return []

@@ -39,7 +39,7 @@ class Copied:
 
 
 def of_song(lyrics: Lyrics, corpus: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """All measures of one song; `corpus` maps a plain line to its source."""
+    """Return all measures of one song; `corpus` maps a plain line to its source."""
     once = _choruses_once(lyrics.sections)
     lines = [line for section in once for line in section.lines]
     words = plain_words(lines)
@@ -60,7 +60,7 @@ def of_song(lyrics: Lyrics, corpus: Mapping[str, str] | None = None) -> dict[str
 
 
 def mean_of(songs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Means over songs; `loop` is the share of songs with one of LOOP or more."""
+    """Return means over songs; `loop` is the share of songs with one of LOOP or more."""
     keys = [key for key in (songs[0] if songs else {}) if key not in _NO_MEANS]
     means: dict[str, Any] = {"songs": len(songs), "lines": sum(one["lines"] for one in songs)}
     for key in keys:
@@ -71,43 +71,43 @@ def mean_of(songs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def regularity(lines: Sequence[str], language: str) -> float:
-    """Share of lines that have the commonest syllable count of the odd or the even lines of their section."""
+    """Return share of lines that have the commonest syllable count of the odd or the even lines of their section."""
     counts = [count(line, language) for line in lines]
     commonest = [Counter(counts[parity::2]).most_common(1)[0][0] for parity in (0, 1) if counts[parity::2]]
     return sum(n == commonest[i % 2] for i, n in enumerate(counts)) / len(counts)
 
 
 def repeated(lines: Sequence[str]) -> float:
-    """Share of lines that came before."""
+    """Return share of lines that came before."""
     plain = [plain_line(line) for line in lines]
     return sum(line in plain[:i] for i, line in enumerate(plain)) / max(1, len(plain))
 
 
 def self_copy(words: Sequence[str]) -> float:
-    """Share of word 4-grams that came before."""
+    """Return share of word 4-grams that came before."""
     grams = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
 def loop(lines: Sequence[str]) -> int:
-    """How often a line, or a group of up to four words, follows itself at once."""
+    """Return how often a line, or a group of up to four words, follows itself at once."""
     return max(_run([plain_line(line) for line in lines]), _run(plain_words(lines)))
 
 
 def distinct(words: Sequence[str], n: int) -> float:
-    """Different word n-grams over all of them."""
+    """Return different word n-grams over all of them."""
     grams = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
     return len(set(grams)) / len(grams) if grams else 0.0
 
 
 def copied_lines(lines: Iterable[str], corpus: Mapping[str, str]) -> list[Copied]:
-    """The lines of at least COPIED_WORDS words that the corpus has."""
+    """Return the lines of at least COPIED_WORDS words that the corpus has."""
     long = (line for line in lines if len(line.split()) >= COPIED_WORDS)
     return [Copied(line, corpus[plain_line(line)]) for line in long if plain_line(line) in corpus]
 
 
 def line_index(songs: Iterable[tuple[str, Lyrics]]) -> dict[str, str]:
-    """Plain line -> the first song that has it, for `copied_lines`."""
+    """Map each plain line to the first song that has it, for `copied_lines`."""
     index: dict[str, str] = {}
     for name, lyrics in songs:
         for line in lyrics.lines:
@@ -116,17 +116,17 @@ def line_index(songs: Iterable[tuple[str, Lyrics]]) -> dict[str, str]:
 
 
 def plain_line(line: str) -> str:
-    """Small letters and single spaces, for comparison."""
+    """Write a line in small letters and single spaces, for comparison."""
     return " ".join(re.findall(r"[^\W_]+", line.lower()))
 
 
 def plain_words(lines: Iterable[str]) -> list[str]:
-    """The words of all lines."""
+    """Return the words of all lines."""
     return [word for line in lines for word in plain_line(line).split()]
 
 
 def _choruses_once(sections: Sequence[Section]) -> list[Section]:
-    """The sections without choruses that come again."""
+    """Return the sections without choruses that come again."""
     seen: set[tuple[str, ...]] = set()
     kept = []
     for section in sections:
@@ -138,7 +138,7 @@ def _choruses_once(sections: Sequence[Section]) -> list[Section]:
 
 
 def _run(items: Sequence[str]) -> int:
-    """The most immediate repetitions of any group of up to _MOST_PERIOD items."""
+    """Return the most immediate repetitions of any group of up to _MOST_PERIOD items."""
     most = 1 if items else 0
     for period in range(1, _MOST_PERIOD + 1):
         same = 0

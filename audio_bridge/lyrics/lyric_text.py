@@ -90,7 +90,7 @@ class Lyrics:
 
 
 def clean(text: str, kept: str = "") -> str:
-    """Plain text: no HTML, control characters, emoji or other symbols (but those of `kept`); line ends are kept."""
+    """Clean a text: no HTML, control characters, emoji or other symbols (but those of `kept`); line ends are kept."""
     if len(text) > MAX_CHARACTERS:
         raise UserError(f"the lyrics have {len(text):,} characters; at most {MAX_CHARACTERS:,} are read. Split them.")
     text = _TERMINAL.sub("", text)
@@ -106,7 +106,7 @@ def clean(text: str, kept: str = "") -> str:
 
 
 def clean_line(text: str) -> str:
-    """A title, a name or a single line: `clean` without line ends."""
+    """Clean a title, a name or a single line: `clean` without line ends."""
     return re.sub(r"\s+", " ", clean(text)).strip()
 
 
@@ -125,12 +125,13 @@ def parse(text: str, **fields: str) -> Lyrics:
 
 
 def residue(text: str) -> Counter[str]:
-    """How often each kind of thing that nobody sings stands in a text; `parse` leaves them out."""
+    """Return how often each kind of thing that nobody sings stands in a text; `parse` leaves them out."""
     return without_residue(clean(text, SIGNS), is_header)[1]
 
 
 def headed(text: str) -> tuple[dict[str, str], str]:
-    """The fields at the head of a text, '' where it has none (a language as its code), and the words below them."""
+    """Return the fields at the head of a text, '' where it has none (a language as its code), and the words below
+    them."""
     fields = dict.fromkeys(FIELDS, "")
     while match := _FIELD.match(text):
         fields[match[1].lower()] = match[2].strip()
@@ -139,19 +140,20 @@ def headed(text: str) -> tuple[dict[str, str], str]:
 
 
 def code_of(language: str) -> str:
-    """The code of a language that is named or has a code already: `Portuguese`, `pt-BR` -> pt; '' where it is none."""
+    """Return the code of a language that is named or has a code already: `Portuguese`, `pt-BR` -> pt; '' where it is
+    none."""
     name = language.strip().lower()
     code = _LANGUAGES.get(name, name[:2])
     return code if re.fullmatch("[a-z]{2}", code) else ""
 
 
 def write(sections: Iterable[Section]) -> str:
-    """Text that `parse` reads back to the same sections."""
+    """Return text that `parse` reads back to the same sections."""
     return "\n\n".join("\n".join([f"[{section.label}]", *section.lines]) for section in sections) + "\n"
 
 
 def kind_of(header: str) -> str:
-    """The kind that a header names, '' where it names none: `Verse 2: Ana` -> verse."""
+    """Return the kind that a header names, '' where it names none: `Verse 2: Ana` -> verse."""
     name = header.lower().split(":")[0].strip()
     name = re.sub(r"[\s\d]+$|^\d+[ºªo.]?\s*", "", name)
     if name in INSTRUMENTAL:
@@ -165,7 +167,7 @@ def is_header(inside: str) -> bool:
 
 
 def guess_language(lines: Iterable[str]) -> str:
-    """The language whose commonest words are most frequent, or the commonest one of a script that is not Latin;
+    """Return the language whose commonest words are most frequent, or the commonest one of a script that is not Latin;
     English where nothing tells."""
     words = [word for line in lines for word in re.findall(r"[^\W\d_]+", line.lower())]
     letters = "".join(words)
@@ -181,14 +183,14 @@ def guess_language(lines: Iterable[str]) -> str:
 
 
 def language_code(text: str) -> str:
-    """A code as `en` or `fil`, for a command line; ValueError where it is none."""
+    """Return a code as `en` or `fil`, for a command line; ValueError where it is none."""
     if not re.fullmatch(r"[A-Za-z]{2,3}", text):
         raise ValueError(text)
     return text.lower()
 
 
 def _script(letters: str) -> str:
-    """The language of most letters' script, '' for Latin ones. Kana tell Japanese from Chinese."""
+    """Return the language of most letters' script, '' for Latin ones. Kana tell Japanese from Chinese."""
     names = [unicodedata.name(c, "").split(" ")[0] for c in letters[:2000]]
     foreign = [name for name in names if name in _SCRIPTS]
     if 2 * len(foreign) <= len(names):
@@ -198,8 +200,8 @@ def _script(letters: str) -> str:
 
 
 def words_of(line: str) -> list[str]:
-    """The words of a line as printed, with the punctuation that clings to them; what has no letter joins the word
-    before it."""
+    """Return the words of a line as printed, with the punctuation that clings to them; what has no letter joins the
+    word before it."""
     words: list[str] = []
     for piece in line.split():
         if any(c.isalpha() or c.isdigit() for c in piece):
@@ -218,7 +220,7 @@ def _is_kept(character: str) -> bool:
 
 
 def _sections(text: str) -> list[Section]:
-    """Sections in order; those without a header have an empty label."""
+    """Return sections in order; those without a header have an empty label."""
     found: list[tuple[str, str, list[str]]] = []
     fresh = True
     for line in text.split("\n"):
@@ -237,7 +239,7 @@ def _sections(text: str) -> list[Section]:
 
 
 def header_of(line: str) -> tuple[str, str] | None:
-    """(kind, label) of a line that is a section's header, None for one that is sung."""
+    """Return (kind, label) of a line that is a section's header, None for one that is sung."""
     if _BARE.fullmatch(line):
         return kind_of(line), line.strip().title()
     match = _HEADER.fullmatch(line)
@@ -251,7 +253,7 @@ def header_of(line: str) -> tuple[str, str] | None:
 
 
 def _numbered(sections: list[Section]) -> list[Section]:
-    """Names for sections without a header."""
+    """Return names for sections without a header."""
     n_verses = 0
     named = []
     for section in sections:
@@ -261,7 +263,7 @@ def _numbered(sections: list[Section]) -> list[Section]:
 
 
 def _with_choruses(sections: list[Section]) -> list[Section]:
-    """Where no header names a chorus, a stanza that comes more than once is one."""
+    """Name as chorus a stanza that comes more than once, where no header names one."""
     if any(section.kind == "chorus" for section in sections):
         return sections
     texts = [section.lines for section in sections]
@@ -272,7 +274,7 @@ def _with_choruses(sections: list[Section]) -> list[Section]:
 
 
 def broken(line: str, n_parts: int) -> list[str]:
-    """A line cut between words into about equal parts, after punctuation where it stands near."""
+    """Cut a line between words into about equal parts, after punctuation where it stands near."""
     words = line.split()
     n_parts = max(1, min(n_parts, len(words)))
     cuts = [0]

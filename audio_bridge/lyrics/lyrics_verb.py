@@ -27,7 +27,7 @@ VERBS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The verb of lyrics and all that follows it."""
+    """Declare the verb of lyrics and all that follows it."""
     listed = ", ".join(VERBS)
     parser.add_argument("verb", metavar="VERB", help=listed)
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="its arguments; --help tells them")

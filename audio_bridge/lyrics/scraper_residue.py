@@ -84,7 +84,7 @@ def without_residue(text: str, is_header: Callable[[str], bool]) -> tuple[str, C
 
 
 def told(counts: Mapping[str, int]) -> list[str]:
-    """A note on what was taken out; none where nothing was."""
+    """Return a note on what was taken out; none where nothing was."""
     taken = {name: n for name, n in counts.items() if name != "joined headers"}
     if not taken:
         return []
@@ -94,7 +94,7 @@ def told(counts: Mapping[str, int]) -> list[str]:
 
 
 def _parted_headers(text: str, is_header: Callable[[str], bool]) -> tuple[str, int]:
-    """Headers glued to a line before or after them on lines of their own."""
+    """Return headers glued to a line before or after them on lines of their own."""
     n_parted = 0
     lines: list[str] = []
     for line in text.split("\n"):

@@ -15,7 +15,8 @@ _BLOCK_FROM = 48  # lowest root, MIDI pitch
 
 
 def with_chords(setting: Setting, progression: list[list[str]] | None = None) -> Setting:
-    """The setting with chord symbols: those of a progression (symbols of each bar), its own, or written for it."""
+    """Return the setting with chord symbols: those of a progression (symbols of each bar), its own, or written for
+    it."""
     from symbolic.notation.harmony import harmonised, with_progression
 
     if progression is None and any(isinstance(e, ChordSymbol) for e in setting.score.voices[0].events):
@@ -27,7 +28,7 @@ def with_chords(setting: Setting, progression: list[list[str]] | None = None) ->
 
 
 def chord_spans(score: Score) -> list[tuple[int, int, str]]:
-    """(onset, ticks, chord) for each measure that has a chord; a chord holds until the next symbol."""
+    """Return (onset, ticks, chord) for each measure that has a chord; a chord holds until the next symbol."""
     spans: list[tuple[int, int, str]] = []
     start, ticks, current, first = 0, 0, "", ""
     for event in [*score.voices[0].events, Bar("|]")]:
@@ -45,7 +46,7 @@ def chord_spans(score: Score) -> list[tuple[int, int, str]]:
 
 
 def two_voices(setting: Setting) -> str:
-    """Canonical ABC with the voices `Vocal` (the melody) and `Ins` (the chords, one a measure)."""
+    """Return canonical ABC with the voices `Vocal` (the melody) and `Ins` (the chords, one a measure)."""
     spans = {onset: (ticks, name) for onset, ticks, name in chord_spans(setting.score)}
     events: list[Event] = []
     start = ticks = 0
@@ -63,8 +64,8 @@ def two_voices(setting: Setting) -> str:
 
 
 def pitches(name: str, lowest: int) -> list[int]:
-    """MIDI pitches of a chord in close position, its root at or above `lowest`; what is no chord is a major triad on
-    its letter."""
+    """Return MIDI pitches of a chord in close position, its root at or above `lowest`; what is no chord is a major
+    triad on its letter."""
     chord = parse_chord(name) or parse_chord(name[:1]) or parse_chord("C")
     assert chord is not None
     base = lowest + (chord.root - lowest) % 12
@@ -72,7 +73,7 @@ def pitches(name: str, lowest: int) -> list[int]:
 
 
 def _block(name: str, ticks: int) -> Note:
-    """A whole measure's chord, low, spelled with sharps."""
+    """Return a whole measure's chord, low, spelled with sharps."""
     letters = {semitone: letter for letter, semitone in SEMITONES.items()}
     made = []
     for midi in pitches(name, _BLOCK_FROM):

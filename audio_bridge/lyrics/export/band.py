@@ -36,7 +36,7 @@ class BandBar:
     role: str = "verse"
 
     def chord_at(self, tick: int) -> ChordName | None:
-        """The chord that sounds so many ticks after the bar line."""
+        """Return the chord that sounds so many ticks after the bar line."""
         return next((chord for at, chord in reversed(self.chords) if at <= tick), None)
 
 
@@ -51,7 +51,7 @@ class BandNote:
 
 
 def arrangement(setting: Setting, qpm: float, style: GenreStyle, *, melody: bool = True) -> "mido.MidiFile":
-    """The song with its band; the score has chord symbols. Without `melody` its track stays empty."""
+    """Return the song with its band; the score has chord symbols. Without `melody` its track stays empty."""
     import mido
 
     from audio_bridge.render.instruments import program
@@ -76,7 +76,7 @@ def arrangement(setting: Setting, qpm: float, style: GenreStyle, *, melody: bool
 
 
 def band_bars(setting: Setting) -> list[BandBar]:
-    """The bars of a setting with their chords; a short first bar is left out."""
+    """Return the bars of a setting with their chords; a short first bar is left out."""
     found: list[BandBar] = []
     tick = start = 0
     meter, current = setting.score.meter, None
@@ -99,7 +99,7 @@ def band_bars(setting: Setting) -> list[BandBar]:
 
 
 def section_starts(setting: Setting) -> list[tuple[int, str]]:
-    """(tick, kind) at which each section of the lyrics begins to be sung."""
+    """Return (tick, kind) at which each section of the lyrics begins to be sung."""
     onsets: dict[int, int] = {}
     for label, _, onset, _ in labelled_notes(setting):
         if label is not None:
@@ -113,7 +113,7 @@ def section_starts(setting: Setting) -> list[tuple[int, str]]:
 
 
 def chord_notes(bars: Sequence[BandBar], style: GenreStyle) -> list[BandNote]:
-    """The chords in the genre's pattern."""
+    """Return the chords in the genre's pattern."""
     notes: list[BandNote] = []
     voicing: tuple[int, ...] = ()
     for bar in bars:
@@ -128,7 +128,7 @@ def chord_notes(bars: Sequence[BandBar], style: GenreStyle) -> list[BandNote]:
 
 
 def bass_notes(bars: Sequence[BandBar], style: GenreStyle) -> list[BandNote]:
-    """The bass in the genre's pattern."""
+    """Return the bass in the genre's pattern."""
     notes: list[BandNote] = []
     following = [*bars[1:], None]
     for bar, after in zip(bars, following):
@@ -145,7 +145,7 @@ def bass_notes(bars: Sequence[BandBar], style: GenreStyle) -> list[BandNote]:
 
 
 def drum_notes(bars: Sequence[BandBar], style: GenreStyle) -> list[BandNote]:
-    """The drums of verse and chorus; the last bar is one stroke."""
+    """Return the drums of verse and chorus; the last bar is one stroke."""
     notes: list[BandNote] = []
     for bar in bars:
         last = bar is bars[-1] and bar.ticks >= bar.meter.ticks
@@ -177,7 +177,8 @@ def voiced(chord: ChordName, before: Sequence[int] = ()) -> tuple[int, ...]:
 def _struck(
     bar: BandBar, part: InstrumentPart, style: GenreStyle, *, held: bool
 ) -> Iterator[tuple[int, int, str, ChordName]]:
-    """(onset, ticks, sign, chord) of each note of a pattern in a bar; one for the whole bar where it is `held`."""
+    """Yield (onset, ticks, sign, chord) of each note of a pattern in a bar; one for the whole bar where it is
+    `held`."""
     if held and (chord := bar.chord_at(0)) is not None:
         yield bar.start, bar.ticks, "x" if part is style.chords else "1", chord
         return
@@ -203,8 +204,8 @@ def _bass_interval(sign: str, chord: ChordName) -> int:
 
 
 def _with_roles(bars: list[BandBar], starts: Sequence[tuple[int, str]]) -> list[BandBar]:
-    """Bars with the role of the section that they are in: a section that begins within a beat of a bar line begins with
-    that bar."""
+    """Return bars with the role of the section that they are in: a section that begins within a beat of a bar line
+    begins with that bar."""
     out = []
     for bar in bars:
         kinds = [
@@ -215,7 +216,7 @@ def _with_roles(bars: list[BandBar], starts: Sequence[tuple[int, str]]) -> list[
 
 
 def _track(name: str, channel: int, number: int | None, notes: Sequence[BandNote]) -> "mido.MidiTrack":
-    """A MIDI track; a pitch that is struck again while it sounds ends first."""
+    """Return a MIDI track; a pitch that is struck again while it sounds ends first."""
     import mido
 
     by_pitch: dict[int, list[BandNote]] = {}

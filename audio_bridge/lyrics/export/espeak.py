@@ -43,7 +43,7 @@ def _library(voice: str) -> tuple[ctypes.CDLL, int]:
 
 
 def _spoken(library: ctypes.CDLL, text: str) -> bytes:
-    """16-bit samples of a text."""
+    """Return 16-bit samples of a text."""
     chunks: list[bytes] = []
     kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 

@@ -43,7 +43,7 @@ class Engine:
 
 
 def engine() -> Engine | None:
-    """The engine on this machine, or None."""
+    """Return the engine on this machine, or None."""
     command = shutil.which("espeak-ng") or shutil.which("espeak")
     if command:
         return Engine(command, Path(command).name)
@@ -51,7 +51,7 @@ def engine() -> Engine | None:
 
 
 def sing(syllables: Sequence[Timed], language: str, *, use: Engine | None = None) -> Audio:
-    """The guide vocal, from the start of the score. UserError where no engine is installed."""
+    """Return the guide vocal, from the start of the score. Raises UserError where no engine is installed."""
     use = use or engine()
     if use is None:
         raise UserError("no espeak-ng on this machine: install it (Debian: apt install espeak-ng) for a guide vocal.")
@@ -71,7 +71,7 @@ def sing(syllables: Sequence[Timed], language: str, *, use: Engine | None = None
 
 
 def words(syllables: Sequence[Timed]) -> list[list[Timed]]:
-    """Syllables by word."""
+    """Return syllables by word."""
     found: list[list[Timed]] = [[]]
     for s in syllables:
         found[-1].append(s)
@@ -81,7 +81,7 @@ def words(syllables: Sequence[Timed]) -> list[list[Timed]]:
 
 
 def spoken(texts: Sequence[str], language: str, use: Engine) -> dict[str, bytes]:
-    """Each different text as WAV bytes. Texts are plain letters; no shell, no markup."""
+    """Return each different text as WAV bytes. Texts are plain letters; no shell, no markup."""
     voice = _VOICES.get(language, language)
     different = list(dict.fromkeys(texts))
     if use.command:
@@ -98,12 +98,12 @@ def spoken(texts: Sequence[str], language: str, use: Engine) -> dict[str, bytes]
 
 
 def _plain(word: Sequence[Timed]) -> str:
-    """A word's letters: what the engine is given."""
+    """Return a word's letters: what the engine is given."""
     return "".join(c for s in word for c in s.text if c.isalpha() or c in "'-").strip("'-") or "ah"
 
 
 def sung_word(wav: bytes, word: Sequence[Timed]) -> NDArray[np.float32]:
-    """One spoken word on its notes: (samples,) at RATE, from the word's start."""
+    """Return one spoken word on its notes: (samples,) at RATE, from the word's start."""
     source = _trimmed(_mono(wav))
     envelopes, voiced, levels = analysed(source)
     start, seconds = word[0].start, word[-1].end - word[0].start
@@ -115,7 +115,7 @@ def sung_word(wav: bytes, word: Sequence[Timed]) -> NDArray[np.float32]:
 
 
 def analysed(source: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Of each frame: the smooth spectral envelope (frames, FRAME / 2 + 1), voicing 0 to 1, level."""
+    """Return the smooth spectral envelope (frames, FRAME / 2 + 1), voicing 0 to 1 and level of each frame."""
     padded = np.concatenate([source, np.zeros(FRAME, dtype=np.float32)])
     starts = range(0, max(1, len(source)), HOP)
     frames = np.stack([padded[s : s + FRAME] for s in starts]) * np.hanning(FRAME).astype(np.float32)
@@ -131,8 +131,8 @@ def analysed(source: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[
 
 
 def _warp(word: Sequence[Timed], n: int, n_source: int) -> NDArray[np.int64]:
-    """Which frame of the speech sounds in each of n frames: each syllable has its share of the letters in the speech
-    and its own time in the song; a long one dwells on its middle."""
+    """Return which frame of the speech sounds in each of n frames: each syllable has its share of the letters in the
+    speech and its own time in the song; a long one dwells on its middle."""
     letters = np.cumsum([0, *(max(1, len(s.text)) for s in word)]) / sum(max(1, len(s.text)) for s in word)
     start, seconds = word[0].start, max(1e-6, word[-1].end - word[0].start)
     times = (np.arange(n) + 0.5) / n * seconds + start
@@ -145,13 +145,14 @@ def _warp(word: Sequence[Timed], n: int, n_source: int) -> NDArray[np.int64]:
 
 
 def _dwelling(share: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
-    """Consonants keep their speed (0.09 s at each end), the vowel takes what is left."""
+    """Map shares of a syllable so that consonants keep their speed (0.09 s at each end) and the vowel takes the
+    rest."""
     edge = min(0.4, 0.09 / max(seconds, 0.09))
     return np.interp(share, [0.0, edge, 1.0 - edge, 1.0], [0.0, 0.4, 0.65, 1.0])
 
 
 def _pitches(word: Sequence[Timed], start: float, n: int) -> NDArray[np.float64]:
-    """Hertz of each frame, with a little vibrato on long notes."""
+    """Return hertz of each frame, with a little vibrato on long notes."""
     times = start + np.arange(n) * HOP / RATE
     midi = np.full(n, float(word[0].notes[0][0]))
     for s in word:
@@ -164,7 +165,7 @@ def _pitches(word: Sequence[Timed], start: float, n: int) -> NDArray[np.float64]
 
 
 def _carrier(hertz: NDArray[np.float64], voiced: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A band-limited pulse train and noise of equal power, mixed by voicing."""
+    """Return a band-limited pulse train and noise of equal power, mixed by voicing."""
     phase = 2 * np.pi * np.cumsum(hertz) / RATE
     n_harmonics = np.maximum(1, (0.45 * RATE / hertz).astype(np.int64))
     # Closed form of sum cos(k phase), k = 1..N (Dirichlet's kernel).
@@ -179,7 +180,7 @@ def _carrier(hertz: NDArray[np.float64], voiced: NDArray[np.float32]) -> NDArray
 def _shaped(
     carrier: NDArray[np.float32], envelopes: NDArray[np.float32], levels: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """The carrier filtered frame by frame with the envelopes, overlapped and added."""
+    """Filter the carrier frame by frame with the envelopes; overlap and add."""
     window = np.hanning(FRAME).astype(np.float32)
     padded = np.concatenate([np.zeros(FRAME // 2, np.float32), carrier, np.zeros(FRAME, np.float32)])
     out = np.zeros(len(padded) + FRAME, dtype=np.float32)
@@ -192,7 +193,7 @@ def _shaped(
 
 
 def _mono(wav: bytes) -> NDArray[np.float32]:
-    """Samples at RATE of a WAV made by the engine (PCM 16; its own output, read without libsndfile)."""
+    """Return samples at RATE of a WAV made by the engine (PCM 16; its own output, read without libsndfile)."""
     import wave
 
     try:
@@ -206,7 +207,7 @@ def _mono(wav: bytes) -> NDArray[np.float32]:
 
 
 def _trimmed(source: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Without the silence around the word."""
+    """Cut off the silence around the word."""
     loud = np.flatnonzero(np.abs(source) > 0.02 * float(np.abs(source).max(initial=0.0)))
     return source[loud[0] : loud[-1] + 1] if loud.size > FRAME else np.pad(source, (0, max(0, FRAME - len(source))))
 

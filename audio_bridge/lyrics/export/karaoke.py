@@ -105,7 +105,7 @@ _SCRIPT = """
 def page(
     setting: Setting, qpm: float, audio: bytes, audio_type: str = "mp3", note: str = "", composer: str = ""
 ) -> str:
-    """The HTML; `audio` begins with the score. `note` is a line below the title, such as what was sung by whom;
+    """Return the HTML; `audio` begins with the score. `note` is a line below the title, such as what was sung by whom;
     `composer` stands on the score and below the title."""
     syllables = timed(setting, qpm)
     lyrics = setting.lyrics
@@ -137,7 +137,7 @@ def page(
 
 
 def _words(setting: Setting, syllables: list[Timed]) -> str:
-    """Sections and lines of buttons, one a syllable."""
+    """Return sections and lines of buttons, one a syllable."""
     by_line: dict[int, str] = {}
     for n, s in enumerate(syllables):
         by_line[s.line] = by_line.get(s.line, "") + _button(n, s.text)
@@ -168,7 +168,7 @@ def _data(setting: Setting, syllables: list[Timed]) -> dict[str, list[object]]:
 
 
 def _json(value: object) -> str:
-    """JSON that cannot end its script element."""
+    """Return JSON that cannot end its script element."""
     return json.dumps(value, ensure_ascii=True).replace("<", "\\u003c")
 
 

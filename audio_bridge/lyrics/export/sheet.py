@@ -28,8 +28,8 @@ _FORBIDDEN = re.compile(r"[-_*~|\\%\s]+")  # what w: reads as its own signs
 def abc(
     setting: Setting, *, number: int = 1, fields: Mapping[str, str] | None = None, bars: int = BARS, parts: bool = False
 ) -> str:
-    """The tune as ABC for people, words below: a line of music ends where a line of words does, after `bars` bar lines
-    or more, and where a section does. With `parts` a P: line names each section where it begins."""
+    """Return the tune as ABC for people, words below: a line of music ends where a line of words does, after `bars` bar
+    lines or more, and where a section does. With `parts` a P: line names each section where it begins."""
     lyrics = setting.lyrics
     given: dict[str, str | Sequence[str]] = {
         letter: lines for letter, lines in setting.score.fields.items() if letter not in _NOT_KEPT_FIELDS
@@ -54,8 +54,8 @@ def abc(
 
 
 def _unsung(score: Score) -> Score:
-    """The score without its own words, lines and parts: it has been written out, and its lines are those of the lyrics.
-    Annotations, tempo changes and dynamics stay."""
+    """Return the score without its own words, lines and parts: it has been written out, and its lines are those of the
+    lyrics. Annotations, tempo changes and dynamics stay."""
     events: list[Event] = []
     for event in score.voices[0].events:
         if isinstance(event, Note):
@@ -76,8 +76,8 @@ class _System:
 
 
 def _systems(music: str, setting: Setting, bars: int, starts: Container[int]) -> Iterator[_System]:
-    """Music cut behind the rest or bar line that follows the last note of a line of words, so a pick-up stands with its
-    own line. `starts` are the lines of words that sections begin with, each of which begins a system."""
+    """Yield music cut behind the rest or bar line that follows the last note of a line of words, so a pick-up stands
+    with its own line. `starts` are the lines of words that sections begin with, each of which begins a system."""
     labels = list(setting.labels)
     text, start, place, n_bars, is_open, ended, section_ended = "", 0, 0, 0, "", False, False
     for token in (token for line in music.splitlines() for token in abc_parser.lex(line)):
@@ -106,7 +106,7 @@ def _systems(music: str, setting: Setting, bars: int, starts: Container[int]) ->
 
 
 def _section_lines(setting: Setting) -> dict[int, str]:
-    """The number of each section's first line -> its name."""
+    """Map the number of each section's first line to its name."""
     found, line = {}, 0
     for section in setting.lyrics.sections:
         if section.lines:
@@ -116,7 +116,7 @@ def _section_lines(setting: Setting) -> dict[int, str]:
 
 
 def words_line(labels: list[Label | None]) -> str:
-    """The signs of one line of notes."""
+    """Return the signs of one line of notes."""
     signs = ""
     for label in labels:
         if label is None:
@@ -130,7 +130,7 @@ def words_line(labels: list[Label | None]) -> str:
 
 
 def musicxml(setting: Setting, qpm: float | None = None, instrument: str = "", composer: str = "") -> str:
-    """MusicXML 4.0 with a lyric under each note where a syllable begins, and tempo, part name and General MIDI
+    """Return MusicXML 4.0 with a lyric under each note where a syllable begins, and tempo, part name and General MIDI
     instrument where they are given."""
     from symbolic.formats.musicxml.musicxml_writing import to_musicxml
 
@@ -154,7 +154,7 @@ def musicxml(setting: Setting, qpm: float | None = None, instrument: str = "", c
 
 
 def plain_words(setting: Setting) -> str:
-    """What is sung, as one line a line: for comparison with what a reader finds."""
+    """Return what is sung, as one line a line: for comparison with what a reader finds."""
     lines: dict[int, str] = {}
     for s in setting.syllables:
         lines[s.line] = lines.get(s.line, "") + s.text + (" " if s.ends_word else "")
@@ -166,7 +166,7 @@ def _plain(text: str) -> str:
 
 
 def _grouped(root: ElementTree.Element, notes: list[Note]) -> Iterator[list[ElementTree.Element]]:
-    """The <note> elements of each Note event: a length without a note value is written as several tied ones."""
+    """Yield the <note> elements of each Note event: a length without a note value is written as several tied ones."""
     divisions = int(root.findtext(".//divisions") or 1)
     elements = iter([e for e in root.iter("note") if e.find("grace") is None and e.find("chord") is None])
     for note in notes:
@@ -182,7 +182,7 @@ def _grouped(root: ElementTree.Element, notes: list[Note]) -> Iterator[list[Elem
 
 
 def _name_part(root: ElementTree.Element, instrument: str) -> None:
-    """The first part's name and its instrument; programs count from 1 in MusicXML."""
+    """Set the first part's name and its instrument; programs count from 1 in MusicXML."""
     from audio_bridge.render.instruments import PROGRAMS, program
 
     number = program(instrument)

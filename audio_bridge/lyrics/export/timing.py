@@ -23,13 +23,13 @@ _FINEST = 12  # twelfths of a sixteenth note are as fine as UltraStar's tempo is
 
 
 def lrc(setting: Setting, qpm: float) -> str:
-    """One time a line."""
+    """Return one time a line."""
     lines = _by_line(timed(setting, qpm))
     return _tags(setting) + "".join(f"[{clock(line[0].start)}]{_text(line)}\n" for line in lines)
 
 
 def enhanced_lrc(setting: Setting, qpm: float) -> str:
-    """A time for each syllable, and one where the line ends."""
+    """Return a time for each syllable, and one where the line ends."""
     out = _tags(setting)
     for line in _by_line(timed(setting, qpm)):
         body = "".join(f"<{clock(s.start)}>{_untimed(s.text)}{' ' if s.ends_word else ''}" for s in line)
@@ -38,7 +38,7 @@ def enhanced_lrc(setting: Setting, qpm: float) -> str:
 
 
 def ultrastar(setting: Setting, qpm: float, audio: str = "song.mp3") -> str:
-    """An UltraStar song; `audio` is the file that it plays."""
+    """Return an UltraStar song; `audio` is the file that it plays."""
     lyrics, scale = setting.lyrics, _scale(setting)
     unit = TICKS_PER_WHOLE // 16
     head = [f"#TITLE:{lyrics.title or 'untitled'}", f"#ARTIST:{lyrics.artist or 'unknown'}"]
@@ -64,7 +64,8 @@ def ultrastar(setting: Setting, qpm: float, audio: str = "song.mp3") -> str:
 
 
 def midi_with_lyrics(setting: Setting, qpm: float, arranged: "mido.MidiFile | None" = None) -> "mido.MidiFile":
-    """The melody with its words as lyric events; `arranged` is the song as MIDI whose second track is the melody."""
+    """Return the melody with its words as lyric events; `arranged` is the song as MIDI whose second track is the
+    melody."""
     import mido
 
     from symbolic.formats import midi
@@ -91,7 +92,7 @@ def midi_with_lyrics(setting: Setting, qpm: float, arranged: "mido.MidiFile | No
 
 
 def clock(seconds: float) -> str:
-    """mm:ss.xx, as LRC has it."""
+    """Write a time as mm:ss.xx, as LRC has it."""
     hundredths = round(seconds * 100)
     return f"{hundredths // 6000:02d}:{hundredths % 6000 // 100:02d}.{hundredths % 100:02d}"
 
@@ -116,12 +117,12 @@ def _tags(setting: Setting) -> str:
 
 
 def _untimed(text: str) -> str:
-    """Words as they are, but for brackets that LRC would read as a time, `[1:02]`."""
+    """Return words as they are, but for brackets that LRC would read as a time, `[1:02]`."""
     return re.sub(r"\[(\s*\d+\s*:[^]]*)\]?", r"(\1)", text)
 
 
 def _scale(setting: Setting) -> int:
-    """How many of UltraStar's units a sixteenth needs so that every onset is a whole number of them."""
+    """Return how many of UltraStar's units a sixteenth needs so that every onset is a whole number of them."""
     unit = TICKS_PER_WHOLE // 16
     for scale in range(1, _FINEST + 1):
         if all(Fraction(onset * scale, unit).denominator == 1 for _, _, onset, _ in labelled_notes(setting)):

@@ -15,7 +15,7 @@ FORMAT = "yue2-request-1"
 
 
 def build(setting: Setting, qpm: float) -> dict[str, Any]:
-    """The request as JSON values."""
+    """Return the request as JSON values."""
     lyrics = setting.lyrics
     tagged = "\n\n".join("\n".join([f"[{s.kind}]", *s.lines]) for s in lyrics.sections)
     style = ", ".join(filter(None, [lyrics.genre, lyrics.language, f"{qpm:g} quarter notes a minute",
@@ -24,7 +24,7 @@ def build(setting: Setting, qpm: float) -> dict[str, Any]:
 
 
 def score(setting: Setting, qpm: float) -> str:
-    """ABC with the voices Vocal and Ins, the words under Vocal."""
+    """Return ABC with the voices Vocal and Ins, the words under Vocal."""
     lines = two_voices(setting).splitlines()
     head = ["X:1", f"T:{setting.lyrics.title or 'untitled'}", f"Q:1/4={qpm:g}"]
     out: list[str] = []

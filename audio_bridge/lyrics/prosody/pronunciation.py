@@ -33,7 +33,7 @@ SUNG = {
 
 @lru_cache(maxsize=1)
 def dictionary() -> dict[str, tuple[str, ...]]:
-    """Word -> phones of its first pronunciation; empty where the package is not installed."""
+    """Map each word to the phones of its first pronunciation; empty where the package is not installed."""
     path = _file()
     if path is None:
         return {}
@@ -46,18 +46,19 @@ def dictionary() -> dict[str, tuple[str, ...]]:
 
 
 def plain(word: str) -> str:
-    """Small letters without accents, straight apostrophes."""
+    """Write a word in small letters without accents, with straight apostrophes."""
     apart = unicodedata.normalize("NFD", word.lower().replace("’", "'"))
     return "".join(c for c in apart if not unicodedata.combining(c))
 
 
 def source() -> str:
-    """What pronounces: `cmudict` or `rules`."""
+    """Return what pronounces: `cmudict` or `rules`."""
     return "cmudict" if _file() else "rules"
 
 
 def phones(word: str) -> tuple[str, ...] | None:
-    """The phones of an English word; a possessive, plural or -in' of a known word is made from it. None: not known."""
+    """Return the phones of an English word; a possessive, plural or -in' of a known word is made from it. None: not
+    known."""
     name = re.sub(r"[^a-z']", "", plain(word)).strip("'")
     known = dictionary()
     if name in SUNG:
@@ -74,7 +75,7 @@ def phones(word: str) -> tuple[str, ...] | None:
 
 
 def n_syllables(word: str) -> int:
-    """Syllables of an English word, hyphenated parts added up."""
+    """Return syllables of an English word, hyphenated parts added up."""
     known = phones(word)
     if known:
         return sum(phone[-1].isdigit() for phone in known)
@@ -82,7 +83,7 @@ def n_syllables(word: str) -> int:
 
 
 def stresses(word: str) -> tuple[int, ...]:
-    """Stress of each syllable of an English word: 2 primary, 1 secondary, 0 none."""
+    """Return stress of each syllable of an English word: 2 primary, 1 secondary, 0 none."""
     known = phones(word)
     if known:
         return tuple({"1": 2, "2": 1}.get(phone[-1], 0) for phone in known if phone[-1].isdigit()) or (2,)
@@ -94,7 +95,7 @@ def stresses(word: str) -> tuple[int, ...]:
 
 
 def _counted(word: str) -> int:
-    """Vowel groups of the spelling, without what is silent."""
+    """Return vowel groups of the spelling, without what is silent."""
     name = re.sub(r"[^a-z]", "", plain(word))
     name = re.sub(r"(?<=[^aeiouy])e$", "", name) if not re.search(r"[^aeiou]le$", name) else name
     name = re.sub(r"(?<=[^aeioutd])ed$", "d", name)

@@ -29,7 +29,7 @@ _ALIKE = {
 
 @lru_cache(maxsize=50_000)
 def ending(word: str, language: str) -> str:
-    """What a word is compared by: sounds from its last stressed vowel on. '' where it has no letter."""
+    """Return what a word is compared by: sounds from its last stressed vowel on. '' where it has no letter."""
     name = re.sub(r"^[\W_]+|[\W_]+$", "", word.lower())
     if not name:
         return ""
@@ -39,27 +39,27 @@ def ending(word: str, language: str) -> str:
 
 
 def rhymes(one: str, other: str, language: str) -> bool:
-    """Whether two words (or the last words of two lines) rhyme: equal endings, different words."""
+    """Return whether two words (or the last words of two lines) rhyme: equal endings, different words."""
     one, other = last_word(one), last_word(other)
     same = one.lower() == other.lower()
     return not same and bool(ending(one, language)) and ending(one, language) == ending(other, language)
 
 
 def assonant(one: str, other: str, language: str) -> bool:
-    """Whether the vowels from the last stress on are the same."""
+    """Return whether the vowels from the last stress on are the same."""
     a, b = (_vowels(ending(last_word(word), language), language) for word in (one, other))
     return bool(a) and a == b
 
 
 @lru_cache(maxsize=1 << 16)
 def last_word(line: str) -> str:
-    """The last word of a line, without punctuation."""
+    """Return the last word of a line, without punctuation."""
     words = words_of(line)
     return re.sub(r"^[\W_]+|[\W_]+$", "", words[-1]) if words else ""
 
 
 def scheme(lines: Sequence[str], language: str) -> str:
-    """Letters for a stanza, `ABAB`; a line that rhymes with none has its own. Equal words get one letter."""
+    """Return letters for a stanza, `ABAB`; a line that rhymes with none has its own. Equal words get one letter."""
     letters: list[str] = []
     endings: dict[str, str] = {}
     for line in lines:
@@ -70,7 +70,7 @@ def scheme(lines: Sequence[str], language: str) -> str:
 
 
 def holds(lines: Sequence[str], wanted: str, language: str) -> bool:
-    """Whether lines with equal letters of `wanted` rhyme or repeat a word; X is free."""
+    """Return whether lines with equal letters of `wanted` rhyme or repeat a word; X is free."""
     for letter in set(wanted) - {"X"}:
         group = [line for line, one in zip(lines, wanted) if one == letter]
         if len({ending(last_word(line), language) for line in group}) > 1:
@@ -79,7 +79,7 @@ def holds(lines: Sequence[str], wanted: str, language: str) -> bool:
 
 
 def density(lines: Sequence[str], language: str) -> float:
-    """Share of lines that rhyme with a line at most WINDOW away."""
+    """Return share of lines that rhyme with a line at most WINDOW away."""
     if not lines:
         return 0.0
     answered = sum(
@@ -113,13 +113,14 @@ def _written_ending(name: str, language: str) -> str:
 
 
 def _nucleus(part: str) -> int:
-    """Where the sounding vowel of a syllable begins: after consonants and the glide of cie-lo, can-ción, quan-do."""
+    """Return where the sounding vowel of a syllable begins: after consonants and the glide of cie-lo, can-ción,
+    quan-do."""
     match = re.match(r"(?:[qg]u(?=[aeiouáéíóúâêôãõ])|[^aeiouáéíóúâêôãõàü])*(?:[iuü](?=[aeoáéóâêôã]))?", part)
     return match.end() if match and match.end() < len(part) else 0
 
 
 def _unaccented(text: str) -> str:
-    """Without acute and circumflex; the tilde is a sound of its own."""
+    """Take acute and circumflex off; the tilde is a sound of its own."""
     apart = unicodedata.normalize("NFD", text)
     return unicodedata.normalize("NFC", "".join(c for c in apart if c not in "\u0301\u0302\u0300\u0308"))
 

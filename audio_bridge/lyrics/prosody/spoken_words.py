@@ -61,7 +61,7 @@ _POINT = {"en": "point", "pt": "vírgula", "es": "coma"}
 
 
 def spelled_out(line: str, language: str) -> str:
-    """The line with its numbers, signs and abbreviations as words; signs that are none are dropped."""
+    """Return the line with its numbers, signs and abbreviations as words; signs that are none are dropped."""
     if language not in LANGUAGES:
         return " ".join(re.sub(f"[{re.escape(SIGNS)}]", "", line).split())
     begins_with_number = re.match(rf"R?\$|\d|[{re.escape(SIGNS)}]", line) is not None
@@ -82,7 +82,7 @@ def spelled_out(line: str, language: str) -> str:
 
 
 def _english(line: str) -> str:
-    """Decades, ordinals, the time of day."""
+    """Spell decades, ordinals and the time of day."""
     line = re.sub(r"'?(\d*)(\d0)'?s\b", _decade, line)
     line = re.sub(r"(\d+)(?:st|nd|rd|th)\b", lambda m: _english_ordinal(int(m[1][-_LONGEST:])), line, flags=re.I)
     line = re.sub(r"\b(\d{1,2}):00\b", lambda m: f"{_cardinal(int(m[1]), 'en')} o'clock", line)
@@ -90,12 +90,12 @@ def _english(line: str) -> str:
 
 
 def _romance(line: str, language: str) -> str:
-    """Ordinals."""
+    """Spell ordinals."""
     return re.sub(r"\b(\d{1,2})[ºª°]", lambda m: _romance_ordinal(int(m[1]), m[0][-1] == "ª", language), line)
 
 
 def _number(text: str, language: str) -> str:
-    """A run of digits with separators of thousands."""
+    """Spell a run of digits with separators of thousands."""
     digits = re.sub(r"\D", "", text)
     if len(digits) > _LONGEST or (digits[0] == "0" and len(digits) > 1):
         return _digits(digits, language) + _END
@@ -109,7 +109,7 @@ def _number(text: str, language: str) -> str:
 
 
 def _cardinal(value: int, language: str) -> str:
-    """A whole number below 10 ** 9."""
+    """Spell a whole number below 10 ** 9."""
     millions, rest = divmod(value, 10**6)
     thousands, below = divmod(rest, 1000)
     words = []
@@ -147,7 +147,7 @@ def _below_hundred(value: int, language: str) -> str:
 
 
 def _short_form(number: str, language: str) -> str:
-    """Before a noun: veintiún mil, un millón."""
+    """Shorten a number as it is before a noun: veintiún mil, un millón."""
     if language != "es":
         return number
     return re.sub(r"veintiuno$", "veintiún", re.sub(r"(?<!veinti)uno$", "un", number))
@@ -197,7 +197,7 @@ def _romance_ordinal(value: int, is_feminine: bool, language: str) -> str:
 
 
 def _abbreviations(line: str, language: str) -> str:
-    """`Mr.` and its like, with or without the full stop where they begin with a capital."""
+    """Spell `Mr.` and its like, with or without the full stop where they begin with a capital."""
     known = _SHORT[language]
 
     def whole(match: re.Match[str]) -> str:
@@ -212,7 +212,7 @@ def _abbreviations(line: str, language: str) -> str:
 
 
 def _signs(line: str, language: str) -> str:
-    """Signs that stand for words, beside spaces or words; others go."""
+    """Spell signs that stand beside spaces or words, and drop the others."""
     words = _SIGNS[language]
     for sign in "&+@%":
         line = re.sub(rf"(?<=[\w'\s]) ?{re.escape(sign)} ?(?=[\w'\s,.;:!?)]|$)", f" {words[sign]} ", line)

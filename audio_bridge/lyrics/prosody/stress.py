@@ -46,7 +46,7 @@ class Syllable:
 
 @lru_cache(maxsize=50_000)
 def word_stress(word: str, language: str) -> tuple[int, ...]:
-    """Stress of each part of `syllables(word)`."""
+    """Return stress of each part of `syllables(word)`."""
     parts = syllables(word, language)
     name = re.sub(r"^[\W_]+|[\W_]+$", "", word.lower())
     if language not in LANGUAGES:
@@ -58,7 +58,7 @@ def word_stress(word: str, language: str) -> tuple[int, ...]:
 
 
 def line_syllables(line: str, language: str, number: int = 0) -> list[Syllable]:
-    """The syllables of one line."""
+    """Return the syllables of one line."""
     found: list[Syllable] = []
     words = words_of(line)
     for w, word in enumerate(words):
@@ -70,12 +70,12 @@ def line_syllables(line: str, language: str, number: int = 0) -> list[Syllable]:
 
 
 def count(line: str, language: str) -> int:
-    """Syllables of a line."""
+    """Return syllables of a line."""
     return sum(len(syllables(word, language)) for word in words_of(line))
 
 
 def sung(lines: Sequence[str], language: str) -> list[Syllable]:
-    """The syllables of all lines. In a text of mixed languages each line is read in its own."""
+    """Return the syllables of all lines. In a text of mixed languages each line is read in its own."""
     found: list[Syllable] = []
     for number, line in enumerate(lines):
         found += line_syllables(line, line_language(line, language), number)
@@ -83,7 +83,8 @@ def sung(lines: Sequence[str], language: str) -> list[Syllable]:
 
 
 def line_language(line: str, language: str) -> str:
-    """The language of one line: that of the text, unless at least three common words and twice as many say another."""
+    """Return the language of one line: that of the text, unless at least three common words and twice as many say
+    another."""
     if language not in LANGUAGES:
         return language
     guessed = guess_language([line])

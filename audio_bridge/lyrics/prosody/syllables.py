@@ -34,7 +34,7 @@ _ACCENTED_WEAK = "íú"
 
 @lru_cache(maxsize=50_000)
 def syllables(word: str, language: str = "en") -> tuple[str, ...]:
-    """The parts of one written word; punctuation that clings to it stays with the first or last part."""
+    """Return the parts of one written word; punctuation that clings to it stays with the first or last part."""
     match = re.search(r"[^\W_](?:.*[^\W_])?", word)
     if match is None:
         return (word,)
@@ -46,7 +46,7 @@ def syllables(word: str, language: str = "en") -> tuple[str, ...]:
 
 
 def _pieces(core: str) -> list[str]:
-    """A compound's words, each hyphen with the word before it."""
+    """Return a compound's words, each hyphen with the word before it."""
     pieces = re.findall(r"[^-]+-*", core)
     return pieces or [core]
 
@@ -62,14 +62,15 @@ def _parts(word: str, language: str) -> list[str]:
 
 
 def _cut(word: str, places: list[int]) -> list[str]:
-    """The word parted at places, none of its parts empty: places at its ends, or the same one twice, part nothing."""
+    """Return the word parted at places, none of its parts empty: places at its ends, or the same one twice, part
+    nothing."""
     edges = sorted({0, *(min(max(place, 0), len(word)) for place in places), len(word)})
     return [word[a:b] for a, b in pairwise(edges)]
 
 
 def _boundary(letters: str, end: int, start: int, language: str) -> int:
-    """Where to part between two nuclei: letters[end:start] are the consonants between them. The longest onset that
-    the language has goes with the second vowel."""
+    """Return where to part between two nuclei: letters[end:start] are the consonants between them. The longest onset
+    that the language has goes with the second vowel."""
     onsets = _ONSETS.get(language, _OTHER_ONSETS)
     consonants = letters[end:start]
     if len(consonants) <= 1:
@@ -84,7 +85,7 @@ def _boundary(letters: str, end: int, start: int, language: str) -> int:
 
 
 def _romance_nuclei(letters: str, language: str) -> list[tuple[int, int]]:
-    """(start, end) of each syllable's vowels. The u of qu and gu belongs to the consonant before a vowel."""
+    """Return (start, end) of each syllable's vowels. The u of qu and gu belongs to the consonant before a vowel."""
     vowels = [_is_vowel_at(letters, i, language) for i in range(len(letters))]
     nuclei: list[tuple[int, int]] = []
     position = 0
@@ -111,7 +112,7 @@ def _is_vowel_at(letters: str, i: int, language: str) -> bool:
 
 
 def _joins(letters: str, start: int, i: int, language: str) -> bool:
-    """Whether the vowel at i belongs to the syllable whose vowels began at start."""
+    """Return whether the vowel at i belongs to the syllable whose vowels began at start."""
     before, vowel = letters[i - 1], letters[i]
     if language == "es":
         return _joins_spanish(before, vowel)
@@ -167,14 +168,14 @@ def _english(word: str) -> list[str]:
 
 
 def _english_nuclei(letters: str) -> list[tuple[int, int]]:
-    """Vowel groups, without the silent e at the end and without the y and u that stand for consonants."""
+    """Return vowel groups, without the silent e at the end and without the y and u that stand for consonants."""
     nuclei = [match.span() for match in re.finditer(r"(?<!q)[aeiou]+y?(?![a-z])|(?:(?<=q)u)?[aeiou]+|y", letters)]
     nuclei = [span for span in nuclei if not (letters[span[0]] == "y" and span[0] == 0 and len(letters) > 1)]
     return nuclei or [(0, len(letters))]
 
 
 def _fitted(letters: str, nuclei: list[tuple[int, int]], wanted: int) -> list[tuple[int, int]]:
-    """As many nuclei as there are syllables: silent ones dropped from the end, long ones parted."""
+    """Fit the nuclei to the number of syllables: drop silent ones from the end, part long ones."""
     nuclei = list(nuclei)
     if len(nuclei) == wanted and _ends_silent(letters, nuclei) and any(b - a > 1 for a, b in nuclei[:-1]):
         nuclei.pop()  # sci-ence, vi-o-lence: the last vowel written is silent, two of the others are apart
@@ -191,7 +192,7 @@ def _fitted(letters: str, nuclei: list[tuple[int, int]], wanted: int) -> list[tu
 
 
 def _ends_silent(letters: str, nuclei: list[tuple[int, int]]) -> bool:
-    """Whether the last vowels are a mute e, as in science and dialogue; that of table sounds."""
+    """Return whether the last vowels are a mute e, as in science and dialogue; that of table sounds."""
     return (
         len(nuclei) > 1 and bool(re.search(r"([^aeiou]e|[gq]ue)$", letters)) and not re.search(r"[^aeiou]le$", letters)
     )
@@ -203,7 +204,7 @@ def _is_silent(letters: str, end: int) -> bool:
 
 
 def _spread(letters: str, nuclei: list[tuple[int, int]], wanted: int) -> list[tuple[int, int]]:
-    """Syllables that the spelling does not show, as in rhythm: parted evenly behind the last vowel."""
+    """Return syllables that the spelling does not show, as in rhythm: parted evenly behind the last vowel."""
     last = nuclei[-1][1]
     room = len(letters) - last
     extra = min(wanted - len(nuclei), max(0, room))
@@ -222,7 +223,7 @@ def _hyphens(word: str) -> list[int]:
 
 
 def _bare(letters: str) -> str:
-    """Without accents, one letter for each (naïve -> naive)."""
+    """Take accents off, leaving one letter for each (naïve -> naive)."""
     return "".join((unicodedata.normalize("NFD", c)[0]) for c in letters)
 
 
@@ -230,7 +231,7 @@ def _bare(letters: str) -> str:
 
 
 def _vowel_groups(letters: str) -> list[tuple[int, int]]:
-    """Nuclei: vowels that stand together; of Cyrillic each on its own, where only \u0439 makes a diphthong."""
+    """Return nuclei: vowels that stand together; of Cyrillic each on its own, where only \u0439 makes a diphthong."""
     bare = "".join(c if c == "\u0439" else _bare(c) for c in letters)
     found = [match.span() for match in re.finditer(r"[aeiouyαεηιουω]+|[аеиоуыэюяіє]", bare)]
     return found or [(0, len(letters))]

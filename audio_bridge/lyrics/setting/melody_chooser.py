@@ -24,7 +24,7 @@ _RIDGE = 1e-3  # added to variances, of their own size
 
 
 def features(pitches: Sequence[int]) -> NDArray[np.float64]:
-    """(len(FEATURES),) of a sequence of MIDI pitches with three notes or more.
+    """Return (len(FEATURES),) of a sequence of MIDI pitches with three notes or more.
 
     Range is in semitones; steps are moves of one or two semitones, leaps of five or more; a turn is a move against the
     one before; to and fro is a note that returns to the note before the last; motifs are three intervals in a row.
@@ -49,14 +49,15 @@ def features(pitches: Sequence[int]) -> NDArray[np.float64]:
 
 
 def unlikeness(pitches: Sequence[int]) -> float:
-    """Half the squared Mahalanobis distance from human songs, divided by the number of features."""
+    """Return half the squared Mahalanobis distance from human songs, divided by the number of features."""
     mean, inverse = _norms()
     off = features(pitches) - mean
     return float(off @ inverse @ off) / (2 * len(FEATURES))
 
 
 def section_cost(sections: Sequence[Sequence[int]], roles: Sequence[str]) -> float:
-    """How much a song's melody is unlike a human one: the mean over its sections, and what its chorus lies too low."""
+    """Return how much a song's melody is unlike a human one: the mean over its sections, and what its chorus lies too
+    low."""
     cost = sum(unlikeness(section) for section in sections) / len(sections)
     means = {role: float(np.mean(section)) for section, role in zip(sections, roles, strict=True)}
     if "chorus" in means and "verse" in means:
@@ -65,7 +66,7 @@ def section_cost(sections: Sequence[Sequence[int]], roles: Sequence[str]) -> flo
 
 
 def norms(melodies: Sequence[Sequence[int]]) -> dict[str, list[object]]:
-    """Means and covariance of human melodies' features, for NORMS_FILE."""
+    """Return means and covariance of human melodies' features, for NORMS_FILE."""
     rows = np.stack([features(melody[:N_NOTES]) for melody in melodies])
     return {
         "features": list(FEATURES),

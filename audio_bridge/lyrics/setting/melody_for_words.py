@@ -87,7 +87,7 @@ def compose(
     candidates: int = CANDIDATES,
     temperature: float = 0.9,
 ) -> list[str]:
-    """The melody of each section as canonical ABC; drawn as one text, so that a chorus knows its verse."""
+    """Return the melody of each section as canonical ABC; drawn as one text, so that a chorus knows its verse."""
     mask, draws = draw(sections, key=key, model=model, seed=seed, candidates=candidates, temperature=temperature)
     roles = [section.role for section in sections]
     best = max(draws, key=lambda one: score(one, roles, mask.n_tokens))
@@ -103,7 +103,7 @@ def draw(
     candidates: int = CANDIDATES,
     temperature: float = 0.9,
 ) -> tuple["RhythmMask", list[MelodyDraw]]:
-    """The mask of a song, and the tunes that a model draws under it."""
+    """Return the mask of a song, and the tunes that a model draws under it."""
     from symbolic.decode.engine import engine
     from symbolic.decode.engine.sampling_rules import Sampling
     from symbolic.decode.loaded_model import load_source
@@ -125,7 +125,7 @@ def draw(
 
 
 def score(one: MelodyDraw, roles: Sequence[str], n_tokens: int) -> float:
-    """How good a tune is: its log-probability a token, less how unlike human songs it is."""
+    """Return how good a tune is: its log-probability a token, less how unlike human songs it is."""
     return one.log_probability / n_tokens - HUMAN_WEIGHT * melody_chooser.section_cost(one.sections, roles)
 
 
@@ -163,33 +163,34 @@ class RhythmMask(Mask):
         return len(self.steps)
 
     def start(self, row: int, prompt: list[int]) -> None:
-        """A new tune in a row."""
+        """Begin a new tune in a row."""
         self.rows[row] = []
 
     def advance(self, row: int, token: int) -> None:
-        """A token was drawn."""
+        """Note that a token was drawn."""
         self.rows[row].append(token)
 
     def allowed(self, row: int) -> np.ndarray:
-        """(V,) what may come."""
+        """Return which tokens may come, a mask (V,)."""
         mask = np.zeros(self.size, bool)
         step = self.steps[min(len(self.rows[row]), len(self.steps) - 1)]
         mask[step if isinstance(step, int) else self._choices(row, step)] = True
         return mask
 
     def pitches_of(self, tokens: Sequence[int]) -> list[int]:
-        """The MIDI pitches of a tune's pitch slots."""
+        """Return the MIDI pitches of a tune's pitch slots."""
         return [self.pitches[t] for t, step in zip(tokens, self.steps) if isinstance(step, Slot)]
 
     def sections_of(self, tokens: Sequence[int]) -> list[list[int]]:
-        """The MIDI pitches of each section, a tied note once for each of its parts left out."""
+        """Return the MIDI pitches of each section, a tied note once for each of its parts left out."""
         slots = [step for step in self.steps if isinstance(step, Slot)]
         pitches = self.pitches_of(tokens)
         spans = zip(self.section_starts, self.section_starts[1:])
         return [[pitches[i] for i in range(a, b) if not slots[i].literal] for a, b in spans]
 
     def _encoded(self, slots: Sequence[Slot], notes: dict[int, str]) -> tuple[dict[int, int], list[int]]:
-        """Token of each of the key's notes -> MIDI pitch, and the tokens of the text with one note everywhere."""
+        """Return token of each of the key's notes -> MIDI pitch, and the tokens of the text with one note
+        everywhere."""
         texts = [self.header + "".join(name if s.is_pitch else s.literal for s in slots) for name in notes.values()]
         encoded = [self.tokenizer.encode(text) for text in texts]
         n_slots = sum(slot.is_pitch for slot in slots)
@@ -219,7 +220,7 @@ class RhythmMask(Mask):
 
 
 def scale(key: Key, lowest: int = LOWEST, highest: int = HIGHEST) -> dict[int, str]:
-    """The key's notes in a range: MIDI pitch -> ABC, with no accidental written."""
+    """Return the key's notes in a range: MIDI pitch -> ABC, with no accidental written."""
     found = {}
     for octave in range(2, 7):
         for letter, semitone in SEMITONES.items():
@@ -230,7 +231,7 @@ def scale(key: Key, lowest: int = LOWEST, highest: int = HIGHEST) -> dict[int, s
 
 
 def chord_at(chords: Progression, tick: int, meter: Meter) -> str:
-    """The symbol that sounds at a tick of a section; '' without chords. A pick-up has the first bar's."""
+    """Return the symbol that sounds at a tick of a section; '' without chords. A pick-up has the first bar's."""
     if not chords:
         return ""
     bar = chords[max(0, tick) // meter.ticks % len(chords)]
@@ -238,8 +239,8 @@ def chord_at(chords: Progression, tick: int, meter: Meter) -> str:
 
 
 def _with_home(section: MelodySection, key: Key) -> MelodySection:
-    """The section with a range that holds the root of its last chord, or the tonic: widened to the nearest one where
-    none lies in it."""
+    """Return the section with a range that holds the root of its last chord, or the tonic: widened to the nearest one
+    where none lies in it."""
     plan = section.plan
     end = sum(line.bars for line in plan.lines[:-1]) * plan.meter.ticks + plan.lines[-1].end
     chord = parse_chord(chord_at(section.chords, end - 1, plan.meter) or "")
@@ -258,13 +259,13 @@ def _is_wanted(pitch_class: int, slot: Slot) -> bool:
 
 
 def _leads_home(midi: int, slot: Slot) -> bool:
-    """Whether a pitch is near enough to one that the section may end on."""
+    """Return whether a pitch is near enough to one that the section may end on."""
     goals = [goal for goal in range(slot.lowest, slot.highest + 1) if goal % 12 in slot.goal]
     return not goals or min(abs(midi - goal) for goal in goals) <= slot.reach
 
 
 def _slots(section: MelodySection, key: Key) -> list[Slot]:
-    """The section as pieces of ABC in which only pitches are open, ended by a double bar."""
+    """Return the section as pieces of ABC in which only pitches are open, ended by a double bar."""
     plan, bar = section.plan, section.plan.meter.ticks
     copied = _copied_lines(section)
     slots: list[Slot] = []
@@ -296,7 +297,7 @@ def _slots(section: MelodySection, key: Key) -> list[Slot]:
 
 
 def _led_home(slots: Sequence[Slot]) -> list[Slot]:
-    """The slots with a goal in the notes before the last one: its pitch classes, ever nearer."""
+    """Return the slots with a goal in the notes before the last one: its pitch classes, ever nearer."""
     places = [i for i, slot in enumerate(slots) if slot.is_pitch and not slot.literal]
     out, goal = list(slots), slots[places[-1]].classes
     for distance, place in enumerate(reversed(places[:-1])):
@@ -309,7 +310,7 @@ def _led_home(slots: Sequence[Slot]) -> list[Slot]:
 def _pitch_slot(
     section: MelodySection, key: Key, onset: int, end: int, is_last: bool, is_final: bool, copy: int
 ) -> Slot:
-    """What a note may be by the chord under it, its beat and its length."""
+    """Return what a note may be by the chord under it, its beat and its length."""
     meter = section.plan.meter
     symbol = chord_at(section.chords, end - 1 if is_final else onset, meter)
     chord = parse_chord(symbol) if symbol else None
@@ -331,8 +332,8 @@ def _pitch_slot(
 
 
 def _copied_lines(section: MelodySection) -> list[int]:
-    """For each line the earlier one whose melody it repeats, or -1: the third is like the first where rhythm and chords
-    agree."""
+    """Return for each line the earlier one whose melody it repeats, or -1: the third is like the first where rhythm and
+    chords agree."""
     lines, found, starts = section.plan.lines, [], [0]
     for line in section.plan.lines:
         starts.append(starts[-1] + line.bars)
@@ -349,8 +350,8 @@ def _chords_of(section: MelodySection, first_bar: int, line: LinePlan) -> list[s
 
 
 def _held(start: int, end: int, bar: int, index: int, written: int) -> tuple[list[Slot], int]:
-    """The length of a note behind its pitch, written in halves of its sounding length (3 in a triplet); over a bar line
-    it is tied, the same pitch again."""
+    """Return the length of a note behind its pitch, written in halves of its sounding length (3 in a triplet); over a
+    bar line it is tied, the same pitch again."""
     edge = (start // bar + 1) * bar
     if end <= edge:
         return [Slot(length_text((end - start) * written // 2)), *_bar_line(end, bar)], 0
@@ -359,7 +360,7 @@ def _held(start: int, end: int, bar: int, index: int, written: int) -> tuple[lis
 
 
 def _rests(start: int, end: int, bar: int) -> list[Slot]:
-    """Silence from start to end, cut at bar lines."""
+    """Return silence from start to end, cut at bar lines."""
     slots: list[Slot] = []
     while start < end:
         stop = min(end, (start // bar + 1) * bar)
@@ -373,12 +374,12 @@ def _bar_line(place: int, bar: int) -> list[Slot]:
 
 
 def _moved(slot: Slot, n_before: int) -> Slot:
-    """The slot of a section behind others, which have so many pitches."""
+    """Move the slot of a section behind others, which have so many pitches."""
     return replace(slot, copies=slot.copies + n_before) if slot.copies >= 0 else slot
 
 
 def _parted(mask: RhythmMask, tokens: Sequence[int], n_sections: int) -> list[str]:
-    """The drawn text cut into its sections, each with the header and a final bar."""
+    """Return the drawn text cut into its sections, each with the header and a final bar."""
     text = mask.tokenizer.decode([*mask.prompt[1:], *tokens])
     music = text[len(mask.header) :]
     parts = [part.rstrip("|") for part in music.split("||") if part]

@@ -64,7 +64,7 @@ class _Path:
 def plan(
     sections: Sequence[Sequence[Sequence[str]]], language: str, metre: str = "4/4", style: RhythmStyle = PLAIN
 ) -> list[SectionPlan]:
-    """A plan for each melody: `sections` holds, for each of them, the texts that are sung to it."""
+    """Return a plan for each melody: `sections` holds, for each of them, the texts that are sung to it."""
     meter = parse_meter(metre)
     if meter.text not in BARS:
         raise UsageError(f"--metre {metre}: songs are written in {', '.join(BARS)}.")
@@ -79,13 +79,13 @@ def plan(
 
 
 def _stresses(texts: Sequence[Sequence[str]], language: str) -> list[list[float]]:
-    """The stress of each syllable of each line, averaged over the texts that are sung to it."""
+    """Return the stress of each syllable of each line, averaged over the texts that are sung to it."""
     n_lines = max(len(text) for text in texts)
     return _shared([_mean_stress([text[i] for text in texts if i < len(text)], language) for i in range(n_lines)])
 
 
 def _shared(stresses: list[list[float]]) -> list[list[float]]:
-    """The first and third line of four have one rhythm where they have as many syllables, so one melody can serve."""
+    """Give the first and third line of four one rhythm where they have as many syllables, so one melody can serve."""
     out = list(stresses)
     for i in range(0, len(out) - 2, 4):
         if len(out[i]) == len(out[i + 2]):
@@ -94,7 +94,8 @@ def _shared(stresses: list[list[float]]) -> list[list[float]]:
 
 
 def _mean_stress(lines: Sequence[str], language: str) -> list[float]:
-    """Stress from 0 to 1 of each syllable, averaged over the lines that share a melody; the longest sets the number."""
+    """Return stress from 0 to 1 of each syllable, averaged over the lines that share a melody; the longest sets the
+    number."""
     levels = [[s.stress / 2 for s in line_syllables(line, line_language(line, language))] for line in lines]
     n = max(len(level) for level in levels)
     same = [level for level in levels if len(level) == n]
@@ -104,7 +105,7 @@ def _mean_stress(lines: Sequence[str], language: str) -> list[float]:
 def _section_plan(
     stresses: Sequence[Sequence[float]], pickup: int, meter: Meter, style: RhythmStyle
 ) -> tuple[float, SectionPlan]:
-    """What the section costs with a pick-up of so many ticks, and its plan."""
+    """Return what the section costs with a pick-up of so many ticks, and its plan."""
     longest = max(len(line) for line in stresses)
     room = meter.ticks // UNIT_TICKS  # eighths
     options = [b for b in BARS[meter.text] if b * room >= style.room * longest + 1] or [-(-2 * longest // room)]
@@ -116,7 +117,7 @@ def _section_plan(
 def _line_plan(
     stress: tuple[float, ...], bars: int, pickup: int, meter: Meter, style: RhythmStyle
 ) -> tuple[float, LinePlan]:
-    """Onsets on the grid by dynamic programming over (syllable, place, last distance)."""
+    """Return onsets on the grid by dynamic programming over (syllable, place, last distance)."""
     unit, length = style.unit_ticks, bars * meter.ticks
     fit = {p: strength(p % meter.ticks, meter) for p in range(-pickup, length - pickup, unit)}
     first = {(p, 0): _Path(_place_cost(stress[0], fit[p]) + _start_cost(p, unit), (p,)) for p in fit}
@@ -143,7 +144,8 @@ def _line_plan(
 def _moves(
     stress: tuple[float, ...], i: int, place: int, gap: int, fit: dict[int, int], meter: Meter, style: RhythmStyle
 ) -> Iterator[tuple[int, tuple[int, ...], int, float, tuple[int, ...]]]:
-    """(syllables, their onsets, last distance in steps, cost, triplets) of what may follow syllable i at a place."""
+    """Yield (syllables, their onsets, last distance in steps, cost, triplets) of what may follow syllable i at a
+    place."""
     figures = dict(style.figures)
     if i + 1 < len(stress):
         for steps, price in style.gaps:
@@ -160,7 +162,7 @@ def _moves(
 
 
 def _held_cost(place: int, following: int, fit: dict[int, int], meter: Meter, style: RhythmStyle) -> float:
-    """What a note from one place to the next costs for the beats that it holds over."""
+    """Return what a note from one place to the next costs for the beats that it holds over."""
     cost = 0.0
     if place // meter.ticks != following // meter.ticks and following % meter.ticks:
         cost += _CROSSING if style.syncopation >= 0 else 0.0
@@ -180,6 +182,6 @@ def _start_cost(place: int, unit: int) -> float:
 
 
 def _end_cost(place: int, end: int, level: int) -> float:
-    """The last syllable wants a strong beat and time to be held and to breathe."""
+    """Return the cost of the last syllable's place: a strong beat, and time to be held and to breathe, are cheap."""
     room = (end - place) / UNIT_TICKS
     return (0.0, -0.4, -1.0, -1.2)[level] + (2.0 if room < 2 else 0.3 if room < 3 else 0.0)

@@ -13,7 +13,7 @@ _DOMINANTS = ("V7", "V", "V9", "V7sus4", "v", "bVII")
 
 
 def section_chords(plan: SectionPlan, style: GenreStyle, role: str, key: Key, draw: int) -> list[list[str]]:
-    """Chord symbols of each bar of a section whose `role` is verse or chorus; `draw` chooses a progression."""
+    """Return chord symbols of each bar of a section whose `role` is verse or chorus; `draw` chooses a progression."""
     progression = style.progression(role, key, draw)
     bars = [list(progression[i % len(progression)]) for i in range(plan.n_bars)]
     home, last = tonic_chord(style, key), last_bar(plan)
@@ -24,18 +24,18 @@ def section_chords(plan: SectionPlan, style: GenreStyle, role: str, key: Key, dr
 
 
 def own_chords(plan: SectionPlan, progression: list[list[str]]) -> list[list[str]]:
-    """A progression of one's own over the bars of a section: repeated, and otherwise as it is."""
+    """Return a progression of one's own over the bars of a section: repeated, and otherwise as it is."""
     return [progression[i % len(progression)] for i in range(plan.n_bars)]
 
 
 def last_bar(plan: SectionPlan) -> int:
-    """The bar of a section in which its last syllable ends."""
+    """Return the bar of a section in which its last syllable ends."""
     start = sum(line.bars for line in plan.lines[:-1]) * plan.meter.ticks
     return min(plan.n_bars - 1, max(0, start + plan.lines[-1].end - 1) // plan.meter.ticks)
 
 
 def tonic_chord(style: GenreStyle, key: Key) -> str:
-    """The chord on the tonic that the genre uses most in a key's mode, such as Imaj7."""
+    """Return the chord on the tonic that the genre uses most in a key's mode, such as Imaj7."""
     numerals = [n for n in _numerals(style, key) if _is_tonic(n)]
     return roman_chord(max(numerals, key=numerals.count, default="i" if key.mode == "m" else "I"), key)
 

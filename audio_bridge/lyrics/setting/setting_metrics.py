@@ -25,7 +25,7 @@ _MOST_WARP = 64  # syllables by which the warping path may leave the diagonal
 
 
 def measures(setting: Setting) -> dict[str, float | int | None]:
-    """The measures that need no reference."""
+    """Return the measures that need no reference."""
     notes = sung_notes(setting.score)
     first = {event: n for n, note in enumerate(notes) for event in note.events}
     events = [i for i, e in enumerate(setting.score.voices[0].events) if hasattr(e, "pitches") and hasattr(e, "tie")]
@@ -41,8 +41,8 @@ def measures(setting: Setting) -> dict[str, float | int | None]:
 
 
 def shares_on_beats(syllables: Sequence[Syllable], levels: Sequence[int | None]) -> tuple[float | None, float | None]:
-    """Shares of stressed and of unstressed syllables on strong beats; None where there are none, as in a language whose
-    stress is not known."""
+    """Return shares of stressed and of unstressed syllables on strong beats; None where there are none, as in a
+    language whose stress is not known."""
     return _share_on_beats(syllables, levels, 2), _share_on_beats(syllables, levels, 0)
 
 
@@ -52,7 +52,7 @@ def _share_on_beats(syllables: Sequence[Syllable], levels: Sequence[int | None],
 
 
 def agreement(one: Sequence[Placement], reference: Sequence[Placement]) -> tuple[float, float]:
-    """(exact agreement, same onset) of two placements of the same syllables on the same notes."""
+    """Return (exact agreement, same onset) of two placements of the same syllables on the same notes."""
     exact = sum(a == b for a, b in zip(one, reference, strict=True)) / max(1, len(reference))
     onset = sum((a.first, a.part) == (b.first, b.part) for a, b in zip(one, reference)) / max(1, len(reference))
     return exact, onset
@@ -61,7 +61,7 @@ def agreement(one: Sequence[Placement], reference: Sequence[Placement]) -> tuple
 def distances(
     one: Sequence[Placement], reference: Sequence[Placement], notes: Sequence[SungNote]
 ) -> tuple[float, float, float]:
-    """(PD, DD, MD) between what each syllable is sung on."""
+    """Return (PD, DD, MD) between what each syllable is sung on."""
     a, b = _sung(one, notes), _sung(reference, notes)
     pd = _overlap([pitch for pitch, _ in a], [pitch for pitch, _ in b])
     dd = _overlap([ticks for _, ticks in a], [ticks for _, ticks in b])
@@ -69,7 +69,7 @@ def distances(
 
 
 def _sung(placements: Sequence[Placement], notes: Sequence[SungNote]) -> list[tuple[int, int]]:
-    """Pitch of the first note and ticks of all, for each syllable."""
+    """Return pitch of the first note and ticks of all, for each syllable."""
     found = []
     for place in placements:
         ticks = sum(notes[i].ticks for i in range(place.first, place.last + 1)) // place.parts
@@ -83,7 +83,7 @@ def _overlap(a: Sequence[int], b: Sequence[int]) -> float:
 
 
 def _warped(a: Sequence[int], b: Sequence[int]) -> float:
-    """Cost of the best warping path between two pitch sequences inside a band."""
+    """Return cost of the best warping path between two pitch sequences inside a band."""
     infinite = float("inf")
     before = [0.0] + [infinite] * len(b)
     for i, pitch in enumerate(a, start=1):

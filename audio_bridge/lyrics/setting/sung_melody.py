@@ -43,7 +43,7 @@ class SungNote:
 
 
 def written_out(score: Score, times: int = 1, *, repeats: bool = True) -> Score:
-    """The first voice as it is sung: repeats and endings played (if wanted), `times` over, bar lines plain."""
+    """Return the first voice as it is sung: repeats and endings played (if wanted), `times` over, bar lines plain."""
     events: list[Event] = []
     for turn in range(times):
         if turn:
@@ -54,7 +54,8 @@ def written_out(score: Score, times: int = 1, *, repeats: bool = True) -> Score:
 
 
 def respelled(score: Score) -> Score:
-    """The same sounding pitches after bar lines have moved: notes that would be read otherwise get an accidental."""
+    """Return the same sounding pitches after bar lines have moved: notes that would be read otherwise get an
+    accidental."""
     notes = [e for e in score.voices[0].events if isinstance(e, Note)]
     for _ in range(len(notes)):
         read = [e for e in parse(canonical(score)).voices[0].events if isinstance(e, Note)]
@@ -75,7 +76,7 @@ def _alteration(pitch: Pitch) -> int:
 
 
 def sung_notes(score: Score) -> list[SungNote]:
-    """The notes of a written-out tune (its first voice), with strengths and phrase ends."""
+    """Return the notes of a written-out tune (its first voice), with strengths and phrase ends."""
     notes = _notes(score)
     ends = set(phrase_ends(notes, score.meter))
     mean = sum(n.ticks for n in notes) / max(1, len(notes))
@@ -86,7 +87,7 @@ def sung_notes(score: Score) -> list[SungNote]:
 
 
 def phrase_ends(notes: list[SungNote], meter: Meter, n_phrases: int | None = None) -> list[int]:
-    """The index of each phrase's last note; `n_phrases` fixes their number where the tune has as many notes."""
+    """Return the index of each phrase's last note; `n_phrases` fixes their number where the tune has as many notes."""
     if not notes:
         return []
     gaps = _gaps(notes)
@@ -98,7 +99,7 @@ def phrase_ends(notes: list[SungNote], meter: Meter, n_phrases: int | None = Non
 
 
 def strength(position: int, meter: Meter) -> int:
-    """Metrical strength of a place in the bar, in ticks from its first beat."""
+    """Return metrical strength of a place in the bar, in ticks from its first beat."""
     if meter.is_free:
         return 1
     if position % meter.ticks == 0:
@@ -111,7 +112,7 @@ def strength(position: int, meter: Meter) -> int:
 
 
 def _back_to_start(score: Score, events: list[Event]) -> list[Event]:
-    """A double bar, and the tune's own key and metre where they were changed."""
+    """Return a double bar, and the tune's own key and metre where they were changed."""
     back: list[Event] = [Bar("||")]
     if any(isinstance(e, KeyChange) for e in events):
         back.append(KeyChange(score.key))
@@ -121,7 +122,7 @@ def _back_to_start(score: Score, events: list[Event]) -> list[Event]:
 
 
 def _joined_bars(events: list[Event], meter: Meter) -> list[Event]:
-    """Plain bar lines; none where a repeat met its pick-up in the middle of a bar, none doubled."""
+    """Return plain bar lines; none where a repeat met its pick-up in the middle of a bar, none doubled."""
     out: list[Event] = []
     for event in events:
         if not isinstance(event, Bar):
@@ -163,7 +164,7 @@ def _without_short_bars(events: list[Event], meter: Meter) -> list[Event]:
 
 
 def _notes(score: Score) -> list[SungNote]:
-    """Notes with their places in the bar."""
+    """Return notes with their places in the bar."""
     found: list[SungNote] = []
     events = score.voices[0].events
     meter, onset, tied, silence = score.meter, 0, False, 0
@@ -194,7 +195,7 @@ def _notes(score: Score) -> list[SungNote]:
 
 
 def _first_position(events: list[Event], meter: Meter) -> int:
-    """Where in the bar the tune begins: a pick-up stands at the bar's end."""
+    """Return where in the bar the tune begins: a pick-up stands at the bar's end."""
     ticks = 0
     for event in events:
         if isinstance(event, (Note, Rest)):
@@ -205,7 +206,7 @@ def _first_position(events: list[Event], meter: Meter) -> int:
 
 
 def _gaps(notes: list[SungNote]) -> list[float]:
-    """How much each note is parted from the next: inter-onset interval and silence against the mean interval."""
+    """Return how much each note is parted from the next: inter-onset interval and silence against the mean interval."""
     intervals = [b.onset_ticks - a.onset_ticks for a, b in pairwise(notes)]
     mean = sum(intervals) / max(1, len(intervals)) or 1.0
     gaps = [(interval + a.rest_after) / mean for interval, a in zip(intervals, notes)]
@@ -213,7 +214,7 @@ def _gaps(notes: list[SungNote]) -> list[float]:
 
 
 def _ideal_ticks(notes: list[SungNote], meter: Meter) -> float:
-    """A whole number of bars (a power of two) that holds about IDEAL_NOTES notes."""
+    """Return a whole number of bars (a power of two) that holds about IDEAL_NOTES notes."""
     total = notes[-1].end_ticks - notes[0].onset_ticks
     ideal = IDEAL_NOTES * total / len(notes)
     if meter.is_free:
@@ -224,7 +225,7 @@ def _ideal_ticks(notes: list[SungNote], meter: Meter) -> float:
 def _segmented(
     notes: list[SungNote], gaps: list[float], ideal: float, meter: Meter, n_phrases: int | None
 ) -> list[int]:
-    """The cheapest way to cut the notes into phrases (of which there are `n_phrases` where that is given)."""
+    """Cut the notes into phrases (of which there are `n_phrases` where that is given) at the least cost."""
     n = len(notes)
     layers = n_phrases or 1
     free = n_phrases is None
@@ -255,5 +256,5 @@ def _phrase_cost(notes: list[SungNote], gaps: list[float], start: int, end: int,
 
 
 def seconds_per_tick(qpm: float) -> float:
-    """At `qpm` quarter notes a minute."""
+    """Return seconds per tick at `qpm` quarter notes a minute."""
     return 60.0 / qpm / (TICKS_PER_WHOLE / 4)

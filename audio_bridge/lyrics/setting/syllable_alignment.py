@@ -71,7 +71,7 @@ class Placement:
 def align(
     syllables: Sequence[Syllable], notes: Sequence[SungNote], weights: AlignmentCosts = DEFAULT
 ) -> list[Placement]:
-    """The cheapest placement of every syllable. UserError where the notes cannot carry them all."""
+    """Return the cheapest placement of every syllable. Raises UserError where the notes cannot carry them all."""
     _check(syllables, notes)
     table = _Table(syllables, notes, weights)
     table.fill()
@@ -79,7 +79,8 @@ def align(
 
 
 def cost(syllables: Sequence[Syllable], notes: Sequence[SungNote], weights: AlignmentCosts = DEFAULT) -> float:
-    """What the cheapest placement costs, per syllable: how well words and tune suit each other. inf: not at all."""
+    """Return what the cheapest placement costs, per syllable: how well words and tune suit each other. inf: not at
+    all."""
     if not syllables or not notes or len(syllables) > capacity(notes):
         return math.inf
     table = _Table(syllables, notes, weights)
@@ -88,8 +89,8 @@ def cost(syllables: Sequence[Syllable], notes: Sequence[SungNote], weights: Alig
 
 
 def spread(syllables: Sequence[Syllable], notes: Sequence[SungNote]) -> list[Placement]:
-    """The linear baseline: each syllable on the note that sounds when its share of the letters has passed, one note a
-    syllable while there are enough, notes between held."""
+    """Return the linear baseline: each syllable on the note that sounds when its share of the letters has passed, one
+    note a syllable while there are enough, notes between held."""
     _check(syllables, notes)
     n, m = len(syllables), len(notes)
     letters = [max(1, len(s.text)) for s in syllables]
@@ -106,7 +107,7 @@ def spread(syllables: Sequence[Syllable], notes: Sequence[SungNote]) -> list[Pla
 
 
 def capacity(notes: Sequence[SungNote]) -> int:
-    """The most syllables that the notes can carry."""
+    """Return the most syllables that the notes can carry."""
     return sum(_most_parts(note) for note in notes)
 
 
@@ -129,7 +130,7 @@ def _most_parts(note: SungNote) -> int:
 
 
 def _divides(note: SungNote, parts: int) -> bool:
-    """Whether a note can be cut so; a tied one is not, since its parts may lie in two bars."""
+    """Return whether a note can be cut so; a tied one is not, since its parts may lie in two bars."""
     if parts == 1:
         return True
     whole = note.ticks % parts == 0 and note.ticks // parts >= LEAST_TICKS
@@ -137,7 +138,7 @@ def _divides(note: SungNote, parts: int) -> bool:
 
 
 def _is_written(ticks: int) -> bool:
-    """Whether a length is a plain or dotted note value: thirds of a note would need a tuplet."""
+    """Return whether a length is a plain or dotted note value: thirds of a note would need a tuplet."""
     return (TICKS_PER_WHOLE % ticks == 0 and (TICKS_PER_WHOLE // ticks) & (TICKS_PER_WHOLE // ticks - 1) == 0) or (
         ticks % 3 == 0 and TICKS_PER_WHOLE * 2 % (ticks // 3 * 2) == 0 and _power_of_two(TICKS_PER_WHOLE * 3, ticks)
     )
@@ -195,7 +196,7 @@ class _Table:
                     self._place(i, j, row[j][0])
 
     def _place(self, i: int, j: int, before: float) -> None:
-        """Every way to sing syllable i from note j on."""
+        """Try every way to sing syllable i from note j on."""
         held = 0.0
         base = before + self._fit(i, j)
         for last in range(j, min(j + self.most_held, len(self.notes))):
@@ -214,7 +215,7 @@ class _Table:
                 row[j] = (value, from_i, from_j)
 
     def _fit(self, i: int, j: int) -> float:
-        """Stress against beat and length."""
+        """Return the cost of a syllable's stress against its note's beat and length."""
         weights, stress, note = self.weights, self.syllables[i].stress, self.notes[j]
         if stress == 2:
             longer = math.log2(note.ticks / self.mean)
@@ -224,7 +225,7 @@ class _Table:
         return weights.on_beat[note.strength] + self.short[j]
 
     def _held(self, i: int, last: int) -> float:
-        """Holding syllable i on to note `last`."""
+        """Return the cost of holding syllable i on to note `last`."""
         weights, before, note = self.weights, self.notes[last - 1], self.notes[last]
         value = weights.slurred if note.slurred else self.held[last]
         value += weights.weak_melisma if self.syllables[i].stress == 0 and not note.slurred else 0.0
@@ -232,21 +233,21 @@ class _Table:
         return value + weights.line_end * before.boundary
 
     def _hold(self, before: SungNote, note: SungNote, shortness: float) -> float:
-        """Going on to a note without a new syllable."""
+        """Return the cost of going on to a note without a new syllable."""
         weights, interval = self.weights, abs(note.midi - before.midi)
         value = weights.melisma - weights.short * min(1.0, shortness) * (note.strength == 0)
         value += weights.held_beat * note.strength
         return value + (weights.same_pitch if interval == 0 else weights.leap if interval > LEAP else 0.0)
 
     def _ending(self, i: int, last: int) -> float:
-        """Syllable i ends with note `last`: line ends should meet phrase ends."""
+        """Return the cost of ending syllable i with note `last`: line ends should meet phrase ends."""
         syllable, boundary = self.syllables[i], self.notes[last].boundary
         if syllable.ends_line:
             return self.weights.line_end * (1.0 - boundary)
         return (self.weights.line_end + (0.0 if syllable.ends_word else self.weights.word_cut)) * boundary
 
     def _divided(self, i: int, j: int, k: int) -> float:
-        """k syllables on note j. The first is where the note is, the others are off the beat."""
+        """Return the cost of k syllables on note j: the first is where the note is, the others are off the beat."""
         inner = sum(self.weights.off_beat[0] for s in self.syllables[i + 1 : i + k] if s.stress == 2)
         cuts = sum(self.weights.line_end for s in self.syllables[i : i + k - 1] if s.ends_line)
         return self._fit(i, j) + self.weights.division * (k - 1) + inner + cuts + self._ending(i + k - 1, j)
@@ -271,7 +272,7 @@ class _Table:
 
 
 def _shared(first: list[int], m: int) -> list[Placement]:
-    """Placements from first notes: a note of several syllables is divided, the notes up to the next are held."""
+    """Return placements from first notes: a note of several syllables is divided, the notes up to the next are held."""
     found: list[Placement] = []
     for i, place in enumerate(first):
         sharing = first.count(place)

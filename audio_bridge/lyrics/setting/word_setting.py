@@ -77,7 +77,7 @@ def set_words(score: Score, lyrics: Lyrics, *, passes: int | None = None, weight
 
 
 def placed(score: Score, syllables: Sequence[Syllable], placements: Sequence[Placement], lyrics: Lyrics) -> Setting:
-    """A setting from placements on `sung_notes(score)`; notes that several syllables share are divided."""
+    """Return a setting from placements on `sung_notes(score)`; notes that several syllables share are divided."""
     notes = sung_notes(score)
     on_event: dict[int, list[Label]] = {}
     for number, (syllable, place) in enumerate(zip(syllables, placements, strict=True)):
@@ -98,8 +98,8 @@ def placed(score: Score, syllables: Sequence[Syllable], placements: Sequence[Pla
 
 
 def joined(settings: Sequence[Setting], lyrics: Lyrics) -> Setting:
-    """Settings one after the other, as sections of one song; all have the first one's key and metre unless they say
-    another."""
+    """Return settings one after the other, as sections of one song; all have the first one's key and metre unless they
+    say another."""
     events: list[Event] = []
     labels: list[Label | None] = []
     syllables: list[Syllable] = []
@@ -123,7 +123,7 @@ def joined(settings: Sequence[Setting], lyrics: Lyrics) -> Setting:
 
 
 def timed(setting: Setting, qpm: float) -> list[Timed]:
-    """Every syllable with its times at a tempo in quarter notes a minute."""
+    """Return every syllable with its times at a tempo in quarter notes a minute."""
     unit = seconds_per_tick(qpm)
     spans: dict[int, list[tuple[int, float, float]]] = {}
     for label, midi, onset, ticks in labelled_notes(setting):
@@ -142,7 +142,7 @@ def timed(setting: Setting, qpm: float) -> list[Timed]:
 
 
 def labelled_notes(setting: Setting) -> Iterator[tuple[Label | None, int, int, int]]:
-    """(label, MIDI pitch, onset, ticks) of each Note event."""
+    """Yield (label, MIDI pitch, onset, ticks) of each Note event."""
     onset, labels = 0, iter(setting.labels)
     for event in setting.score.voices[0].events:
         if isinstance(event, Note):
@@ -152,7 +152,7 @@ def labelled_notes(setting: Setting) -> Iterator[tuple[Label | None, int, int, i
 
 
 def placements_of(setting: Setting) -> list[list[int]]:
-    """For each syllable the indices of its notes among the Note events."""
+    """Return for each syllable the indices of its notes among the Note events."""
     found: list[list[int]] = [[] for _ in setting.syllables]
     for index, label in enumerate(setting.labels):
         if label is not None:
@@ -169,8 +169,9 @@ def _is_tie(label: Label) -> bool:
 
 
 def _passes(notes: Sequence[SungNote], syllables: Sequence[Syllable], n_lines: int) -> int:
-    """As many as bring lines and phrases, and syllables and notes, closest together, and carry all syllables; in a tune
-    with slurs so many, up to a pass a line, that none need be parted, with whole lines to a pass if one more does."""
+    """Choose how often the tune is sung: so that lines and phrases, and syllables and notes, come closest together and
+    all syllables are carried; in a tune with slurs so often, up to a pass a line, that none need be parted, with whole
+    lines to a pass if one more does."""
     n_phrases = max(1, sum(note.boundary == 1.0 for note in notes))
     wanted = max(1, round((n_lines / n_phrases + len(syllables) / len(notes)) / 2))
     while wanted * aligner.capacity(notes) < len(syllables):
@@ -183,7 +184,7 @@ def _passes(notes: Sequence[SungNote], syllables: Sequence[Syllable], n_lines: i
 
 
 def _divided(note: Note, parts: int) -> list[Event]:
-    """A note cut into equal parts of the same pitch; only the last keeps a tie, the first keeps the marks."""
+    """Return a note cut into equal parts of the same pitch; only the last keeps a tie, the first keeps the marks."""
     if parts == 1:
         return [note]
     pieces = [
@@ -195,7 +196,7 @@ def _divided(note: Note, parts: int) -> list[Event]:
 
 
 def _with_events(score: Score, events: list[Event]) -> Score:
-    """A copy of the score with other events, spelled so that it reads back."""
+    """Return a copy of the score with other events, spelled so that it reads back."""
     fields = {name: list(values) for name, values in score.fields.items()}
     fresh = [replace(e) if isinstance(e, Note) else e for e in events]
     return respelled(Score(fields, score.meter, score.key, [Voice("", "", fresh)]))

@@ -63,7 +63,8 @@ class FineTune:
     seed: int = within(0, 2**31 - 1, help="of order and dropout", default=0)
 
     def schedule(self, n_steps: int) -> TrainConfig:
-        """The settings of the loop: a straight fall whose last update has what is left, as transformers' default."""
+        """Return the settings of the loop: a straight fall whose last update has what is left, as transformers'
+        default."""
         warmup = round(self.warmup_fraction * n_steps)
         return TrainConfig(
             steps=n_steps,
@@ -167,14 +168,14 @@ class LyricLearner:
         return accumulate(self._logits, batch, self.config.accumulation, torch.float32)
 
     def evaluate(self, step: int, watch: Watch) -> dict[str, Any]:
-        """Bits per byte of the validation songs."""
+        """Return bits per byte of the validation songs."""
         began, t = time.perf_counter(), self.tokenizer
         start = t.bos_token_id if t.bos_token_id is not None else t.eos_token_id or 0
         value = bits_per_byte(self.model, self.held_out, self.context, start, watch)
         return {"bits_per_byte": value, "n_songs": len(self.held_out), "seconds": time.perf_counter() - began}
 
     def save(self, folder: Path, step: int, seconds: float, with_moments: bool) -> None:
-        """With moments the trained weights, to go on from; without, a Hugging Face directory, to use."""
+        """Save with moments the trained weights, to go on from; without, a Hugging Face directory, to use."""
         from symbolic.training import checkpoint
 
         here = checkpoint.TrainingProgress(step, step * self.tokens_per_step, seconds)
@@ -184,7 +185,7 @@ class LyricLearner:
             checkpoint.save_with(self._export, folder, self.model, here, self.origin)
 
     def opening(self) -> str:
-        """What will be trained on what, and whether it fits."""
+        """Return what will be trained on what, and whether it fits."""
         from symbolic import machine
 
         n_all = sum(p.numel() for p in self.model.parameters())
@@ -197,7 +198,7 @@ class LyricLearner:
         )
 
     def _logits(self, ids: "Tensor") -> "Tensor":
-        """Ids (B, T) to logits (B, T, V)."""
+        """Compute logits (B, T, V) of ids (B, T)."""
         return self.model(input_ids=ids).logits
 
     def _export(self, folder: Path) -> None:
@@ -224,7 +225,7 @@ def _summary(config: FineTune, folder: Path, learner: LyricLearner, loop: Loop) 
 
 
 def memory_bytes(model: Any, config: FineTune, n_trained: int, context: int) -> int:
-    """Peak memory of training in float32, by formula.
+    """Return peak memory of training in float32, by formula.
 
     Activations of a layer by Korthikanti et al. 2022 (arXiv 2205.05198), equation 1, at four bytes a number and one
     for dropout's masks; with checkpointing a layer keeps its input alone and one layer is computed again at a time.
@@ -245,7 +246,8 @@ def memory_bytes(model: Any, config: FineTune, n_trained: int, context: int) -> 
 def bits_per_byte(
     model: "nn.Module", songs: list[Song], context: int, start: int, watch: Callable[[int, int], None] | None = None
 ) -> float:
-    """Bits per byte of whole songs, each alone, in windows that advance by half a context; every token is scored once.
+    """Return bits per byte of whole songs, each alone, in windows that advance by half a context; every token is scored
+    once.
 
     start: the id that a song is preceded by. watch: hears of songs done, and songs in all.
     """
@@ -272,7 +274,7 @@ def bits_per_byte(
 
 
 def _songs(config: FineTune, split: str, tokenizer: Any) -> list[Song]:
-    """(ids with the end of text, bytes) of each song of a split and genre."""
+    """Return (ids with the end of text, bytes) of each song of a split and genre."""
     end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else 0
     rows = files.read_jsonl(Path(config.data) / "tunes" / f"{split}.jsonl")
     own = [row for row in rows if not config.genre or row.get("genre") == config.genre]
@@ -284,8 +286,8 @@ def _songs(config: FineTune, split: str, tokenizer: Any) -> list[Song]:
 
 
 def _rows(songs: list[Song], context: int, n: int, seed: int) -> "Tensor":
-    """Rows (n, context + 1) of the songs as one stream in the order of a seed; the last token of a row is the first of
-    the next. A short stream is repeated."""
+    """Return rows (n, context + 1) of the songs as one stream in the order of a seed; the last token of a row is the
+    first of the next. A short stream is repeated."""
     import torch
 
     order = torch.randperm(len(songs), generator=torch.Generator().manual_seed(seed)).tolist()

@@ -74,7 +74,7 @@ class _Song:
 
 
 def write(brief: Brief, form: SongForm, *, fit: Fit | None = None, candidates: int = 4) -> Draft:
-    """Lyrics by the grammar: the best of `candidates`."""
+    """Return lyrics by the grammar: the best of `candidates`."""
     brief = _plain(brief)
     themes = phrase_grammar.themes_for(f"{brief.title} {brief.first_line}", brief.language, brief.seed)
     lines = phrase_grammar.pool(brief.language, brief.phrase_list, brief.seed, themes=themes)
@@ -83,7 +83,7 @@ def write(brief: Brief, form: SongForm, *, fit: Fit | None = None, candidates: i
 
 
 def form_for(brief: Brief, form: SongForm) -> SongForm:
-    """The form with the first line's own number of syllables in its place."""
+    """Return the form with the first line's own number of syllables in its place."""
     line = clean_line(brief.first_line)
     if not line:
         return form
@@ -94,7 +94,7 @@ def form_for(brief: Brief, form: SongForm) -> SongForm:
 
 
 def assemble(form: SongForm, brief: Brief, stanzas: Sequence[tuple[str, Sequence[str]]]) -> Lyrics:
-    """Lyrics from (kind, lines) in the form's order, with headers."""
+    """Return lyrics from (kind, lines) in the form's order, with headers."""
     totals, numbers = Counter(form.kinds), Counter[str]()
     sections = []
     for kind, lines in stanzas:
@@ -106,7 +106,7 @@ def assemble(form: SongForm, brief: Brief, stanzas: Sequence[tuple[str, Sequence
 
 
 def capitalised(line: str) -> str:
-    """With a capital letter at its head."""
+    """Write a text with a capital letter at its head."""
     return line[:1].upper() + line[1:]
 
 
@@ -146,8 +146,8 @@ def _draft(
 
 
 def with_room(form: SongForm, kind: str, hooks: list[LyricLine]) -> SongForm:
-    """The form with a chorus whose first line has room for the title: the nearest number of syllables that a line with
-    it can have."""
+    """Return the form with a chorus whose first line has room for the title: the nearest number of syllables that a
+    line with it can have."""
     stanza = form.stanzas[kind]
     wanted = stanza.syllables[0]
     able = [one.n_syllables for one in hooks if one.n_syllables <= MAX_HOOK]
@@ -158,7 +158,7 @@ def with_room(form: SongForm, kind: str, hooks: list[LyricLine]) -> SongForm:
 
 
 def _stage(kinds: Sequence[str], index: int) -> str:
-    """Which stage of the story a verse tells: the first begins it, the last of several ends it."""
+    """Return which stage of the story a verse tells: the first begins it, the last of several ends it."""
     verses = [i for i, kind in enumerate(kinds) if kind == "verse"]
     if kinds[index] != "verse" or len(verses) < 2:
         return ""
@@ -166,7 +166,7 @@ def _stage(kinds: Sequence[str], index: int) -> str:
 
 
 def _hook(stanza: Stanza, hooks: list[LyricLine], song: _Song, pool: list[LyricLine]) -> dict[int, LyricLine]:
-    """The title in the chorus's first line, in a form that has its syllables and, if it can be, rhymes."""
+    """Put the title into the chorus's first line, in a form that has its syllables and, if it can be, rhymes."""
     n, letter = stanza.syllables[0], stanza.rhyme[0]
     partners = [c for c, one in zip(stanza.syllables[1:], stanza.rhyme[1:]) if one == letter and letter != "X"]
     rhymed = {c: Counter(line.ending for line in pool if line.n_syllables == c) for c in partners}
@@ -183,7 +183,7 @@ def _hook(stanza: Stanza, hooks: list[LyricLine], song: _Song, pool: list[LyricL
 def _stanza(
     stanza: Stanza, kind: str, pool: list[LyricLine], fixed: dict[int, LyricLine], song: _Song, fit: Fit | None
 ) -> list[str]:
-    """Lines for one stanza, one letter of its scheme after the other."""
+    """Return lines for one stanza, one letter of its scheme after the other."""
     chosen: dict[int, LyricLine] = dict(fixed)
     for letter in dict.fromkeys(stanza.rhyme):
         places = [i for i, one in enumerate(stanza.rhyme) if one == letter]
@@ -227,7 +227,7 @@ def _fill(
 
 
 def _of_length(pool: list[LyricLine], n: int, song: _Song) -> list[LyricLine]:
-    """The lines of n syllables; where there are none, of the nearest number, which is said."""
+    """Return the lines of n syllables; where there are none, of the nearest number, which is said."""
     found = [line for line in pool if line.n_syllables == n]
     if found:
         return found
@@ -237,7 +237,7 @@ def _of_length(pool: list[LyricLine], n: int, song: _Song) -> list[LyricLine]:
 
 
 def _best_ending(options: dict[int, list[LyricLine]], song: _Song) -> str | None:
-    """An ending with many different last words at every place, not used before if it can be."""
+    """Return an ending with many different last words at every place, not used before if it can be."""
     counts: list[dict[str, set[str]]] = []
     for lines in options.values():
         words: dict[str, set[str]] = {}
@@ -256,7 +256,7 @@ def _best_ending(options: dict[int, list[LyricLine]], song: _Song) -> str | None
 
 
 def _off_thread(line: LyricLine, song: _Song) -> float:
-    """What a line costs for images of other themes than the song's, and for telling the end first."""
+    """Return what a line costs for images of other themes than the song's, and for telling the end first."""
     grammar = phrase_grammar.load(song.brief.language)
     own = grammar.themes_of(line.text)
     cost = -_ON_THEME[0] if song.themes[0] in own else -_ON_THEME[1] if song.themes[1] in own else 0.0
@@ -272,7 +272,7 @@ def _is_new(line: LyricLine, song: _Song) -> bool:
 
 
 def _relaxed(lines: list[LyricLine], partners: list[LyricLine], taken: set[str], song: _Song) -> list[LyricLine]:
-    """Where no line rhymes: one that assonates, else any; and say so."""
+    """Return a line that assonates, else any, where no line rhymes; and say so."""
     fresh = [line for line in lines if _is_new(line, song)] or lines
     near = [
         line
@@ -288,7 +288,7 @@ def _relaxed(lines: list[LyricLine], partners: list[LyricLine], taken: set[str],
 
 
 def _cheapest(able: list[LyricLine], kind: str, place: int, song: _Song, fit: Fit | None) -> LyricLine:
-    """The line that fits best among a random few; a phrase used before costs."""
+    """Return the line that fits best among a random few; a phrase used before costs."""
     few = song.rng.sample(able, min(CHOICES, len(able)))
     costs = [
         sum(song.used[p] for p in line.phrases)

@@ -54,10 +54,10 @@ class Model(Protocol):
     name: str
 
     def continued(self, prompt: str, n: int, rules: Rules, seed: int) -> list[str]:
-        """n continuations of the prompt up to the end of its line."""
+        """Return n continuations of the prompt up to the end of its line."""
 
     def bits(self, prompt: str, lines: Sequence[str]) -> list[float]:
-        """Bits per byte of each line (with its line end) after the prompt."""
+        """Return bits per byte of each line (with its line end) after the prompt."""
 
 
 def write(
@@ -69,7 +69,8 @@ def write(
     rules: Rules = Rules(),
     candidates: int = 1,
 ) -> Draft:
-    """Lyrics that keep the form: of several candidates the one with the fewest notes and the lowest bits per byte."""
+    """Return lyrics that keep the form: of several candidates the one with the fewest notes and the lowest bits per
+    byte."""
     writer = load(model) if isinstance(model, str) else model
     brief = replace(brief, title=clean_line(brief.title)[:200], artist=clean_line(brief.artist)[:200],
                     first_line=clean_line(brief.first_line)[:300], genre=clean_line(brief.genre)[:60])  # fmt: skip
@@ -80,7 +81,7 @@ def write(
 
 
 def load(name: str) -> Model:
-    """A model by run, folder or hub name. UserError says what is missing."""
+    """Return a model by run, folder or hub name. UserError says what is missing."""
     from symbolic import runs
     from symbolic.errors import UsageError
 
@@ -188,8 +189,8 @@ class _Library:
         return found
 
     def _read(self, ids: Sequence[int], n: int) -> dict[str, Any]:
-        """What the model keeps of the tokens but the last, for n rows that go on from them; {} where it keeps no keys
-        and values (a recurrent one)."""
+        """Return what the model keeps of the tokens but the last, for n rows that go on from them; {} where it keeps no
+        keys and values (a recurrent one)."""
         import torch
 
         if len(ids) < 2:
@@ -208,7 +209,7 @@ class _Library:
 
 @lru_cache(maxsize=8)
 def rhyme_words(language: str) -> dict[str, tuple[str, ...]]:
-    """Known words by what they rhyme on: those of the bundled verses and of the grammar."""
+    """Return known words by what they rhyme on: those of the bundled verses and of the grammar."""
     words: set[str] = set()
     for song in lyric_corpus.bundled():
         if song.language == language:
@@ -240,7 +241,7 @@ class _Draft:
         self.pool = phrase_grammar.pool(brief.language, brief.phrase_list, brief.seed)
 
     def write(self) -> Draft:
-        """All sections in order."""
+        """Return all sections in order."""
         made: dict[str, list[str]] = {}
         stanzas: list[tuple[str, list[str]]] = []
         for index, kind in enumerate(self.form.kinds):
@@ -278,7 +279,7 @@ class _Draft:
         return own
 
     def _line(self, kind: str, place: int, n: int, partners: list[str], answered: bool) -> tuple[str, str]:
-        """One line that holds, by the model if it can; `answered` says that a later line must rhyme with it."""
+        """Return one line that holds, by the model if it can; `answered` says that a later line must rhyme with it."""
         for turn in range(ROUNDS):
             seed = self.brief.seed * 7919 + len(self.lines) * ROUNDS + turn
             drawn = [clean_line(text) for text in self.model.continued(self.text, DRAWN, self.rules, seed)]
@@ -293,7 +294,7 @@ class _Draft:
         return self._by_grammar(n, partners, answered), "grammar"
 
     def _title_line(self, n: int, answered: bool) -> tuple[str, str] | None:
-        """The likeliest line with the title, and who wrote it; None where no such line has n syllables."""
+        """Return the likeliest line with the title, and who wrote it; None where no such line has n syllables."""
         title = lyric_measures.plain_line(self.brief.title)
         if not title:
             return None
@@ -314,7 +315,7 @@ class _Draft:
         return choices[best], self.model.name if best < len(own[:RANKED]) else "title"
 
     def _can_be_answered(self, line: str) -> bool:
-        """Whether known words enough rhyme with its last one."""
+        """Return whether enough known words rhyme with the line's last one."""
         known = rhyme_words(self.brief.language).get(ending(last_word(line), self.brief.language), ())
         return len(set(known) - {last_word(line).lower()}) >= LEAST_RHYMES
 
@@ -342,7 +343,7 @@ class _Draft:
         return a != b and ending(a, self.brief.language) == ending(b, self.brief.language)
 
     def _rhymed(self, drawn: Sequence[str], partners: list[str]) -> list[str]:
-        """Continuations with another last word of as many syllables that rhymes."""
+        """Return continuations with another last word of as many syllables that rhymes."""
         if not partners:
             return []
         language = self.brief.language

@@ -46,12 +46,12 @@ class Grammar:
     stages: dict[str, frozenset[str]]
 
     def themes_of(self, text: str) -> frozenset[str]:
-        """The themes whose words a text has."""
+        """Return the themes whose words a text has."""
         words = frozenset(re.findall(r"[^\W\d_]+", text.lower()))
         return frozenset(theme for theme, own in self.themes.items() if words & own)
 
     def stage_of(self, text: str) -> str:
-        """`first` or `last` where a text's words tell that of a story, else ''."""
+        """Return `first` or `last` where a text's words tell that of a story, else ''."""
         words = frozenset(re.findall(r"[^\W\d_]+", text.lower()))
         found = [stage for stage, own in self.stages.items() if words & own]
         return found[0] if len(found) == 1 else ""
@@ -59,7 +59,7 @@ class Grammar:
 
 @lru_cache(maxsize=8)
 def load(language: str) -> Grammar:
-    """The grammar of a language. UserError where there is none."""
+    """Return the grammar of a language. Raises UserError where there is none."""
     if language not in LANGUAGES:
         raise UserError(
             f"there is no offline writer for the language {language!r}, only for {', '.join(LANGUAGES)}. "
@@ -83,7 +83,7 @@ def load(language: str) -> Grammar:
 
 
 def themes_for(text: str, language: str, seed: int) -> tuple[str, str]:
-    """A song's theme and the one beside it: those of the title and first line, else drawn."""
+    """Return a song's theme and the one beside it: those of the title and first line, else drawn."""
     grammar, rng = load(language), random.Random(f"theme:{text}:{seed}")
     named = sorted(grammar.themes_of(text))
     others = [theme for theme in grammar.themes if theme not in named]
@@ -94,7 +94,7 @@ def themes_for(text: str, language: str, seed: int) -> tuple[str, str]:
 
 
 def pool(language: str, words: str, seed: int, n: int = POOL_LINES, themes: Sequence[str] = ()) -> list[LyricLine]:
-    """Different lines of many lengths, short ones (single phrases) and long ones (two lines) among them.
+    """Return different lines of many lengths, short ones (single phrases) and long ones (two lines) among them.
 
     `words` names the phrase list of a genre (GenreStyle.words); phrases of `themes` are drawn more often.
     """
@@ -117,7 +117,7 @@ def pool(language: str, words: str, seed: int, n: int = POOL_LINES, themes: Sequ
 
 
 def hooks(title: str, language: str, words: str, seed: int, n: int = 400) -> list[LyricLine]:
-    """Lines that hold the title."""
+    """Return lines that hold the title."""
     grammar, rng = load(language), random.Random(f"hook:{title}:{seed}")
     usable = _usable(grammar, words)
     found: dict[str, LyricLine] = {}
@@ -128,12 +128,12 @@ def hooks(title: str, language: str, words: str, seed: int, n: int = 400) -> lis
 
 
 def _usable(grammar: Grammar, words: str) -> dict[str, tuple[str, ...]]:
-    """The phrases that a genre may use."""
+    """Return the phrases that a genre may use."""
     return {name: tuple(text for g, text in rows if g in ("", words)) for name, rows in grammar.phrases.items()}
 
 
 def _weighted(grammar: Grammar, phrases: tuple[str, ...], themes: Sequence[str]) -> tuple[str, ...]:
-    """Phrases as often as they are to be drawn: those of the first theme most, those of no theme next."""
+    """Return phrases as often as they are to be drawn: those of the first theme most, those of no theme next."""
     times = []
     for phrase in phrases:
         own = grammar.themes_of(phrase)
@@ -149,7 +149,7 @@ def _phrases(usable: dict[str, tuple[str, ...]]) -> list[tuple[str, tuple[str, .
 def _filled(
     pattern: str, usable: dict[str, tuple[str, ...]], rng: random.Random, language: str
 ) -> tuple[str, tuple[str, ...]]:
-    """A pattern with a phrase for each list that it names."""
+    """Return a pattern with a phrase for each list that it names."""
     phrases: list[str] = []
 
     def phrase(match: re.Match[str]) -> str:
@@ -168,8 +168,8 @@ def _filled(
 
 
 def _says_twice(phrases: Sequence[str], language: str) -> bool:
-    """Whether two phrases of a line are one or share a word of content, as in `the sea by the sea`; both may begin with
-    it, as in `come with me, come and see`."""
+    """Return whether two phrases of a line are one or share a word of content, as in `the sea by the sea`; both may
+    begin with it, as in `come with me, come and see`."""
     words = [frozenset(phrase.lower().split()[1:]) - WEAK_WORDS[language] for phrase in phrases]
     shared = any(one & other for i, one in enumerate(words) for other in words[:i])
     return shared or len(set(phrases)) < len(phrases)

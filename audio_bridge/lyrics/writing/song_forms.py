@@ -49,7 +49,7 @@ def make(
     syllables: str | None = None,
     rhyme: str | None = None,
 ) -> SongForm:
-    """The form that options describe; what they leave open is the genre's, given as its style or by a name that
+    """Return the form that options describe; what they leave open is the genre's, given as its style or by a name that
     `find_style` knows. UsageError names what cannot be."""
     kinds = structure_of(structure)
     form = (find_style(genre) if isinstance(genre, str) else genre).form
@@ -65,7 +65,7 @@ def make(
 
 
 def structure_of(text: str) -> tuple[str, ...]:
-    """`verse-chorus-verse` as kinds of sections; pre-chorus is one word."""
+    """Parse `verse-chorus-verse` into kinds of sections; pre-chorus is one word."""
     names = [name.strip() for name in re.split(r"[-,\s]+", text.lower().replace("pre-", "pre_")) if name.strip()]
     kinds = [kind_of(name.replace("_", "-")) for name in names]
     if not kinds:
@@ -80,7 +80,7 @@ def structure_of(text: str) -> tuple[str, ...]:
 
 
 def _counts(text: str, lines: int | None) -> tuple[int, ...]:
-    """`8` or `8,6,8,6`, repeated to the number of lines."""
+    """Parse `8` or `8,6,8,6`, repeated to the number of lines."""
     parts = [part.strip() for part in text.split(",")]
     if not all(re.fullmatch(r"\d{1,3}", part) and 1 <= int(part) <= MOST_SYLLABLES for part in parts):
         raise UsageError(f"--syllables {text}: give numbers from 1 to {MOST_SYLLABLES}, as 8 or 8,6,8,6.")
@@ -92,8 +92,8 @@ def _counts(text: str, lines: int | None) -> tuple[int, ...]:
 
 
 def _scheme(text: str, n: int) -> str:
-    """A rhyme scheme of n letters: repeated with letters that it has not where it is shorter, cut where it is longer.
-    Capitals come first; MOST_LINES lines need some small letters, too."""
+    """Return a rhyme scheme of n letters: repeated with letters that it has not where it is shorter, cut where it is
+    longer. Capitals come first; MOST_LINES lines need some small letters, too."""
     letters = text.upper().strip()
     if not re.fullmatch(r"[A-Z]+", letters):
         raise UsageError(f"--rhyme {text}: write letters, as ABAB or AABB; X is a line that need not rhyme.")

@@ -40,7 +40,8 @@ class Written:
 
 
 def written(options: Mapping[str, Any], seed: int, tune: Score | None) -> Written:
-    """The words that a song's options ask for; a title that is missing is that of the given words, or the tune's."""
+    """Return the words that a song's options ask for; a title that is missing is that of the given words, or the
+    tune's."""
     options = _headed(options, tune)
     if options["lyrics"] is None:
         options = {**options, "language": options["language"] or "en"}
@@ -62,7 +63,7 @@ def written(options: Mapping[str, Any], seed: int, tune: Score | None) -> Writte
 
 
 def _headed(options: Mapping[str, Any], tune: Score | None) -> dict[str, Any]:
-    """The options with what is not said in them from the head of the given words, which then is no line, and the
+    """Return the options with what is not said in them from the head of the given words, which then is no line, and the
     title at last from the tune."""
     fields, words = headed(options["lyrics"] or "")
     heads = {name: options[name] or fields[name] or None for name in ("title", "artist", "language")}
@@ -72,7 +73,7 @@ def _headed(options: Mapping[str, Any], tune: Score | None) -> dict[str, Any]:
 
 
 def tune_form(tune: Score, options: Mapping[str, Any]) -> tuple[SongForm, Fit]:
-    """The form that a tune gives: a verse a pass, a line a phrase; and how well a line fits its phrase.
+    """Return the form that a tune gives: a verse a pass, a line a phrase; and how well a line fits its phrase.
 
     UsageError where the options ask for another.
     """
@@ -96,7 +97,7 @@ def tune_form(tune: Score, options: Mapping[str, Any]) -> tuple[SongForm, Fit]:
 
 
 def n_syllables(phrase: list[SungNote]) -> int:
-    """Syllables that a phrase asks for: one a note (slurred ones together), or one a beat where it runs."""
+    """Return syllables that a phrase asks for: one a note (slurred ones together), or one a beat where it runs."""
     notes = [note for note in phrase if not note.slurred]
     if len(notes) <= MOST_NOTES:
         return max(1, len(notes))
@@ -122,7 +123,7 @@ def _given(options: Mapping[str, Any], brief: Brief) -> Written:
 
 
 def unruled(language: str) -> list[str]:
-    """What is to be said of a language that has no rules here."""
+    """Return what is to be said of a language that has no rules here."""
     if language in LANGUAGES:
         return []
     return [
