@@ -83,14 +83,15 @@ def _plain_character(error: UnicodeError) -> tuple[str, int]:
 
 
 def started_as(program: str) -> str:
-    """How this process was started, for messages: `symbolic` by the console script, else `python -m symbolic`."""
+    """Return how this process was started, for messages: `symbolic` by the console script, else `python -m
+    symbolic`."""
     script = SCRIPTS.get(program, program)
     return script if Path(sys.argv[0]).stem == script else f"python -m {program}"
 
 
 def choose_tune(numbers: Sequence[int | None], wanted: int, file: object, option: str = "--tune") -> int:
-    """The place, counted from 0, of the tune that `--tune N` means, and a word on stderr which it is. `option` is what
-    the verb calls it.
+    """Return the place, counted from 0, of the tune that `--tune N` means, and a word on stderr which it is. `option`
+    is what the verb calls it.
 
     `numbers` are the X: numbers of the file's tunes, None where a tune has none. N is the number of the only tune with
     X:N; else the N-th tune is meant. Raises UsageError where the file has neither.
@@ -111,7 +112,7 @@ def choose_tune(numbers: Sequence[int | None], wanted: int, file: object, option
 
 
 def ordinal(number: int) -> str:
-    """1st, 2nd, 3rd, 4th, 11th."""
+    """Write a number as 1st, 2nd, 3rd, 4th, 11th."""
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number:,}{ending}"
 
@@ -155,7 +156,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message}{end} See {self.prog} --help.\n")
 
     def unknown(self, argument: str) -> str:
-        """The message for an argument that no option takes, with the nearest option."""
+        """Return the message for an argument that no option takes, with the nearest option."""
         name = argument.split("=")[0]
         if not name.startswith("-"):
             return f"{argument!r} is one argument too many"

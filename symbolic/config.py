@@ -31,12 +31,12 @@ Override = tuple[str, str]  # dotted key, value as typed
 
 
 def within(low: float, high: float = math.inf, help: str = "", **default: Any) -> Any:
-    """A field whose value must lie in [low, high]; `help` is its line in `--help`."""
+    """Return a field whose value must lie in [low, high]; `help` is its line in `--help`."""
     return field(metadata={"low": low, "high": high, "help": help}, **default)
 
 
 def described(help: str, **default: Any) -> Any:
-    """A field of text, choice or truth value; `help` is its line in `--help`."""
+    """Return a field of text, choice or truth value; `help` is its line in `--help`."""
     return field(metadata={"help": help}, **default)
 
 
@@ -261,25 +261,27 @@ def load(path: Path | str, overrides: Sequence[Override] = ()) -> Config:
 
 
 def parse(text: str, overrides: Sequence[Override] = (), source: str = "configuration") -> Config:
-    """`load` from text; `source` stands for the file's name in messages."""
+    """Return `load` from text; `source` stands for the file's name in messages."""
     config: Config = _parse_as(Config, text, overrides, source)
     return config
 
 
 def load_as(kind: Any, path: Path | str, overrides: Sequence[Override] = ()) -> Any:
-    """`load` for another frozen dataclass than `Config`: the same strictness, ranges and messages."""
+    """Return `load` for another frozen dataclass than `Config`: the same strictness, ranges and messages."""
     return _parse_as(kind, _text(Path(path)), overrides, str(path))
 
 
 def bundled() -> Path:
-    """The folder of the configurations that come with the project: in a wheel inside the package, else beside it."""
+    """Return the folder of the configurations that come with the project: in a wheel inside the package, else beside
+    it."""
     package = Path(__file__).resolve().parent
     inside = package / "configs"
     return inside if inside.is_dir() else package.parent / "configs"
 
 
 def find(path: Path | str) -> Path:
-    """The file at `path`; where there is none, the bundled one of that name: configs/gpt2-6m.yaml or gpt2-6m.yaml."""
+    """Return the file at `path`; where there is none, the bundled one of that name: configs/gpt2-6m.yaml or
+    gpt2-6m.yaml."""
     path = Path(path)
     if path.exists() or path.is_absolute() or ".." in path.parts:
         return path
@@ -320,7 +322,7 @@ def _other_configs(path: Path) -> str:
 
 
 def check(config: Config) -> None:
-    """The checks of `load`, for a configuration made in Python."""
+    """Check as `load` does, for a configuration made in Python."""
     for key, message in problems(config):
         raise UsageError(f"configuration {config.name}: {key}: {message}")
 
@@ -351,7 +353,7 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _option_problems(config: Config) -> Iterator[tuple[str, str]]:
-    """Options that do not go together, and words that name nothing."""
+    """Yield options that do not go together, and words that name nothing."""
     for word in config.train.logs.split():
         if word not in LOGS:
             yield "train.logs", f"{word!r} is not one of {', '.join(LOGS)}."
@@ -377,12 +379,12 @@ def shape_problems(model: ModelConfig) -> Iterator[tuple[str, str]]:
 
 
 def dump(config: Any) -> str:
-    """The configuration as YAML text that `parse` reads back to an equal one."""
+    """Return the configuration as YAML text that `parse` reads back to an equal one."""
     return strict_yaml.dump(dataclasses.asdict(config))
 
 
 def digest(config: Any) -> str:
-    """SHA-256 of every value of the configuration."""
+    """Return SHA-256 of every value of the configuration."""
     return text_digest(dump(config))
 
 
@@ -390,12 +392,12 @@ _ABSENT = object()
 
 
 def leaves(config: Config) -> dict[str, Any]:
-    """Every dotted key of a configuration with its value."""
+    """Return every dotted key of a configuration with its value."""
     return dict(_leaves(dataclasses.asdict(config)))
 
 
 def differences(one: Any, other: Any) -> list[str]:
-    """Dotted keys whose values differ between two configurations."""
+    """Return dotted keys whose values differ between two configurations."""
     left, right = leaves(one), leaves(other)
     return [key for key in left | right if left.get(key, _ABSENT) != right.get(key, _ABSENT)]
 
@@ -416,7 +418,7 @@ def add_overrides(parser: argparse.ArgumentParser, kind: Any = Config, title: st
 
 
 def overrides_of(args: argparse.Namespace) -> list[Override]:
-    """The overrides given on a command line whose parser has `add_overrides`."""
+    """Return the overrides given on a command line whose parser has `add_overrides`."""
     given = (
         (name.removeprefix("override:"), value) for name, value in vars(args).items() if name.startswith("override:")
     )
@@ -424,12 +426,12 @@ def overrides_of(args: argparse.Namespace) -> list[Override]:
 
 
 def keys(kind: Any = Config) -> list[str]:
-    """Every dotted key of a configuration, those of all model families included."""
+    """Return every dotted key of a configuration, those of all model families included."""
     return list(described_keys(kind))
 
 
 def described_keys(kind: Any = Config) -> dict[str, str]:
-    """Every dotted key with its line of help: what it is, which values it takes, its default."""
+    """Return every dotted key with its line of help: what it is, which values it takes, its default."""
     texts: dict[str, list[str]] = {}
     notes: dict[str, list[str]] = {}
     for key, one, hint in _fields(kind, ""):
@@ -491,7 +493,7 @@ def _fields(kind: Any, path: str) -> Iterator[tuple[str, "dataclasses.Field[Any]
 
 
 def _notes(one: "dataclasses.Field[Any]", hint: Any) -> Iterator[str]:
-    """Which values a key takes, and its default."""
+    """Yield which values a key takes, and its default."""
     choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
     if choices or hint is bool:
         yield ", ".join(choices or ("true", "false"))

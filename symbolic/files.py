@@ -22,7 +22,7 @@ _WINDOWS = "windows-1252"  # the error handler's name
 
 
 def _as_windows(error: UnicodeError) -> tuple[str, int]:
-    """What to read in place of bytes that are not UTF-8."""
+    """Return what to read in place of bytes that are not UTF-8."""
     assert isinstance(error, UnicodeDecodeError)
     return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
 
@@ -90,17 +90,19 @@ def read_jsonl(path: Path | str) -> Iterator[dict[str, Any]]:
 
 
 def decoded(data: bytes) -> str:
-    """The text of a file of others."""
+    """Return the text of a file of others."""
     return data.decode("utf-8-sig", _WINDOWS)
 
 
 def open_text(path: Path | str) -> TextIO:
-    """A file of others opened for reading as `decoded` reads it, a piece at a time; line ends are kept for csv."""
+    """Return a file of others opened for reading as `decoded` reads it, a piece at a time; line ends are kept for
+    csv."""
     return open(path, encoding="utf-8-sig", errors=_WINDOWS, newline="")
 
 
 def delimiter(header: str) -> str:
-    """What parts the columns of a CSV file, by its first line: the one of DELIMITERS that is there most often."""
+    """Return what parts the columns of a CSV file, by its first line: the one of DELIMITERS that is there most
+    often."""
     return max(DELIMITERS, key=header.count)
 
 
@@ -161,18 +163,18 @@ def locked(path: Path | str, doing: str) -> Iterator[None]:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Names of what a folder holds; none where there is no folder."""
+    """Return names of what a folder holds; none where there is no folder."""
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
 def sha256(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
+    """Return SHA-256 of a file's bytes, hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest(data: str | bytes) -> str:
-    """SHA-256 of a string (as UTF-8) or bytes, hexadecimal."""
+    """Return SHA-256 of a string (as UTF-8) or bytes, hexadecimal."""
     return hashlib.sha256(data.encode("utf-8") if isinstance(data, str) else data).hexdigest()
 
 

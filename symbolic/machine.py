@@ -27,7 +27,7 @@ PEAK_BFLOAT16_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 3
 
 
 def card() -> dict[str, Any]:
-    """What a result file says of its machine: processor, cores, memory, GPU, system, versions, commit."""
+    """Return what a result file says of its machine: processor, cores, memory, GPU, system, versions, commit."""
     return {
         "cpu": cpu_name(),
         "cores": n_cores(),
@@ -42,7 +42,7 @@ def card() -> dict[str, Any]:
 
 
 def pick_device(name: str) -> "torch.device":
-    """The device for `auto`, `cpu`, `cuda` or `cuda:N`; `auto` is the first GPU where there is one."""
+    """Return the device for `auto`, `cpu`, `cuda` or `cuda:N`; `auto` is the first GPU where there is one."""
     import torch
 
     if name == "auto":
@@ -64,7 +64,8 @@ def has_gpu() -> bool:
 
 
 def pick_dtype(name: str, device: "torch.device") -> "torch.dtype":
-    """The number type of matrix products; `auto` is bfloat16 where the device multiplies it faster than float32."""
+    """Return the number type of matrix products; `auto` is bfloat16 where the device multiplies it faster than
+    float32."""
     import torch
 
     if name == "auto":
@@ -82,7 +83,7 @@ def cpu_number_type(name: str) -> str:
 
 
 def has_bfloat16(device: "torch.device") -> bool:
-    """Whether the device has bfloat16 matrix instructions."""
+    """Return whether the device has bfloat16 matrix instructions."""
     if device.type != "cuda":
         return _multiplies_bfloat16()
     import torch
@@ -91,13 +92,13 @@ def has_bfloat16(device: "torch.device") -> bool:
 
 
 def n_threads() -> int:
-    """Threads that numerical libraries take when they are not told: OMP_NUM_THREADS, else all cores."""
+    """Return threads that numerical libraries take when they are not told: OMP_NUM_THREADS, else all cores."""
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     return int(asked) if asked.isdigit() and int(asked) else n_cores()
 
 
 def peak_flops(device: "torch.device", dtype: "torch.dtype") -> float | None:
-    """The device's peak FLOP/s in bfloat16 by its data sheet; None for CPUs, unknown GPUs and other types."""
+    """Return the device's peak FLOP/s in bfloat16 by its data sheet; None for CPUs, unknown GPUs and other types."""
     import torch
 
     if device.type != "cuda" or dtype != torch.bfloat16:
@@ -107,7 +108,7 @@ def peak_flops(device: "torch.device", dtype: "torch.dtype") -> float | None:
 
 
 def memory_text(needed: int, device: "torch.device", remedy: str) -> str:
-    """What a task needs, in bytes, beside what a GPU has free; with `remedy` where it will hardly fit."""
+    """Return what a task needs, in bytes, beside what a GPU has free; with `remedy` where it will hardly fit."""
     import torch
 
     text = f"about {needed / 2**30:.1f} GiB needed"
@@ -134,17 +135,17 @@ def keep_freed_memory() -> None:
 
 
 def cpu_name() -> str:
-    """The processor's name as the system gives it."""
+    """Return the processor's name as the system gives it."""
     return _cpuinfo_line("model name") or platform.processor() or platform.machine()
 
 
 def n_cores() -> int:
-    """Cores that this process may use."""
+    """Return cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory_gib() -> float | None:
-    """Memory of the machine, None where the system does not say."""
+    """Return memory of the machine, None where the system does not say."""
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (AttributeError, ValueError, OSError):
@@ -152,7 +153,7 @@ def memory_gib() -> float | None:
 
 
 def peak_mib() -> float:
-    """Largest resident memory so far, of this process or of a child that has ended where one was larger.
+    """Return largest resident memory so far, of this process or of a child that has ended where one was larger.
 
     Linux hands the parent's largest size on to a child in ru_maxrss, so there the kernel's own mark of this process is
     read; macOS counts ru_maxrss in bytes.
@@ -167,7 +168,7 @@ def peak_mib() -> float:
 
 
 def peak_mib_of(process: int | str) -> float:
-    """Largest resident memory so far of a process that runs, by its number; 0 where the system does not tell."""
+    """Return largest resident memory so far of a process that runs, by its number; 0 where the system does not tell."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
     except OSError:
@@ -176,14 +177,14 @@ def peak_mib_of(process: int | str) -> float:
 
 
 def gpu_name() -> str | None:
-    """The first GPU's name, None without one."""
+    """Return the first GPU's name, None without one."""
     import torch
 
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
 
 
 def version(package: str) -> str | None:
-    """The installed version of a package, None where it is absent."""
+    """Return the installed version of a package, None where it is absent."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -191,8 +192,9 @@ def version(package: str) -> str | None:
 
 
 def commit() -> str | None:
-    """The commit of the code that runs: of this project's checkout, with `+` when tracked files differ from it, or of
-    the stamp in an installed wheel; None where there is neither. Another repository around the package is not asked.
+    """Return the commit of the code that runs: of this project's checkout, with `+` when tracked files differ from it,
+    or of the stamp in an installed wheel; None where there is neither. Another repository around the package is not
+    asked.
     """
     package = Path(__file__).resolve().parent
     stamp = package / STAMP
@@ -208,7 +210,7 @@ def commit() -> str | None:
 
 
 def modified_files() -> list[str]:
-    """Files of the checkout that differ from the commit or are new, results aside; [] for an installed wheel."""
+    """Return files of the checkout that differ from the commit or are new, results aside; [] for an installed wheel."""
     checkout = Path(__file__).resolve().parent.parent
     if not (checkout / ".git").exists():
         return []
@@ -225,7 +227,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _cpuinfo_line(key: str) -> str:
-    """The first value of `key` in /proc/cpuinfo, empty on systems without it."""
+    """Return the first value of `key` in /proc/cpuinfo, empty on systems without it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             for line in file:

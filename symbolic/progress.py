@@ -28,7 +28,7 @@ class Console:
         self.open_line = False
 
     def is_due(self) -> bool:
-        """Whether it is time for `show`; for loops that turn many times a second."""
+        """Return whether it is time for `show`; for loops that turn many times a second."""
         wait = REDRAW_SECONDS if self.live else LINE_SECONDS
         return time.monotonic() - (self.drawn if self.live else self.shown) >= wait
 
@@ -68,7 +68,7 @@ class Console:
 
 
 def clock(seconds: float) -> str:
-    """`1:02:03`, or `2:03` under an hour."""
+    """Write seconds as `1:02:03`, or `2:03` under an hour."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

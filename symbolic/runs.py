@@ -39,75 +39,75 @@ STEP = re.compile(r"step-(\d{8,})")
 
 
 def run_folder(name: str, root: Path | str = ROOT) -> Path:
-    """The directory of the run called `name`."""
+    """Return the directory of the run called `name`."""
     return Path(root) / name
 
 
 def config_file(folder: Path) -> Path:
-    """The resolved configuration."""
+    """Return the resolved configuration."""
     return Path(folder) / "config.yaml"
 
 
 def run_file(folder: Path) -> Path:
-    """Machine, digests, terms, and the summary once finished."""
+    """Return machine, digests, terms, and the summary once finished."""
     return Path(folder) / "run.json"
 
 
 def metrics_file(folder: Path) -> Path:
-    """Losses, speeds and validation results, one object a line."""
+    """Return losses, speeds and validation results, one object a line."""
     return Path(folder) / "metrics.jsonl"
 
 
 def csv_file(folder: Path) -> Path:
-    """The metrics as a table."""
+    """Return the metrics as a table."""
     return Path(folder) / "metrics.csv"
 
 
 def tensorboard_folder(folder: Path) -> Path:
-    """The metrics as event files of TensorBoard."""
+    """Return the metrics as event files of TensorBoard."""
     return Path(folder) / "tensorboard"
 
 
 def card_file(folder: Path) -> Path:
-    """The model's card."""
+    """Return the model's card."""
     return Path(folder) / "README.md"
 
 
 def checkpoint_folder(folder: Path, step: int) -> Path:
-    """The checkpoint after `step` optimiser steps."""
+    """Return the checkpoint after `step` optimiser steps."""
     return Path(folder) / "checkpoints" / f"step-{step:08d}"
 
 
 def best_folder(folder: Path) -> Path:
-    """The model with the lowest validation bits per byte so far."""
+    """Return the model with the lowest validation bits per byte so far."""
     return Path(folder) / "best"
 
 
 def checkpoints(folder: Path) -> list[tuple[int, Path]]:
-    """(step, folder) of a run's checkpoints, oldest first."""
+    """Return (step, folder) of a run's checkpoints, oldest first."""
     parent = Path(folder) / "checkpoints"
     found = ((STEP.fullmatch(path.name), path) for path in parent.glob("step-*")) if parent.is_dir() else ()
     return sorted((int(match[1]), path) for match, path in found if match)
 
 
 def is_model(folder: Path) -> bool:
-    """Whether a folder looks like a Hugging Face model directory."""
+    """Return whether a folder looks like a Hugging Face model directory."""
     return (Path(folder) / "config.json").is_file() and any(Path(folder).glob("*.safetensors"))
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder looks like a run directory."""
+    """Return whether a folder looks like a run directory."""
     return metrics_file(folder).is_file() or config_file(folder).is_file()
 
 
 def ready_made() -> list[Path]:
-    """The folders of the models that come with the package."""
+    """Return the folders of the models that come with the package."""
     return sorted(path for path in READY.glob("*") if is_model(path))
 
 
 def resolve(target: Path | str, root: Path | str = ROOT) -> Path:
-    """The model folder meant by a run's name, a run directory, a checkpoint, any Hugging Face directory or the name of
-    a ready-made model. Of a run it is `best/`, or the newest checkpoint before the first evaluation.
+    """Return the model folder meant by a run's name, a run directory, a checkpoint, any Hugging Face directory or the
+    name of a ready-made model. Of a run it is `best/`, or the newest checkpoint before the first evaluation.
 
     The name of a ready-made model always means that model; a word on stderr says so where a run has the same name.
     """
@@ -132,7 +132,7 @@ def _tell_of_namesake(name: str, places: Sequence[Path]) -> None:
 
 
 def configuration(target: Path | str, root: Path | str = ROOT) -> tuple[Path, Path | None]:
-    """The YAML file meant by a path or by a run (its name or directory), and of a run its directory."""
+    """Return the YAML file meant by a path or by a run (its name or directory), and of a run its directory."""
     for folder in (Path(target), run_folder(str(target), root)):
         if folder.is_dir() and config_file(folder).is_file():
             return config_file(folder), folder
@@ -165,7 +165,8 @@ def _unresolved(target: Path, root: Path) -> str:
 
 
 def _run_names(root: Path) -> list[str]:
-    """What `resolve` takes: the runs in `root`, and as FOLDER/NAME those in a folder of it that is no run itself."""
+    """Return what `resolve` takes: the runs in `root`, and as FOLDER/NAME those in a folder of it that is no run
+    itself."""
     groups = [path for path in root.iterdir() if path.is_dir() and not _is_named(path)] if root.is_dir() else []
     return sorted([*_names_in(root), *(f"{group.name}/{name}" for group in groups for name in _names_in(group))])
 

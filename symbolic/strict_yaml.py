@@ -31,18 +31,19 @@ class Tree:
         self.places: dict[str, str] = {}
 
     def place(self, key: str) -> str:
-        """`file:line` of a key or of its nearest ancestor that is in the file."""
+        """Return `file:line` of a key or of its nearest ancestor that is in the file."""
         while key and key not in self.places:
             key = key.rpartition(".")[0]
         return self.places.get(key, f"{self.source}:1")
 
     def where(self, key: str) -> str:
-        """How a message about a key begins: its place and its path, which an option of the command line names."""
+        """Return how a message about a key begins: its place and its path, which an option of the command line
+        names."""
         place = self.place(key)
         return place if self.is_option(key) else f"{place}: {key}"
 
     def is_option(self, key: str) -> bool:
-        """Whether the value is of the command line."""
+        """Return whether the value is of the command line."""
         return self.places.get(key) == f"--{key}"
 
     def see(self, key: str, node: yaml.Node) -> None:
@@ -67,7 +68,7 @@ def compose(text: str, source: str) -> Tree:
 
 
 def dump(value: dict[str, Any]) -> str:
-    """YAML text of a mapping, its keys in their order."""
+    """Return YAML text of a mapping, its keys in their order."""
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
 
 
@@ -121,7 +122,7 @@ def read_dataclass(tree: Tree, node: yaml.Node, kind: Any, path: str) -> Any:
 
 
 def families(union: Any) -> dict[str, Any]:
-    """The dataclasses of a union by the only value of their field `family`."""
+    """Return the dataclasses of a union by the only value of their field `family`."""
     return {typing.get_args(typing.get_type_hints(kind)["family"])[0]: kind for kind in typing.get_args(union)}
 
 
@@ -142,7 +143,7 @@ def _family(tree: Tree, node: yaml.MappingNode, known: dict[str, Any], path: str
 
 
 def _named_nodes(tree: Tree, node: yaml.MappingNode, names: list[str], path: str) -> dict[str, yaml.Node]:
-    """The mapping's nodes by key; unknown and repeated keys are refused."""
+    """Return the mapping's nodes by key; unknown and repeated keys are refused."""
     found: dict[str, yaml.Node] = {}
     for key, value in node.value:
         name = key.value if isinstance(key, yaml.ScalarNode) else "?"
@@ -227,7 +228,7 @@ def _read_choice(node: yaml.ScalarNode, choices: tuple[str, ...], where: str) ->
 
 
 def blame(tree: Tree, key: str, message: str, known: Sequence[str]) -> str:
-    """The message of a failed check of `key`.
+    """Return the message of a failed check of `key`.
 
     Where the command line gave not that value but one it is compared with, that option is blamed.
     """
@@ -240,7 +241,7 @@ def blame(tree: Tree, key: str, message: str, known: Sequence[str]) -> str:
 
 
 def _spelling(node: yaml.ScalarNode) -> str:
-    """What YAML makes of a trap, and how to write what was meant."""
+    """Return what YAML makes of a trap, and how to write what was meant."""
     if node.style:
         return " Take the quotes away."
     if node.tag.endswith(":bool"):
@@ -276,5 +277,5 @@ def nearest(name: str, names: Sequence[str]) -> str:
 
 
 def join(path: str, name: str) -> str:
-    """The dotted path of a key inside the mapping at `path`."""
+    """Return the dotted path of a key inside the mapping at `path`."""
     return f"{path}.{name}" if path else name

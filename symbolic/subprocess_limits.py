@@ -37,7 +37,7 @@ def call(module: str, arguments: Sequence[str], cpu_seconds: float, name: str, a
 
 
 def environment() -> dict[str, str]:
-    """This process's, with the place of these packages, wherever the child runs."""
+    """Return this process's, with the place of these packages, wherever the child runs."""
     root = str(Path(__file__).resolve().parents[1])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
 
@@ -58,7 +58,7 @@ def limit(cpu_seconds: int | None, memory: int, file_bytes: int | None = None) -
 
 
 def grant(cpu_seconds: int) -> None:
-    """Called in a child that serves many: so much processor time from now on."""
+    """Grant so much processor time from now on, in a child that serves many."""
     try:
         import resource
     except ImportError:

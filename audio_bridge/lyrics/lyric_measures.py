@@ -71,20 +71,20 @@ def mean_of(songs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def regularity(lines: Sequence[str], language: str) -> float:
-    """Return share of lines that have the commonest syllable count of the odd or the even lines of their section."""
+    """Return the share of lines that have the commonest syllable count of the odd or even lines of their section."""
     counts = [count(line, language) for line in lines]
     commonest = [Counter(counts[parity::2]).most_common(1)[0][0] for parity in (0, 1) if counts[parity::2]]
     return sum(n == commonest[i % 2] for i, n in enumerate(counts)) / len(counts)
 
 
 def repeated(lines: Sequence[str]) -> float:
-    """Return share of lines that came before."""
+    """Return the share of lines that came before."""
     plain = [plain_line(line) for line in lines]
     return sum(line in plain[:i] for i, line in enumerate(plain)) / max(1, len(plain))
 
 
 def self_copy(words: Sequence[str]) -> float:
-    """Return share of word 4-grams that came before."""
+    """Return the share of word 4-grams that came before."""
     grams = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 

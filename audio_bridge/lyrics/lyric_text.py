@@ -148,7 +148,7 @@ def code_of(language: str) -> str:
 
 
 def write(sections: Iterable[Section]) -> str:
-    """Return text that `parse` reads back to the same sections."""
+    """Return the text that `parse` reads back to the same sections."""
     return "\n\n".join("\n".join([f"[{section.label}]", *section.lines]) for section in sections) + "\n"
 
 

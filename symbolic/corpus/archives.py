@@ -61,14 +61,14 @@ class _TooLarge(Exception):
 
 
 def score_kind(name: str) -> str:
-    """ "midi" or "musicxml" by a file's name, "" for all others."""
+    """Return "midi" or "musicxml" by a file's name, "" for all others."""
     lowered = name.lower().removesuffix(".gz")
     return next((kind for suffix, kind in SCORE_SUFFIXES.items() if lowered.endswith(suffix)), "")
 
 
 def tune_files(path: Path, kinds: Collection[str] = ()) -> list[Path]:
-    """The files under `path` that can hold tunes, and the scores of `kinds` (see `score_kind`), sorted; a file named
-    outright is taken whatever its suffix."""
+    """Return the files under `path` that can hold tunes, and the scores of `kinds` (see `score_kind`), sorted; a file
+    named outright is taken whatever its suffix."""
     if not path.is_dir():
         return [path]
     found = []
@@ -79,13 +79,13 @@ def tune_files(path: Path, kinds: Collection[str] = ()) -> list[Path]:
 
 
 def is_tune_file(name: str, kinds: Collection[str] = ()) -> bool:
-    """Whether a file's name says that it holds tunes, is a score of `kinds`, or is an archive."""
+    """Return whether a file's name says that it holds tunes, is a score of `kinds`, or is an archive."""
     return not name.startswith(".") and (_is_wanted(name, kinds) or name.lower().endswith(ZIP_SUFFIXES + TAR_SUFFIXES))
 
 
 def documents(paths: Iterable[Path], root: Path, kinds: Collection[str] = ()) -> Iterator[Document]:
-    """The texts in `paths`, and the scores of `kinds`, with names relative to `root`; a member of an archive is named
-    `archive.zip/member.abc`."""
+    """Yield the texts in `paths`, and the scores of `kinds`, with names relative to `root`; a member of an archive is
+    named `archive.zip/member.abc`."""
     for path in paths:
         label = path.relative_to(root).as_posix() if path != root else path.name
         try:
@@ -112,8 +112,9 @@ def _unpacked(path: Path, label: str, kinds: Collection[str]) -> Iterator[Docume
 
 
 def _parts(stream: "_Limited", label: str) -> Iterator[Document]:
-    """A long text in parts of about PART_BYTES, cut before an X: field or, of JSON lines, before a line. What stands
-    before the first X: is put before each part, for all tunes inherit it. Whole come scores, UTF-16, a JSON array."""
+    """Yield a long text in parts of about PART_BYTES, cut before an X: field or, of JSON lines, before a line. What
+    stands before the first X: is put before each part, for all tunes inherit it. Whole come scores, UTF-16, a JSON
+    array."""
     name = label.lower().removesuffix(".gz")
     mark = b"\n" if name.endswith((".json", ".jsonl")) else b"\nX:"
     rest, header, line = stream.read(PART_BYTES), b"", 0
@@ -131,7 +132,7 @@ def _parts(stream: "_Limited", label: str) -> Iterator[Document]:
 
 
 def _limit(path: Path) -> int:
-    """Bytes that an archive may unpack to in all."""
+    """Return bytes that an archive may unpack to in all."""
     return max(FREE_BYTES, min(MAX_FILE_BYTES, MAX_EXPANSION * path.stat().st_size))
 
 
@@ -148,7 +149,7 @@ def _zip_members(path: Path, label: str, kinds: Collection[str]) -> Iterator[Doc
 
 
 def _tar_members(path: Path, label: str, kinds: Collection[str]) -> Iterator[Document]:
-    """A stream is read in its own order, since going back would unpack it again."""
+    """Yield the members of a tar; a stream is read in its own order, since going back would unpack it again."""
     packed = path.name.lower().endswith("gz")
     with gzip.open(path) if packed else open(path, "rb") as stream:
         limited = _Limited(stream, _limit(path) if packed else 8 * MAX_FILE_BYTES)
@@ -169,7 +170,7 @@ def _is_wanted(name: str, kinds: Collection[str]) -> bool:
 
 
 def _safe(name: str) -> str:
-    """A member's name without the parts that climb, and printable."""
+    """Return a member's name without the parts that climb, and printable."""
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     return "".join(c if c.isprintable() else "?" for c in "/".join(parts))
 
@@ -181,7 +182,7 @@ class _Limited:
         self.stream, self.left = stream, left
 
     def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes, or all."""
+        """Read at most `size` bytes, or all."""
         data = self.stream.read(self.left + 1 if size < 0 else size)
         self.left -= len(data)
         if self.left < 0:

@@ -97,7 +97,7 @@ Fields = dict[str, list[str]]
 
 
 def _read(found: Found, notation: str) -> tuple[str, Fields, Melodies, str, int]:
-    """Canonical text, header fields, melodies, their key, and the number of notes. Raises NotationError."""
+    """Return canonical text, header fields, melodies, their key, and the number of notes. Raises NotationError."""
     if found.data:
         text, fields, score = _read_guarded(found, notation)
     else:
@@ -112,7 +112,7 @@ def _read(found: Found, notation: str) -> tuple[str, Fields, Melodies, str, int]
 
 
 def _read_guarded(found: Found, notation: str) -> tuple[str, Fields, Score | None]:
-    """Canonical text, header fields and score (none for a piece of MIDI) of a MIDI or MusicXML file."""
+    """Return canonical text, header fields and score (none for a piece of MIDI) of a MIDI or MusicXML file."""
     if notation == "midi":
         answer = _guard().read(found.kind, found.data, notation)
         return answer["text"], answer["fields"], None
@@ -135,14 +135,14 @@ def check_together(score: Score) -> None:
 
 @functools.cache
 def _guard() -> Guard:
-    """One guarded reader for each process that cleans tunes."""
+    """Return one guarded reader for each process that cleans tunes."""
     guard = Guard()
     atexit.register(guard.close)
     return guard
 
 
 def melody_key(melodies: Sequence[Sequence[tuple[int, int]]]) -> str:
-    """A name for the melodies of a tune that transposition and a change of the unit of time leave alone."""
+    """Return a name for the melodies of a tune that transposition and a change of the unit of time leave alone."""
     digest = hashlib.sha256()
     unit = math.gcd(*(ticks for voice in melodies for _, ticks in voice)) or 1
     for voice in melodies:

@@ -228,7 +228,7 @@ class Rejection:
 
 
 def resolve(source: str, opt_in: Collection[str] = ()) -> Corpus:
-    """The record of what `source` names, with the measured size and SHA-256 of files that are here.
+    """Return the record of what `source` names, with the measured size and SHA-256 of files that are here.
 
     Raises UserError for an unknown source, an empty folder, and a corpus that is opt-in and not opted in.
     """
@@ -247,7 +247,7 @@ def read(
     warn: Warn = lambda message: None,
     kinds: Collection[str] = (),
 ) -> Iterator[Found | Rejection]:
-    """Every tune of a source in a fixed order, and a Rejection for what cannot be read; `warn` hears of oddities.
+    """Yield every tune of a source in a fixed order, and a Rejection for what cannot be read; `warn` hears of oddities.
 
     `kinds` are the scores (SCORES) to look for in files of the user.
     """
@@ -300,7 +300,8 @@ def _kind(document: Document) -> str:
 
 
 def measured(record: Corpus, kinds: Collection[str] = ()) -> Corpus:
-    """The record with the size and SHA-256 of the files as they are on this machine; a hub dataset stays as it is."""
+    """Return the record with the size and SHA-256 of the files as they are on this machine; a hub dataset stays as it
+    is."""
     if record.origin.startswith(HUB):
         return record
     sha256, n_bytes = fingerprint(_tune_files(record, kinds))
@@ -308,7 +309,8 @@ def measured(record: Corpus, kinds: Collection[str] = ()) -> Corpus:
 
 
 def distinctly_named(records: Iterable[Corpus]) -> list[Corpus]:
-    """The records, those of user files numbered (-2, -3, ...) where they share a name or have a known corpus's."""
+    """Return the records, those of user files numbered (-2, -3, ...) where they share a name or have a known
+    corpus's."""
     taken = set(RECORDS)
     renamed = []
     for record in records:
@@ -322,12 +324,12 @@ def distinctly_named(records: Iterable[Corpus]) -> list[Corpus]:
 
 
 def without_path(record: Corpus) -> Corpus:
-    """The record to pass on: of user files it keeps the name, not where they lie on this machine."""
+    """Return the record to pass on: of user files it keeps the name, not where they lie on this machine."""
     return replace(record, origin=record.name) if _is_path(record) else record
 
 
 def fingerprint(files: list[Path]) -> tuple[str, int]:
-    """SHA-256 over the bytes of the files, one after the other, and their total size."""
+    """Return SHA-256 over the bytes of the files, one after the other, and their total size."""
     digest, n_bytes = hashlib.sha256(), 0
     for path in files:
         try:
@@ -382,7 +384,7 @@ def _root(record: Corpus) -> Path:
 
 
 def _tune_files(record: Corpus, kinds: Collection[str] = ()) -> list[Path]:
-    """The files of a source; of a bundled one only the tunes, not the licence texts beside them."""
+    """Return the files of a source; of a bundled one only the tunes, not the licence texts beside them."""
     root = _root(record)
     try:
         files = archives.tune_files(root, SCORES if record.origin.startswith(BUNDLED) else kinds)
@@ -440,7 +442,7 @@ def _read_document(source: str, document: Document, warn: Warn) -> Iterator[Foun
 
 
 def _decoded(data: bytes) -> str | None:
-    """The text with plain line ends; None for a binary file."""
+    """Return the text with plain line ends; None for a binary file."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = data.decode("utf-16", errors="replace")
     elif _is_binary(data):
@@ -458,7 +460,7 @@ def _is_binary(data: bytes) -> bool:
 
 
 def _binary_sign(data: bytes) -> str:
-    """By what a binary file was known, and where."""
+    """Return by what a binary file was known, and where."""
     place = data.find(b"\0")
     if place < 0:
         return "is not a text file, being full of control characters"
@@ -504,7 +506,8 @@ def _read_json(source: str, file: str, text: str, lines_before: int, warn: Warn)
 
 
 def _json_rows(text: str) -> Iterator[tuple[int, Any]]:
-    """(line or row number, value) of a JSON array or of JSON lines; a malformed one comes as its JSONDecodeError."""
+    """Yield (line or row number, value) of a JSON array or of JSON lines; a malformed one comes as its
+    JSONDecodeError."""
     if text.lstrip().startswith("["):
         try:
             yield from enumerate(json.loads(text), start=1)
@@ -533,7 +536,7 @@ def _read_row(source: str, file: str, line: int, row: Any) -> Iterator[Found | R
 
 
 def _midi_column(row: dict[str, Any]) -> bytes:
-    """The MIDI file in a row: in bytes, or in {"bytes": ...} as `datasets` keeps files."""
+    """Return the MIDI file in a row: in bytes, or in {"bytes": ...} as `datasets` keeps files."""
     values = (value.get("bytes") if isinstance(value, dict) else value for value in row.values())
     return next((bytes(v) for v in values if isinstance(v, (bytes, bytearray)) and v[:4] == b"MThd"), b"")
 

@@ -76,7 +76,7 @@ def _rejection(corpus_index: PhraseIndex, tune: int, earlier: int, reason: str, 
 
 
 def first_of(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """For keys of shape (n, 2), the index of the first equal key, -1 for that first one itself; shape (n,)."""
+    """Return for keys of shape (n, 2) the index of the first equal key, -1 for that first one itself; shape (n,)."""
     order = np.lexsort((np.arange(len(keys)), keys[:, 1], keys[:, 0]))
     ordered = keys[order]
     begins = np.ones(len(keys), dtype=bool)
@@ -99,7 +99,7 @@ class _Table:
             self.counts[place] = np.minimum(self.counts[place] + n, 255)
 
     def of(self, runs: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """Counts of `runs`, same shape."""
+        """Return counts of `runs`, same shape."""
         return self.counts[runs >> self.shift].astype(np.uint64)
 
 
@@ -136,7 +136,8 @@ class _Block:
                     fresh[run].append(tune)
 
     def _nearest(self, tune: int, others: NDArray[np.int64]) -> tuple[int, float]:
-        """The most similar of `others` (the first of equals) and its similarity, or (-1, 0.0) below the threshold."""
+        """Return the most similar of `others` (the first of equals) and its similarity, or (-1, 0.0) below the
+        threshold."""
         own, sizes = self.corpus_index.runs(tune, tune), self.corpus_index.n_runs(others)
         fitting = alike(np.full(len(sizes), len(own)), sizes, self.threshold)
         others, sizes = others[fitting], sizes[fitting]
@@ -151,7 +152,7 @@ class _Block:
 
 
 def alike(sizes: NDArray[np.int64], others: NDArray[np.int64], threshold: float) -> NDArray[np.bool_]:
-    """Whether sets of these sizes can reach the Jaccard similarity `threshold`, elementwise."""
+    """Return whether sets of these sizes can reach the Jaccard similarity `threshold`, elementwise."""
     return (threshold * sizes <= others) & (others <= sizes / threshold)
 
 
@@ -172,7 +173,8 @@ class _Index:
         self.n_segments += 1
 
     def sharing(self, block: _Block) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Candidate pairs (index in the block, tune of an earlier block): share a prefix run, fit in size; sorted."""
+        """Return candidate pairs (index in the block, tune of an earlier block): share a prefix run, fit in size;
+        sorted."""
         order = np.argsort(block.prefix)  # sorted questions walk a segment once
         runs, owners = block.prefix[order], block.owner[order]
         sizes = self.corpus_index.n_runs(block.tunes)

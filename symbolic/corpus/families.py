@@ -49,7 +49,7 @@ class PhrasePart(NamedTuple):
     start: NDArray[np.integer]
 
     def begins(self) -> NDArray[np.int64]:
-        """Where each phrase's records begin."""
+        """Return where each phrase's records begin."""
         return np.flatnonzero(np.concatenate([np.ones(1, dtype=bool), self.phrase[1:] != self.phrase[:-1]]))
 
 
@@ -74,14 +74,14 @@ class Leakage:
     half_covered: int
 
     def as_dict(self) -> dict[str, float]:
-        """Counts, and shares of the test tunes."""
+        """Return counts, and shares of the test tunes."""
         n = max(self.n_tunes, 1)
         shares = {"share_sharing": self.sharing / n, "share_half_covered": self.half_covered / n}
         return {"n_tunes": self.n_tunes, "sharing": self.sharing, "half_covered": self.half_covered, **shares}
 
 
 def windows(melodies: Sequence[Melody], length: int = PHRASE_NOTES) -> Windows:
-    """All windows of `length` notes of each melody; none crosses from one voice or tune into the next."""
+    """Return all windows of `length` notes of each melody; none crosses from one voice or tune into the next."""
     voices = [(tune, voice) for tune, melody in enumerate(melodies) for voice in melody if len(voice)]
     sizes = np.array([len(voice) for _, voice in voices], dtype=np.int64)
     owners = np.array([tune for tune, _ in voices], dtype=np.int64)
@@ -94,18 +94,18 @@ def windows(melodies: Sequence[Melody], length: int = PHRASE_NOTES) -> Windows:
 
 
 def phrases(melodies: Sequence[Melody], length: int = PHRASE_NOTES) -> Phrases:
-    """The windows of each melody, their phrases numbered."""
+    """Return the windows of each melody, their phrases numbered."""
     found = windows(melodies, length)
     return Phrases(_numbered(found.hash), found.tune, found.start, found.n_notes, length)
 
 
 def families(found: Phrases) -> NDArray[np.int64]:
-    """The family of each tune, named by the smallest index of a tune in it."""
+    """Return the family of each tune, named by the smallest index of a tune in it."""
     return joined([_as_part(found)], len(found.n_notes))
 
 
 def joined(parts: Iterable[PhrasePart], n_tunes: int, among: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-    """The family of each of n tunes; those not `among` join no other."""
+    """Return the family of each of n tunes; those not `among` join no other."""
     root = np.arange(n_tunes, dtype=np.int64)
     for part in parts:
         if among is not None:
@@ -126,7 +126,8 @@ def split(
     test_fraction: float = 0.05,
     seed: int = 0,
 ) -> list[str]:
-    """`train`, `valid` or `test` for each tune, no family in two of them; `keys` are the tunes' own, order-free names.
+    """Return `train`, `valid` or `test` for each tune, no family in two of them; `keys` are the tunes' own, order-free
+    names.
 
     The sets are filled to their share of the tunes, from both ends of one order that the seed shuffles.
     """
@@ -154,12 +155,12 @@ def split(
 
 
 def leakage(found: Phrases, assigned: Sequence[str], held_out: str = TEST) -> Leakage:
-    """How much of the `held_out` tunes' phrases stands in train too."""
+    """Return how much of the `held_out` tunes' phrases stands in train too."""
     return leakages([_as_part(found)], found.n_notes, [(codes(assigned), held_out)], found.length)[0]
 
 
 def codes(assigned: Sequence[str]) -> NDArray[np.int8]:
-    """A split as small numbers, for `leakages`; -1 there is a tune that takes no part."""
+    """Return a split as small numbers, for `leakages`; -1 there is a tune that takes no part."""
     return np.fromiter((_CODES[name] for name in assigned), dtype=np.int8, count=len(assigned))
 
 
@@ -169,7 +170,7 @@ def leakages(
     splits: Sequence[tuple[NDArray[np.int8], str]],
     length: int = PHRASE_NOTES,
 ) -> list[Leakage]:
-    """The leakage of several (split, held-out set) in one pass over the phrases."""
+    """Return the leakage of several (split, held-out set) in one pass over the phrases."""
     covers = [_Cover(assigned == _CODES[held_out], n_notes, length) for assigned, held_out in splits]
     for part in parts:
         begins = part.begins() if len(part.phrase) else np.zeros(0, dtype=np.int64)
@@ -207,14 +208,14 @@ class _Cover:
 
 
 def _window_starts(sizes: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """Where a window of `length` notes may start so that it stays within its voice."""
+    """Return where a window of `length` notes may start so that it stays within its voice."""
     position = np.arange(int(sizes.sum()), dtype=np.int64)
     end = np.repeat(np.cumsum(sizes), sizes)
     return position[position + length <= end]
 
 
 def _hashed(pitches: NDArray[np.int16], length: int) -> NDArray[np.uint64]:
-    """Multilinear hash, modulo 2^64, of the length - 1 intervals after each position."""
+    """Return the multilinear hash, modulo 2^64, of the length - 1 intervals after each position."""
     intervals = np.diff(pitches.astype(np.int64)).astype(np.uint64)
     odd = np.random.default_rng(_MULTIPLIERS_SEED).integers(2**63, size=length, dtype=np.uint64) * np.uint64(
         2
@@ -227,7 +228,7 @@ def _hashed(pitches: NDArray[np.int16], length: int) -> NDArray[np.uint64]:
 
 
 def _numbered(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Equal hashes -> equal numbers from 0 on (numpy's `unique` does this, ten times slower)."""
+    """Number equal hashes alike, from 0 on (numpy's `unique` does this, ten times slower)."""
     order = np.argsort(hashes)
     ordered = hashes[order]
     numbers = np.zeros(len(hashes), dtype=np.int64)
@@ -241,7 +242,8 @@ def _as_part(found: Phrases) -> PhrasePart:
 
 
 def _components(a: NDArray[np.int64], b: NDArray[np.int64], root: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Connected components of those in `root` and the edges a-b: hook each root to its smallest neighbour, flatten."""
+    """Return connected components of those in `root` and the edges a-b: hook each root to its smallest neighbour,
+    flatten."""
     while True:
         low, high = np.minimum(root[a], root[b]), np.maximum(root[a], root[b])
         if np.array_equal(low, high):
@@ -252,19 +254,20 @@ def _components(a: NDArray[np.int64], b: NDArray[np.int64], root: NDArray[np.int
 
 
 def _target(fraction: float, keys: Sequence[str], families: NDArray[np.int64]) -> int:
-    """Tunes to hold out: at least one where something is to be held out and three families are there."""
+    """Return tunes to hold out: at least one where something is to be held out and three families are there."""
     if fraction <= 0 or len(families) < 3:
         return 0
     return max(1, round(fraction * len(keys)))
 
 
 def _draw(seed: int, key: str) -> int:
-    """64 bits that no one chose."""
+    """Draw 64 bits."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{key}".encode()).digest()[:8])
 
 
 def covered_notes(found: Phrases, shared: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Notes of each tune that lie in a shared window: the union of the windows, found with a difference array."""
+    """Return notes of each tune that lie in a shared window: the union of the windows, found with a difference
+    array."""
     offsets = np.concatenate([[0], np.cumsum(found.n_notes)])
     change = np.zeros(offsets[-1] + 1, dtype=np.int64)
     first = offsets[found.tune[shared]] + found.start[shared]

@@ -79,7 +79,7 @@ class PhraseIndex:
     # --- single tunes ------------------------------------------------------------------------------------------------
 
     def card(self, tune: int) -> dict[str, Any]:
-        """Id, source, file, line and title of a tune; repeated ids get the suffix -2, -3, ..."""
+        """Return id, source, file, line and title of a tune; repeated ids get the suffix -2, -3, ..."""
         begin = self._card_ends[tune - 1] if tune else 0
         line = self._part("cards.jsonl", begin, self._card_ends[tune] - begin)
         card = dict(zip(_CARD, json.loads(line), strict=True))
@@ -91,11 +91,11 @@ class PhraseIndex:
         return f"{id}-{nth + 1}" if nth else id
 
     def key(self, tune: int) -> str:
-        """Melody key of a tune, 32 hex digits (cleaning.melody_key)."""
+        """Return the melody key of a tune, 32 hex digits (cleaning.melody_key)."""
         return self._keys[16 * tune : 16 * tune + 16].hex()
 
     def source(self, tune: int) -> str:
-        """Name of the source that a tune came from."""
+        """Return the name of the source that a tune came from."""
         return list(self._sources)[self._source[tune]]
 
     # --- columns -----------------------------------------------------------------------------------------------------
@@ -131,11 +131,11 @@ class PhraseIndex:
         return np.frombuffer(self._run_ends, dtype=np.int64)
 
     def n_runs(self, tunes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Number of distinct runs of each of `tunes`, shape (len(tunes),)."""
+        """Return the number of distinct runs of each of `tunes`, shape (len(tunes),)."""
         return self.run_ends[tunes] - np.where(tunes > 0, self.run_ends[tunes - 1], 0)
 
     def runs(self, first: int, last: int) -> NDArray[np.uint64]:
-        """Runs of tunes `first` to `last` inclusive, concatenated, uint64."""
+        """Return runs of tunes `first` to `last` inclusive, concatenated, uint64."""
         begin, end = int(self.run_ends[first - 1]) if first else 0, int(self.run_ends[last])
         return np.frombuffer(self._part("runs.bin", 8 * begin, 8 * (end - begin)), dtype=np.uint64)
 

@@ -97,7 +97,7 @@ class PrepareOptions:
             raise UsageError("--valid-fraction and --test-fraction leave less than a tenth to train on: lower them.")
 
     def limits(self) -> "Limits":
-        """The limits of length, defaults filled in."""
+        """Return the limits of length, defaults filled in."""
         from symbolic.corpus.cleaning import MAX_BYTES, Limits
 
         given = {"min_notes": self.min_notes, "max_bytes": self.max_bytes or MAX_BYTES[self.notation or "abc"]}
@@ -258,7 +258,7 @@ def table(summary: dict[str, Any]) -> str:
 
 
 def _sources_and_folder(given: Sequence[str], output: str | None) -> tuple[list[str], str]:
-    """The sources and the output folder, from the command line or from the configuration that it names."""
+    """Return the sources and the output folder, from the command line or from the configuration that it names."""
     configs = [one for one in given if one.lower().endswith((".yaml", ".yml"))]
     sources = [one for one in given if one not in configs]
     if len(configs) > 1:
@@ -318,7 +318,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _identity(records: Sequence[Corpus], options: PrepareOptions) -> str:
-    """Digest of everything the cleaned tunes depend on: sources, options, format."""
+    """Return the digest of everything the cleaned tunes depend on: sources, options, format."""
     chosen = {name: value for name, value in asdict(options).items() if name not in ("processes", "seed")}
     return files.digest(json.dumps([FORMAT, [asdict(record) for record in records], chosen]))
 
@@ -428,7 +428,7 @@ def _nothing_left(sources: Sequence[str], work: _Work) -> str:
 
 
 def _with_place(rejection: Rejection) -> str:
-    """The rejection's message, preceded by file and line unless it names the file already."""
+    """Return the rejection's message, preceded by file and line unless it names the file already."""
     place = rejection.file if rejection.line is None else f"{rejection.file}:{rejection.line}"
     return rejection.message if rejection.file in rejection.message else f"{place}: {rejection.message}"
 
@@ -573,7 +573,7 @@ def _row(tune: "CleanTune", id: str, family: str) -> dict[str, Any]:
 
 
 def _terms(records: Sequence[Corpus]) -> str:
-    """Text of TERMS.txt: sources and licences, which also bind models trained on these tunes."""
+    """Return text of TERMS.txt: sources and licences, which also bind models trained on these tunes."""
     parts = ["The tunes in this folder come from the sources below. Pass these terms on with them.\n"]
     for one in records:
         url = f"\n  where     {one.url}" if one.url else ""

@@ -29,11 +29,11 @@ class TuneSplit:
     leakage: dict[str, dict[str, float]]
 
     def of(self, name: str) -> NDArray[np.bool_]:
-        """Mask of the tunes of one split, shape (n,)."""
+        """Return the mask of the tunes of one split, shape (n,)."""
         return self.part == SPLITS.index(name)
 
     def family_sizes(self) -> NDArray[np.int64]:
-        """Number of tunes in each family."""
+        """Return the number of tunes in each family."""
         return np.unique(self.named_by[self.part >= 0], return_counts=True)[1]
 
 
@@ -69,7 +69,7 @@ def split_tunes(
         return found
 
     def id_of(tune: int) -> str:
-        """Id of a tune."""
+        """Return the id of a tune."""
         return str(corpus_index.card(tune)["id"])
 
     family = families.joined(corpus_index.phrases(), len(everyone), stays)
@@ -86,7 +86,7 @@ def split_tunes(
 
 
 def _named_by(keys: NDArray[np.uint64], family: NDArray[np.int64], staying: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For each tune, the tune of its family with the smallest key (independent of input order), int64, shape (n,)."""
+    """Return for each tune the tune of its family with the smallest key (independent of input order)."""
     falling = staying[np.lexsort((keys[staying, 1], keys[staying, 0]))[::-1]]
     smallest = np.arange(len(family))
     smallest[family[falling]] = falling  # of several values written to a place the last one stays

@@ -34,7 +34,7 @@ class Staging:
             files.write_json(self.folder / IDENTITY, {"identity": identity})
 
     def has(self, number: int) -> bool:
-        """Whether batch `number` was finished before."""
+        """Return whether batch `number` was finished before."""
         return self._path(number).is_file()
 
     def write(self, number: int, results: Sequence[CleanTune | Rejection]) -> None:

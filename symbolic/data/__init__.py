@@ -1,1 +1,1 @@
-"""Corpora, ABC notation, cleaning, the family-disjoint split, token shards and the loader."""
+"""Token shards, the loader of batches, and the rearranging of training text."""

@@ -60,7 +60,7 @@ class Encoder(Protocol):
         """SHA-256 that identifies the tokenizer."""
 
     def encode_many(self, texts: list[str]) -> list[list[int]]:
-        """Token ids of each text."""
+        """Return the token ids of each text."""
 
 
 class Arrange(Protocol):

@@ -242,7 +242,7 @@ def _stop_signals() -> Iterator[None]:
 
 
 def _write_pieces(args: argparse.Namespace, model: LoadedModel, request: GenerationRequest) -> int:
-    """The same for a model of MIDI, whose pieces are MIDI files."""
+    """Write what a model of MIDI draws: its pieces are MIDI files."""
     from symbolic.decode import generate_midi
 
     given = [name for name in ABC_ONLY if getattr(args, name)]
@@ -329,7 +329,7 @@ def _prompt(args: argparse.Namespace) -> prompts.Prompt:
 
 
 def _tune_edit(args: argparse.Namespace) -> edit.TuneEdit | None:
-    """The edit that the options of a given tune ask for; None without a tune."""
+    """Return the edit that the options of a given tune ask for; None without a tune."""
     options = {"--continue": args.go_on, "--fill": args.fill, "--vary": args.vary}
     asked = [name for name, value in options.items() if value is not None]
     if args.tune is None:

@@ -70,7 +70,7 @@ def load_source(
 
 
 def _native(folder: Path, device: str, dtype: str, threads: int, step: str, n_trained: int | None) -> Any:
-    """The model beside the native step, loaded without PyTorch; None where another step runs."""
+    """Return the model beside the native step, loaded without PyTorch; None where another step runs."""
     from symbolic import machine
     from symbolic.decode.engine import native_step, packing
     from symbolic.models.stored import model_folder
@@ -88,7 +88,7 @@ def _native(folder: Path, device: str, dtype: str, threads: int, step: str, n_tr
 
 
 def _torch(folder: Path, device: str, dtype: str, threads: int, step: str, n_trained: int | None) -> Any:
-    """The model in PyTorch, ready to decode; UserError where the step that was asked for cannot run."""
+    """Return the model in PyTorch, ready to decode; UserError where the step that was asked for cannot run."""
     import torch
 
     from symbolic import machine, models
@@ -104,14 +104,15 @@ def _torch(folder: Path, device: str, dtype: str, threads: int, step: str, n_tra
 
 
 def trained_shape(config: Any, n_trained: int | None) -> Any:
-    """The shape with as many positions as were trained: a GPT-2 writes noise at a position that it has never seen."""
+    """Return the shape with as many positions as were trained: a GPT-2 writes noise at a position that it has never
+    seen."""
     if n_trained is None or getattr(config, "n_positions", 0) <= n_trained:
         return config
     return replace(config, n_positions=n_trained)
 
 
 def _term(record: Any) -> str:
-    """One line on a source of training data: its name, what it is, its terms."""
+    """Return one line on a source of training data: its name, what it is, its terms."""
     if not isinstance(record, dict):
         return str(record)
     return "; ".join(str(record[key]) for key in ("name", "title", "terms", "redistribution") if record.get(key))

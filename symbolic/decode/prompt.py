@@ -124,7 +124,7 @@ def read_prompt(text: str) -> Prompt:
 
 
 def make_prompt(*, metre: str | None = None, key: str | None = None, bars: str = "", unit: str = "1/8") -> Prompt:
-    """A prompt from its parts; None is free."""
+    """Return a prompt from its parts; None is free."""
     return Prompt(
         metre="" if metre is None else _metre(metre),
         key="" if key is None else _key(key),
@@ -133,7 +133,7 @@ def make_prompt(*, metre: str | None = None, key: str | None = None, bars: str =
 
 
 def prefixes(prompt: Prompt, n: int, draw_line: DrawLine) -> list[str]:
-    """The beginning of each of n tunes: forced pieces as they are, free lines from `draw_line(beginnings, pass
+    """Return the beginning of each of n tunes: forced pieces as they are, free lines from `draw_line(beginnings, pass
     number)`, those to choose among from `draw_line(beginnings, pass number, choice)`."""
     texts = [""] * n
     for number, piece in enumerate(prompt.pieces, start=1):
@@ -147,7 +147,7 @@ def prefixes(prompt: Prompt, n: int, draw_line: DrawLine) -> list[str]:
 
 
 def line_of(tokenizer: "Tokenizer", tokens: list[int]) -> str:
-    """The first line of what was drawn, with its line end, which is added where the model drew none."""
+    """Return the first line of what was drawn, with its line end, which is added where the model drew none."""
     return tokenizer.decode(tokens).partition("\n")[0] + "\n"
 
 
@@ -156,7 +156,7 @@ def _has_line(text: str, beginning: str) -> bool:
 
 
 def _joined(*pieces: Piece) -> tuple[Piece, ...]:
-    """Forced pieces that follow one another as one."""
+    """Return forced pieces that follow one another as one."""
     joined: list[Piece] = []
     for piece in pieces:
         if isinstance(piece, str) and joined and isinstance(joined[-1], str):
@@ -167,7 +167,7 @@ def _joined(*pieces: Piece) -> tuple[Piece, ...]:
 
 
 def _split(text: str) -> tuple[dict[str, str], str]:
-    """The fields at the head of a prompt by letter, and what follows them."""
+    """Return the fields at the head of a prompt by letter, and what follows them."""
     fields: dict[str, str] = {}
     rest = text.strip()
     while match := _FIELD.match(rest):
@@ -196,8 +196,8 @@ def _key(text: str) -> str:
 
 
 def _bars(text: str, metre: str, key: str, unit: str) -> str:
-    """The music line of the bars in canonical spelling. The key does not enter it; the metre only where tuplets have
-    no ratio."""
+    """Return the music line of the bars in canonical spelling. The key does not enter it; the metre only where tuplets
+    have no ratio."""
     if re.search(r"^[A-Za-z]:(?![|:])|\[V:", text, re.MULTILINE):
         raise UserError(f"prompt: the first bars hold a field or a second voice: {text!r}. {ALLOWED}")
     try:  # three header lines, so that the bars' first line is number 1 in messages

@@ -283,8 +283,9 @@ _RATIOS: dict[str, Callable[[Mapping[str, Any]], tuple[float, float]]] = {
 def differences(
     one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]], seed: int = 0
 ) -> dict[str, dict[str, float]]:
-    """By key of MEASURES: `value` of `one` less that of `other`, with the 95 % interval (`low`, `high`) of a bootstrap
-    over the tunes of each; the sets are the `tunes` of `evaluate_tunes`. Absent where a set has nothing to count."""
+    """Return by key of MEASURES: `value` of `one` less that of `other`, with the 95 % interval (`low`, `high`) of a
+    bootstrap over the tunes of each; the sets are the `tunes` of `evaluate_tunes`. Absent where a set has nothing to
+    count."""
     found = {}
     for key, part in _RATIOS.items():
         first, second = _sums(part, one), _sums(part, other)
@@ -298,13 +299,13 @@ def differences(
 def _sums(
     part: Callable[[Mapping[str, Any]], tuple[float, float]], rows: Sequence[Mapping[str, Any]]
 ) -> tuple[list[float], list[float]]:
-    """Of each tune its part, and what it is a part of."""
+    """Return of each tune its part, and what it is a part of."""
     found = [part(row) for row in rows]
     return [a for a, _ in found], [b for _, b in found]
 
 
 def differences_table(found: Mapping[str, Mapping[str, float]], one: str, other: str) -> Table:
-    """`differences` in points of a percent, with what each says."""
+    """Return `differences` in points of a percent, with what each says."""
     labels = {metric.key: metric.label for metric in MEASURES}
     rows: list[list[Cell]] = []
     for key, difference in found.items():

@@ -133,7 +133,7 @@ def check_folder(folder: Path) -> None:
 def held_out_bits_per_byte(
     model: str, reference: TuneReference, device: str = "auto", progress: Progress | None = None
 ) -> float:
-    """Bits per byte of the held-out human tunes under a model that `generate` takes.
+    """Return bits per byte of the held-out human tunes under a model that `generate` takes.
 
     Raises UserError when the reference was not split, since then nothing is held out.
     """
@@ -180,7 +180,7 @@ def _reference(against: str) -> TuneReference:
 
 
 def _recorded_prompt(tunes: str | Path | Sequence[str]) -> str:
-    """The prompt in the first lines of an .abc file of `generate`; '' where there is none."""
+    """Return the prompt in the first lines of an .abc file of `generate`; '' where there is none."""
     if not isinstance(tunes, str | Path) or Path(tunes).suffix != ".abc" or not Path(tunes).is_file():
         return ""
     with files.open_text(tunes) as file:
@@ -205,7 +205,7 @@ def _provenance(tunes: object, against: object, model: str | None, seed: int) ->
 
 
 def _context(folder: Path) -> int:
-    """The context in tokens that a checkpoint was trained with."""
+    """Return the context in tokens that a checkpoint was trained with."""
     from symbolic.training import checkpoint
 
     record = files.read_json(folder / checkpoint.RECORD) if (folder / checkpoint.RECORD).is_file() else {}
@@ -311,7 +311,7 @@ def _write_report(found: Evaluation, path: Path) -> None:
 
 
 def _run_folder(target: str) -> Path | None:
-    """The run directory that `target` names, or None where it names a bare model."""
+    """Return the run directory that `target` names, or None where it names a bare model."""
     for folder in (Path(target), runs.run_folder(target)):
         if runs.metrics_file(folder).is_file() and runs.config_file(folder).is_file():
             return folder

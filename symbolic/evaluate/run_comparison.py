@@ -127,7 +127,7 @@ def compare(
 
 
 def differing_conditions(compared: Sequence[ComparedRun]) -> dict[str, list[Any]]:
-    """Keys of configuration, data and machine in which the runs differ, each with the value of every run."""
+    """Return keys of configuration, data and machine in which the runs differ, each with the value of every run."""
     values = [_conditions(one) for one in compared]
     every = dict.fromkeys(key for one in values for key in one)
     table = {key: [one.get(key) for one in values] for key in every if key not in EXPECTED}
@@ -135,7 +135,7 @@ def differing_conditions(compared: Sequence[ComparedRun]) -> dict[str, list[Any]
 
 
 def headline(conditions: Mapping[str, Any]) -> str:
-    """One sentence on whether the comparison is fair."""
+    """Return one sentence on whether the comparison is fair."""
     others = [key for key in conditions if not key.startswith("model.")]
     if not conditions:
         return "The runs differ in nothing but their seed and name."
@@ -146,7 +146,7 @@ def headline(conditions: Mapping[str, Any]) -> str:
 
 
 def standing(compared: Sequence[ComparedRun]) -> dict[str, list[Cell]]:
-    """How far each run is, and its bits per byte at the end and at equal tokens, seconds and FLOPs."""
+    """Return how far each run is, and its bits per byte at the end and at equal tokens, seconds and FLOPs."""
     curves = [one.curve for one in compared]
     found: dict[str, list[Cell]] = {
         "parameters": [sizes.parameters(one.config.model) if one.config else None for one in compared],
@@ -167,7 +167,7 @@ def standing(compared: Sequence[ComparedRun]) -> dict[str, list[Cell]]:
 
 
 def curves_of(found: RunComparison) -> list["Any"]:
-    """Lines for `symbolic.evaluate.report.charts`: bits per byte on four axes, and the training loss."""
+    """Return lines for `symbolic.evaluate.report.charts`: bits per byte on four axes, and the training loss."""
     from symbolic.evaluate.report.charts import Curve
 
     drawn = [one for one in found.compared if one.curve]
@@ -216,7 +216,7 @@ def write_page(found: RunComparison, path: Path) -> None:
 
 
 def as_json(found: RunComparison) -> dict[str, Any]:
-    """What was found, for programs."""
+    """Return what was found, for programs."""
     return {
         "runs": [_run_json(one) for one in found.compared],
         "headline": found.headline,
@@ -231,7 +231,7 @@ def as_json(found: RunComparison) -> dict[str, Any]:
 
 
 def _read(target: str | Path) -> ComparedRun:
-    """The run of that name or folder; else the model."""
+    """Return the run of that name or folder; else the model."""
     for folder in (Path(target), runs.run_folder(str(target))):
         is_ready = str(target) in [path.name for path in runs.ready_made()]
         if not is_ready and runs.config_file(folder).is_file():
@@ -244,7 +244,7 @@ def _read(target: str | Path) -> ComparedRun:
 
 
 def _recorded_config(record: Mapping[str, Any]) -> Config | None:
-    """The configuration in a checkpoint's record, keys that it does not know at their defaults."""
+    """Return the configuration in a checkpoint's record, keys that it does not know at their defaults."""
     try:
         return configuration.parse(strict_yaml.dump(record["config"]))
     except (KeyError, UsageError):
@@ -252,7 +252,7 @@ def _recorded_config(record: Mapping[str, Any]) -> Config | None:
 
 
 def _named(compared: list[ComparedRun]) -> list[ComparedRun]:
-    """The runs under names that differ: where two are alike, their folders."""
+    """Return the runs under names that differ: where two are alike, their folders."""
     names = [one.name for one in compared]
     found = [ComparedRun(str(one.folder) if names.count(one.name) > 1 else one.name, *_fields(one)) for one in compared]
     if len({one.name for one in found}) < len(found):
@@ -265,7 +265,7 @@ def _fields(one: ComparedRun) -> tuple[Path, Config | None, dict[str, Any], RunC
 
 
 def _conditions(one: ComparedRun) -> dict[str, Any]:
-    """What a run was made with, by key."""
+    """Return what a run was made with, by key."""
     card, record = one.record.get("machine", {}), one.record
     terms = [str(term.get("name", term)) if isinstance(term, dict) else str(term) for term in record.get("terms", [])]
     return {
@@ -279,7 +279,7 @@ def _conditions(one: ComparedRun) -> dict[str, Any]:
 
 
 def _data_folder(compared: Sequence[ComparedRun]) -> Path | None:
-    """The data folder of the first run whose tunes are here."""
+    """Return the data folder of the first run whose tunes are here."""
     folders = (Path(one.config.data.folder) for one in compared if one.config and one.writes_abc)
     return next((folder for folder in folders if (folder / "tunes" / "train.jsonl").is_file()), None)
 
@@ -337,7 +337,7 @@ def _write(one: ComparedRun, n_tunes: int, seed: int, device: str) -> list[SetTu
 
 
 def _figures(measured: Measured, reference: TuneReference, seed: int) -> dict[str, dict[str, float]]:
-    """Value and interval of every measure of a set."""
+    """Return value and interval of every measure of a set."""
     values = comparison.summary(measured, reference, seed)
     spread = comparison.interval_of(measured, reference, draws=DRAWS, seed=seed)
     spread.pop("n_tunes", None)
@@ -349,7 +349,7 @@ def _figures(measured: Measured, reference: TuneReference, seed: int) -> dict[st
 
 
 def _likelihood(one: ComparedRun, reference: TuneReference, device: str) -> dict[str, dict[str, float]]:
-    """Bits per byte of held-out tunes, where there are some."""
+    """Return bits per byte of held-out tunes, where there are some."""
     if not reference.human.test:
         return {}
     score = evaluation.scorer(_model(one), reference, device)
@@ -359,7 +359,7 @@ def _likelihood(one: ComparedRun, reference: TuneReference, device: str) -> dict
 
 
 def _model(one: ComparedRun) -> str:
-    """What to load: a ready-made model by its name, a run or model by its folder."""
+    """Return what to load: a ready-made model by its name, a run or model by its folder."""
     return one.folder.name if one.folder in runs.ready_made() else str(one.folder)
 
 

@@ -35,7 +35,7 @@ def load(
     attention: str = "auto",
     scan: str = "auto",
 ) -> tuple["Model", ModelConfig]:
-    """A model and its shape from a Hugging Face directory, or one in its form, in evaluation mode."""
+    """Return a model and its shape from a Hugging Face directory, or one in its form, in evaluation mode."""
     from symbolic.models.stored import pretrained
 
     return pretrained.load(folder, device, dtype, attention=attention, scan=scan)

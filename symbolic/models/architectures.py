@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 
 def build(config: ModelConfig, *, attention: str = "auto", scan: str = "auto", tied: bool = True) -> "Model":
-    """A model with fresh weights from PyTorch's global generator; `attention` and `scan` name the form to compute."""
+    """Return a model with fresh weights from PyTorch's global generator; `attention` and `scan` name the form to
+    compute."""
     if isinstance(config, GPT2Config):  # each imports its own family only: the others would cost `generate` its start
         from symbolic.models.gpt2 import GPT2
 
@@ -57,12 +58,13 @@ def build(config: ModelConfig, *, attention: str = "auto", scan: str = "auto", t
 
 
 def n_parameters(model: "nn.Module") -> int:
-    """Numbers of the model; a tied matrix counts once, factors of LoRA not at all."""
+    """Count the numbers of the model; a tied matrix counts once, factors of LoRA not at all."""
     return sum(p.numel() for name, p in model.named_parameters() if ".lora_" not in name)
 
 
 def paths(model: "Model") -> dict[str, str]:
-    """Which form runs where the weights are now, for records: {"attention": ...}, {"scan": ...}, {"lstm": ...}."""
+    """Return which form runs where the weights are now, for records: {"attention": ...}, {"scan": ...}, {"lstm":
+    ...}."""
     kind = {"gpt2": "attention", "gpt2-modern": "attention", "lstm": "lstm"}.get(model.config.family, "scan")
     both = getattr(model, "attention_path", None)  # a model with layers of both kinds
     return {kind: model.path(), **({"attention": both()} if both else {})}

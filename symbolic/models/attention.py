@@ -30,7 +30,7 @@ SOURCE = Path(__file__).parent / "kernels" / "attention.c"
 
 
 def attention_path(name: str, device: torch.device | str, dtype: torch.dtype, dropout: float = 0.0) -> str:
-    """The form that runs for a requested name and weights; UserError when the one asked for cannot run there."""
+    """Return the form that runs for a requested name and weights; UserError when the one asked for cannot run there."""
     if name not in ATTENTIONS:
         raise UsageError(f"attention={name!r}: choose one of {', '.join(ATTENTIONS)}.")
     cuda = torch.device(device).type == "cuda"
@@ -50,7 +50,7 @@ def attention_path(name: str, device: torch.device | str, dtype: torch.dtype, dr
 
 
 def attend(path: str, qkv: Tensor, n_head: int, mask: Tensor | None, dropout: float = 0.0) -> Tensor:
-    """(B, T, 3 E) -> (B, T, E) by the named form; `mask` is `causal_mask`, which only `explicit` reads."""
+    """Map (B, T, 3 E) -> (B, T, E) by the named form; `mask` is `causal_mask`, which only `explicit` reads."""
     if path == "native":
         return native_attention(qkv, n_head)
     q, k, v = heads(qkv, n_head)
@@ -63,19 +63,20 @@ def attend(path: str, qkv: Tensor, n_head: int, mask: Tensor | None, dropout: fl
 
 
 def heads(qkv: Tensor, n_head: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, T, 3 E) -> q, k, v (B, H, T, F)."""
+    """Map (B, T, 3 E) -> q, k, v (B, H, T, F)."""
     q, k, v = (part.unflatten(-1, (n_head, -1)).transpose(1, 2) for part in qkv.chunk(3, dim=-1))
     return q, k, v
 
 
 def explicit(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float = 0.0) -> Tensor:
-    """The definition, for queries (B, H, T, F) over keys and values (B, H, S, F); `mask` is added to the scores."""
+    """Compute the definition, for queries (B, H, T, F) over keys and values (B, H, S, F); `mask` is added to the
+    scores."""
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + mask
     return F.dropout(scores.softmax(-1), dropout, dropout > 0).to(v.dtype) @ v
 
 
 def causal_mask(n: int, x: Tensor) -> Tensor:
-    """0 on and below the diagonal, -inf above, in the type the scores will have."""
+    """Return 0 on and below the diagonal, -inf above, in the type the scores will have."""
     kind = x.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
     return torch.full((n, n), -math.inf, dtype=dtype, device=x.device).triu_(1)
@@ -85,7 +86,7 @@ def causal_mask(n: int, x: Tensor) -> Tensor:
 
 
 def cache_mask(lengths: Tensor, filled: int, dtype: torch.dtype) -> Tensor:
-    """(B, 1, 1, filled) to add to scores: 0 up to and with each row's own place `lengths` (B), -inf after it."""
+    """Return (B, 1, 1, filled) to add to scores: 0 up to and with each row's own place `lengths` (B), -inf after it."""
     seen = torch.arange(filled, device=lengths.device) <= lengths[:, None]
     mask = torch.zeros(seen.shape, dtype=dtype, device=lengths.device).masked_fill_(~seen, -math.inf)
     return mask[:, None, None]
@@ -94,8 +95,8 @@ def cache_mask(lengths: Tensor, filled: int, dtype: torch.dtype) -> Tensor:
 def attend_cache(
     q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor, lengths: Tensor, mask: Tensor
 ) -> Tensor:
-    """One position of every row: put k and v (B, H, F) at place `lengths` (B) of a layer's cache (B, H, M, F), and
-    attend with q to what the mask lets through; (B, E)."""
+    """Decode one position of every row: put k and v (B, H, F) at place `lengths` (B) of a layer's cache (B, H, M, F),
+    and attend with q to what the mask lets through; (B, E)."""
     rows, filled = torch.arange(len(q), device=q.device), mask.shape[-1]
     keys[rows, :, lengths] = k.to(keys.dtype)
     values[rows, :, lengths] = v.to(values.dtype)
@@ -107,18 +108,19 @@ def attend_cache(
 
 
 def native_attention(qkv: Tensor, n_head: int) -> Tensor:
-    """(B, T, 3 E) -> (B, T, E), both float32 or both bfloat16."""
+    """Map (B, T, 3 E) -> (B, T, E), both float32 or both bfloat16."""
     return _attention(qkv.contiguous(), n_head)[0]
 
 
 @functools.cache
 def problem() -> str | None:
-    """Why attention.c cannot be used on this machine, and what to do; None when it can."""
+    """Return why attention.c cannot be used on this machine, and what to do; None when it can."""
     return compiler.problem_of(_library)
 
 
 def kind_of(dtype: torch.dtype) -> int:
-    """How the C sources multiply: 0 float32, 1 bfloat16 widened to float32, 2 bfloat16 in the matrix unit (AMX)."""
+    """Return how the C sources multiply: 0 float32, 1 bfloat16 widened to float32, 2 bfloat16 in the matrix unit
+    (AMX)."""
     assert dtype in (torch.float32, torch.bfloat16)
     return 0 if dtype == torch.float32 else 1 + bool(_library().has_tiles())
 

@@ -34,7 +34,7 @@ class BuildError(Exception):
 
 
 def build(source: Path, flags: Sequence[str] = FLAGS) -> ctypes.CDLL:
-    """The shared library of a C file, compiled where it is not in the cache; BuildError when that cannot be."""
+    """Return the shared library of a C file, compiled where it is not in the cache; BuildError when that cannot be."""
     try:
         text = "".join(path.read_text() for path in _with_parts(source))
         path = cache() / f"{source.stem}-{digest(text + ' '.join(flags) + processor())[:20]}.so"
@@ -53,7 +53,7 @@ def build(source: Path, flags: Sequence[str] = FLAGS) -> ctypes.CDLL:
 
 
 def problem_of(library: Callable[[], ctypes.CDLL]) -> str | None:
-    """Why `library`, which calls `build`, cannot be used on this machine, and what to do; None when it can."""
+    """Return why `library`, which calls `build`, cannot be used on this machine, and what to do; None when it can."""
     try:
         library()
     except BuildError as error:
@@ -62,12 +62,12 @@ def problem_of(library: Callable[[], ctypes.CDLL]) -> str | None:
 
 
 def cache() -> Path:
-    """The folder of compiled libraries."""
+    """Return the folder of compiled libraries."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "abc-symbolic"
 
 
 def processor() -> str:
-    """What -march=native depends on: a home folder may be shared by unlike machines."""
+    """Return what -march=native depends on: a home folder may be shared by unlike machines."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -78,7 +78,7 @@ def processor() -> str:
 
 
 def _with_parts(source: Path) -> Iterator[Path]:
-    """A C file and the files that it includes by a quoted name, which stand beside it, in reading order."""
+    """Yield a C file and the files that it includes by a quoted name, which stand beside it, in reading order."""
     yield source
     for name in re.findall(r'^#include "(.+)"', source.read_text(), flags=re.MULTILINE):
         yield from _with_parts(source.with_name(name))
@@ -86,7 +86,7 @@ def _with_parts(source: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _turn(source: Path) -> Iterator[None]:
-    """Of several processes that want a source compiled at once the first does it, and the others wait."""
+    """Let the first of several processes that want a source compiled do it, while the others wait."""
     with open(source) as lock:
         with contextlib.suppress(ImportError, OSError):  # no such locks on Windows and some network drives
             import fcntl

@@ -21,12 +21,13 @@ from symbolic.config import (
 
 
 def training_flops(config: ModelConfig, context: int) -> float:
-    """Operations per token of a training step on sequences of `context` tokens."""
+    """Return operations per token of a training step on sequences of `context` tokens."""
     return 3 * forward_flops(config, context)
 
 
 def forward_flops(config: ModelConfig, context: int) -> float:
-    """Operations per token of a forward pass (also of prefill) over `context` tokens, averaged over positions."""
+    """Return operations per token of a forward pass (also of prefill) over `context` tokens, averaged over
+    positions."""
     if isinstance(config, (MambaConfig, LSTMConfig)):
         return decoding_flops(config, 0)
     n, E = _attention(config)
@@ -38,7 +39,7 @@ def forward_flops(config: ModelConfig, context: int) -> float:
 
 
 def decoding_flops(config: ModelConfig, position: int) -> float:
-    """Operations to produce one token after `position` others; a state-space model's do not depend on it."""
+    """Return operations to produce one token after `position` others; a state-space model's do not depend on it."""
     if isinstance(config, LSTMConfig):
         return weight_flops(config) + config.n_layer * 4 * config.d_model  # f c + i g, o tanh c
     n, E = _attention(config)
@@ -53,7 +54,7 @@ def decoding_flops(config: ModelConfig, position: int) -> float:
 
 
 def weight_flops(config: ModelConfig) -> float:
-    """2 operations for every weight that multiplies a token: matrices, convolutions, the output head."""
+    """Return 2 operations for every weight that multiplies a token: matrices, convolutions, the output head."""
     if isinstance(config, (GPT2Config, GPT2ModernConfig)):
         return 2 * (config.n_layer * 12 * config.n_embd**2 + config.vocab_size * config.n_embd)
     if isinstance(config, LSTMConfig):
@@ -70,7 +71,7 @@ def weight_flops(config: ModelConfig) -> float:
 
 
 def state_bytes(config: ModelConfig, n_tokens: int, itemsize: int = 4) -> int:
-    """Bytes that decoding keeps of one sequence of `n_tokens`; `itemsize` of the model's numbers."""
+    """Return bytes that decoding keeps of one sequence of `n_tokens`; `itemsize` of the model's numbers."""
     if isinstance(config, LSTMConfig):
         return 2 * config.n_layer * config.d_model * itemsize
     cache = n_tokens * state_bytes_per_token(config, itemsize)
@@ -84,20 +85,21 @@ def state_bytes(config: ModelConfig, n_tokens: int, itemsize: int = 4) -> int:
 
 
 def state_bytes_per_token(config: ModelConfig, itemsize: int = 4) -> int:
-    """Bytes that decoding memory grows by with every token: keys and values; none in a state-space model."""
+    """Return bytes that decoding memory grows by with every token: keys and values; none in a state-space model."""
     n, E = _attention(config)
     return 2 * n * E * itemsize
 
 
 def _attention(config: ModelConfig) -> tuple[int, int]:
-    """Layers of attention and their width; (0, 0) without."""
+    """Return layers of attention and their width; (0, 0) without."""
     if isinstance(config, (GPT2Config, GPT2ModernConfig)):
         return config.n_layer, config.n_embd
     return (len(config.attention_layers), config.d_model) if isinstance(config, Mamba2HybridConfig) else (0, 0)
 
 
 def _chunked_flops(config: Mamba2Config | Mamba2HybridConfig, context: int) -> float:
-    """Per token and layer: C B^T and its product with x inside a chunk, chunk states, their read-out, the skip."""
+    """Return per token and layer: C B^T and its product with x inside a chunk, chunk states, their read-out, the
+    skip."""
     D, N, Q = config.expand * config.d_model, config.d_state, min(config.chunk_size, context)
     within = 2 * Q * N * config.n_groups + 2 * Q * D
     return within + 2 * N * D + 2 * N * D + 2 * D

@@ -59,12 +59,12 @@ class GPT2(nn.Module):
         return logits(n, self.lm_head)
 
     def path(self) -> str:
-        """The form of attention that `forward` runs where the weights are now."""
+        """Return the form of attention that `forward` runs where the weights are now."""
         weight, dropout = self.lm_head.weight, self.config.dropout if self.training else 0.0
         return attention_path(self.attention, weight.device, weight.dtype, dropout)
 
     def new_state(self, batch: int, max_tokens: int, dtype: torch.dtype, device: torch.device | str) -> "GPT2State":
-        """An empty cache of `batch` rows, each for up to `max_tokens` tokens."""
+        """Return an empty cache of `batch` rows, each for up to `max_tokens` tokens."""
         check_length(max_tokens, self.config.n_positions)
         c = self.config
         shape = (c.n_layer, batch, c.n_head, max_tokens, c.n_embd // c.n_head)
@@ -87,7 +87,7 @@ class GPT2(nn.Module):
 
     @torch.no_grad()
     def step(self, tokens: Tensor, state: "GPT2State") -> Tensor:
-        """One more token in every row: tokens (B) -> scores (B, V)."""
+        """Read one more token in every row: tokens (B) -> scores (B, V)."""
         check_length(state.filled + 1, state.keys.shape[3])
         state.filled += 1
         x = self.transformer.embed(tokens, state.lengths)
@@ -137,7 +137,7 @@ class Transformer(nn.Module):
         self.dropout = config.dropout
 
     def embed(self, tokens: Tensor, positions: Tensor) -> Tensor:
-        """Token plus position: the residual stream's first value."""
+        """Return the residual stream's first value: token plus position."""
         return F.dropout(self.wte(tokens) + self.wpe(positions), self.dropout, self.training)
 
 
@@ -152,14 +152,14 @@ class Block(nn.Module):
         self.mlp = MLP(config)
 
     def forward(self, x: Tensor, y: Tensor | None, path: str, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Residual stream x and what the layer before adds to it -> the same for the next layer."""
+        """Map the residual stream x, and what the layer before adds to it, to the same for the next layer."""
         native = path == "native"
         x, n = add_norm(x, y, self.ln_1, native)
         x, n = add_norm(x, self.attn(n, path, mask), self.ln_2, native)
         return x, self.mlp(n, native)
 
     def prefill(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """mask (T, T), added to the scores; None for PyTorch's operator, which holds no T x T scores."""
+        """Return the mask (T, T), added to the scores; None for PyTorch's operator, which holds no T x T scores."""
         q, k, v = heads(self.attn.c_attn(self.ln_1(x)), self.attn.n_head)
         if mask is None:
             y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
@@ -169,7 +169,7 @@ class Block(nn.Module):
         return x + self.mlp(self.ln_2(x)), k, v
 
     def step(self, x: Tensor, mask: Tensor, state: GPT2State, layer: int) -> Tensor:
-        """One token a row, (B, D) -> (B, D); its key and value go into the state."""
+        """Map one token a row, (B, D) -> (B, D); its key and value go into the state."""
         x = x + self.attn.step(self.ln_1(x), mask, state, layer)
         return x + self.mlp(self.ln_2(x))
 
@@ -226,7 +226,8 @@ def check_length(n: int, limit: int) -> None:
 
 
 def _initialise(model: GPT2) -> None:
-    """N(0, 0.02); the projections that write to the residual stream are scaled by 1/sqrt(2 layers)."""
+    """Draw weights from N(0, 0.02); the projections that write to the residual stream are scaled by 1/sqrt(2
+    layers)."""
     for name, parameter in model.named_parameters():
         if name.endswith("c_proj.weight"):
             nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * model.config.n_layer))

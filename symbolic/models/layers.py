@@ -28,7 +28,7 @@ class RMSNorm(nn.Module):
 
 
 def wide(x: Tensor) -> Tensor:
-    """float32, or float64 where the caller computes in it."""
+    """Return float32, or float64 where the caller computes in it."""
     return x if x.dtype == torch.float64 else x.float()
 
 
@@ -43,24 +43,25 @@ class CausalConvolution(nn.Module):
         self.memory = width - 1  # past inputs that a decoder must keep
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (B, L, D) -> y, in float32 or wider."""
+        """Map x (B, L, D) -> y, in float32 or wider."""
         return _CausalConvolution.apply(wide(x), wide(self.weight).squeeze(1).t(), wide(self.bias))
 
     def step(self, window: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """One position: window (B, K-1, D) of past inputs, x (B, D); returns y and the next window."""
+        """Compute one position: window (B, K-1, D) of past inputs, x (B, D); returns y and the next window."""
         seen = torch.cat([window, x.to(window.dtype)[:, None]], dim=1)  # (B, K, D)
         return wide(self.bias) + (wide(seen) * wide(self.weight).squeeze(1).t()).sum(1), seen[:, 1:]
 
 
 def last_inputs(x: Tensor, lengths: Tensor, n: int) -> Tensor:
-    """The last n inputs of each row's real part, zeros before its start: x (B, L, D), lengths (B) -> (B, n, D)."""
+    """Return the last n inputs of each row's real part, zeros before its start: x (B, L, D), lengths (B) -> (B, n,
+    D)."""
     position = lengths[:, None] - n + torch.arange(n, device=x.device)  # (B, n)
     taken = x.gather(1, position.clamp(min=0)[..., None].expand(-1, -1, x.shape[-1]))
     return taken * (position >= 0)[..., None]
 
 
 def real_positions(lengths: Tensor, n_positions: int) -> Tensor:
-    """(B, L) true where a right-padded row holds a real token."""
+    """Return (B, L) true where a right-padded row holds a real token."""
     return torch.arange(n_positions, device=lengths.device) < lengths[:, None]
 
 
@@ -86,7 +87,7 @@ class RecurrentState:
 
 
 def tied_head(embedding: nn.Embedding, tied: bool) -> nn.Linear:
-    """The output projection; tied, it is the embedding's own parameter under the library's second name."""
+    """Return the output projection; tied, it is the embedding's own parameter under the library's second name."""
     head = nn.Linear(embedding.embedding_dim, embedding.num_embeddings, bias=False)
     if tied:
         head.weight = embedding.weight
@@ -94,7 +95,7 @@ def tied_head(embedding: nn.Embedding, tied: bool) -> nn.Linear:
 
 
 def logits(x: Tensor, head: nn.Linear) -> Tensor:
-    """Scores over the vocabulary, in the head's type (autocast may lower it)."""
+    """Return scores over the vocabulary, in the head's type (autocast may lower it)."""
     return F.linear(x.to(head.weight.dtype), head.weight)
 
 

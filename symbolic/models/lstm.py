@@ -52,11 +52,12 @@ class LSTM(nn.Module):
         return self._scores(self.lstm(h)[0])
 
     def path(self) -> str:
-        """The form that runs: PyTorch's operator, in float32 also where the model is trained in mixed precision."""
+        """Return the form that runs: PyTorch's operator, in float32 also where the model is trained in mixed
+        precision."""
         return "torch, recurrence in float32"
 
     def new_state(self, batch: int, max_tokens: int, dtype: torch.dtype, device: torch.device | str) -> "LSTMState":
-        """Blank memory for `batch` rows; its size does not depend on `max_tokens`."""
+        """Return blank memory for `batch` rows; its size does not depend on `max_tokens`."""
         shape = (self.config.n_layer, batch, self.config.d_model)
         return LSTMState(*(torch.zeros(shape, dtype=dtype, device=device) for _ in range(2)))
 
@@ -71,7 +72,7 @@ class LSTM(nn.Module):
 
     @torch.no_grad()
     def step(self, tokens: Tensor, state: "LSTMState") -> Tensor:
-        """One more token in every row: tokens (B) -> scores (B, V)."""
+        """Read one more token in every row: tokens (B) -> scores (B, V)."""
         h, (state.hidden, state.cell) = self.lstm(self._embed(tokens[:, None]), (state.hidden, state.cell))
         return self._scores(h[:, 0])
 
@@ -101,7 +102,7 @@ class LSTMState:
 
 
 def _initialise(model: LSTM) -> None:
-    """nn.LSTM's uniform weights; embeddings N(0, 0.1), since no norm lifts them; f's two biases sum to 1."""
+    """Draw nn.LSTM's uniform weights; embeddings N(0, 0.1), since no norm lifts them; f's two biases sum to 1."""
     nn.init.normal_(model.embeddings.weight, std=0.1)
     if not model.tied:
         nn.init.normal_(model.lm_head.weight, std=0.1)

@@ -43,7 +43,7 @@ class Mamba(RecurrentModel["Mixer"]):
         _initialise(self)
 
     def path(self) -> str:
-        """The form of the scan that runs where the weights are now."""
+        """Return the form of the scan that runs where the weights are now."""
         return scan_path(self.scan, "mamba", self.lm_head.weight.device, self.lm_head.weight.dtype)
 
     def training_path(self) -> str:
@@ -53,7 +53,7 @@ class Mamba(RecurrentModel["Mixer"]):
         return Mixer.fused_form if path == "native" and is_fused else path
 
     def new_state(self, batch: int, max_tokens: int, dtype: torch.dtype, device: torch.device | str) -> RecurrentState:
-        """Blank memory for `batch` rows; its size does not depend on `max_tokens`."""
+        """Return blank memory for `batch` rows; its size does not depend on `max_tokens`."""
         c, D = self.config, self.config.expand * self.config.d_model
         window = torch.zeros(c.n_layer, batch, c.d_conv - 1, D, dtype=dtype, device=device)
         kind = torch.float64 if dtype == torch.float64 else torch.float32
@@ -89,14 +89,14 @@ class Mixer(ResidualMixer):
         return self._gate_out(y, z)
 
     def _fused(self, u: Tensor) -> Tensor:
-        """As any other form, with what stands between the products in one native pass each."""
+        """Compute as any other form, with what stands between the products in one native pass each."""
         x, z = convolve(self.in_proj(u), self.conv1d.weight.squeeze(1).t(), self.conv1d.bias)
         dt, B, C = self._step_and_maps(x)
         y, _ = native_scan(x, dt, self._A(), B, C, self.D, self.dt_proj.bias, z)
         return self.out_proj(y)
 
     def prefill(self, u: Tensor, lengths: Tensor, path: str) -> tuple[Tensor, Tensor, Tensor]:
-        """As forward, and what a decoder must remember; padding leaves the state alone."""
+        """Compute what `forward` does, and what a decoder must remember; padding leaves the state alone."""
         inputs, z = self.in_proj(u).chunk(2, dim=-1)
         x = self._convolve(inputs)
         dt, B, C = self._step_and_maps(x)
@@ -105,7 +105,7 @@ class Mixer(ResidualMixer):
         return self._gate_out(y, z), last_inputs(inputs, lengths, self.conv1d.memory), h
 
     def step(self, u: Tensor, window: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One token a row, (B, D) -> (B, D), with the new window and state."""
+        """Map one token a row, (B, D) -> (B, D), with the new window and state."""
         x, z = self.in_proj(u).chunk(2, dim=-1)  # (B, D) each
         x, window = self.conv1d.step(window, x)
         x = F.silu(x).to(z.dtype)
@@ -119,7 +119,7 @@ class Mixer(ResidualMixer):
         return F.silu(self.conv1d(x)).to(x.dtype)
 
     def _step_and_maps(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """dt, B, C = W_x x; the bias of dt is added by the scan, in float32."""
+        """Compute dt, B, C = W_x x; the bias of dt is added by the scan, in float32."""
         dt, B, C = self.x_proj(x).split(self.split, dim=-1)
         return F.linear(dt, self.dt_proj.weight), B, C
 
@@ -131,7 +131,8 @@ class Mixer(ResidualMixer):
 
 
 def _initialise(model: Mamba) -> None:
-    """As mamba-ssm: A = -1..-N, D = 1, delta log-uniform in [1e-3, 1e-1], projections to the residual stream scaled."""
+    """Draw weights as mamba-ssm does: A = -1..-N, D = 1, delta log-uniform in [1e-3, 1e-1], projections to the residual
+    stream scaled."""
     layers = model.config.n_layer
     nn.init.normal_(model.backbone.embeddings.weight, std=0.02)
     if not model.tied:
@@ -146,6 +147,6 @@ def _initialise(model: Mamba) -> None:
 
 
 def step_bias(n: int, low: float = 1e-3, high: float = 1e-1) -> Tensor:
-    """Biases whose softplus is log-uniform in [low, high]: the inverse is delta + log(1 - exp(-delta))."""
+    """Return biases whose softplus is log-uniform in [low, high]: the inverse is delta + log(1 - exp(-delta))."""
     delta = torch.exp(torch.rand(n) * math.log(high / low) + math.log(low))
     return delta + torch.log(-torch.expm1(-delta))

@@ -43,12 +43,12 @@ class Mamba2(RecurrentModel["Mixer"]):
         _initialise(self)
 
     def path(self) -> str:
-        """The form of the scan that runs where the weights are now."""
+        """Return the form of the scan that runs where the weights are now."""
         path = scan_path(self.scan, "mamba2", self.lm_head.weight.device, self.lm_head.weight.dtype)
         return "chunked" if path == "native" and self.config.d_conv > ssd.MOST_TAPS else path
 
     def new_state(self, batch: int, max_tokens: int, dtype: torch.dtype, device: torch.device | str) -> RecurrentState:
-        """Blank memory for `batch` rows; its size does not depend on `max_tokens`."""
+        """Return blank memory for `batch` rows; its size does not depend on `max_tokens`."""
         c, mixer = self.config, self.blocks[0].mixer
         window = torch.zeros(c.n_layer, batch, c.d_conv - 1, mixer.parts[1], dtype=dtype, device=device)
         kind = torch.float64 if dtype == torch.float64 else torch.float32
@@ -84,14 +84,14 @@ class Mixer(ResidualMixer):
         return self.out_proj(self.norm(y, z))
 
     def prefill(self, u: Tensor, lengths: Tensor, path: str) -> tuple[Tensor, Tensor, Tensor]:
-        """As forward, and what a decoder must remember; padding leaves the state alone."""
+        """Compute what `forward` does, and what a decoder must remember; padding leaves the state alone."""
         z, xBC, dt = self.in_proj(u).split(self.parts, dim=-1)
         dt = dt.masked_fill(~real_positions(lengths, u.shape[1])[..., None], NO_STEP)
         y, h = self._scan(path, self._convolve(xBC), dt)
         return self.out_proj(self.norm(y, z)), last_inputs(xBC, lengths, self.conv1d.memory), h
 
     def step(self, u: Tensor, window: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One token a row, (B, D) -> (B, D), with the new window and state."""
+        """Map one token a row, (B, D) -> (B, D), with the new window and state."""
         z, xBC, dt = self.in_proj(u).split(self.parts, dim=-1)  # (B, ...) each
         xBC, window = self.conv1d.step(window, xBC)
         x, B, C = self._heads_and_maps(F.silu(xBC))
@@ -108,7 +108,7 @@ class Mixer(ResidualMixer):
         return F.silu(self.conv1d(xBC))
 
     def _scan(self, path: str, xBC: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
-        """y (B, L, D) and h_L; step sizes, decays and states in float32 or wider, products in the type of dt."""
+        """Return y (B, L, D) and h_L; step sizes, decays and states in float32 or wider, products in the type of dt."""
         x, B, C = self._heads_and_maps(xBC)
         if path == "mamba_ssm":
             y, h = _mamba_ssm(x.to(dt.dtype), dt, self._A(), B.to(dt.dtype), C.to(dt.dtype), self)
@@ -122,7 +122,7 @@ class Mixer(ResidualMixer):
             return (y + wide(self.D)[:, None] * x).flatten(-2), h
 
     def _heads_and_maps(self, xBC: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x (..., H, P), B and C (..., G, N)."""
+        """Return x (..., H, P), B and C (..., G, N)."""
         x, B, C = xBC.split(self.maps, dim=-1)
         B, C = (t.unflatten(-1, (self.n_groups, -1)) for t in (B, C))
         return x.unflatten(-1, (self.n_heads, self.head_dim)), B, C
@@ -154,7 +154,8 @@ def _mamba_ssm(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, mixer: Mi
 
 
 def _initialise(model: Mamba2) -> None:
-    """As mamba-ssm: A uniform in [-16, -1], D = 1, delta log-uniform in [1e-3, 1e-1], residual projections scaled."""
+    """Draw weights as mamba-ssm does: A uniform in [-16, -1], D = 1, delta log-uniform in [1e-3, 1e-1], residual
+    projections scaled."""
     nn.init.normal_(model.backbone.embeddings.weight, std=0.02)
     if not model.tied:
         nn.init.normal_(model.lm_head.weight, std=0.02)
@@ -163,7 +164,7 @@ def _initialise(model: Mamba2) -> None:
 
 
 def initialise_mixer(mixer: Mixer, n_layer: int) -> None:
-    """Decays, step sizes, and the projection to the residual stream of a model of `n_layer` layers."""
+    """Draw decays, step sizes, and the projection to the residual stream of a model of `n_layer` layers."""
     with torch.no_grad():
         mixer.A_log.uniform_(1, 16).log_()
         mixer.dt_bias.copy_(step_bias(mixer.n_heads))

@@ -25,11 +25,11 @@ class ResidualMixer(nn.Module):
     fused_form: ClassVar[str]  # the form with which sums and norms, too, run in one native pass
 
     def prefill(self, u: Tensor, lengths: Tensor, path: str) -> tuple[Tensor, Tensor, Tensor]:
-        """As forward, and what a decoder must remember (window, recurrence); padding leaves it alone."""
+        """Compute what `forward` does, and what a decoder must remember (window, recurrence), padding left out."""
         raise NotImplementedError
 
     def step(self, u: Tensor, window: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One position: u (B, E), and the memory -> the same, and the next memory."""
+        """Compute one position: u (B, E), and the memory -> the same, and the next memory."""
         raise NotImplementedError
 
 
@@ -51,11 +51,11 @@ class RecurrentModel(nn.Module, Generic[M]):
         return cast("list[Block[M]]", list(self.backbone.layers))
 
     def path(self) -> str:
-        """The form of the scan that runs where the weights are now."""
+        """Return the form of the scan that runs where the weights are now."""
         raise NotImplementedError
 
     def training_path(self) -> str:
-        """The form of the mixers in `forward`."""
+        """Return the form of the mixers in `forward`."""
         return self.path()
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class RecurrentModel(nn.Module, Generic[M]):
 
     @torch.no_grad()
     def step(self, tokens: Tensor, state: RecurrentState) -> Tensor:
-        """One more token in every row: tokens (B) -> scores (B, V)."""
+        """Read one more token in every row: tokens (B) -> scores (B, V)."""
         u = wide(self.backbone.embeddings(tokens))
         for layer, block in enumerate(self.blocks):
             u, state.window[layer], state.recurrence[layer] = block.step(
@@ -109,16 +109,17 @@ class Block(nn.Module, Generic[M]):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, u: Tensor, y: Tensor | None, path: str) -> tuple[Tensor, Tensor]:
-        """Residual stream u and what the layer before adds to it -> the same for the next layer."""
+        """Map the residual stream u, and what the layer before adds to it, to the same for the next layer."""
         u, n = add_norm(u, y, self.norm, path == self.mixer.fused_form)
         return u, self.dropout(self.mixer(n, path))
 
     def prefill(self, u: Tensor, lengths: Tensor, path: str) -> tuple[Tensor, Tensor, Tensor]:
-        """Residual stream (B, T, D) -> that for the next layer, with the window and state after each row's length."""
+        """Return residual stream (B, T, D) -> that for the next layer, with the window and state after each row's
+        length."""
         y, window, h = self.mixer.prefill(self.norm(u), lengths, path)
         return u + y, window, h
 
     def step(self, u: Tensor, window: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Residual stream of one token a row, (B, D) -> (B, D), with the new window and state."""
+        """Map the residual stream of one token a row, (B, D) -> (B, D), with the new window and state."""
         y, window, h = self.mixer.step(self.norm(u), window, h)
         return u + y, window, h

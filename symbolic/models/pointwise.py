@@ -31,12 +31,12 @@ MOST_TAPS = 8  # of the convolution, in pointwise.c
 
 
 def gelu(u: Tensor, native: bool) -> Tensor:
-    """The tanh form of gelu ("gelu_new")."""
+    """Return the tanh form of gelu ("gelu_new")."""
     return _gelu(u.contiguous()) if native else F.gelu(u, approximate="tanh")
 
 
 def add_norm(x: Tensor, y: Tensor | None, norm: nn.Module, native: bool) -> tuple[Tensor, Tensor]:
-    """(x + y, norm(x + y)) for a layer norm or a root-mean-square norm; `y` None stands for 0."""
+    """Return (x + y, norm(x + y)) for a layer norm or a root-mean-square norm; `y` None stands for 0."""
     if y is None:
         return x, norm(x)
     if not native:
@@ -49,7 +49,7 @@ def add_norm(x: Tensor, y: Tensor | None, norm: nn.Module, native: bool) -> tupl
 
 
 def convolve(xz: Tensor, filter: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Mamba's (B, L, 2 D) -> x convolved and activated, z (both (B, L, D)), native; filter (K, D), bias (D)."""
+    """Return mamba's (B, L, 2 D) -> x convolved and activated, z (both (B, L, D)), native; filter (K, D), bias (D)."""
     assert filter.dtype == bias.dtype == torch.float32 and len(filter) <= MOST_TAPS
     x, z = _convolve(xz.contiguous(), filter.contiguous(), bias)
     return x, z
@@ -57,7 +57,7 @@ def convolve(xz: Tensor, filter: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
 
 @functools.cache
 def problem() -> str | None:
-    """Why pointwise.c cannot be used on this machine, and what to do; None when it can."""
+    """Return why pointwise.c cannot be used on this machine, and what to do; None when it can."""
     return builder.problem_of(_library)
 
 

@@ -46,7 +46,7 @@ CHUNK = 32  # positions between stored states; the chunk's states (B, 32, D, N) 
 
 
 def scan_path(name: str, family: str, device: torch.device | str, dtype: torch.dtype = torch.float32) -> str:
-    """The form that runs for a requested name on a device; UserError when the one asked for cannot run there."""
+    """Return the form that runs for a requested name on a device; UserError when the one asked for cannot run there."""
     if name not in SCANS[family]:
         raise UsageError(f"scan={name!r} is not a form of {family}'s scan: choose one of {', '.join(SCANS[family])}.")
     cuda = torch.device(device).type == "cuda"
@@ -65,7 +65,8 @@ def scan_path(name: str, family: str, device: torch.device | str, dtype: torch.d
 
 @functools.cache
 def mamba_ssm_problem(family: str) -> str | None:
-    """Why the CUDA kernel of the package mamba_ssm cannot be called for a family, and what to do; None when it can.
+    """Return why the CUDA kernel of the package mamba_ssm cannot be called for a family, and what to do; None when it
+    can.
 
     The kernel is imported: the package is often there without its compiled part, which Mamba-1 needs.
     """
@@ -108,7 +109,7 @@ def selective_scan(
 
 
 def recurrence(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-    """The definition, without the skip: one position after the other."""
+    """Compute the definition, without the skip: one position after the other."""
     h = x.new_zeros(x.shape[0], x.shape[2], A.shape[1])
     y = []
     for t in range(x.shape[1]):
@@ -118,12 +119,13 @@ def recurrence(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tup
 
 
 def scan_step(h: Tensor, x: Tensor, delta: Tensor, A: Tensor, B: Tensor) -> Tensor:
-    """h_t from h_{t-1} (B, D, N); x, delta (B, D); B (B, N)."""
+    """Compute h_t from h_{t-1} (B, D, N); x, delta (B, D); B (B, N)."""
     return torch.exp(delta[..., None] * A) * h + (delta * x)[..., None] * B[:, None]
 
 
 def chunked(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-    """The same values and gradients, a chunk of positions at a time; only the steps h <- a h + b stay sequential."""
+    """Return the same values and gradients, a chunk of positions at a time; only the steps h <- a h + b stay
+    sequential."""
     return _Chunked.apply(x, delta, A, B, C)
 
 
@@ -166,7 +168,7 @@ def _chunks(n: int) -> list[slice]:
 
 
 def _states(h: Tensor, x: Tensor, delta: Tensor, A: Tensor, B: Tensor) -> tuple[Tensor, Tensor]:
-    """Decays and states of every position of a chunk, both (B, T, D, N), from the state before it."""
+    """Return decays and states of every position of a chunk, both (B, T, D, N), from the state before it."""
     a = torch.exp_(delta[..., None] * A)
     states = (delta * x)[..., None] * B[:, :, None]
     for t in range(x.shape[1]):
@@ -175,7 +177,7 @@ def _states(h: Tensor, x: Tensor, delta: Tensor, A: Tensor, B: Tensor) -> tuple[
 
 
 def _state_gradients(carry: Tensor, a: Tensor, gy: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of a chunk's states, and of the state before it, from the gradient of the state after it."""
+    """Return gradients of a chunk's states, and of the state before it, from the gradient of the state after it."""
     gh = gy[..., None] * C[:, :, None]
     gh[:, -1] += carry
     for t in range(gy.shape[1] - 1, 0, -1):
@@ -194,19 +196,19 @@ def _mamba_ssm(
 
 
 def _best(family: str, cuda: bool, dtype: torch.dtype) -> str:
-    """The fastest form that can run: nothing here raises, and the answer is what gets reported."""
+    """Choose the fastest form that can run: nothing here raises, and the answer is what gets reported."""
     if cuda:
         return "chunked" if dtype == torch.float64 or mamba_ssm_problem(family) else "mamba_ssm"
     return "native" if _suits_native(family, dtype) and not _no_native(family) else "chunked"
 
 
 def _suits_native(family: str, dtype: torch.dtype) -> bool:
-    """Whether weights of this type can be computed with: scan.c widens its inputs, ssd.c reads the weights."""
+    """Return whether weights of this type can be computed with: scan.c widens its inputs, ssd.c reads the weights."""
     return dtype in ((torch.float32, torch.bfloat16) if family == "mamba" else (torch.float32,))
 
 
 def _no_native(family: str) -> str | None:
-    """Why the family's C source cannot be used on this machine, and what to do; None when it can."""
+    """Return why the family's C source cannot be used on this machine, and what to do; None when it can."""
     return problem() if family == "mamba" else ssd.problem()
 
 
@@ -223,7 +225,7 @@ def native_scan(
     dt_bias: Tensor,
     z: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """(y, h_L) with the skip, and y silu(z) where z (B, L, D) is given.
+    """Return (y, h_L) with the skip, and y silu(z) where z (B, L, D) is given.
 
     x, dt, B, C, z are all float32 or all bfloat16, and y is like them; A, D, dt_bias and h are float32.
     """
@@ -234,7 +236,7 @@ def native_scan(
 
 @functools.cache
 def problem() -> str | None:
-    """Why scan.c cannot be used on this machine, and what to do; None when it can."""
+    """Return why scan.c cannot be used on this machine, and what to do; None when it can."""
     return compiler.problem_of(_library)
 
 
@@ -262,7 +264,7 @@ def _(
 
 
 def _made(x: Tensor, A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Room for y, for h_L and, for the backward pass, the states before every chunk of scan.c."""
+    """Return room for y, for h_L and, for the backward pass, the states before every chunk of scan.c."""
     (rows, L, channels), N = x.shape, len(A)
     n_starts = _library().starts_size(*map(ctypes.c_int64, [rows, L, channels, N]))
     return torch.empty_like(x), A.new_empty(rows, N, channels), A.new_empty(n_starts)
@@ -270,7 +272,7 @@ def _made(x: Tensor, A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 @torch.library.custom_op("abc_symbolic::selective_scan_backward", mutates_args=())
 def _scan_backward(saved: list[Tensor], z: Tensor | None, gy: Tensor, gh: Tensor | None) -> list[Tensor]:
-    """Gradients of x, dt, bias, A, B, C, D and, where there is a z, of it."""
+    """Return gradients of x, dt, bias, A, B, C, D and, where there is a z, of it."""
     x, dt, _, A, B, C, _, _ = saved
     (rows, L, channels), N, groups = x.shape, len(A), _groups(len(x))
     gx, gdt, gA = torch.empty_like(x), torch.empty_like(dt), A.new_empty(rows, N, channels)
@@ -304,7 +306,7 @@ _scan.register_autograd(_gradients, setup_context=_keep)
 
 
 def _groups(rows: int) -> int:
-    """Groups of channels, so that every thread has work; B's and C's gradients are summed over them."""
+    """Return groups of channels, so that every thread has work; B's and C's gradients are summed over them."""
     return -(-torch.get_num_threads() // rows)
 
 

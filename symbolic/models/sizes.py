@@ -27,7 +27,7 @@ NOMINAL = {"6m": 6_000_000, "60m": 60_000_000}  # by the suffix of a configurati
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The verb's options."""
+    """Declare the verb's options."""
     parser.add_argument("configs", nargs="*", type=Path, help="YAML files (default: those that come with the project)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
 
@@ -46,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def row(path: Path) -> dict[str, Any]:
-    """What the table says of one file; `state_bytes` is a decoder's memory after `context` tokens, in bfloat16."""
+    """Return what the table says of one file; `state_bytes` is a decoder's memory after `context` tokens, in
+    bfloat16."""
     from symbolic.models.costs import state_bytes
 
     config = load(path)
@@ -63,13 +64,13 @@ def row(path: Path) -> dict[str, Any]:
 
 
 def nominal(name: str) -> int | None:
-    """The size a configuration's name promises: gpt2-6m -> 6,000,000; None where it promises none."""
+    """Return the size a configuration's name promises: gpt2-6m -> 6,000,000; None where it promises none."""
     found = re.search(r"(?:^|[-_])(\d+m)(?:$|[-_])", name)
     return NOMINAL.get(found[1]) if found else None
 
 
 def parameters(config: ModelConfig) -> int:
-    """Trainable numbers of a model with tied embeddings."""
+    """Return trainable numbers of a model with tied embeddings."""
     if isinstance(config, GPT2Config):
         return _gpt2(config)
     if isinstance(config, LSTMConfig):

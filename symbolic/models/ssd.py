@@ -33,7 +33,7 @@ MOST_TAPS = 8  # of the convolution, in ssd.c
 
 
 def recurrence(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-    """The definition: one position after the other."""
+    """Compute the definition: one position after the other."""
     n, L, H, P = x.shape
     h = x.new_zeros(n, H, B.shape[-1], P)
     y = []
@@ -44,13 +44,13 @@ def recurrence(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tup
 
 
 def ssd_step(h: Tensor, x: Tensor, delta: Tensor, A: Tensor, B: Tensor) -> Tensor:
-    """h_t from h_{t-1} (B, H, N, P); x (B, H, P), delta (B, H), B (B, G, N)."""
+    """Compute h_t from h_{t-1} (B, H, N, P); x (B, H, P), delta (B, H), B (B, G, N)."""
     B = B.repeat_interleave(h.shape[1] // B.shape[1], dim=1)
     return torch.exp(delta * A)[..., None, None] * h + B[..., None] * (delta[..., None] * x)[..., None, :]
 
 
 def read_out(h: Tensor, C: Tensor) -> Tensor:
-    """y_t = C_t^T h_t: h (B, H, N, P), C (B, G, N) -> (B, H, P)."""
+    """Compute y_t = C_t^T h_t: h (B, H, N, P), C (B, G, N) -> (B, H, P)."""
     C = C.repeat_interleave(h.shape[1] // C.shape[1], dim=1)
     return (C[..., None, :] @ h).squeeze(-2)
 
@@ -58,7 +58,7 @@ def read_out(h: Tensor, C: Tensor) -> Tensor:
 def chunked(
     x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, chunk: int, products: torch.dtype | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The same by matrix products: attention-like inside a chunk, one state passed from chunk to chunk.
+    """Compute the same by matrix products: attention-like inside a chunk, one state passed from chunk to chunk.
 
     Every exponent is a sum of delta A over a stretch of positions, so at most 0: nothing overflows. `products` is the
     type the matrices are multiplied in; decays and states stay in the type of x, but exponents are summed in float64:
@@ -83,7 +83,7 @@ def chunked(
 
 
 def _split(t: Tensor, chunk: int) -> Tensor:
-    """(B, L, ...) -> (B, c, Q, ...), padded by zeros: delta = 0 is no step."""
+    """Map (B, L, ...) -> (B, c, Q, ...), padded by zeros: delta = 0 is no step."""
     short = -t.shape[1] % chunk
     if short:
         t = torch.cat([t, t.new_zeros(t.shape[0], short, *t.shape[2:])], dim=1)
@@ -91,7 +91,7 @@ def _split(t: Tensor, chunk: int) -> Tensor:
 
 
 def _pass_states(added: Tensor, decay: Tensor) -> tuple[Tensor, Tensor]:
-    """The state before each chunk, and after the last: added (B, c, G, N, J, P), decay (B, c, G, J)."""
+    """Return the state before each chunk, and after the last: added (B, c, G, N, J, P), decay (B, c, G, J)."""
     h, before = torch.zeros_like(added[:, 0]), []
     for c in range(added.shape[1]):
         before.append(h)
@@ -139,7 +139,8 @@ def native_mixer(
     n_groups: int,
     eps: float,
 ) -> Tensor:
-    """The gated norm's output (B, L, D) from z, x, B, C, dt side by side (B, L, 2 D + 2 G N + H), of either type.
+    """Return the gated norm's output (B, L, D) from z, x, B, C, dt side by side (B, L, 2 D + 2 G N + H), of either
+    type.
 
     The parameters are float32: the convolution's filter (K, D + 2 G N) and bias, dt_bias, A and skip (H), gain (D).
     """
@@ -151,7 +152,7 @@ def native_mixer(
 
 @functools.cache
 def problem() -> str | None:
-    """Why ssd.c cannot be used on this machine, and what to do; None when it can."""
+    """Return why ssd.c cannot be used on this machine, and what to do; None when it can."""
     return compiler.problem_of(_library)
 
 
@@ -200,7 +201,8 @@ def _(
 def _made(
     projected: Tensor, D: int, head_dim: int, n_groups: int, convolved: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Room for what the forward pass makes: its output; for the backward pass y, the norm's factors, chunks' states."""
+    """Return room for what the forward pass makes: its output; for the backward pass y, the norm's factors, chunks'
+    states."""
     rows, L, _ = projected.shape
     out, y = (projected.new_empty(rows, L, D) for _ in range(2))
     scale = torch.empty(rows, L, n_groups, device=projected.device)

@@ -8,5 +8,5 @@ KIND = "characters"
 
 
 def build(vocab_size: int = VOCAB_SIZE) -> Tokenizer:
-    """The character vocabulary, padded to `vocab_size`."""
+    """Return the character vocabulary, padded to `vocab_size`."""
     return Tokenizer(assemble(models.BPE(vocab=byte_vocabulary(), merges=[]), pattern=None), KIND, vocab_size)

@@ -58,7 +58,7 @@ _HALF, _QUARTER, _THIRD = Fraction(1, 2), Fraction(1, 4), Fraction(1, 3)
 
 
 def _grid(step: Fraction | int, most: int) -> list[Fraction]:
-    """Multiples of `step` from 0 to `most`."""
+    """Return multiples of `step` from 0 to `most`."""
     return [Fraction(step) * n for n in range(int(most / Fraction(step)) + 1)]
 
 
@@ -104,23 +104,23 @@ class CountedTokenizer(Tokenizer):
     """A tokenizer that takes and gives plain text, and whose engine reads counted text; marks have no bytes."""
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the counted text of `text`, without BOS and EOS."""
+        """Return ids of the counted text of `text`, without BOS and EOS."""
         return self.encode_counted(count(text, self.kind))
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text."""
+        """Return ids of each text."""
         return super().encode_many([count(text, self.kind) for text in texts])
 
     def encode_counted(self, counted: str) -> list[int]:
-        """Ids of a counted text as it stands."""
+        """Return ids of a counted text as it stands."""
         return super().encode(counted)
 
     def counted_text(self, ids: Iterable[int]) -> str:
-        """Counted text of `ids`."""
+        """Return counted text of `ids`."""
         return b"".join(self.engine_bytes(id) for id in ids).decode("utf-8", errors="replace")
 
     def token_bytes(self, id: int) -> bytes:
-        """Bytes of one id in the plain text: none for a mark alone."""
+        """Return bytes of one id in the plain text: none for a mark alone."""
         return self._plain[id] if id in self._plain else self.engine_bytes(id)
 
     @cached_property
@@ -131,7 +131,7 @@ class CountedTokenizer(Tokenizer):
 
 
 def build(kind: str, vocab_size: int, lines: Iterable[str] = ()) -> CountedTokenizer:
-    """The vocabulary of grammar words, of the marks of `kind`, and of further field `lines`."""
+    """Return the vocabulary of grammar words, of the marks of `kind`, and of further field `lines`."""
     vocabulary = byte_vocabulary()
     words = [word for name, words in grammar.pieces().items() if name != "inline" for word in words]
     marks = mark_words(kind)
@@ -142,7 +142,7 @@ def build(kind: str, vocab_size: int, lines: Iterable[str] = ()) -> CountedToken
 
 
 def mark_words(kind: str) -> list[str]:
-    """The words with marks in the vocabulary of `kind`."""
+    """Return the words with marks in the vocabulary of `kind`."""
     sections = [f"@S{n};" for n in (*range(1, MAX_SECTIONS + 1), "+")]
     bars = [f"@B{n};" for n in (*range(MAX_BARS + 1), "+")]
     short = [f"@D{missing};" for missing in (*_MISSING, "?")]
@@ -154,12 +154,12 @@ def mark_words(kind: str) -> list[str]:
 
 
 def strip(counted: str) -> str:
-    """The text that was counted."""
+    """Return the text that was counted."""
     return _MARK.sub(lambda mark: "@" if mark[0] == "@@" else "", counted)
 
 
 def count(text: str, kind: str = KIND) -> str:
-    """The counted text of a text; metres are those of its fields."""
+    """Return the counted text of a text; metres are those of its fields."""
     meter = FREE
     lines = []
     for line in text.split("\n"):
@@ -171,13 +171,13 @@ def count(text: str, kind: str = KIND) -> str:
 
 
 def room_text(ticks: Fraction | int) -> str:
-    """A room as its mark writes it, in eighths: 5, 5/2, 16/3; ? for one that the vocabulary lacks."""
+    """Return a room as its mark writes it, in eighths: 5, 5/2, 16/3; ? for one that the vocabulary lacks."""
     eighths = Fraction(ticks) / UNIT_TICKS
     return str(eighths) if eighths in _KNOWN_ROOMS else "?"
 
 
 def _pattern(marks: list[str]) -> str:
-    """Marks are words before all others, and no other word holds an @."""
+    """Return the pattern of words: marks are words before all others, and no other word holds an @."""
     alternatives = "|".join(re.escape(mark) for mark in sorted(marks, key=len, reverse=True))
     return f"{alternatives}|{grammar.PATTERN.replace('<]', '<@]')}"
 
@@ -200,7 +200,7 @@ def _counted_line(line: str, meter: Meter, kind: str) -> str:
 
 
 def _pieces(line: str, meter: Meter) -> list[_Piece]:
-    """The pieces of a line of music, one more than its bar lines."""
+    """Return the pieces of a line of music, one more than its bar lines."""
     pieces = [_Piece(0, "", meter, [], [])]
     ratio, n_tuplet = Fraction(1), 0
     for word in _WORD.finditer(line):
@@ -230,14 +230,14 @@ def _meter(text: str) -> Meter:
 
 
 def _tuplet(word: re.Match[str], meter: Meter) -> tuple[Fraction, int]:
-    """The factor of the next notes' lengths, and how many they are."""
+    """Return the factor of the next notes' lengths, and how many they are."""
     p = int(word["p"])
     q = int(word["q"] or 0) or tuplet_time(p, meter)
     return Fraction(q, max(p, 1)), int(word["count"] or p)
 
 
 def _ticks(length: str | None) -> Fraction:
-    """Ticks of a length as written; 0 for what is none, such as 1/0."""
+    """Return ticks of a length as written; 0 for what is none, such as 1/0."""
     match = re.fullmatch(r"(\d*)(/*)(\d*)", length or "")
     assert match is not None
     below = int(match[3]) if match[3] else 2 ** len(match[2])
@@ -245,7 +245,7 @@ def _ticks(length: str | None) -> Fraction:
 
 
 def _parts(pieces: list[_Piece]) -> list[list[_Piece]]:
-    """The pieces of each section, later endings apart; the short last bars of sections are noted."""
+    """Return the pieces of each section, later endings apart; the short last bars of sections are noted."""
     parts: list[list[_Piece]] = []
     for piece in pieces:
         if piece.begins_part:

@@ -58,7 +58,7 @@ _CHORD_QUALITIES = ("", "m", "7", "m7")
 
 
 def build(vocab_size: int = VOCAB_SIZE, lines: Iterable[str] = ()) -> Tokenizer:
-    """The grammar vocabulary and after it further field lines, such as control codes; padded to `vocab_size`."""
+    """Return the grammar vocabulary and after it further field lines, such as control codes; padded to `vocab_size`."""
     vocabulary = byte_vocabulary()
     for words in [*pieces().values(), list(lines)]:
         for word in words:
@@ -69,7 +69,7 @@ def build(vocab_size: int = VOCAB_SIZE, lines: Iterable[str] = ()) -> Tokenizer:
 
 
 def pieces() -> dict[str, list[str]]:
-    """Every word of the vocabulary by kind, in the order of their ids."""
+    """Return every word of the vocabulary by kind, in the order of their ids."""
     return {
         "metre": [f"M:{metre}\n" for metre in _METRES],
         "unit": ["L:1/8\n"],
@@ -90,7 +90,7 @@ def pieces() -> dict[str, list[str]]:
 
 
 def key_names() -> list[str]:
-    """The 105 keys whose signature has at most seven sharps or flats, mode by mode, from flats to sharps."""
+    """Return the 105 keys whose signature has at most seven sharps or flats, mode by mode, from flats to sharps."""
     tonics = [letter + accidental for accidental in ("b", "", "#") for letter in FIFTHS]
     return [
         key.text for mode in MODES for key in (Key(tonic, mode) for tonic in tonics) if abs(key.sharps) <= MAX_SHARPS
@@ -104,7 +104,8 @@ def _pitches() -> list[str]:
 
 
 def _lengths() -> list[str]:
-    """In eighths: whole numbers, then halves, quarters, eighths (up to double dotted) and thirds of one."""
+    """Return the lengths in eighths: whole numbers, then halves, quarters, eighths (up to double dotted) and thirds of
+    one."""
     whole = [str(n) for n in [*range(2, 17), 18, 20, 24, 28, 32]]
     halves = ["/2"] + [f"{n}/2" for n in range(3, 16, 2)]
     quarters = ["/4"] + [f"{n}/4" for n in range(3, 16, 2)]

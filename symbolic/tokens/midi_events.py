@@ -56,17 +56,18 @@ class MidiTokenizer(Tokenizer):
         return bool(self.engine.config.use_programs)
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a canonical piece, without BOS and EOS. Raises NotationError where `text` is none."""
+        """Return ids of a canonical piece, without BOS and EOS. Raises NotationError where `text` is none."""
         piece = midi_text.parse(text)
         found = self.engine.encode(midi_text.to_symusic(piece if self.has_programs else _one_part(piece)))
         return list((found[0] if isinstance(found, list) else found).ids)
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text."""
+        """Return ids of each text."""
         return [self.encode(text) for text in texts]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The canonical piece of `ids`; '' when they hold no note. Tokens in an impossible order are passed over."""
+        """Return the canonical piece of `ids`; '' when they hold no note. Tokens in an impossible order are passed
+        over."""
         from miditok import TokSequence
 
         kept = [int(id) for id in ids if PAD < int(id) < self.n_tokens and int(id) not in (BOS, EOS)]
@@ -78,7 +79,8 @@ class MidiTokenizer(Tokenizer):
             return ""
 
     def errors(self, ids: Sequence[int]) -> float:
-        """The share of tokens that may not stand where they do, as MidiTok counts them (TSE, Fradet et al. 2023)."""
+        """Return the share of tokens that may not stand where they do, as MidiTok counts them (TSE, Fradet et al.
+        2023)."""
         from miditok import TokSequence
 
         kept = [id for id in ids if EOS < id < self.n_tokens]
@@ -89,13 +91,13 @@ class MidiTokenizer(Tokenizer):
         return float(counted[0] if isinstance(counted, list) else counted)
 
     def token_text(self, id: int) -> str:
-        """MidiTok's name of one id: Pitch_60, Duration_1.0.24, or several of them joined."""
+        """Return MidiTok's name of one id: Pitch_60, Duration_1.0.24, or several of them joined."""
         if not 0 <= id < self.vocab_size:
             raise IndexError(f"id {id} is outside the vocabulary of {self.vocab_size}")
         return self._names[id] if id < self.n_tokens else ""
 
     def token_bytes(self, id: int) -> bytes:
-        """The id's name as bytes: a piece's text does not come apart by tokens, as that of a tune does."""
+        """Return the id's name as bytes: a piece's text does not come apart by tokens, as that of a tune does."""
         return self.token_text(id).encode()
 
     @cached_property
@@ -123,7 +125,8 @@ class MidiTokenizer(Tokenizer):
 
 
 def build(kind: str, vocab_size: int, texts: Iterable[str]) -> MidiTokenizer:
-    """The tokenizer of `kind` for training pieces `texts`; of a `-bytepair` kind, with tokens learnt from them."""
+    """Return the tokenizer of `kind` for training pieces `texts`; of a `-bytepair` kind, with tokens learnt from
+    them."""
     base, _, learnt = kind.partition("-")
     held = list(texts) if learnt else texts
     velocities, programs = _features(held)
@@ -141,7 +144,7 @@ def build(kind: str, vocab_size: int, texts: Iterable[str]) -> MidiTokenizer:
 
 
 def load(folder: Path | str, kind: str, vocab_size: int) -> MidiTokenizer:
-    """The tokenizer that `save` wrote; UserError when it is damaged."""
+    """Return the tokenizer that `save` wrote; UserError when it is damaged."""
     path = Path(folder) / TOKENIZER_FILE
     description = files.read_json(path)
     base = kind.partition("-")[0]
@@ -183,7 +186,7 @@ def _config(velocities: bool, programs: bool, learnt: bool) -> Any:
 
 
 def _features(texts: Iterable[str]) -> tuple[bool, bool]:
-    """Whether any piece has dynamics, and whether any has another program than 0; both stop the search."""
+    """Return whether any piece has dynamics, and whether any has another program than 0; both stop the search."""
     velocities = programs = False
     for text in texts:
         lines = text.splitlines()
@@ -214,7 +217,7 @@ class _Bytes:
 
 
 def _one_part(piece: MidiPiece) -> MidiPiece:
-    """All pitched parts as one of program 0."""
+    """Return all pitched parts as one of program 0."""
     if [part.program for part in piece.parts] == [0]:
         return piece
     notes = [note for part in piece.parts if part.program != DRUMS for note in part.notes]
@@ -222,7 +225,7 @@ def _one_part(piece: MidiPiece) -> MidiPiece:
 
 
 def _learnt(engine: Any, id: int) -> list[str]:
-    """The base tokens behind a learnt one."""
+    """Return the base tokens behind a learnt one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         byte = engine._model.id_to_token(id)

@@ -51,27 +51,27 @@ class Tokenizer:
             )
 
     def encode(self, text: str) -> list[int]:
-        """Ids of `text`, without BOS and EOS."""
+        """Return ids of `text`, without BOS and EOS."""
         return self.engine.encode(text, add_special_tokens=False).ids
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text, in one call of the library (which uses all cores)."""
+        """Return ids of each text, in one call of the library (which uses all cores)."""
         return [encoding.ids for encoding in self.engine.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Text of `ids`; special and padding ids are skipped, bytes that are not UTF-8 become U+FFFD."""
+        """Return text of `ids`; special and padding ids are skipped, bytes that are not UTF-8 become U+FFFD."""
         return b"".join(self.token_bytes(int(id)) for id in ids).decode("utf-8", errors="replace")
 
     def token_text(self, id: int) -> str:
-        """Text of one id: `decode([id])`, so U+FFFD for a byte that is only part of a character."""
+        """Return text of one id: `decode([id])`, so U+FFFD for a byte that is only part of a character."""
         return self.token_bytes(id).decode("utf-8", errors="replace")
 
     def token_bytes(self, id: int) -> bytes:
-        """Exact bytes of one id: empty for special ids and for the unused ids below `vocab_size`."""
+        """Return exact bytes of one id: empty for special ids and for the unused ids below `vocab_size`."""
         return self.engine_bytes(id)
 
     def engine_bytes(self, id: int) -> bytes:
-        """Bytes of one id in what the engine reads, which of counted kinds is the text with its marks."""
+        """Return bytes of one id in what the engine reads, which of counted kinds is the text with its marks."""
         if not 0 <= id < self.vocab_size:
             raise IndexError(f"id {id} is outside the vocabulary of {self.vocab_size}")
         return self._bytes[id] if id < self.n_tokens else b""
@@ -89,7 +89,7 @@ class Tokenizer:
         files.write_json(Path(folder) / CONFIG_FILE, self._config())
 
     def _config(self) -> dict[str, Any]:
-        """`split_special_tokens` makes transformers, too, read "<eos>" in text as text."""
+        """Return tokenizer_config.json; by `split_special_tokens` transformers, too, reads "<eos>" in text as text."""
         pad, bos, eos = SPECIALS
         return {
             "tokenizer_class": "PreTrainedTokenizerFast",
@@ -124,7 +124,8 @@ def load_engine(path: Path) -> tokenizers.Tokenizer:
 
 
 def assemble(model: tokenizers.models.Model, pattern: str | None) -> tokenizers.Tokenizer:
-    """An engine that splits text by `pattern` (each match alone, the text between matches alone), then into bytes."""
+    """Return an engine that splits text by `pattern` (each match alone, the text between matches alone), then into
+    bytes."""
     engine = tokenizers.Tokenizer(model)
     to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     split = [pre_tokenizers.Split(tokenizers.Regex(pattern), behavior="isolated")] if pattern else []
@@ -142,18 +143,18 @@ def begin_tunes(engine: tokenizers.Tokenizer) -> None:
 
 
 def byte_vocabulary() -> dict[str, int]:
-    """The special tokens and the 256 byte values: the first 259 ids of every vocabulary."""
+    """Return the special tokens and the 256 byte values: the first 259 ids of every vocabulary."""
     return {name: id for id, name in enumerate([*SPECIALS, *sorted(byte_characters())])}
 
 
 def byte_characters() -> list[str]:
-    """The printable character that stands for each byte value in tokenizer.json (GPT-2's table)."""
+    """Return the printable character that stands for each byte value in tokenizer.json (GPT-2's table)."""
     printable = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
     stand_ins = iter(range(256, 512))
     return [chr(byte if byte in printable else next(stand_ins)) for byte in range(256)]
 
 
 def spelled(text: str) -> str:
-    """`text` as tokenizer.json spells it: one stand-in character per UTF-8 byte."""
+    """Return `text` as tokenizer.json spells it: one stand-in character per UTF-8 byte."""
     characters = byte_characters()
     return "".join(characters[byte] for byte in text.encode("utf-8"))

@@ -87,7 +87,7 @@ def save_trained(
     origin: Origin,
     optimizer: torch.optim.Optimizer | None = None,
 ) -> None:
-    """`save` for a model of a library: the parameters that require a gradient, in float32."""
+    """Save as `save` does for a model of a library: the parameters that require a gradient, in float32."""
 
     def write_model(temporary: Path) -> None:
         save_file(_trained_tensors(model), temporary / TRAINED, _metadata(progress, origin))
@@ -103,7 +103,7 @@ def save_with(
     origin: Origin,
     optimizer: torch.optim.Optimizer | None = None,
 ) -> None:
-    """`save` with the weights as `write_model` writes them into the folder that it is given."""
+    """Save as `save` does, with the weights as `write_model` writes them into the folder that it is given."""
     with files.whole_folder(folder) as temporary:
         try:
             write_model(temporary)

@@ -46,7 +46,7 @@ def check(names: str) -> None:
 
 
 def open_logs(names: str, folder: Path, kept: Sequence[Mapping[str, Any]]) -> list[ExtraLog]:
-    """The forms named, for a run whose metrics hold the rows `kept` so far."""
+    """Return the forms named, for a run whose metrics hold the rows `kept` so far."""
     kinds: dict[str, Callable[[Path, Sequence[Mapping[str, Any]]], ExtraLog]]
     kinds = {"csv": CSVLog, "tensorboard": TensorBoardLog}
     return [kinds[name](folder, kept) for name in dict.fromkeys(names.split())]

@@ -80,24 +80,24 @@ def read(folder: Path | str) -> RunCurve:
 
 
 def tokens_per_step(config: Config) -> int:
-    """Tokens of an optimiser update."""
+    """Return tokens of an optimiser update."""
     return config.train.batch_size * config.train.accumulation * config.data.context
 
 
 def seconds_at(rows: Sequence[dict[str, Any]], step: int) -> float:
-    """Seconds of training when `step` was reached: the last speed row up to it."""
+    """Return seconds of training when `step` was reached: the last speed row up to it."""
     return max((row["seconds"] for row in rows if row["kind"] == "speed" and row["step"] <= step), default=0.0)
 
 
 def seedless_name(name: str, seed: int) -> str:
-    """A run's name without its seed: gpt2-6m-seed3 -> gpt2-6m."""
+    """Return a run's name without its seed: gpt2-6m-seed3 -> gpt2-6m."""
     for suffix in (f"-seed{seed}", f"-s{seed}"):
         name = name.removesuffix(suffix)
     return name
 
 
 def at(x: Sequence[float], y: Sequence[float], place: float) -> float | None:
-    """The value of a curve at `place`, straight between its points; None where the curve does not reach it."""
+    """Return the value of a curve at `place`, straight between its points; None where the curve does not reach it."""
     for (x0, y0), (x1, y1) in pairwise(zip(x, y, strict=True)):
         if x0 <= place <= x1 and x1 > x0:
             return y0 + (y1 - y0) * (place - x0) / (x1 - x0)
@@ -105,7 +105,7 @@ def at(x: Sequence[float], y: Sequence[float], place: float) -> float | None:
 
 
 def _thinned(pairs: Sequence[tuple[int, float]]) -> list[list[float]]:
-    """Means of equal stretches of steps."""
+    """Return means of equal stretches of steps."""
     size = -(-len(pairs) // MAX_POINTS) if pairs else 1
     stretches = [pairs[i : i + size] for i in range(0, len(pairs), size)]
     return [[stretch[-1][0], sum(loss for _, loss in stretch) / len(stretch)] for stretch in stretches]

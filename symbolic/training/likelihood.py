@@ -76,7 +76,7 @@ def token_nats(
     batch_tokens: int = BATCH_TOKENS,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> list[NDArray[np.float64]]:
-    """Negative log-likelihood of each token of each tune and of its EOS, in nats."""
+    """Return the negative log-likelihood of each token of each tune and of its EOS, in nats."""
     nats = [np.zeros(len(ids) + 1) for ids in tunes]
     windows = [window for index, ids in enumerate(tunes) for window in _windows(index, ids, context)]
     done, was_training = 0, model.training
@@ -94,12 +94,12 @@ def token_nats(
 
 
 def bits_per_byte(tunes: Sequence[TuneLikelihood]) -> float:
-    """Bits per byte of a set: all bits over all bytes."""
+    """Return bits per byte of a set: all bits over all bytes."""
     return sum(tune.nats for tune in tunes) / math.log(2) / sum(tune.n_bytes for tune in tunes)
 
 
 def nats_per_token(tunes: Sequence[TuneLikelihood]) -> float:
-    """Mean loss over the tokens of a set."""
+    """Return mean loss over the tokens of a set."""
     return sum(tune.nats for tune in tunes) / sum(tune.n_tokens for tune in tunes)
 
 
@@ -128,7 +128,7 @@ def _batches(windows: Sequence[_Window], batch_tokens: int) -> Iterator[list[_Wi
 
 @torch.inference_mode()
 def _score_batch(model: nn.Module, batch: Sequence[_Window], dtype: torch.dtype) -> list[NDArray[np.float64]]:
-    """Negative log-likelihood of each window's scored targets, in float64."""
+    """Return the negative log-likelihood of each window's scored targets, in float64."""
     device = next(model.parameters()).device
     tokens = _padded(batch).to(device)  # (B, T+1)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
@@ -140,7 +140,7 @@ def _score_batch(model: nn.Module, batch: Sequence[_Window], dtype: torch.dtype)
 
 
 def _padded(batch: Sequence[_Window]) -> Tensor:
-    """Right-padded ids (B, T+1)."""
+    """Return right-padded ids (B, T+1)."""
     longest = max(len(window.ids) for window in batch)
     tokens = torch.full((len(batch), longest), PAD)
     for row, window in enumerate(batch):

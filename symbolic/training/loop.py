@@ -75,7 +75,8 @@ class Learner(Protocol):
         """Add the gradient of the mean loss over the batch of update `step`; the loss, left on the device."""
 
     def evaluate(self, step: int, watch: Watch) -> dict[str, Any]:
-        """Figures of the held-out data, one of them the plan's measure; `watch` hears of progress and may raise."""
+        """Return figures of the held-out data, one of them the plan's measure; `watch` hears of progress and may
+        raise."""
 
     def save(self, folder: Path, step: int, seconds: float, with_moments: bool) -> None:
         """Write a checkpoint, whole; without moments one to use, not to go on from. Every process calls it."""
@@ -199,7 +200,7 @@ class Loop:
         self.stop.asked_to_save = self.stop.must_save = False
 
     def update(self) -> None:
-        """One optimiser step; nothing in it waits for the device."""
+        """Make one optimiser step; nothing in it waits for the device."""
         import torch
 
         from symbolic.training import distributed, optim
@@ -225,7 +226,7 @@ class Loop:
         self.log.add(self.step, loss, norm, rate)
 
     def report(self) -> None:
-        """At a logging moment fetch the losses, the only time that the host waits for the device, and show them."""
+        """Fetch the losses at a logging moment, the only time that the host waits for the device, and show them."""
         s = self.settings
         saving = self._due(s.evaluate_every) or self._due(s.checkpoint_every) or self.stop.number
         if saving or self.log.due():
@@ -316,7 +317,8 @@ def _restore(handlers: dict[signal.Signals, Any]) -> None:
 
 @contextlib.contextmanager
 def _metrics_file(folder: Path, group: "Group") -> Iterator[Path]:
-    """Rank 0 writes the run's file; other ranks write to a temporary copy, so that control flow stays identical."""
+    """Open the metrics file: rank 0 writes the run's; other ranks write to a temporary copy, so that control flow stays
+    identical."""
     path = runs.metrics_file(folder)
     if group.world == 1:
         yield path

@@ -35,7 +35,7 @@ def adapt(model: "Model", rank: int) -> None:
 
 
 def plain(model: "Model") -> "Model":
-    """The model with its products added in, to be saved; the model itself where it carries none."""
+    """Return the model with its products added in, to be saved; the model itself where it carries none."""
     if not any(".lora_" in name for name, _ in model.named_parameters()):
         return model
     import torch
@@ -69,7 +69,7 @@ def attach(model: "nn.Module", layers: Collection[str], rank: int, alpha: float,
 
 
 def merged_weights(model: "nn.Module") -> "dict[str, Tensor]":
-    """The weights of the plain model, under its own names, with the products added; the model stays as it is."""
+    """Return the weights of the plain model, under its own names, with the products added; the model stays as it is."""
     adapted: dict[str, Any] = dict(_layers(model))
     merged = {
         name.replace(".base_layer.", "."): tensor for name, tensor in model.state_dict().items() if ".lora_" not in name
@@ -104,14 +104,14 @@ def _as_library_layers(model: "nn.Module") -> None:
 
 
 def _layers(model: "nn.Module") -> "Iterator[tuple[str, LoraLayer]]":
-    """The layers that carry LoRA, by their place in the model."""
+    """Return the layers that carry LoRA, by their place in the model."""
     from peft.tuners.lora.layer import LoraLayer
 
     return ((name, layer) for name, layer in model.named_modules() if isinstance(layer, LoraLayer))
 
 
 def _is_linear(layer: "nn.Module") -> bool:
-    """Whether a layer is one that peft adapts: PyTorch's linear layer, or that of GPT-2 in transformers."""
+    """Return whether a layer is one that peft adapts: PyTorch's linear layer, or that of GPT-2 in transformers."""
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 

@@ -32,7 +32,7 @@ def write(folder: Path) -> None:
 
 
 def text(curve: RunCurve) -> str:
-    """The card as Markdown."""
+    """Return the card as Markdown."""
     record, config = curve.record, curve.config
     parts = [
         _front_matter(config),
@@ -51,7 +51,7 @@ def text(curve: RunCurve) -> str:
 
 
 def _front_matter(config: Config) -> str:
-    """The lines that the Hugging Face hub reads."""
+    """Return the lines that the Hugging Face hub reads."""
     notation = "midi" if config.tokenizer.kind in MIDI_KINDS else "abc-notation"
     library = "library_name: transformers\n" if config.model.family in CLASSES else ""
     return f"---\n{library}tags: [music, {notation}, {config.model.family}]\n---"
@@ -72,7 +72,7 @@ def _what_it_is(curve: RunCurve) -> str:
 
 
 def _data(record: dict[str, Any], config: Config) -> Iterator[str]:
-    """The collections with their terms, and what was made of them."""
+    """Yield the collections with their terms, and what was made of them."""
     terms = [term if isinstance(term, dict) else {"title": str(term)} for term in record.get("terms", [])]
     yield _bullets(list(map(_collection, terms))) if terms else "Terms of the data are not recorded: ask who made it."
     low, high = config.data.transpose_low, config.data.transpose_high
@@ -148,5 +148,5 @@ def _bullets(items: Sequence[str]) -> str:
 
 
 def _plain(value: object) -> str:
-    """One line of text that is no mark-up."""
+    """Return one line of text that is no mark-up."""
     return " ".join(str(value).replace("<", "&lt;").replace("`", "'").replace("|", "\\|").split())

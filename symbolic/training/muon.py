@@ -41,7 +41,7 @@ class MuonAdamW(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One update of every parameter that has a gradient."""
+        """Update every parameter that has a gradient once."""
         assert closure is None, "a step is made from the gradients that are there"
         self.adamw.step()
         for group in self.own_groups:
@@ -67,7 +67,7 @@ class MuonAdamW(torch.optim.Optimizer):
 
 
 def orthogonal(u: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """Matrices (..., m, n) with singular values near 1 and the directions of u; zeros stay zeros.
+    """Return matrices (..., m, n) with singular values near 1 and the directions of u; zeros stay zeros.
 
     dtype: of the products (default: bfloat16 where the device is fast at it, else float32).
     """
@@ -96,7 +96,7 @@ def hidden_matrices(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, bool]
 
 
 def _by_shape(parameters: list[Tensor]) -> list[list[Tensor]]:
-    """Matrices that have a gradient, those of one shape together, in their order."""
+    """Return matrices that have a gradient, those of one shape together, in their order."""
     groups: dict[torch.Size, list[Tensor]] = {}
     for p in parameters:
         if p.grad is not None:

@@ -71,7 +71,7 @@ def finish(folder: Path, summary: dict[str, Any], **changes: Any) -> None:
 
 
 def finished(folder: Path, config: Config) -> dict[str, Any] | None:
-    """The summary of a run that made all its steps and whose model is there."""
+    """Return the summary of a run that made all its steps and whose model is there."""
     if not runs.run_file(folder).exists() or not runs.is_model(runs.best_folder(folder)):
         return None
     summary = files.read_json(runs.run_file(folder)).get("summary")
@@ -79,7 +79,7 @@ def finished(folder: Path, config: Config) -> dict[str, Any] | None:
 
 
 def _may_end_elsewhere(folder: Path, before: Any, config: Any) -> bool:
-    """Whether a finished run is given more steps, or one that is not finished an earlier end.
+    """Return whether a finished run is given more steps, or one that is not finished an earlier end.
 
     From there on its learning rate is that of a run of so many steps.
     """
@@ -91,7 +91,7 @@ def _may_end_elsewhere(folder: Path, before: Any, config: Any) -> bool:
 
 
 def _earlier_plans(folder: Path, config: Any, from_step: int) -> list[dict[str, int]]:
-    """How many steps the run was to have before, and until which step that was so."""
+    """Return how many steps the run was to have before, and until which step that was so."""
     if not (isinstance(config, Config) and from_step and runs.run_file(folder).exists()):
         return []
     known = list(files.read_json(runs.run_file(folder)).get("earlier_plans", []))
@@ -102,7 +102,7 @@ def _earlier_plans(folder: Path, config: Any, from_step: int) -> list[dict[str, 
 
 
 def _is_ours(folder: Path, kind: Any) -> bool:
-    """Whether a folder is a run, if only just begun; other programs have a config.yaml, too."""
+    """Return whether a folder is a run, if only just begun; other programs have a config.yaml, too."""
     if runs.run_file(folder).is_file():
         return True
     try:

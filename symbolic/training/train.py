@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The configuration, what to do with its run directory, and every key."""
+    """Declare the configuration, what to do with its run directory, and every key."""
     parser.add_argument("config", metavar="CONFIG.yaml|RUN", help="a configuration, or a run that is there by its name")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of the run")
     parser.add_argument(
@@ -208,7 +208,7 @@ def accumulate(
 
 
 def shorter(rows: "Tensor", context: int) -> "Tensor":
-    """Rows (B, T + 1) cut into rows (B T / context, context + 1) that share one id, as those of a stream do.
+    """Return rows (B, T + 1) cut into rows (B T / context, context + 1) that share one id, as those of a stream do.
 
     Sequence length warm-up: Li, Zhang, He 2022 (arXiv:2108.06084).
     """
@@ -224,7 +224,7 @@ class Feed:
         self.ahead: Tensor | None = None
 
     def next(self) -> "Tensor":
-        """Rows of the next batch; on CUDA the one after it is fetched ahead."""
+        """Return rows of the next batch; on CUDA the one after it is fetched ahead."""
         rows = self._fetch() if self.ahead is None else self.ahead
         self.position = self.batches.state_dict()
         self.ahead = self._fetch() if self.device.type == "cuda" else None
@@ -238,7 +238,7 @@ class Feed:
 
 
 def describe(summary: dict[str, Any]) -> str:
-    """The summary for people."""
+    """Return the summary for people."""
     speed = f"{summary['median_tokens_per_second']:,.0f} tokens/s"
     speed += f" = {summary['model_flops_per_second'] / 1e9:,.1f} GFLOP/s"
     if summary["mfu"]:
@@ -261,7 +261,7 @@ def _how_to_resume(folder: Path, config: Config) -> str:
 
 
 def _remedy(folder: Path, kept: Path | None) -> str:
-    """What to do where the loss is not finite."""
+    """Return what to do where the loss is not finite."""
     begin = f" --from {kept}" if kept else ""
     return (
         "Start a new run with a lower train.learning_rate or more train.warmup_steps: "
@@ -270,7 +270,8 @@ def _remedy(folder: Path, kept: Path | None) -> str:
 
 
 def _summary(setup: Setup, log: Journal) -> dict[str, Any]:
-    """The figures of a finished run; the median speed is that without compilation and hiccups, and FLOP/s go by it."""
+    """Return the figures of a finished run; the median speed is that without compilation and hiccups, and FLOP/s go by
+    it."""
     from symbolic import models
 
     config, folder, cost, peak = setup.config, setup.folder, setup.cost, setup.peak

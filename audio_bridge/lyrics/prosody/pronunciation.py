@@ -83,7 +83,7 @@ def n_syllables(word: str) -> int:
 
 
 def stresses(word: str) -> tuple[int, ...]:
-    """Return stress of each syllable of an English word: 2 primary, 1 secondary, 0 none."""
+    """Return the stress of each syllable of an English word: 2 primary, 1 secondary, 0 none."""
     known = phones(word)
     if known:
         return tuple({"1": 2, "2": 1}.get(phone[-1], 0) for phone in known if phone[-1].isdigit()) or (2,)

@@ -79,7 +79,7 @@ def holds(lines: Sequence[str], wanted: str, language: str) -> bool:
 
 
 def density(lines: Sequence[str], language: str) -> float:
-    """Return share of lines that rhyme with a line at most WINDOW away."""
+    """Return the share of lines that rhyme with a line at most WINDOW away."""
     if not lines:
         return 0.0
     answered = sum(

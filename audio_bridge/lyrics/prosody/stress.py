@@ -46,7 +46,7 @@ class Syllable:
 
 @lru_cache(maxsize=50_000)
 def word_stress(word: str, language: str) -> tuple[int, ...]:
-    """Return stress of each part of `syllables(word)`."""
+    """Return the stress of each part of `syllables(word)`."""
     parts = syllables(word, language)
     name = re.sub(r"^[\W_]+|[\W_]+$", "", word.lower())
     if language not in LANGUAGES:

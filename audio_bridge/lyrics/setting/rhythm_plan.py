@@ -94,7 +94,7 @@ def _shared(stresses: list[list[float]]) -> list[list[float]]:
 
 
 def _mean_stress(lines: Sequence[str], language: str) -> list[float]:
-    """Return stress from 0 to 1 of each syllable, averaged over the lines that share a melody; the longest sets the
+    """Return the stress from 0 to 1 of each syllable, averaged over the lines that share a melody; the longest sets the
     number."""
     levels = [[s.stress / 2 for s in line_syllables(line, line_language(line, language))] for line in lines]
     n = max(len(level) for level in levels)

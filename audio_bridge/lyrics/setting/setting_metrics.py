@@ -69,7 +69,7 @@ def distances(
 
 
 def _sung(placements: Sequence[Placement], notes: Sequence[SungNote]) -> list[tuple[int, int]]:
-    """Return pitch of the first note and ticks of all, for each syllable."""
+    """Return the pitch of the first note and ticks of all, for each syllable."""
     found = []
     for place in placements:
         ticks = sum(notes[i].ticks for i in range(place.first, place.last + 1)) // place.parts
@@ -83,7 +83,7 @@ def _overlap(a: Sequence[int], b: Sequence[int]) -> float:
 
 
 def _warped(a: Sequence[int], b: Sequence[int]) -> float:
-    """Return cost of the best warping path between two pitch sequences inside a band."""
+    """Return the cost of the best warping path between two pitch sequences inside a band."""
     infinite = float("inf")
     before = [0.0] + [infinite] * len(b)
     for i, pitch in enumerate(a, start=1):

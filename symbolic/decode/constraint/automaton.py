@@ -520,12 +520,12 @@ CONTINUES = {
 
 
 def position(name: str) -> int:
-    """Place of a letter with octave marks on the staff, counted in steps."""
+    """Return the place of a letter with octave marks on the staff, counted in steps."""
     return 7 * octave(name) + "CDEFGAB".index(name[0].upper())
 
 
 def octave(name: str) -> int:
-    """Octave of a letter with octave marks; 4 holds middle C."""
+    """Return the octave of a letter with octave marks; 4 holds middle C."""
     return (5 if name[0].islower() else 4) + name.count("'") - name.count(",")
 
 

@@ -207,10 +207,10 @@ def _holds(bars: str, asked: int, wanted: Sequence[int], index: int) -> bool:
 
 
 def _bars_of(text: str) -> list[int]:
-    """Bars of each section that the beginning of a tune begins, as if it ended there."""
+    """Return bars of each section that the beginning of a tune begins, as if it ended there."""
     return [_number(bars) for bars in re.findall(r"@S[^;]*;@B([^;]*);", counted.count(text))]
 
 
 def _number(text: str) -> int:
-    """The number of a mark; what is above the limit is one number."""
+    """Return the number of a mark; what is above the limit is one number."""
     return counted.MAX_BARS + 1 if text == "+" else int(text)

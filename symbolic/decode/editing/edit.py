@@ -46,7 +46,8 @@ class GivenTune:
     score: Score | None = None
 
     def dressed(self, edited: Score, n_bars: int | None = None) -> Score:
-        """An edit of the tune with its fields, lyrics, annotations and names; with `n_bars` in its first bars only."""
+        """Return an edit of the tune with its fields, lyrics, annotations and names; with `n_bars` in its first bars
+        only."""
         edited.fields |= {letter: list(values) for letter, values in self.fields.items() if letter != "T"}
         edited.fields["T"] = [*edited.fields.get("T", [self.title])[:1], *self.fields.get("T", [])]
         if self.score is not None:
@@ -54,7 +55,7 @@ class GivenTune:
         return edited
 
     def text_for_people(self, text: str, number: int = 1) -> str:
-        """ABC for people of an edit of the tune, given as canonical text."""
+        """Return ABC for people of an edit of the tune, given as canonical text."""
         score = self.dressed(abc_parser.parse(text))
         return laid_out(score, number=number, title=self.title, fields=self.fields)
 

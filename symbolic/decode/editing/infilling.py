@@ -67,7 +67,8 @@ class Filled:
 def fill(
     source: Any, text: str, chosen: Sequence[int], *, n: int, constrain: bool, stream: int = 0, **settings: Any
 ) -> tuple[list[Filled], int]:
-    """n tunes with the chosen bars (counted from 0) of a canonical text drawn anew, and the number of tokens drawn.
+    """Return n tunes with the chosen bars (counted from 0) of a canonical text drawn anew, and the number of tokens
+    drawn.
 
     `settings` go to `engine.generate`: sampling, seed, batch_size, eos, n_tokens. UserError where a bar cannot be taken
     out.
@@ -87,8 +88,8 @@ def fill(
 
 
 def gone_on(kept: str, rest: str) -> Filled:
-    """A kept beginning with what was drawn after it; slurs that are open at its end are closed after the first new
-    note where the new bars do not close them themselves."""
+    """Return a kept beginning with what was drawn after it; slurs that are open at its end are closed after the first
+    new note where the new bars do not close them themselves."""
     n_open = _crossing(kept.splitlines()[-1])[1]
     for text in dict.fromkeys((kept + rest, kept + _closing(rest, n_open))):
         try:
@@ -238,7 +239,7 @@ def _with_slurs(body: str, n_closed: int, n_opened: int) -> str:
 
 
 def _symbols(body: str) -> list[tuple[str, bool]]:
-    """The symbols of a bar, each with whether it is a note or a chord; a chord and a group of graces are one."""
+    """Return the symbols of a bar, each with whether it is a note or a chord; a chord and a group of graces are one."""
     symbols: list[tuple[str, bool]] = []
     inside = ""
     for token in abc_parser.lex(body):

@@ -433,20 +433,20 @@ def rules_of(sampling: Sampling) -> CRules:
 
 
 def _stored(model: Any) -> StoredModel:
-    """The weights of a model of PyTorch, as float32 arrays."""
+    """Return the weights of a model of PyTorch, as float32 arrays."""
     tensors = {name: tensor.detach().float().cpu().numpy() for name, tensor in model.state_dict().items()}
     is_bfloat16 = str(next(model.parameters()).dtype) == "torch.bfloat16"
     return StoredModel(model.config, tensors, "bfloat16" if is_bfloat16 else "float32")
 
 
 def _n_threads() -> int:
-    """PyTorch's number where it is loaded, else what it would take."""
+    """Return PyTorch's number where it is loaded, else what it would take."""
     torch = sys.modules.get("torch")
     return int(torch.get_num_threads()) if torch else machine.n_threads()
 
 
 def _sizes(c: CModel) -> tuple[int, int]:
-    """The widest row that a phase writes, and the positions of the longest attention."""
+    """Return the widest row that a phase writes, and the positions of the longest attention."""
     panel = int(kernel_library.library().native_panel())
     matrices = [getattr(c.layers[0], name) for name in ("into", "out", "into2", "out2")]
     widths = [matrix.panels * panel for matrix in matrices]
@@ -462,7 +462,7 @@ def _state_shapes(c: CModel, batch: int, blocks: int) -> list[tuple[tuple[int, .
 
 
 def _held_numbers(c: CModel) -> int:
-    """Numbers that one item of a layer's recurrence is held by; scan.h."""
+    """Return numbers that one item of a layer's recurrence is held by; scan.h."""
     if c.family == 1:
         return 3 * int(c.inner) + -(-2 * int(c.n_state) // LANES) * LANES
     return int(c.layers[0].into.panels * kernel_library.library().native_panel() - c.inner)
@@ -473,7 +473,7 @@ def _as(values: Any, dtype: Any) -> np.ndarray:
 
 
 def _like(given: Any, values: np.ndarray) -> Any:
-    """Values as a tensor where a tensor was given."""
+    """Return values as a tensor where a tensor was given."""
     if not type(given).__module__.startswith("torch"):
         return values
     import torch

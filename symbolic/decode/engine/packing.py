@@ -177,12 +177,12 @@ def _named(tensors: Tensors, prefix: str) -> Callable[[str], np.ndarray]:
 
 
 def _decays(logarithms: np.ndarray) -> np.ndarray:
-    """A = -exp(A_log), by way of float64: the nearest float32 whatever the machine's exp."""
+    """Return a = -exp(A_log), by way of float64: the nearest float32 whatever the machine's exp."""
     return (-np.exp(logarithms.astype(np.float64))).astype(np.float32)
 
 
 def _ends(c: Any, tensors: Tensors, pack: _Packer) -> dict[str, Any]:
-    """What a model begins and ends with: the embedding, and the head."""
+    """Return what a model begins and ends with: the embedding, and the head."""
     return {
         "scores": pack.matrix(tensors["lm_head.weight"]),
         "tokens": pack.row(tensors[embedding_name(c.family)]),

@@ -67,7 +67,7 @@ class TorchRows:
         self.state.reset(torch.tensor(rows, device=self.device))
 
     def _new_state(self, n_rows: int, capacity: int) -> Any:
-        """An empty state; that of recorded steps is kept with the model, for it holds addresses."""
+        """Return an empty state; that of recorded steps is kept with the model, for it holds addresses."""
         if isinstance(self.model, GraphedModel):
             return self.model.kept_state(n_rows, capacity, self.dtype, self.device)
         return self.model.new_state(n_rows, capacity, self.dtype, self.device)

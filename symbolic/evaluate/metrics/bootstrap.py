@@ -77,7 +77,7 @@ def unpaired(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
-    """Of the difference of two ratios, each (totals, sizes) of its own tunes. Raises as `bootstrap`."""
+    """Bootstrap the difference of two ratios, each (totals, sizes) of its own tunes."""
     rng = np.random.default_rng(seed)
     ratios = [_ratios(np.asarray(a, np.float64), np.asarray(b, np.float64), resamples, rng) for a, b in (one, other)]
     differences = ratios[0] - ratios[1]
@@ -100,7 +100,7 @@ def quantiles(values: Sequence[float] | NDArray[np.float64]) -> Interval:
 def _ratios(
     above: NDArray[np.float64], below: NDArray[np.float64], resamples: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """(resamples) sums over sums of tunes drawn with replacement; NaN for a draw in which all sizes are 0."""
+    """Return (resamples) sums over sums of tunes drawn with replacement; NaN for a draw in which all sizes are 0."""
     if not below.sum() > 0:
         raise ValueError("there is nothing to draw from: all sizes are 0.")
     drawn = rng.integers(len(above), size=(resamples, len(above)))

@@ -112,8 +112,8 @@ def page(
 
 
 def sounds_text(sounds: Sequence[Sound], qpm: float) -> str:
-    """Sounds by onset as the page's player reads them: `wait,length,pitch` each, in milliseconds after the one before
-    and MIDI numbers, parted by blanks; at most MOST_SOUNDS."""
+    """Return sounds by onset as the page's player reads them: `wait,length,pitch` each, in milliseconds after the one
+    before and MIDI numbers, parted by blanks; at most MOST_SOUNDS."""
     milliseconds = 60_000 / qpm / (TICKS_PER_WHOLE // 4)
     parts, before = [], 0
     for sound in sounds[:MOST_SOUNDS]:

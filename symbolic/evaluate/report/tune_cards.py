@@ -113,7 +113,7 @@ def _laid_out(tune: SetTune, number: int) -> str:
 
 
 def _sounds(text: str) -> str:
-    """What the page plays of a tune, repeats included; '' where there is nothing to play."""
+    """Return what the page plays of a tune, repeats included; '' where there is nothing to play."""
     try:
         score = parse(text)
         return sounds_text(performance(score), score_qpm(score))

@@ -164,7 +164,7 @@ def check_size(config: ModelConfig, folder: Path, shapes: list[tuple[int, ...]])
 
 
 def _entries(file: Path) -> list[tuple[str, dict[str, Any]]]:
-    """The tensors of a safetensors file: name, and dtype, shape and bytes."""
+    """Return the tensors of a safetensors file: name, and dtype, shape and bytes."""
     try:
         return list(deserialize(file.read_bytes()))
     except (SafetensorError, OSError) as error:
@@ -229,7 +229,7 @@ _LAYERS: dict[str, Callable[[Any], _Shapes]] = {"gpt2": _gpt2_shapes, "mamba": _
 
 
 def library_config(config: ModelConfig, *, tied: bool = True, dtype: str = "float32") -> dict[str, Any]:
-    """The library's config.json for a shape of ours, or one in its form."""
+    """Return the library's config.json for a shape of ours, or one in its form."""
     common = {
         "architectures": [{**CLASSES, **OURS}[config.family]],
         "model_type": config.family,
@@ -241,7 +241,7 @@ def library_config(config: ModelConfig, *, tied: bool = True, dtype: str = "floa
 
 
 def model_config(settings: dict[str, Any], source: Path | str) -> ModelConfig:
-    """Our shape for a config.json of the library's; `source` names it in messages."""
+    """Return our shape for a config.json of the library's; `source` names it in messages."""
     if not isinstance(settings, dict):
         raise UserError(f"{source} holds no JSON object: write the folder again with the library.")
     family = settings.get("model_type")

@@ -35,7 +35,7 @@ def save(model: "Model", folder: Path | str, metadata: dict[str, str] | None = N
 
 
 def _in_order(data: bytes) -> bytes:
-    """The bytes of a safetensors file with the metadata in order, so that equal models give equal files."""
+    """Return the bytes of a safetensors file with the metadata in order, so that equal models give equal files."""
     n = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + n])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
@@ -63,7 +63,7 @@ def load(
 
 
 def _stored_shapes(folder: Path) -> list[tuple[int, ...]]:
-    """The shapes of all tensors of a folder, by the headers of its files."""
+    """Return the shapes of all tensors of a folder, by the headers of its files."""
     shapes: list[tuple[int, ...]] = []
     for file in model_folder.weight_files(folder):
         with _opened(file) as weights:
@@ -85,7 +85,7 @@ def _fill(model: "Model", folder: Path) -> None:
 
 
 def _tensors(folder: Path) -> Iterator[tuple[Path, str, Tensor]]:
-    """(file, name, tensor) of every tensor, from one file or from the shards its index names."""
+    """Yield (file, name, tensor) of every tensor, from one file or from the shards its index names."""
     for file in model_folder.weight_files(folder):
         with _opened(file) as weights:
             for name in weights.keys():  # noqa: SIM118  (not a dict)
@@ -94,7 +94,7 @@ def _tensors(folder: Path) -> Iterator[tuple[Path, str, Tensor]]:
 
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[Any]:
-    """A file of weights; UserError where it is damaged."""
+    """Yield a file of weights; UserError where it is damaged."""
     try:
         with safe_open(file, framework="pt") as weights:
             yield weights

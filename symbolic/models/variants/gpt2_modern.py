@@ -76,12 +76,12 @@ class GPT2Modern(nn.Module):
         return self.config.n_embd // self.config.n_head
 
     def path(self) -> str:
-        """The form of attention that `forward` runs where the weights are now."""
+        """Return the form of attention that `forward` runs where the weights are now."""
         weight, dropout = self.lm_head.weight, self.config.dropout if self.training else 0.0
         return attention_path(self.attention, weight.device, weight.dtype, dropout)
 
     def new_state(self, batch: int, max_tokens: int, dtype: torch.dtype, device: torch.device | str) -> GPT2State:
-        """An empty cache of `batch` rows, each for up to `max_tokens` tokens."""
+        """Return an empty cache of `batch` rows, each for up to `max_tokens` tokens."""
         check_length(max_tokens, self.config.n_positions)
         shape = (self.config.n_layer, batch, self.config.n_head, max_tokens, self.head_dim)
         keys, values = (torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))
@@ -102,7 +102,7 @@ class GPT2Modern(nn.Module):
 
     @torch.no_grad()
     def step(self, tokens: Tensor, state: GPT2State) -> Tensor:
-        """One more token in every row: tokens (B) -> scores (B, V)."""
+        """Read one more token in every row: tokens (B) -> scores (B, V)."""
         check_length(state.filled + 1, state.keys.shape[3])
         state.filled += 1
         x = self.transformer.embed(tokens)
@@ -127,7 +127,7 @@ class ModernTransformer(nn.Module):
         self.dropout = config.dropout
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """The residual stream's first value."""
+        """Return the residual stream's first value."""
         return F.dropout(norm(self.wte(tokens)), self.dropout, self.training)
 
 
@@ -144,14 +144,14 @@ class ModernBlock(nn.Module):
         return x + self.mlp(norm(x))
 
     def prefill(self, x: Tensor, turn: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """mask (T, T), added to the scores; None for PyTorch's operator, which holds no T x T scores."""
+        """Return the mask (T, T), added to the scores; None for PyTorch's operator, which holds no T x T scores."""
         q, k, v = heads(self.attn.project(norm(x), turn), self.attn.n_head)
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True) if mask is None else explicit(q, k, v, mask)
         x = x + self.attn.c_proj(y.transpose(1, 2).flatten(2))
         return x + self.mlp(norm(x)), k, v
 
     def step(self, x: Tensor, turn: Tensor, mask: Tensor, state: GPT2State, layer: int) -> Tensor:
-        """One token a row, (B, D) -> (B, D)."""
+        """Map one token a row, (B, D) -> (B, D)."""
         qkv = self.attn.project(norm(x), turn)
         q, k, v = (part.unflatten(-1, (self.attn.n_head, -1)) for part in qkv.chunk(3, dim=-1))  # (B, H, F)
         y = attend_cache(q, k, v, state.keys[layer], state.values[layer], state.lengths, mask)
@@ -174,8 +174,8 @@ class RotaryAttention(nn.Module):
         return F.dropout(y, self.dropout, self.training)
 
     def project(self, x: Tensor, turn: Tensor) -> Tensor:
-        """Queries, keys and values side by side (..., 3 E), the first two rotated and normed, as `attend` takes them;
-        turn (..., F) as `rotation` gives it for the positions of x."""
+        """Return queries, keys and values side by side (..., 3 E), the first two rotated and normed, as `attend` takes
+        them; turn (..., F) as `rotation` gives it for the positions of x."""
         q, k, v = self.c_q(x), self.c_k(x), self.c_v(x)
         turned = (norm(rotate(part.unflatten(-1, (self.n_head, -1)), turn)).flatten(-2).to(v.dtype) for part in (q, k))
         return torch.cat([*turned, v], dim=-1)
@@ -195,13 +195,14 @@ class SquaredReLU(nn.Module):
 
 
 def norm(x: Tensor) -> Tensor:
-    """x over its root mean square, in float32 at least, in the type of x."""
+    """Return x over its root mean square, in float32 at least, in the type of x."""
     values = wide(x)
     return (values * torch.rsqrt(values.square().mean(-1, keepdim=True) + EPS)).to(x.dtype)
 
 
 def rotation(positions: Tensor, head_dim: int) -> Tensor:
-    """Cosines and, after them, sines (..., F) of the angles by which a head's pairs at `positions` (...) are turned."""
+    """Return cosines and, after them, sines (..., F) of the angles by which a head's pairs at `positions` (...) are
+    turned."""
     rates = ROTARY_BASE ** (-torch.arange(0, head_dim, 2, dtype=torch.float64, device=positions.device) / head_dim)
     angles = positions[..., None].double() * rates
     return torch.cat([angles.cos(), angles.sin()], dim=-1)

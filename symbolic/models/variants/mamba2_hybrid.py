@@ -79,16 +79,16 @@ class Mamba2Hybrid(nn.Module):
         return logits(n, self.lm_head)
 
     def path(self) -> str:
-        """The form of the scan that runs where the weights are now."""
+        """Return the form of the scan that runs where the weights are now."""
         path = scan_path(self.scan, "mamba2", self.lm_head.weight.device, self.lm_head.weight.dtype)
         return "chunked" if path == "native" and self.config.d_conv > ssd.MOST_TAPS else path
 
     def attention_path(self) -> str:
-        """The form of attention that runs where the weights are now."""
+        """Return the form of attention that runs where the weights are now."""
         return attention_path(self.attention, self.lm_head.weight.device, self.lm_head.weight.dtype)
 
     def new_state(self, batch: int, max_tokens: int, dtype: torch.dtype, device: torch.device | str) -> "HybridState":
-        """Blank memory for `batch` rows, each for up to `max_tokens` tokens."""
+        """Return blank memory for `batch` rows, each for up to `max_tokens` tokens."""
         c, n_attention = self.config, len(self.config.attention_layers)
         D, n_mamba = c.expand * c.d_model, c.n_layer - n_attention
         kind = torch.float64 if dtype == torch.float64 else torch.float32
@@ -121,7 +121,7 @@ class Mamba2Hybrid(nn.Module):
 
     @torch.no_grad()
     def step(self, tokens: Tensor, state: "HybridState") -> Tensor:
-        """One more token in every row: tokens (B) -> scores (B, V)."""
+        """Read one more token in every row: tokens (B) -> scores (B, V)."""
         check_length(state.filled + 1, state.keys.shape[3])
         state.filled += 1
         u = wide(self.backbone.embeddings(tokens))
@@ -137,7 +137,7 @@ class Mamba2Hybrid(nn.Module):
         return self._scores(u)
 
     def _places(self) -> list[int]:
-        """Of each layer its place among those of its kind, in the state."""
+        """Return of each layer its place among those of its kind, in the state."""
         seen = {True: 0, False: 0}
         places = []
         for block in self.blocks:
@@ -196,18 +196,18 @@ class AttentionBlock(nn.Module):
     def forward(
         self, u: Tensor, y: Tensor | None, path: str, mask: Tensor | None, native_norm: bool
     ) -> tuple[Tensor, Tensor]:
-        """Residual stream u and what the layer before adds to it -> the same for the next layer."""
+        """Map the residual stream u, and what the layer before adds to it, to the same for the next layer."""
         u, n = add_norm(u, y, self.norm, native_norm)
         return u, self.dropout(self.out_proj(attend(path, self.qkv_proj(n), self.n_head, mask)))
 
     def prefill(self, u: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """mask (T, T), added to the scores; None for PyTorch's operator, which holds no T x T scores."""
+        """Return the mask (T, T), added to the scores; None for PyTorch's operator, which holds no T x T scores."""
         q, k, v = heads(self.qkv_proj(self.norm(u)), self.n_head)
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True) if mask is None else explicit(q, k, v, mask)
         return u + self.out_proj(y.transpose(1, 2).flatten(2)), k, v
 
     def step(self, u: Tensor, mask: Tensor, keys: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
-        """One token a row, (B, D) -> (B, D)."""
+        """Map one token a row, (B, D) -> (B, D)."""
         qkv = self.qkv_proj(self.norm(u))
         q, k, v = (part.unflatten(-1, (self.n_head, -1)) for part in qkv.chunk(3, dim=-1))  # (B, H, F)
         return u + self.out_proj(attend_cache(q, k, v, keys, values, lengths, mask))
