@@ -112,8 +112,9 @@ def _text_arc(args: argparse.Namespace) -> "Arc":
 
     text = read_text(args.source)
     model = text_affect.load(args.model / "text-va.safetensors") if args.model else text_affect.bundled()
-    text_affect.readable(text, model)
     norms, encoder = None, None
+    if args.reader != "ngrams":
+        text_affect.readable(text, model)  # what cannot be read is refused before an encoder is loaded
     if args.reader == "norms" or args.norms or (args.reader == "encoder" and word_ratings.installed()):
         norms = word_ratings.norms(args.norms)
     if args.reader == "encoder":

@@ -10,6 +10,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 MAX_BYTES = 4 * 2**20
@@ -104,11 +105,17 @@ _ABBREVIATIONS = frozenset(
         "u.k",
     ]
 )
-_TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[/!?]?[a-zA-Z][^<>]{0,500}>", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"<[/!?]?[a-zA-Z][^<>]{0,500}>")
+_HIDDEN = tuple(  # what a page does not show: where it begins and ends
+    (re.compile(begins, re.IGNORECASE), re.compile(ends, re.IGNORECASE))
+    for begins, ends in ((r"<script\b", r"</script\s*>"), (r"<style\b", r"</style\s*>"), ("<!--", "-->"))
+)
 _BLOCK = re.compile(r"</?(p|div|br|li|h[1-6]|tr|blockquote|section|article)\b[^<>]*>", re.IGNORECASE)
 _NEXT = re.compile(r"\S")
-_ENDING = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|\n\s*\n")
-_WORD = re.compile(r"[a-z]+(?:['’][a-z]+)*|[.,;:!?…—–\"“”()-]|\d+|[^\W\d_]+|[^\s\w]")
+_ENDING = re.compile(r"(?<![.!?…])[.!?…]+[\"'”’»)\]]*(?=\s|$)|\n\s*\n")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CLOSING = frozenset(".,;:!?…—–()")  # signs that end a negation
+_WORD = re.compile(r"[a-z]+(?:'[a-z]+)*|[.,;:!?…—–\"“”()-]|\d+|[^\W\d_]+|[^\s\w]")
 
 
 class WordToken(NamedTuple):
@@ -122,46 +129,59 @@ def plain_text(text: str) -> str:
     """A text without HTML, byte order mark and control characters, in Unicode's composed form."""
     text = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     if re.search(r"</?[a-zA-Z][^<>]{0,500}>", text):
-        text = html.unescape(_TAGS.sub(" ", _BLOCK.sub("\n\n", _TAGS_ONLY_CODE.sub(" ", text))))
-    text = unicodedata.normalize("NFC", text)
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
-
-
-_TAGS_ONLY_CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+        for begins, ends in _HIDDEN:
+            text = _without(text, begins, ends)
+        text = html.unescape(_TAG.sub(" ", _BLOCK.sub("\n\n", text)))
+    return _CONTROL.sub("", unicodedata.normalize("NFC", text))
 
 
 def sentences(text: str) -> list[str]:
     """The sentences of a text, each on one line; those without a letter or digit are joined to the one before."""
-    found: list[str] = []
+    found: list[list[str]] = []
     for piece in _pieces(plain_text(text)):
-        line = re.sub(r"\s+", " ", piece).strip()
-        if not line:
-            continue
-        if found and not re.search(r"\w", line):
-            found[-1] += f" {line}"
-        elif re.search(r"\w", line) or any(unicodedata.category(c) == "So" for c in line):
-            found.append(line)
-    return found
+        line = " ".join(piece.split())
+        has_word = re.search(r"\w", line) is not None
+        if found and line and not has_word:
+            found[-1].append(line)
+        elif has_word or any(unicodedata.category(c) == "So" for c in line):
+            found.append([line])
+    return [" ".join(lines) for lines in found]
 
 
 def tokens(sentence: str) -> list[WordToken]:
     """Words and signs in order, with the scope of negation."""
     found, reach = [], 0
-    for match in _WORD.finditer(sentence.lower()):
-        text = match[0].replace("’", "'")
-        bare = text.replace("'", "")
-        if re.fullmatch(r"[.,;:!?…—–()]", text) or text in CONTRASTS:
-            reach = 0
-        found.append(WordToken(text, reach > 0 and bare not in NEGATIONS))
-        reach = max(0, reach - (text[0].isalpha() and bare not in NEGATIONS))
-        if bare in NEGATIONS or text.endswith("n't"):
+    for text in _texts(sentence):
+        role, plain, negated = _role(text)
+        if role == "negates":
+            found.append(plain)
             reach = NEGATION_REACH
+            continue
+        if role == "ends":
+            reach = 0
+        found.append(negated if reach > 0 else plain)
+        reach -= role == "word"
     return found
 
 
 def words(sentence: str) -> list[str]:
     """The words of a sentence in small letters."""
-    return [token.text for token in tokens(sentence) if token.text[0].isalpha()]
+    return [text for text in _texts(sentence) if text[0].isalpha()]
+
+
+def _texts(sentence: str) -> list[str]:
+    return _WORD.findall(sentence.lower().replace("’", "'"))
+
+
+@lru_cache(maxsize=1 << 16)
+def _role(text: str) -> tuple[str, WordToken, WordToken]:
+    """What a word or sign does to a negation, and its token outside and inside one."""
+    pair = (WordToken(text, False), WordToken(text, True))
+    if text.replace("'", "") in NEGATIONS or text.endswith("n't"):
+        return ("negates", *pair)
+    if text in _CLOSING or text in CONTRASTS:
+        return ("ends", *pair)
+    return ("word" if text[0].isalpha() else "sign", *pair)
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -172,6 +192,15 @@ def _pieces(text: str) -> Iterator[str]:
         yield text[start : match.end()]
         start = match.end()
     yield text[start:]
+
+
+def _without(text: str, begins: re.Pattern[str], ends: re.Pattern[str]) -> str:
+    """A text without the parts from a beginning to the next end; a part that has no end stays."""
+    kept, at = [], 0
+    while (begin := begins.search(text, at)) and (end := ends.search(text, begin.end())):
+        kept.append(text[at : begin.start()])
+        at = end.end()
+    return " ".join([*kept, text[at:]])
 
 
 def _goes_on(text: str, match: re.Match[str]) -> bool:

@@ -58,9 +58,9 @@ def _surface(sentence: str) -> list[float]:
         float("!" in sentence),
         float("?" in sentence),
         float(bool(re.search(r'["“”]', sentence))),
-        sum(c.isupper() for c in sentence) / max(1, len(sentence)),
+        sum(map(str.isupper, sentence)) / max(1, len(sentence)),
         float(len(letters) > 3 and letters.isupper()),
-        float(any(c.isdigit() for c in sentence)),
+        float(any(map(str.isdigit, sentence))),
         1 / (1 + n_words),
     ]
 

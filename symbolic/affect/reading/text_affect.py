@@ -11,6 +11,7 @@ as a bit array of hashes.
 """
 
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -90,8 +91,12 @@ class TextModel:
 
     def known_share(self, text: str) -> float:
         """Share of the words of a text that occur in the training sentences."""
-        found = words(text)
-        return sum(is_known(word, self.known) for word in found) / len(found) if found else 0.0
+        return self.known_share_of(Counter(words(text)))
+
+    def known_share_of(self, counts: Counter[str]) -> float:
+        """Share of counted words that occur in the training sentences."""
+        n_known = sum(count for word, count in counts.items() if is_known(word, self.known))
+        return n_known / max(1, counts.total())
 
 
 def text_arc(
@@ -105,10 +110,9 @@ def text_arc(
     model = model or bundled()
     if reader not in READERS:
         raise UsageError(f"there is no reader {reader!r}: choose {', '.join(READERS)}.")
-    lines = readable(text, model)
+    lines, share = _read(text, model)
     points = model.predict(lines, reader, norms, encoder)
     half = model.readers["norms" if reader == "norms" else "ngrams"].half_width
-    share = model.known_share(" ".join(lines))
     record = {
         "sentences": lines,
         "smoothed": [[round(float(x), 4) for x in point] for point in smoothed(points, SMOOTHING)],
@@ -129,22 +133,27 @@ def text_arc(
 
 def readable(text: str, model: TextModel | None = None) -> list[str]:
     """The sentences of a text. UserError where it is empty, too short, too long or not English."""
-    model = model or bundled()
+    return _read(text, model or bundled())[0]
+
+
+def _read(text: str, model: TextModel) -> tuple[list[str], float]:
+    """The sentences of a text, and the share of its words that the model knows."""
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         raise UserError(f"the text is larger than {MAX_BYTES // 2**20} MB: give a part of it.")
     lines = sentences(text)
-    n_words = len(words(" ".join(lines)))
+    counts = Counter(word for line in lines for word in words(line))
+    n_words = counts.total()
     if n_words < LEAST_WORDS:
         raise UserError(f"the text has {n_words} words; {LEAST_WORDS} are the least that a feeling can be read from.")
     if len(lines) > MOST_SENTENCES:
         raise UserError(f"the text has {len(lines):,} sentences; at most {MOST_SENTENCES:,} are read.")
-    share = model.known_share(" ".join(lines))
+    share = model.known_share_of(counts)
     if share < LEAST_KNOWN:
         raise UserError(
             f"only {share:.0%} of the text's words are known to the reader, which learnt from English sentences: give "
             "an English text, or train on your own language with `affect train --data sentences:FILE.csv`."
         )
-    return lines
+    return lines, share
 
 
 def dense_features(texts: Sequence[str], norms: "WordNorms | None") -> Floats:
@@ -155,10 +164,7 @@ def dense_features(texts: Sequence[str], norms: "WordNorms | None") -> Floats:
 
 def known_words(texts: Sequence[str], least: int = 2) -> NDArray[np.uint8]:
     """The bit array of the words that occur at least `least` times."""
-    counts: dict[str, int] = {}
-    for text in texts:
-        for word in words(text):
-            counts[word] = counts.get(word, 0) + 1
+    counts = Counter(word for text in texts for word in words(text))
     bits = np.zeros(1 << KNOWN_BITS, dtype=bool)
     bits[[_place(word) for word, count in counts.items() if count >= least]] = True
     return np.packbits(bits)
@@ -226,7 +232,7 @@ def _remarks(lines: Sequence[str], share: float) -> list[str]:
         found.append("one sentence: a level, not an arc")
     if share < 0.75:
         found.append(f"{1 - share:.0%} of the words are unknown to the reader: take the values with care")
-    letters = [c for c in " ".join(lines) if c.isalpha()]
-    if len(letters) > 20 and sum(c.isupper() for c in letters) > 0.7 * len(letters):
+    n_letters, n_capitals = (sum(sum(map(kind, line)) for line in lines) for kind in (str.isalpha, str.isupper))
+    if n_letters > 20 and n_capitals > 0.7 * n_letters:
         found.append("written in capitals, which the reader takes for excitement")
     return found

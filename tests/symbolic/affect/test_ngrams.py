@@ -26,3 +26,18 @@ def test_rows_are_the_same_everywhere_and_of_unit_length() -> None:
 def test_negation_changes_the_row() -> None:
     one, other = rows(["I am happy", "I am not happy"], 12).toarray()
     assert float(one @ other) / (np.linalg.norm(one) * np.linalg.norm(other)) < 0.75
+
+
+def test_grams_count_by_the_logarithm_with_their_sign() -> None:
+    grams = ["so", "so", "so", "good", "^ so", "so so", "so so", "so good", "good $"]
+    expected = np.zeros(1 << 12)
+    for gram in set(grams):
+        code = zlib.crc32(gram.encode())
+        expected[code & 4095] += (1 if code >> 31 else -1) * (1 + np.log(grams.count(gram)))
+    row = rows(["so so so good"], 12).toarray()[0, : 1 << 12]
+    assert row == pytest.approx(expected / np.linalg.norm(expected), abs=1e-6)
+
+
+def test_a_row_does_not_depend_on_its_neighbours() -> None:
+    alone, among = rows(["I was not glad."], 12), rows(["Glad!", "I was not glad.", "x"], 12)
+    assert alone.toarray()[0] == pytest.approx(among.toarray()[1], abs=1e-6)

@@ -31,6 +31,17 @@ def test_html_scripts_and_marks_go() -> None:
     assert plain_text("a < b and c > d") == "a < b and c > d"
 
 
+def test_what_a_page_hides_goes_where_it_ends() -> None:
+    assert sentences("<p>One.</p><!-- Two. --><style>a</style><script>b</script ><p>Three.") == ["One.", "Three."]
+    assert sentences("<p>It goes on.</p><script>for ever") == ["It goes on.", "for ever"]
+
+
+@pytest.mark.parametrize("part", ["<script>", "<!--", "<a ", "!\n\n", ".", '"', "\n ", "a'", "&lt;p>"])
+def test_what_never_ends_is_read_in_one_pass(part: str) -> None:
+    # Whoever looks for an end from every beginning never comes back from this.
+    assert len(sentences("Good day.\n\n" + part * 200_000 + "x")) < 5
+
+
 def _negated(text: str) -> list[str]:
     return [token.text for token in tokens(text) if token.is_negated]
 
