@@ -64,7 +64,10 @@ AREAS: dict[str, dict[str, tuple[str, ...]]] = {
         "symbolic/notation/validity.py": ("tests/symbolic/notation/test_validity.py",),
         "symbolic/notation/transposition.py": _NOTATION,
     },
-    "score": {"symbolic/notation/performance.py": _NOTATION, "symbolic/notation/score.py": _NOTATION},
+    "score": {
+        "symbolic/notation/performance.py": _NOTATION,
+        "symbolic/notation/score.py": ("tests/symbolic/notation/test_score.py", *_NOTATION),
+    },
     "families": {"symbolic/corpus/families.py": ("tests/symbolic/corpus/test_families.py",)},
     "likelihood": {"symbolic/training/likelihood.py": ("tests/symbolic/training/test_likelihood.py",)},
     "loader": {"symbolic/data/loader.py": ("tests/symbolic/data/test_loader.py",)},

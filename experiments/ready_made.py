@@ -197,27 +197,10 @@ def card(name: str, result: dict[str, Any], settings: config.Config, sources: li
     minutes = f"{train['seconds'] / 60:.0f}<!-- ={file} training.seconds *{1 / 60:.10f} .0f -->"
     cost = f"{minutes} minutes on one core of {train['machine'].get('cpu', 'a CPU')}"
     baseline = "not run" if ppmd is None else f"{ppmd:.3f}<!-- ={file} ppmd_bits_per_byte .3f -->"
-    steps = result.get("mean_of_steps", [train["best_step"]])
-    which = (
-        f"the checkpoint of step {train['best_step']:,}<!-- ={file} training.best_step ,.0f --> of\n"
-        f"{train['steps']:,}<!-- ={file} training.steps ,.0f -->, the best on the validation tunes"
-        if len(steps) == 1
-        else f"the mean of the weights after {', '.join(_steps(file, steps)[:-1])} and {_steps(file, steps)[-1]} steps"
-    )
-    plans = train.get("earlier_plans", [])
-    for plan, steps in zip(plans, [*(plan["steps"] for plan in plans[1:]), train["steps"]], strict=True):
-        given = [f"{n:,}<!-- given -->" for n in (plan["steps"], steps, plan["until_step"])]
-        which += "\n(planned as {} steps, and given its end at {} after {})".format(*given)
     share = f"{result['leakage']['random_split']['share_sharing']:.1%}".replace("%", " %")
     shared = f"{share}<!-- ={file} leakage.random_split.share_sharing .1% -->"
     section = f"card_{name.replace('-', '_')}"
-    start, before, after = result.get("start"), "", ""
-    if start:
-        before = (
-            f"It began with the weights of the run of `configs/{start['config']}.yaml`, of\n"
-            f"{start['tokens']:,}<!-- ={file} start.tokens ,.0f --> tokens in twelve keys, and went on with others: "
-        )
-        after = f", with `--from` that of `configs/{start['config']}.yaml`"
+    before, after = _beginning(file, result.get("start"))
     return f"""# {name}
 
 {settings.model.family} with {train["parameters"]:,}<!-- ={file} training.parameters ,.0f --> parameters,
@@ -231,7 +214,7 @@ safetensors in a Hugging Face directory. Use it with `python -m symbolic generat
 Titles and free text are not in the training text. {before}
 {train["tokens"]:,}<!-- ={file} training.tokens ,.0f --> tokens in
 twelve keys, {cost} (shared with other work, so not a measure of speed);
-{which}.
+{_which_weights(file, result)}.
 Made by `{result["command"]}` from the run of `configs/{settings.name}.yaml`{after};
 figures in `experiments/results/ready-{name}.json`.
 
@@ -256,6 +239,35 @@ Music outside the repertoire of fiddle and flute tunes of Scotland, England and 
 voices; words; anything that must not resemble existing traditional tunes. Some tunes have bars that do not fit the
 metre, and some repeat phrases of the tunes it was trained on: `python -m symbolic evaluate` names them.
 """
+
+
+def _beginning(file: str, start: dict[str, Any] | None) -> tuple[str, str]:
+    """Word what the run began with, and the option that names it; '' where it began anew."""
+    if not start:
+        return "", ""
+    tokens = f"{start['tokens']:,}<!-- ={file} start.tokens ,.0f -->"
+    before = (
+        f"It began with the weights of the run of `configs/{start['config']}.yaml`, of\n"
+        f"{tokens} tokens in twelve keys, and went on with others: "
+    )
+    return before, f", with `--from` that of `configs/{start['config']}.yaml`"
+
+
+def _which_weights(file: str, result: dict[str, Any]) -> str:
+    """Word which checkpoint, or mean of checkpoints, the weights are, and how the plan of steps was changed."""
+    train = result["training"]
+    means = result.get("mean_of_steps", [train["best_step"]])
+    which = (
+        f"the checkpoint of step {train['best_step']:,}<!-- ={file} training.best_step ,.0f --> of\n"
+        f"{train['steps']:,}<!-- ={file} training.steps ,.0f -->, the best on the validation tunes"
+        if len(means) == 1
+        else f"the mean of the weights after {', '.join(_steps(file, means)[:-1])} and {_steps(file, means)[-1]} steps"
+    )
+    plans = train.get("earlier_plans", [])
+    for plan, steps in zip(plans, [*(plan["steps"] for plan in plans[1:]), train["steps"]], strict=True):
+        given = [f"{n:,}<!-- given -->" for n in (plan["steps"], steps, plan["until_step"])]
+        which += "\n(planned as {} steps, and given its end at {} after {})".format(*given)
+    return which
 
 
 def _steps(file: str, steps: list[int]) -> list[str]:

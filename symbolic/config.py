@@ -41,16 +41,30 @@ def described(help: str, **default: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GPT2Config:
-    """A GPT-2 (Radford et al. 2019) with the parameters of `GPT2LMHeadModel`."""
+class _AttentionKeys:
+    """Keys of the models whose every layer is attention."""
 
-    family: Literal["gpt2"] = described("the architecture", default="gpt2")
+    family: str
     n_layer: int = within(1, help="blocks")
-    n_embd: int = within(1, help="width of a position, channels")
+    n_embd: int = within(2, help="width of a position, channels")
     n_head: int = within(1, help="attention heads; divides n_embd")
     n_positions: int = within(1, help="longest row, tokens", default=1024)
     vocab_size: int = within(4, help="rows of the embedding; at least tokenizer.vocab_size", default=768)
     dropout: float = within(0.0, 0.99, help="share of activations dropped in training", default=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GPT2Config(_AttentionKeys):
+    """A GPT-2 (Radford et al. 2019) with the parameters of `GPT2LMHeadModel`."""
+
+    family: Literal["gpt2"] = described("the architecture", default="gpt2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GPT2ModernConfig(_AttentionKeys):
+    """A GPT-2 with rotary positions, norms of queries and keys, squared ReLU (symbolic.models.variants.gpt2_modern)."""
+
+    family: Literal["gpt2-modern"] = described("the architecture", default="gpt2-modern")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +87,10 @@ class MambaConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mamba2Config:
-    """A Mamba-2 (Dao and Gu 2024) with the parameters of `Mamba2ForCausalLM`."""
+class _Mamba2Keys:
+    """Keys of the models that have Mamba-2 layers."""
 
-    family: Literal["mamba2"] = described("the architecture", default="mamba2")
+    family: str
     n_layer: int = within(1, help="blocks")
     d_model: int = within(1, help="width of a position, channels")
     d_state: int = within(1, help="numbers of state in each channel", default=64)
@@ -89,6 +103,13 @@ class Mamba2Config:
     )
     vocab_size: int = within(4, help="rows of the embedding; at least tokenizer.vocab_size", default=768)
     dropout: float = within(0.0, 0.99, help="share of activations dropped in training", default=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mamba2Config(_Mamba2Keys):
+    """A Mamba-2 (Dao and Gu 2024) with the parameters of `Mamba2ForCausalLM`."""
+
+    family: Literal["mamba2"] = described("the architecture", default="mamba2")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,37 +124,13 @@ class LSTMConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GPT2ModernConfig:
-    """A GPT-2 with rotary positions, norms of queries and keys, squared ReLU (symbolic.models.variants.gpt2_modern)."""
-
-    family: Literal["gpt2-modern"] = described("the architecture", default="gpt2-modern")
-    n_layer: int = within(1, help="blocks")
-    n_embd: int = within(2, help="width of a position, channels")
-    n_head: int = within(1, help="attention heads; divides n_embd")
-    n_positions: int = within(1, help="longest row, tokens", default=1024)
-    vocab_size: int = within(4, help="rows of the embedding; at least tokenizer.vocab_size", default=768)
-    dropout: float = within(0.0, 0.99, help="share of activations dropped in training", default=0.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mamba2HybridConfig:
+class Mamba2HybridConfig(_Mamba2Keys):
     """A Mamba-2 of whose layers one in `attention_every` is attention (symbolic.models.variants.mamba2_hybrid)."""
 
     family: Literal["mamba2-hybrid"] = described("the architecture", default="mamba2-hybrid")
     n_layer: int = within(2, help="blocks")
     attention_every: int = within(2, help="layers of which the middle one is attention", default=6)
-    d_model: int = within(1, help="width of a position, channels")
     n_head: int = within(1, help="attention heads; divides d_model")
-    d_state: int = within(1, help="numbers of state in each channel", default=64)
-    d_conv: int = within(2, help="width of the convolution, tokens", default=4)
-    expand: int = within(1, help="inner width over d_model", default=2)
-    head_dim: int = within(1, help="channels of a head; divides expand * d_model", default=64)
-    n_groups: int = within(1, help="groups of heads that share B and C", default=1)
-    chunk_size: int = within(
-        1, help="tokens of a chunk in the matrix form; the result does not depend on it", default=64
-    )
-    vocab_size: int = within(4, help="rows of the embedding; at least tokenizer.vocab_size", default=768)
-    dropout: float = within(0.0, 0.99, help="share of activations dropped in training", default=0.0)
 
     @property
     def attention_layers(self) -> range:

@@ -32,7 +32,7 @@ from symbolic.config import TrainConfig, described, within
 from symbolic.errors import UserError
 from symbolic.progress import Console, clock
 from symbolic.training import run_folder
-from symbolic.training.loop import Interrupted, Loop, Plan, Watch, carry_out
+from symbolic.training.loop import Interrupted, Loop, Plan, Watch, begin_fine_tuning, carry_out
 
 if TYPE_CHECKING:
     import numpy as np
@@ -148,7 +148,6 @@ def finetune(
 
 def _finetune(config: FinetuneConfig, folder: Path, resume: bool, gen: "MusicGen | None") -> dict[str, Any]:
     from audio_bridge.musicgen import clips
-    from symbolic.training import checkpoint
 
     console = Console()
     gen = gen or _load(config)
@@ -158,9 +157,7 @@ def _finetune(config: FinetuneConfig, folder: Path, resume: bool, gen: "MusicGen
         )
     train, valid = (clips.load(Path(config.data), split, gen, console.say) for split in SPLITS)
     learner = ClipLearner(config, folder, gen, train, valid)
-    at = checkpoint.go_on(folder, learner.model, learner.optimizer, resume, console.say)
-    run_folder.claim(folder, config, {"from_step": at.step, "config_digest": learner.origin.config_digest})
-    console.say(learner.opening())
+    at = begin_fine_tuning(folder, config, learner, resume, console)
     plan = Plan(
         name=config.name,
         folder=folder,

@@ -51,11 +51,6 @@ def generate_tunes(
     order; on_token(index, token) after each token of a tune but its end, and stops that tune by returning True.
     show_progress: write a status line on standard error.
     """
-    from symbolic.decode.constraint import line_mask, token_mask
-    from symbolic.decode.constraint.mark_mask import MarkMask
-    from symbolic.decode.engine import engine
-    from symbolic.tokens.counted import CountedTokenizer
-
     mask = _mask(source, automaton) if automaton else None
     progress = GenerationProgress(n, is_shown=show_progress)
     fixed = {"sampling": rules, "seed": seed, "batch_size": batch_size, "indices": indices}
@@ -63,28 +58,19 @@ def generate_tunes(
     knows_lines, is_styled = source.codes or source.styles or source.infill, source.styles and not is_voices(automaton)
     steered = replace(prompt, steered=knows_lines, styled=is_styled)
     beginnings = [beginning] * n if beginning else prompts.prefixes(steered, n, settings.draw_line)
-    single = mask if isinstance(mask, token_mask.TokenMask) else None  # of one voice
-    if single is not None:
-        single.limit(max_tokens, engine.context_limit(source.model))
-
-    vocab_size = source.model.config.vocab_size
-    continuation_mask = line_mask.ContinuationMask(source.tokenizer, vocab_size, single)
+    body_mask = _body_mask(source, mask, bool(beginning), plan, max_tokens)
 
     def end_tune(tune: "Generated") -> None:
         progress.add_tune()
         if on_tune is not None:
             on_tune(tune)
 
-    final: Mask | None = continuation_mask if beginning else mask
-    if isinstance(source.tokenizer, CountedTokenizer):
-        is_plain = final is None and plan is None
-        final = None if is_plain else MarkMask(source.tokenizer, vocab_size, final, plan, budget=single)
     tunes = settings.draw_from(
         settings.beginning_ids(beginnings, plan),
         max_new_tokens=max_tokens,
         on_tune=end_tune,
         on_token=on_token,
-        mask=final,
+        mask=body_mask,
         never=control_signs(source.tokenizer),
     )
     progress.close()
@@ -92,14 +78,14 @@ def generate_tunes(
 
 
 def is_voices(automaton: "Automaton | Voices | None") -> bool:
-    """Whether the rules are of several voices."""
+    """Return whether the rules are of several voices."""
     from symbolic.decode.constraint.voice_mask import Voices
 
     return isinstance(automaton, Voices)
 
 
 def control_signs(tokenizer: "Tokenizer") -> list[int]:
-    """Ids that stand in training text to steer a model and in no tune: code lines, signs of bars taken out."""
+    """Return ids that stand in training text to steer a model and in no tune: code lines, signs of bars taken out."""
     signs = {augmentation.HIDDEN.encode(), augmentation.ANSWER.encode()}
     words = ((id, tokenizer.token_bytes(id)) for id in range(tokenizer.n_tokens))
     return [id for id, word in words if word in signs or re.fullmatch(rb"[RI]:[^\n]+\n", word)]
@@ -113,6 +99,29 @@ def _mask(source: LoadedModel, automaton: "Automaton | Voices") -> "TokenMask | 
     if isinstance(automaton, Voices):
         return VoiceMask(source.tokenizer, automaton, vocab_size)
     return TokenMask(source.tokenizer, automaton, vocab_size=vocab_size)
+
+
+def _body_mask(
+    source: LoadedModel,
+    mask: "TokenMask | VoiceMask | None",
+    continues: bool,
+    plan: tuple[int, ...] | None,
+    max_tokens: int,
+) -> "Mask | None":
+    """Build the mask of what follows the prompt: the rules, a given text that must go on, marks of counted tokens."""
+    from symbolic.decode.constraint import line_mask, token_mask
+    from symbolic.decode.constraint.mark_mask import MarkMask
+    from symbolic.decode.engine import engine
+    from symbolic.tokens.counted import CountedTokenizer
+
+    tokenizer, vocab_size = source.tokenizer, source.model.config.vocab_size
+    single = mask if isinstance(mask, token_mask.TokenMask) else None  # of one voice
+    if single is not None:
+        single.limit(max_tokens, engine.context_limit(source.model))
+    body: Mask | None = line_mask.ContinuationMask(tokenizer, vocab_size, single) if continues else mask
+    if isinstance(tokenizer, CountedTokenizer) and (body is not None or plan is not None):
+        return MarkMask(tokenizer, vocab_size, body, plan, budget=single)
+    return body
 
 
 class _Settings:
@@ -131,17 +140,17 @@ class _Settings:
         self.line_ends = {id for id in range(tokenizer.n_tokens) if b"\n" in tokenizer.token_bytes(id)}
 
     def draw(self, beginnings: Sequence[str], **settings: Any) -> list["Generated"]:
-        """Each beginning gone on with."""
+        """Go on with each beginning."""
         return self.draw_from(self.encoded(beginnings), **settings)
 
     def encoded(self, beginnings: Sequence[str]) -> list[list[int]]:
-        """Ids of texts, the beginning-of-tune id first."""
+        """Return ids of texts, the beginning-of-tune id first."""
         tokenizer = self.source.tokenizer
         return [[tokenizer.bos, *ids] for ids in tokenizer.encode_many(list(beginnings))]
 
     def beginning_ids(self, beginnings: Sequence[str], plan: tuple[int, ...] | None) -> list[list[int]]:
-        """Ids of the beginnings of tunes; the marks of counted tokens in their music are drawn, for they tell what is
-        yet to come."""
+        """Return ids of the beginnings of tunes; the marks of counted tokens in their music are drawn, for they tell
+        what is yet to come."""
         from symbolic.decode.constraint.mark_mask import MarkMask
         from symbolic.tokens.counted import CountedTokenizer
 
@@ -166,7 +175,7 @@ class _Settings:
         return [tune.prompt + tune.tokens for tune in drawn]
 
     def draw_from(self, ids: Sequence[list[int]], stream: int = 0, **settings: Any) -> list["Generated"]:
-        """Each list of ids gone on with."""
+        """Go on with each list of ids."""
         from symbolic.decode.engine import engine
 
         tokenizer = self.source.tokenizer
@@ -174,7 +183,8 @@ class _Settings:
         return engine.generate(self.source.model, list(ids), stream=self.stream + stream, **{**self.fixed, **settings})
 
     def draw_line(self, beginnings: list[str], number: int, choice: prompts.Choice | None = None) -> list[str]:
-        """A line after each beginning (`prompts.DrawLine`); under the mask it is one that a right tune may have."""
+        """Return a line after each beginning (`prompts.DrawLine`); under the mask it is one that a right tune may
+        have."""
         from symbolic.decode.constraint import line_mask
 
         tokenizer = self.source.tokenizer
@@ -207,12 +217,12 @@ class GenerationProgress:
         self.started, self.console = time.monotonic(), Console(late=True)
 
     def add_tokens(self, n: int) -> None:
-        """Tokens were drawn."""
+        """Count tokens that were drawn."""
         self.n_tokens += n
         self.show()
 
     def add_tune(self) -> None:
-        """A tune has ended."""
+        """Count a tune that has ended."""
         self.n_done += 1
 
     def show(self) -> None:
@@ -221,7 +231,7 @@ class GenerationProgress:
             self.console.show(self.line(time.monotonic() - self.started))
 
     def line(self, seconds: float) -> str:
-        """Done, rate, time left."""
+        """Word how much is done, the rate and the time left."""
         left = f"{seconds * (self.n_tunes - self.n_done) / self.n_done:.0f} s left" if self.n_done else "..."
         rate = f"{self.n_tokens / seconds:,.0f} tokens/s"
         return f"{self.n_done}/{self.n_tunes} tunes, {self.n_tokens:,} tokens, {rate}, {left}"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from symbolic.training.checkpoint import TrainingProgress
+    from symbolic.training.checkpoint import Origin, TrainingProgress
     from symbolic.training.distributed import Group
 
 STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # those that a system has
@@ -82,6 +82,17 @@ class Learner(Protocol):
         """Write a checkpoint, whole; without moments one to use, not to go on from. Every process calls it."""
 
 
+class FineTuner(Learner, Protocol):
+    """A learner of a library's model, which goes on from weights that are there."""
+
+    @property
+    def origin(self) -> "Origin":
+        """Where the weights come from, and from what data."""
+
+    def opening(self) -> str:
+        """Say what will be trained on what, and whether it fits."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What the loop needs to know of a run besides its learner."""
@@ -97,6 +108,22 @@ class Plan:
     evaluate_first: bool = False  # before the first step, too
     patience: int = 0  # validations without a new best after which the run is over; 0: it goes to its last step
     describe: Callable[[dict[str, Any]], str] = lambda values: ""  # what else to say of a validation
+
+
+def begin_fine_tuning(
+    folder: Path, config: Any, learner: FineTuner, resume: bool, console: Console, **record: Any
+) -> "TrainingProgress":
+    """Load the newest checkpoint where the run goes on, claim its folder, and say what will be trained.
+
+    config: the dataclass of the run's settings. record: further entries of run.json. Returns where training stands.
+    """
+    from symbolic.training import checkpoint, run_folder
+
+    at = checkpoint.go_on(folder, learner.model, learner.optimizer, resume, console.say)
+    digest = learner.origin.config_digest
+    run_folder.claim(folder, config, {"from_step": at.step, **record, "config_digest": digest})
+    console.say(learner.opening())
+    return at
 
 
 def carry_out(

@@ -112,16 +112,7 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
         cost=costs.training_flops(config.model, config.data.context),
         peak=machine.peak_flops(device, dtype),
     )
-    console.say(_opening(made))
-    if t.lora_rank:
-        n_trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        console.say(
-            f"LoRA of rank {t.lora_rank}: {n_trained:,} numbers are trained beside the weights of {config.start}"
-        )
-    n_positions = getattr(config.model, "n_positions", 0)
-    if n_positions > config.data.context:
-        span = f"{config.data.context + 1} to {n_positions}"
-        console.say(f"positions {span} are not trained, so tunes end at {config.data.context} tokens.")
+    _announce(made, console)
     if group.leads:
         run_folder.claim(folder, config, _record(made))
         checkpoint.discard_after(folder, at.step)
@@ -130,6 +121,20 @@ def build(config: Config, folder: Path, resume: bool, group: "Group", console: C
         console.say(f"{group.world} processes, {config.sharding}, {n_parts} parts of a step on each")
         torch.manual_seed(zlib.crc32(f"{config.seed} {at.step} {group.rank}".encode()))  # dropout of its own
     return made
+
+
+def _announce(setup: Setup, console: Console) -> None:
+    """Say what is trained on what, and which weights and positions are not trained."""
+    config = setup.config
+    console.say(_opening(setup))
+    if config.train.lora_rank:
+        n_trained = sum(p.numel() for p in setup.model.parameters() if p.requires_grad)
+        rank = config.train.lora_rank
+        console.say(f"LoRA of rank {rank}: {n_trained:,} numbers are trained beside the weights of {config.start}")
+    n_positions = getattr(config.model, "n_positions", 0)
+    if n_positions > config.data.context:
+        span = f"{config.data.context + 1} to {n_positions}"
+        console.say(f"positions {span} are not trained, so tunes end at {config.data.context} tokens.")
 
 
 def _start(config: Config) -> "Start | None":

@@ -26,7 +26,7 @@ from symbolic.config import TrainConfig, described, within
 from symbolic.errors import UserError
 from symbolic.progress import Console
 from symbolic.training import run_folder
-from symbolic.training.loop import Loop, Plan, Watch, carry_out
+from symbolic.training.loop import Loop, Plan, Watch, begin_fine_tuning, carry_out
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -90,14 +90,10 @@ def finetune(config: FineTune, folder: Path, *, resume: bool = False) -> dict[st
 
 
 def _finetune(config: FineTune, folder: Path, resume: bool) -> dict[str, Any]:
-    from symbolic.training import checkpoint
-
     console = Console()
     learner = LyricLearner(config)
-    at = checkpoint.go_on(folder, learner.model, learner.optimizer, resume, console.say)
-    record = {"from_step": at.step, "device": str(learner.device), "terms": learner.origin.terms}
-    run_folder.claim(folder, config, {**record, "config_digest": learner.origin.config_digest})
-    console.say(learner.opening())
+    record = {"device": str(learner.device), "terms": learner.origin.terms}
+    at = begin_fine_tuning(folder, config, learner, resume, console, **record)
     plan = Plan(
         name=config.name,
         folder=folder,

@@ -13,7 +13,8 @@ top-k, top-p and min-p choose among what may come: with them every row is drawn 
 
 # B rows, V vocabulary entries
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,11 +35,25 @@ class Draws(Protocol):
     def draw(self, live: Sequence[int], numbers: Any) -> None:
         """Read the pending tokens and draw the next in the live rows, numbers (B) in [0, 1)."""
 
-    def draw_again(self, row: int, allowed: np.ndarray) -> None:
-        """Draw once more in one row, among the allowed tokens (V) bool."""
+    def draw_again(self, row: int, allowed: np.ndarray) -> int:
+        """Draw once more in one row, among the allowed tokens (V) bool; return the token."""
 
     def close(self) -> None:
         """End the step: what was drawn becomes pending."""
+
+
+def take_allowed(mask: Mask, row: int, free: int | None, draw_again: Callable[[np.ndarray], int]) -> int:
+    """Let the mask take a row's next token, and return it: `free` where it may come, else one drawn among the allowed.
+
+    free: a token drawn without the mask; None where sampling truncates, which needs the mask from the start.
+    draw_again(allowed) draws among the tokens (V,) bool that may come.
+    """
+    if free is not None and mask.take(row, free):
+        return free
+    token = draw_again(mask.allowed(row))
+    is_taken = mask.take(row, token)
+    assert is_taken, f"token {token} is allowed and refused"
+    return token
 
 
 class MaskedSampler:
@@ -52,10 +67,8 @@ class MaskedSampler:
         draws, mask = self.draws, self.mask
         draws.draw(live, numbers[0])
         for row in live:
-            if self.rules.truncates or not mask.take(row, draws.tokens[row]):
-                draws.draw_again(row, mask.allowed(row))
-                is_taken = mask.take(row, draws.tokens[row])
-                assert is_taken, f"token {draws.tokens[row]} is allowed and refused"
+            free = None if self.rules.truncates else draws.tokens[row]
+            take_allowed(mask, row, free, partial(draws.draw_again, row))
         draws.close()
         return [[token] for token in draws.tokens], [[value] for value in draws.log_probabilities]
 
@@ -84,11 +97,12 @@ class NativeDraws:
         self.tokens = self.pending.tolist()
         self.log_probabilities = self.calls.log_probabilities.tolist()
 
-    def draw_again(self, row: int, allowed: np.ndarray) -> None:
+    def draw_again(self, row: int, allowed: np.ndarray) -> int:
         """Draw a row's token among those `allowed` (V,), from the same random number."""
         token, log_probability = self.calls.choose(self.places[row], row, allowed)
         self.tokens[row], self.log_probabilities[row] = token, log_probability
         self.pending[row] = token
+        return token
 
     def close(self) -> None:
         """Do nothing: each draw has set its token already."""

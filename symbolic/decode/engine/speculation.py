@@ -29,6 +29,7 @@ import numpy as np
 from symbolic.decode.engine.kernel_library import MOST_AHEAD
 from symbolic.decode.engine.mask import Mask
 from symbolic.decode.engine.native_step import Ahead, NativeModel
+from symbolic.decode.engine.rejection import take_allowed
 from symbolic.decode.engine.samplers import Drawn, Sampler
 from symbolic.decode.engine.sampling_rules import Sampling
 
@@ -237,14 +238,15 @@ class SpeculativeSampler:
         return tokens, log_probabilities
 
     def _choose(self, mask: Mask, place: int, number: float) -> tuple[int, float]:
-        """Draw one allowed token, as `rejection.MaskedSampler` does."""
-        if not self.rules.truncates:
-            token, log_probability, number = self.ahead.choose(place, number)
-            if mask.take(0, token):
-                return token, log_probability
-        token, log_probability, _ = self.ahead.choose(place, number, mask.allowed(0))
-        is_taken = mask.take(0, token)
-        assert is_taken, f"token {token} is allowed and refused"
+        """Draw one allowed token, and return it with its log-probability."""
+        token, log_probability = 0, 0.0
+
+        def draw(allowed: np.ndarray | None = None) -> int:
+            nonlocal token, log_probability, number
+            token, log_probability, number = self.ahead.choose(place, number, allowed)
+            return token
+
+        take_allowed(mask, 0, None if self.rules.truncates else draw(), draw)
         return token, log_probability
 
     def _guesses(self, n_left: int) -> list[tuple[int, int]]:

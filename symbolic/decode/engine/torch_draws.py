@@ -54,12 +54,13 @@ class TorchDraws:
             tokens, self.rests = sample_and_rest(restrict(allowed, self.rules), numbers)
             self.tokens = tokens.tolist()
 
-    def draw_again(self, row: int, allowed: np.ndarray) -> None:
+    def draw_again(self, row: int, allowed: np.ndarray) -> int:
         """Draw a row's token among those `allowed` (V,), from the same random number."""
         scores = (self.logits[row] + self.bias).masked_fill(
             ~torch.from_numpy(allowed).to(self.logits.device), float("-inf")
         )
         self.tokens[row] = int(choose(scores[None], self.rests[row : row + 1], self.rules))
+        return self.tokens[row]
 
     def close(self) -> None:
         """Set log-probabilities (unmasked) and hand the tokens to the next step."""

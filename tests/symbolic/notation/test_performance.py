@@ -35,6 +35,7 @@ def names(body: str, **options: bool) -> str:
         ("|::C::|D", "CCCD"),
         ("|:C:::|D", "CCCCD"),
         ("C:|2D|E", "CCDE"),  # the first time has no ending
+        ("C:|D|2E|]", "CCDDE"),  # an ending is this section's only where it follows the repeat at once
         ("|:C|1D:|2E:|", "CDCE"),  # the last ending is closed
         ("|:C|1D:|2E|F|G:|", "CDCEFGEFG"),  # a long one is another section
         ("|:C|1D|2E|]", "CDCE"),
