@@ -10,7 +10,8 @@ number one larger or smaller, `not`, `and` for `or`, a loop that ends at once. O
 the seed, and of each place one change. A change is killed when one of the test files that mirror the module fails or
 does not end; a survivor is a change that nobody would notice. Survivors that change nothing which can be seen from
 outside stand in tests/equivalent_mutants.tsv (path, line as it was, line as it became, why), and do not count.
-With --resume what the result file tells as killed stays so while its module is the same; survivors are tried again.
+The result is written after each change. With --resume a change that was killed stays so while its module is the same,
+and one that survived while module and tests are the same; all others are tried.
 
 Cosmic Ray's own runner starts a Python for each change, of which importing torch takes longer than the tests. Here one
 process imports the libraries, and forks for each change: what is ours is imported anew, from a copy of the tree.
@@ -139,44 +140,50 @@ def run(args: argparse.Namespace) -> int:
 
     output = args.output or result_file.EXPERIMENTS / "mutants.json"
     recorder = result_file.Recorder("mutants", args.seed, {"each": args.each})
-    killed = _killed_before(recorder, output, args.areas) if args.resume else {}
+    known = _known(recorder, output, args.areas) if args.resume else {}
     argued = equivalents(ROOT / EQUIVALENT)
-    survivors: list[dict[str, Any]] = []
+    others = [one for one in recorder.settings.get("survivors", []) if one["area"] not in args.areas]
+    survivors = list[dict[str, Any]]()
     until = time.monotonic() + 60 * args.minutes
     with TestServer(ROOT) as server:
         for area in args.areas:
             counts = {path: Counter[str]() for path in AREAS[area]}
             for mutant in drawn(ROOT, area, args.each, args.seed):
-                by = killed.get(_key(mutant), "")
-                if not by and time.monotonic() > until:
+                key = _key(mutant)
+                if key not in known and time.monotonic() > until:
                     counts[mutant.path]["not tried"] += 1
                     continue
-                by = by or server.killer(mutant)
-                if by:
-                    killed[_key(mutant)] = by
-                else:
+                by = known.get(key, "") or ("" if key in known else server.killer(mutant))
+                known[key] = by
+                if not by:
                     survivors.append({**asdict(mutant), "argued": argued.get(_argument(mutant), "")})
                 name = "killed" if by else "equivalent" if survivors[-1]["argued"] else "survived"
                 counts[mutant.path][name] += 1
                 print(f"{mutant.path}:{mutant.line}: {mutant.was}  ->  {mutant.becomes}: {by}", file=sys.stderr)
+                recorder.settings |= {"survivors": [*others, *survivors], "tried": _as_rows(known)}
+                result_file.write(output, recorder.result())
             _record(recorder, area, counts)
-    kept = [one for one in recorder.settings.get("survivors", []) if one["area"] not in args.areas]
-    recorder.settings["survivors"] = [*kept, *survivors]
-    recorder.settings["killed"] = [[*key, by] for key, by in sorted(killed.items())]
+    recorder.settings |= {"survivors": [*others, *survivors], "tried": _as_rows(known)}
     recorder.write(output)
     return int(any(not one["argued"] for one in survivors))
 
 
-def _killed_before(recorder: Any, output: Path, areas: Sequence[str]) -> dict[Key, str]:
-    """What the result file tells as killed, in modules that are as they were; its rows of other areas are kept."""
+def _known(recorder: Any, output: Path, areas: Sequence[str]) -> dict[Key, str]:
+    """Return what killed each change that the result file has, '' for nothing, where that is still so; keep its rows
+    of other areas."""
     recorder.keep(output, lambda row: row["area"] in areas)
-    digests = {path: _digest(path) for modules in AREAS.values() for path in modules}
-    rows = recorder.settings.pop("killed", [])
+    tests = {path: tests for modules in AREAS.values() for path, tests in modules.items()}
     return {
-        (path, digest, operator, occurrence): by
-        for path, digest, operator, occurrence, by in rows
-        if digests.get(path) == digest
+        (path, module, operator, occurrence): by
+        for path, module, operator, occurrence, by, tested in recorder.settings.pop("tried", [])
+        if path in tests and module == _digest(path) and (by or tested == _digest(*tests[path]))
     }
+
+
+def _as_rows(known: dict[Key, str]) -> list[list[Any]]:
+    """Return what was tried as JSON: the change, what killed it, and the digest of the tests that it survived."""
+    tests = {path: tests for modules in AREAS.values() for path, tests in modules.items()}
+    return [[*key, by, "" if by else _digest(*tests[key[0]])] for key, by in sorted(known.items())]
 
 
 def _record(recorder: Any, area: str, counts: dict[str, Counter[str]]) -> None:
@@ -192,8 +199,9 @@ def _key(mutant: "Mutant") -> Key:
     return mutant.path, _digest(mutant.path), mutant.operator, mutant.occurrence
 
 
-def _digest(path: str) -> str:
-    return hashlib.sha256((ROOT / path).read_bytes()).hexdigest()
+def _digest(*paths: str) -> str:
+    """Return the SHA-256 of some files of this tree, one after the other."""
+    return hashlib.sha256(b"".join((ROOT / path).read_bytes() for path in paths)).hexdigest()
 
 
 def _argument(mutant: "Mutant") -> tuple[str, str, str]:

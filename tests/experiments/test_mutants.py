@@ -1,5 +1,6 @@
 """Changes are drawn by a seed, change a meaning, and are met by the tests in a process that has forked."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import result_file
 from experiments import mutants
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,3 +82,17 @@ def test_the_sign_before_named_arguments_is_no_product() -> None:
     found = list(mutants.changes("def f(a, *, b, c=2):\n    return a * b\n"))
     assert {line for (line, _), _, _ in found} == {1, 2}
     assert not any("BinaryOperator" in operator for (line, _), operator, _ in found if line == 1)
+
+
+def test_what_was_tried_stays_known_while_module_and_tests_are_the_same(tmp_path: Path) -> None:
+    path = "symbolic/training/optim.py"
+    digest = hashlib.sha256((ROOT / path).read_bytes()).hexdigest()
+    killed, survived = (path, digest, "NumberReplacer", 0), (path, digest, "NumberReplacer", 1)
+    rows = mutants._as_rows({killed: "tests/test_a.py::test_f", survived: ""})
+    other_tests = [*rows[1][:3], 2, "", "0" * 64]
+    other_module = [path, "0" * 64, *rows[0][2:]]
+    recorder = result_file.Recorder("mutants", 0, {"each": 2, "tried": [*rows, other_tests, other_module]})
+    result_file.write(tmp_path / "mutants.json", recorder.result())
+    again = result_file.Recorder("mutants", 0, {"each": 2})
+    found = mutants._known(again, tmp_path / "mutants.json", ["optimiser"])
+    assert found == {killed: "tests/test_a.py::test_f", survived: ""}
