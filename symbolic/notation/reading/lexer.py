@@ -28,6 +28,7 @@ SYMBOLS = (
     ("number", rf"^[ \t]*{_NUMBERS}(?=[ \t(A-Ga-g\[\"])"),  # of an ending whose bar line ends the line before
     ("note", _NOTE),
     ("microtone", r"[\^_]{1,2}\d{0,3}(?:/\d{0,3})?(?=[A-Ga-g])"),
+    ("stray", r"[\^_=]{1,2}\d{0,3}"),  # an accidental that stands before no note
     ("rest", rf"[zx](?P<rest_length>{LENGTH})"),
     ("bar_rest", r"[ZX](?P<n_bars>\d{0,3})"),
     ("tuplet", r"\((?P<p>\d{1,2})(?::(?P<q>\d{0,2}))?(?::(?P<r>\d{0,2}))?"),

@@ -473,6 +473,13 @@ def _refuse_microtone(state: VoiceReader, match: re.Match[str], number: int) -> 
     )
 
 
+def _read_stray(state: VoiceReader, match: re.Match[str], number: int) -> None:
+    """An accidental before no note is passed over and counted."""
+    if state.rules.strict:
+        raise NotationError("unknown_symbol", f"column {match.start() + 1}: {match[0]!r} stands before no note.", number)
+    state.rules.losses["accidental without a note"] += 1
+
+
 def _read_number(state: VoiceReader, match: re.Match[str], number: int) -> None:
     """A number at the beginning of a line: an ending after a bar line."""
     if state.rules.strict or not (state.voice.events and isinstance(state.voice.events[-1], Bar)):
@@ -531,6 +538,7 @@ _READERS = {
     "grace_open": _open_grace,
     "grace_close": _close_grace,
     "microtone": _refuse_microtone,
+    "stray": _read_stray,
     "named_ending": _read_named_ending,
     "number": _read_number,
     "space": _read_space,

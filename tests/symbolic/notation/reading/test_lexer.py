@@ -15,6 +15,8 @@ from symbolic.notation.reading.lexer import lex, matches, prepared
         ("+ceg+ +^CE2+2", ["old_chord", "space", "old_chord"]),
         ("C#D@E*F", ["note", "space", "note", "space", "note", "space", "note"]),
         ("^/c", ["microtone", "note"]),
+        ("A=>B_", ["note", "stray", "broken", "note", "stray"]),
+        ("^3^F", ["stray", "note"]),
         ("a&b", ["note", "overlay", "note"]),
     ],
 )

@@ -108,3 +108,11 @@ def test_what_has_no_length_is_told() -> None:
     score = parse("X:1\nM:3/4 2/4\nL:1/8\nU:o +open+\nK:C\nC0 oCDEF|\n")
     assert dict(score.losses) == {NO_LENGTH: 1, "meter that is not known, read as free (M:)": 1}
     assert score.meter.is_free and score.voices[0].events[0].marks == "!open!"  # type: ignore[union-attr]
+
+
+def test_an_accidental_before_no_note_is_passed_over_and_told() -> None:
+    score = parse("X:1\nM:4/4\nL:1/8\nK:C\nA=>B ^3^c2_|")
+    assert [sound.ticks / EIGHTH for sound in performance(score)] == [1.5, 0.5, 2]
+    assert score.losses == {"accidental without a note": 3}
+    with pytest.raises(NotationError, match="before no note"):
+        parse("X:1\nM:4/4\nL:1/8\nK:C\nA=>B", strict=True)
