@@ -5,7 +5,7 @@ A rejection's reason is that of the parser (NotationError.reason: no_key, bad_me
     binary, unreadable, too_large, no_tune     a file that is no text, is damaged, unpacks to too much, holds no tune
     bad_json, no_column                        a JSON row
     fault, over_time, over_memory              a score whose reader crashed or ran out of what it is allowed
-    not_midi, smpte, patterns, bad_midi, bad_musicxml, voices_apart     a score that is none, or cannot be used
+    not_midi, bad_division, bad_midi, bad_musicxml, voices_apart        a score that is none, or cannot be used
     too_short, too_long                        fewer notes than `min_notes`; more bytes of canonical text than allowed
     duplicate                                  the melody of an earlier tune: equal intervals, equal ratios of lengths
     near_duplicate                             a melody much like that of an earlier tune

@@ -18,7 +18,8 @@ loss with its number, and counted in the answer of --json.
   one, and one part's notes are dealt out to as many voices as sound at once. The title is the first track's name. A
   file that was played is put on a written grid, and it is told how many onsets were moved how far (--quantize off keeps
   them as they are).
-- MIDI to MIDI keeps every event; only what is damaged is put in order.
+- MIDI to MIDI keeps every event; only what is damaged is put in order. Type 2 MIDI is read as a book of tunes, and time
+  in SMPTE frames as quarter notes of half a second.
 - From MusicXML every note is where it sounds: transposing instruments at their sounding pitch, a measure as long in
   all parts, overlapping notes in voices of their own.
 `python -m experiments.conversions` measures it. The exit status is 1 when any tune could not be converted.
@@ -34,13 +35,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from symbolic import files
+from symbolic.command_line import choose_tune
 from symbolic.errors import UsageError, UserError
 from symbolic.formats.documents import KINDS, ReadTune, kind_of, read_text, read_tunes, tell_losses, told
 from symbolic.formats.file_bytes import read_bytes
 from symbolic.formats.format_losses import lost_in_bars, lost_in_midi
 from symbolic.formats.midi import to_midi
 from symbolic.formats.musicxml.musicxml_writing import to_musicxml
-from symbolic.formats.smf import read_events, read_song, write_events
+from symbolic.formats.smf import n_sequences, read_events, read_song, write_events
 from symbolic.notation.canonical import interleaved
 from symbolic.notation.layout import information, laid_out
 from symbolic.notation.score import Score
@@ -54,9 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     parser.add_argument("source", metavar="FILE", type=Path, help=".abc, .mid, .midi, .kar, .musicxml, .xml or .mxl")
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=", ".join(WRITTEN))
-    parser.add_argument(
-        "--tune", type=int, metavar="N", help="of an .abc file the tune X:N, else the N-th (default: all)"
-    )
+    parser.add_argument("--tune", type=int, metavar="N", help="the tune X:N, else the N-th (default: all)")
     parser.add_argument("--interleave", action="store_true", help="ABC of several voices bar by bar")
     parser.add_argument("--no-repeats", action="store_true", help="MIDI as written, repeats not played")
     parser.add_argument(
@@ -117,7 +117,7 @@ def convert(
     kind_of(source)
     _check_output(source, target)
     if (kind_of(source), target.suffix.lower()) == ("midi", ".mid") and quantize != "on":
-        return _rewrite(source, target)
+        return _rewrite(source, target, tune)
     tunes = list(read_tunes(source, tune, quantize))
     tell_losses(source, tunes)
     read = [tune for tune in tunes if tune.score is not None]
@@ -131,17 +131,26 @@ def convert(
     return Conversion(tunes, written, len(read) if target.suffix.lower() == ".abc" else len(written), left_out)
 
 
-def _rewrite(source: Path, target: Path) -> Conversion:
-    """MIDI to MIDI: all events as they are, what was damaged in order again."""
+def _rewrite(source: Path, target: Path, tune: int | None) -> Conversion:
+    """MIDI to MIDI: all events as they are, what was damaged in order again; of type 2 a file for each sequence."""
     data = read_bytes(source, "midi")
     try:
-        song = read_song(data)
-        files.write_whole(target, write_events(read_events(data)))
+        pieces = n_sequences(data)
+        places = range(pieces) if tune is None else [choose_tune([None] * pieces, tune, source)]
+        written, tunes = [], []
+        for place in places:
+            losses = read_song(data, place).losses if len(places) == 1 else Counter[str]()
+            written.append(_numbered(target, place + 1) if len(places) > 1 else target)
+            files.write_whole(written[-1], write_events(read_events(data, place)))
+            tunes.append(ReadTune(place + 1, Score({}, Meter(4, 4), Key("C"), [], losses)))
     except NotationError as error:
         raise UserError(f"{source}: {error.reason}: {error}") from error
-    tunes = [ReadTune(1, Score({}, Meter(4, 4), Key("C"), [], song.losses))]
     tell_losses(source, tunes)
-    return Conversion(tunes, [target], 1)
+    return Conversion(tunes, written, len(written))
+
+
+def _numbered(target: Path, number: int) -> Path:
+    return target.with_name(f"{target.stem}-{number}{target.suffix}")
 
 
 def _summary(done: Conversion) -> dict[str, object]:
@@ -169,7 +178,7 @@ def _write(
         yield target
         return
     for number, score in scores:
-        path = target if len(scores) == 1 else target.with_name(f"{target.stem}-{number}{target.suffix}")
+        path = target if len(scores) == 1 else _numbered(target, number)
         try:
             _, written = WRITERS[target.suffix.lower()]
             files.write_whole(path, written(score, repeats, left_out))

@@ -20,6 +20,7 @@ from symbolic.command_line import choose_tune
 from symbolic.errors import UsageError, UserError
 from symbolic.formats.file_bytes import read_bytes
 from symbolic.formats.sandbox import Guard
+from symbolic.formats.smf import n_sequences
 from symbolic.notation import abc_parser
 from symbolic.notation.abc_parser import RawTune
 from symbolic.notation.score import Score
@@ -70,7 +71,8 @@ def read_text(path: Path | str) -> str:
 
 
 def read_tunes(path: Path, tune: int | None = None, quantize: str = "auto") -> Iterator[ReadTune]:
-    """The tunes of a file of any kind in KINDS; of an .abc file all, or the one that `choose_tune` finds.
+    """The tunes of a file of any kind in KINDS: all, or the one that `choose_tune` finds. MIDI and MusicXML hold one,
+    but for the sequences of type 2 MIDI.
 
     `quantize` ("auto", "on", "off") says whether MIDI is put on a written grid.
 
@@ -84,14 +86,34 @@ def read_tunes(path: Path, tune: int | None = None, quantize: str = "auto") -> I
         wanted = None if tune is None else choose_tune([_x_number(raw.text) for raw in raws], tune, path)
         yield from _parsed(raws if wanted is None else raws[wanted : wanted + 1])
         return
-    if tune is not None:
-        choose_tune([None], tune, path)
     with Guard() as guard:
-        try:
-            score = guard.score(kind, read_bytes(path, kind), quantize)
-        except NotationError as error:
-            raise UserError(f"{path}: {error.reason}: {error}") from error
-    yield ReadTune(1, score)
+        yield from _guarded(guard, path, kind, tune, quantize)
+
+
+def _guarded(guard: Guard, path: Path, kind: str, tune: int | None, quantize: str) -> Iterator[ReadTune]:
+    """The pieces of a MIDI or MusicXML file; of several, those without notes are left out."""
+    data = read_bytes(path, kind)
+    try:
+        n_pieces = n_sequences(data) if kind == "midi" else 1
+        places = range(n_pieces) if tune is None else [choose_tune([None] * n_pieces, tune, path)]
+        if len(places) == 1:
+            yield ReadTune(1, guard.score(kind, data, quantize, places[0]))
+            return
+    except NotationError as error:
+        raise UserError(f"{path}: {error.reason}: {error}") from error
+    found = [ReadTune(place + 1, *_score_or_fault(guard, kind, data, quantize, place)) for place in places]
+    if all(one.score is None for one in found):
+        raise UserError(f"{path}: no_notes: none of its {n_pieces} sequences can be read.")
+    yield from (one for one in found if one.fault is None or one.fault.reason != "no_notes")
+
+
+def _score_or_fault(
+    guard: Guard, kind: str, data: bytes, quantize: str, sequence: int
+) -> tuple[Score | None, NotationError | None]:
+    try:
+        return guard.score(kind, data, quantize, sequence), None
+    except NotationError as error:
+        return None, error
 
 
 def read_scores(path: Path | str, tune: int | None = None) -> list[Score]:

@@ -21,7 +21,7 @@ import mido
 from symbolic.errors import UserError
 from symbolic.files import write_whole
 from symbolic.formats.file_bytes import read_bytes
-from symbolic.formats.smf import DRUM_CHANNEL, read_events, write_events
+from symbolic.formats.smf import DRUM_CHANNEL, n_sequences, read_events, write_events
 from symbolic.notation.performance import Sound, performance, signatures, unroll
 from symbolic.notation.score import Direction, Event, Note, Rest, Score, TempoChange, Voice, bars
 from symbolic.notation.theory import TICKS_PER_WHOLE, Key, Meter, NotationError
@@ -205,12 +205,17 @@ def read_midi(path: Path | str) -> mido.MidiFile:
     """
     data = read_bytes(path, "midi")
     try:
-        events = read_events(data)
+        pieces, events = n_sequences(data), read_events(data)
         midi = mido.MidiFile(file=io.BytesIO(write_events(events)), clip=True)
     except NotationError as error:
         raise UserError(f"{path} is not a readable MIDI file: {error} Export it again.") from error
     except Exception as error:  # mido lets whatever its parser meets through: EOFError, KeyError, ValueError, ...
         raise UserError(f"{path} is not a readable MIDI file: it is damaged. Export it again.") from error
+    if pieces > 1:
+        raise UserError(
+            f"{path} is type 2 MIDI of {pieces} sequences, each a piece of its own; write them to files with symbolic "
+            f"convert {path} -o PIECE.mid."
+        )
     fault = _fault(midi)
     if fault:
         raise UserError(f"{path}: {fault}")
@@ -404,10 +409,6 @@ def _meter_qpm(meter: Meter) -> float:
 
 def _fault(midi: mido.MidiFile) -> str:
     """Why a file that was parsed should not be used; '' when it may be."""
-    if midi.type == 2:
-        return "type 2 MIDI (independent patterns) has no single time line; save it as type 0 or 1."
-    if midi.ticks_per_beat <= 0:
-        return "its time unit is not ticks per quarter note (SMPTE frames, or zero); export it with musical time."
     slowest, fastest = 60e6 / MIN_QPM, 60e6 / MAX_QPM
     for tick, tempo in _tempo_changes(midi):
         if not fastest <= tempo <= slowest:

@@ -3,6 +3,8 @@
 `read_events` forgives what the field's readers forgive and counts each kind in `losses`: a RIFF or MacBinary wrapper,
 longer headers, unknown chunks, fewer tracks than the header says, tracks whose length is wrong or that lack their end,
 running status over meta events, data bytes over 127 (clipped). A track that cannot be read on is read up to there.
+Time in SMPTE frames becomes quarter notes of half a second. A type 2 file holds sequences of one track each, which are
+pieces of their own: one is read at a time.
 `read_song` gives the notes of each track and channel with programs, tempos, meters, keys and title. Times are ticks of
 the file. Specification: midi.org, "Standard MIDI Files 1.0". Pure Python.
 """
@@ -102,9 +104,9 @@ class EventFile:
     losses: Counter[str]
 
 
-def read_song(data: bytes) -> MidiSong:
+def read_song(data: bytes, sequence: int = 0) -> MidiSong:
     """The music in a MIDI file's bytes. Raises NotationError: those of `read_events`, no_notes, too_long."""
-    file = read_events(data)
+    file = read_events(data, sequence)
     song = MidiSong(file.ticks_per_quarter, [], [], [], [], losses=file.losses)
     programs = _first_programs(file.tracks)
     for track in file.tracks:
@@ -123,21 +125,31 @@ def read_song(data: bytes) -> MidiSong:
     return song
 
 
-def read_events(data: bytes) -> EventFile:
-    """All events of a MIDI file's bytes. Raises NotationError: not_midi, smpte, patterns, too_long, bad_midi."""
+def n_sequences(data: bytes) -> int:
+    """The pieces in a MIDI file's bytes: the tracks of type 2, else 1. Raises NotationError not_midi."""
+    data = _unwrapped(data)
+    length, kind = int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:10], "big")
+    return max(1, sum(1 for _ in _chunks(data, 8 + max(6, length), Counter()))) if kind == 2 else 1
+
+
+def read_events(data: bytes, sequence: int = 0) -> EventFile:
+    """All events of a MIDI file's bytes; of a type 2 file those of one `sequence`, counted from 0.
+
+    Raises NotationError: not_midi, bad_division, too_long, bad_midi.
+    """
     data = _unwrapped(data)
     length, kind, division = (int.from_bytes(data[a:b], "big") for a, b in ((4, 8), (8, 10), (12, 14)))
-    if division & 0x8000 or division == 0:
-        raise NotationError("smpte", "its time unit is not ticks per quarter note (SMPTE frames, or zero).")
+    rate = _frame_rate(division)
     losses: Counter[str] = Counter()
     tracks = [_Track(data, start, end, losses).events() for start, end in _chunks(data, 8 + max(6, length), losses)]
-    if kind == 2 and len(tracks) > 1:
-        raise NotationError("patterns", "type 2 MIDI (independent patterns) has no single time line.")
+    if kind == 2:
+        tracks = tracks[sequence : sequence + 1]
     if sum(map(len, tracks)) > MAX_EVENTS:
         raise NotationError("too_long", f"it has more than {MAX_EVENTS:,} events.")
     if not any(tracks):
         raise NotationError("bad_midi", "it has no track with events that can be read.")
-    return EventFile(division, tracks, losses)
+    file = EventFile(division, tracks, losses)
+    return _in_quarters(file, rate, division & 0xFF) if rate else file
 
 
 def write_events(file: EventFile) -> bytes:
@@ -170,6 +182,28 @@ def decoded_name(data: bytes) -> str:
         len(japanese) > 1 and all("\u3000" <= sign <= "\u9fff" for sign in japanese)
     )
     return japanese if is_japanese else files.decoded(data)
+
+
+# --- SMPTE frames ----------------------------------------------------------------------------------------------------
+
+
+def _frame_rate(division: int) -> int:
+    """Frames a second of a header's division, 0 where that counts ticks of a quarter note. Raises NotationError."""
+    rate = 256 - (division >> 8) if division & 0x8000 else 0
+    if division == 0 or (rate and not division & 0xFF):
+        raise NotationError("bad_division", "its header names no unit of time (ticks of a quarter note or of a frame).")
+    return rate
+
+
+def _in_quarters(file: EventFile, rate: int, ticks_per_frame: int) -> EventFile:
+    """A file whose ticks are parts of SMPTE frames, in quarter notes of half a second; 29 stands for 29.97 frames."""
+    tempo = DEFAULT_TEMPO if rate != 29 else DEFAULT_TEMPO * 1001 // 1000
+    tracks = [[event._replace(tick=2 * event.tick) for event in track if event.meta != TEMPO] for track in file.tracks]
+    n_tempos = sum(map(len, file.tracks)) - sum(map(len, tracks))
+    if n_tempos:
+        file.losses["tempo of a file whose time is in seconds (SMPTE frames), left out"] += n_tempos
+    tracks[0].insert(0, RawEvent(0, TEMPO, tempo.to_bytes(3, "big")))
+    return EventFile((30 if rate == 29 else rate) * ticks_per_frame, tracks, file.losses)
 
 
 # --- bytes -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,10 @@ from audio_bridge.render.render import pieces_of
 from symbolic.__main__ import VERBS
 from symbolic.command_line import main
 from symbolic.decode.editing.edit import read_tune
+from symbolic.errors import UserError
 from symbolic.formats.convert import abc_text, convert
+from symbolic.formats.midi import read_midi
+from symbolic.formats.smf import read_song
 
 HARD = 'M:6/8\nL:1/8\nK:Dmix\nA|:d2f{g}a2f|(3gab[CEG]2-[CEG]z|1"Am"(d3~d2)A:|2d5/2e/2d2||[K:G][M:2/4]^c=c_cc|g4-|g4|]\n'
 
@@ -113,3 +116,20 @@ def test_what_the_written_format_lacks_is_told_once_a_kind(tmp_path: Path, capsy
     assert done.left_out == {"chord symbols": 16, "grace notes": 8, "information fields": 8}
     assert f"note: {book}: left out of the MIDI: 16 chord symbols" in told
     assert f"note: {book}, tunes 1, 2, 3, 4, 5 and 3 more: 8 lines of page layout (%%)" in told and len(told) == 4
+
+
+def test_type_2_midi_is_read_as_a_book(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three tracks, the first without notes."""
+    tracks = [b"\x00\xff\x03\x01a", *(bytes([0, 0x90, pitch, 80, 96, 0x80, pitch, 0]) for pitch in (60, 72))]
+    chunks = b"".join(b"MTrk" + (len(one) + 4).to_bytes(4, "big") + one + b"\x00\xff\x2f\x00" for one in tracks)
+    path = tmp_path / "book.mid"
+    path.write_bytes(b"MThd\x00\x00\x00\x06\x00\x02\x00\x03\x00\x60" + chunks)
+    done = convert(path, tmp_path / "book.abc")
+    assert [tune.number for tune in done.tunes] == [2, 3] and done.n_converted == 2
+    assert "X:2" in (tmp_path / "book.abc").read_text() and "\nc2" in (tmp_path / "book.abc").read_text()
+    assert convert(path, tmp_path / "one.abc", tune=3).n_converted == 1
+    assert "the 3rd tune of 3" in capsys.readouterr().err
+    assert [one.name for one in convert(path, tmp_path / "out.mid", tune=2).files] == ["out.mid"]
+    assert read_song((tmp_path / "out.mid").read_bytes()).parts[0].notes[0].pitch == 60
+    with pytest.raises(UserError, match="type 2 MIDI of 3 sequences"):
+        read_midi(path)

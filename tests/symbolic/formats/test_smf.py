@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symbolic.formats import midi
-from symbolic.formats.smf import RawEvent, SongNote, decoded_name, read_events, read_song, write_events
+from symbolic.formats.smf import (
+    RawEvent,
+    SongNote,
+    decoded_name,
+    n_sequences,
+    read_events,
+    read_song,
+    write_events,
+)
 from symbolic.notation.performance import Sound
 from symbolic.notation.theory import NotationError
 
@@ -113,8 +121,7 @@ def test_names_in_the_encodings_of_their_makers(name: str, encoding: str) -> Non
     ("data", "reason"),
     [
         (b"X:1", "not_midi"),
-        (header(kind=2, n_tracks=2) + 2 * track(NOTE, END), "patterns"),
-        (header(division=0) + track(NOTE, END), "smpte"),
+        (header(division=0) + track(NOTE, END), "bad_division"),
         (header() + track(END), "no_notes"),
         (header() + track(b"\x00\x3c"), "bad_midi"),
     ],
@@ -162,3 +169,25 @@ def test_all_notes_off_ends_the_notes_of_its_channel(controller: int) -> None:
     off = b"\x60\xb0" + bytes([controller, 0])
     more = b"\x00\x90\x3c\x50\x60\x80\x3c\x00\x00\x81\x48\x00"
     assert notes(header() + track(strikes, off, more, END)) == [(0, 96, 60), (96, 192, 60), (0, 192, 72)]
+
+
+@pytest.mark.parametrize(
+    ("division", "per_second", "qpm"),
+    [(0xE728, 1000, 120), (0xE301, 30, 119.88), (0xE264, 3000, 120), (0xE80A, 240, 120), (0xE701, 25, 120)],
+)  # 25, 29.97, 30 and 24 frames a second
+def test_time_in_frames_becomes_quarter_notes(division: int, per_second: int, qpm: float) -> None:
+    tempo = meta(0x51, b"\x03\x0d\x40")  # such a file does not follow it
+    song = read_song(header(division=division) + track(tempo, NOTE, END))
+    [(_, microseconds)] = song.tempos
+    seconds = song.parts[0].notes[0].end * microseconds / 1e6 / song.ticks_per_quarter
+    assert 60e6 / microseconds == pytest.approx(qpm, rel=1e-5)
+    assert seconds == pytest.approx(96 / per_second * 120 / qpm, rel=1e-5)
+    assert song.losses.total() == 1
+    assert read_song(write_events(read_events(header(division=division) + track(NOTE, END)))).tempos == song.tempos
+
+
+def test_type_2_holds_a_piece_a_track() -> None:
+    data = header(kind=2, n_tracks=2) + track(NOTE, END) + track(meta(3, b"Two"), HIGH, END)
+    assert n_sequences(data) == 2 and n_sequences(PLAIN) == 1
+    assert [read_song(data, place).parts[0].notes[0].pitch for place in (0, 1)] == [60, 72]
+    assert read_song(data, 1).title == "Two"
