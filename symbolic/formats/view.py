@@ -5,9 +5,9 @@
     python -m symbolic view tune.abc -o tune.pdf           # .svg, .pdf, .png: needs the extra `engraving`
 
 The page is complete in itself and asks nothing of the network: notes that follow the playback, tempo, a loop of bars,
-transposition, voices on and off, downloads as ABC, MIDI, MusicXML, SVG and WAV (browsers write no MP3: `audio_bridge
-render` does), a style for printing. Click a bar to loop it, click another with Shift to loop up to it; the space bar
-starts and stops.
+transposition, voices on and off, downloads as ABC, MIDI, MusicXML, SVG and WAV, transposed as the page is (browsers
+write no MP3: `audio_bridge render` does), a style for printing. Click a bar to loop it, click another with Shift to
+loop up to it; the space bar starts and stops.
 """
 
 import argparse

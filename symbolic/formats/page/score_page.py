@@ -25,7 +25,7 @@ from symbolic.notation.score import Score
 from symbolic.notation.theory import NotationError
 
 ASSETS = Path(__file__).parent / "assets"
-MODULES = ("engrave.js", "note_player.js", "score_page.js")  # each uses those before it
+MODULES = ("engrave.js", "note_player.js", "transposing.js", "score_page.js")  # each uses those before it
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,10 @@ def _controls(score: Score, data: dict[str, Any]) -> str:
 def _downloads() -> str:
     kinds = {"abc": "ABC", "mid": "MIDI", "musicxml": "MusicXML", "svg": "SVG", "wav": "WAV"}
     buttons = "".join(f'<button type="button" data-file="{kind}">{name}</button>' for kind, name in kinds.items())
-    return f'<div class="downloads with-script" hidden role="group" aria-label="Downloads">Download {buttons}</div>\n'
+    return (
+        '<div class="downloads with-script" hidden role="group" aria-label="Downloads">'
+        f'Download {buttons}<output class="moved"></output></div>\n'
+    )
 
 
 # --- what every page is made of --------------------------------------------------------------------------------------

@@ -476,7 +476,9 @@ def _refuse_microtone(state: VoiceReader, match: re.Match[str], number: int) -> 
 def _read_stray(state: VoiceReader, match: re.Match[str], number: int) -> None:
     """An accidental before no note is passed over and counted."""
     if state.rules.strict:
-        raise NotationError("unknown_symbol", f"column {match.start() + 1}: {match[0]!r} stands before no note.", number)
+        raise NotationError(
+            "unknown_symbol", f"column {match.start() + 1}: {match[0]!r} stands before no note.", number
+        )
     state.rules.losses["accidental without a note"] += 1
 
 

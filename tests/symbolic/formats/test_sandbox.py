@@ -60,7 +60,8 @@ def test_a_crash_costs_one_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     """A reader that kills its process, as a native fault does, is replaced."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, signal\nfrom symbolic.formats import readers\nread = readers.read_song\n"
-        "readers.read_song = lambda data, *more: os.kill(os.getpid(), signal.SIGSEGV) if b'boom' in data else read(data)\n"
+        "crash = lambda: os.kill(os.getpid(), signal.SIGSEGV)\n"
+        "readers.read_song = lambda data, *more: crash() if b'boom' in data else read(data)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     good = to_midi(abc_parser.parse(TUNE))

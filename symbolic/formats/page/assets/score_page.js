@@ -2,6 +2,7 @@
 // marked; tempo, a loop of bars, transposition, voices on and off, downloads.
 import { engrave, elementsOfBar, placeAt } from "./engrave.js";
 import { NotePlayer } from "./note_player.js";
+import { movedAbc, movedMidi, movedMusicXml } from "./transposing.js";
 
 const PER_SECOND = 2; // the page's notes are in seconds; the player's quarters are two of them at 120 a minute
 let current = null; // the tune that plays
@@ -53,6 +54,7 @@ class TunePage {
       event.target.value = semitones;
       this.player.transposition = semitones;
       if (this.player.playing) this.player.jump(this.player.position());
+      this.move();
       this.draw();
     });
     for (const box of this.article.querySelectorAll(".voices input")) {
@@ -65,6 +67,20 @@ class TunePage {
     }
     for (const name of [".from", ".to", ".loop"]) this.$(name).addEventListener("change", () => this.loop());
     for (const button of this.article.querySelectorAll("button[data-file]")) button.addEventListener("click", () => this.download(button));
+  }
+
+  // The files of the page as they sound: what cannot be moved so far is not offered.
+  move() {
+    const semitones = this.player.transposition, moved = { ...this.data.files };
+    moved.mid = Uint8Array.from(atob(moved.mid), (sign) => sign.charCodeAt(0));
+    const movers = { abc: movedAbc, mid: movedMidi, musicxml: movedMusicXml };
+    for (const [kind, mover] of Object.entries(semitones ? movers : {})) {
+      try { moved[kind] = mover(moved[kind], semitones); } catch { moved[kind] = null; }
+    }
+    this.files = moved;
+    for (const button of this.article.querySelectorAll("button[data-file]")) button.disabled = moved[button.dataset.file] === null;
+    this.$("details.abc pre").textContent = moved.abc ?? this.data.abc;
+    this.$(".moved").textContent = semitones ? `moved ${semitones > 0 ? "up" : "down"} by ${Math.abs(semitones)}` : "";
   }
 
   tempoText(percent) { return `${Math.round(this.data.qpm * percent / 100)} (${percent} %)`; }
@@ -137,9 +153,10 @@ class TunePage {
   }
 
   async download(button) {
-    const kind = button.dataset.file, name = `${this.data.name}.${kind}`;
-    let content = this.data.files[kind];
-    if (kind === "mid") content = Uint8Array.from(atob(content), (sign) => sign.charCodeAt(0));
+    const kind = button.dataset.file, semitones = this.player.transposition;
+    const moved = semitones ? `-${semitones > 0 ? "up" : "down"}-${Math.abs(semitones)}` : "";
+    if (!this.files) this.move();
+    let content = this.files[kind];
     if (kind === "svg") content = this.drawing();
     if (kind === "wav") {
       button.disabled = true;
@@ -148,7 +165,7 @@ class TunePage {
     }
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([content]));
-    link.download = name;
+    link.download = `${this.data.name}${moved}.${kind}`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
