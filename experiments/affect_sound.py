@@ -1,10 +1,11 @@
 """How well do valence and arousal of rated scores come out of their sound, and of a sound that no model heard?
 
-    python -m experiments.affect_sound --data vgmidi:FOLDER [--ship audio_bridge/affect/ready]
+    python -m experiments.affect_sound --data vgmidi:FOLDER [--soundfont FILE.sf2] [--ship audio_bridge/affect/ready]
 
 Every rated piece is played by this project's synthesiser (its first 40 s); game series stay together in the folds.
-Models of the piano's sound are also tried on the same pieces played by strings, a guitar and a church organ, pieces of
-their own series left out. --ship writes the weights that `audio_bridge affect` takes, with their card.
+Models of the piano's sound are also tried on the same pieces played by strings, a guitar and a church organ, and with
+the SoundFont that --soundfont names, pieces of their own series left out. --ship writes the weights that
+`audio_bridge affect` takes, with their card.
 """
 
 import argparse
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", required=True, metavar="vgmidi:FOLDER")
     parser.add_argument("--others", type=int, default=OTHER_PIECES, help="pieces played by other instruments")
     parser.add_argument("--pieces", type=int, default=1000, help="evenly over the set (default: all)")
+    parser.add_argument("--soundfont", type=Path, metavar="FILE.sf2", help="another SoundFont for some of the pieces")
     parser.add_argument("--jobs", type=int, default=1, help="pieces played at a time")
     parser.add_argument("--ship", type=Path, metavar="FOLDER", help="write weights and card")
     return run_with(run, parser, arguments)
@@ -53,7 +55,10 @@ def run(args: argparse.Namespace) -> int:
     _, rated = rating_sets.load(args.data)
     count = min(args.pieces, len(rated.items))
     rated = replace(rated, items=tuple(rated.items[i * len(rated.items) // count] for i in range(count)))
-    recorder = result_file.Recorder("affect_sound", settings={"data": rated.name, "items": len(rated.items)})
+    settings = {"data": rated.name, "items": len(rated.items), "others": args.others}
+    if args.soundfont is not None:
+        settings["soundfont"] = args.soundfont.name
+    recorder = result_file.Recorder("affect_sound", settings=settings)
     sounds = sound_training.played_scores(rated, jobs=args.jobs)
     targets, groups = np.array([s.target for s in sounds]), [s.item.group for s in sounds]
     table = []
@@ -69,21 +74,28 @@ def run(args: argparse.Namespace) -> int:
         print(f"within piece: {name} r V {pair[0]:+.3f} A {pair[1]:+.3f}")
     if args.ship:
         ship(sounds, rated, table, args.ship)
-    few = replace(rated, items=rated.items[:: max(1, len(rated.items) // max(1, args.others))][: args.others])
-    for instrument, program in OTHERS.items() if args.others else ():
-        played = sound_training.played_scores(few, program=program, jobs=args.jobs)
-        own = np.array([s.target for s in played])
-        found = record_level(
-            recorder,
-            "learnt from piano",
-            instrument,
-            heard_by_strangers(sounds, played),
-            own,
-            [s.item.group for s in played],
-        )
-        print(printed("learnt from piano", instrument, found))
+    if args.others:
+        stranger_rows(recorder, sounds, rated, args)
     recorder.write(args.output)
     return 0
+
+
+def stranger_rows(
+    recorder: result_file.Recorder, sounds: Sequence[HeardSound], rated: RatedSet, args: argparse.Namespace
+) -> None:
+    """Some of the pieces as other instruments and another SoundFont play them, beside the sound that was learnt."""
+    few = replace(rated, items=rated.items[:: max(1, len(rated.items) // args.others)][: args.others])
+    ways: dict[str, tuple[Path | None, int | None]] = {name: (None, program) for name, program in OTHERS.items()}
+    if args.soundfont is not None:
+        ways["another SoundFont"] = (args.soundfont, None)
+    chosen = {item.id for item in few.items}
+    played = {"the same pieces": [sound for sound in sounds if sound.item.id in chosen]}
+    for name, (soundfont, program) in ways.items():
+        played[name] = sound_training.played_scores(few, soundfont, program, jobs=args.jobs)
+    for name, heard in played.items():
+        targets, groups = np.array([s.target for s in heard]), [s.item.group for s in heard]
+        found = record_level(recorder, "13 features", name, heard_by_strangers(sounds, heard), targets, groups)
+        print(printed("13 features", name, found))
 
 
 def ship(sounds: Sequence[HeardSound], rated: RatedSet, table: Sequence[dict[str, Any]], folder: Path) -> None:

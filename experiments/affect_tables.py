@@ -13,17 +13,12 @@ Rows = list[dict[str, Any]]
 
 def hearing() -> str:
     """Level, arc inside a piece and quadrants of scores, each beside its floor."""
-    rows = _rows("affect_hearing")
-    lines = []
-    for of in dict.fromkeys(row["of"] for row in rows):
-        for model in dict.fromkeys(row["model"] for row in rows if row["of"] == of):
-            own = [row for row in rows if row["of"] == of and row["model"] == model]
-            for measure in dict.fromkeys(row["measure"] for row in own):
-                if measure in ("ccc", "slope"):
-                    continue
-                pair = [_figure(result_file.select({"rows": own}, measure=measure, dimension=d)) for d in DIMENSIONS]
-                lines.append([of, model, {"mae": "MAE"}.get(measure, measure), *pair])
-    return _table(["what", "by", "measure", "valence", "arousal"], lines)
+    return _by_model("affect_hearing")
+
+
+def sound() -> str:
+    """Level and arc inside a piece of sounds, and the level by instruments and a SoundFont that nothing learnt from."""
+    return _by_model("affect_sound")
 
 
 def reach() -> str:
@@ -95,13 +90,28 @@ def bars() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     f"affect_{table.__name__}": partial(table)
-    for table in (hearing, reach, composing, search, round_trip, retrieval, reward_training, bars)
+    for table in (hearing, sound, reach, composing, search, round_trip, retrieval, reward_training, bars)
 }
 
 
 def _rows(name: str) -> Rows:
     rows: Rows = result_file.read(result_file.EXPERIMENTS / f"{name}.json")["rows"]
     return rows
+
+
+def _by_model(name: str) -> str:
+    """A line for each model, subject and measure of a result, valence beside arousal."""
+    rows = _rows(name)
+    lines = []
+    for of in dict.fromkeys(row["of"] for row in rows):
+        for model in dict.fromkeys(row["model"] for row in rows if row["of"] == of):
+            own = [row for row in rows if row["of"] == of and row["model"] == model]
+            for measure in dict.fromkeys(row["measure"] for row in own):
+                if measure in ("ccc", "slope"):
+                    continue
+                pair = [_figure(result_file.select({"rows": own}, measure=measure, dimension=d)) for d in DIMENSIONS]
+                lines.append([of, model, {"mae": "MAE"}.get(measure, measure), *pair])
+    return _table(["what", "by", "measure", "valence", "arousal"], lines)
 
 
 def _by(rows: Rows, line: str, column: str, names: Sequence[str]) -> str:
