@@ -204,7 +204,7 @@ def words_of(line: str) -> list[str]:
     word before it."""
     words: list[str] = []
     for piece in line.split():
-        if any(c.isalpha() or c.isdigit() for c in piece):
+        if piece[0].isalpha() or any(c.isalpha() or c.isdigit() for c in piece):
             words.append(piece)
         elif words:
             words[-1] += piece if piece in ",.;:!?" else ""

@@ -10,6 +10,7 @@ others take long jobs first. Workers end with the supervisor, and the supervisor
 """
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -125,6 +126,8 @@ def _warm(settings: Settings) -> None:
     catalogue = models.catalogue(settings.models)
     names = {models.choose(catalogue, None), models.choose(catalogue, None, infill=True)}
     warm_models.warm(sorted(names))
+    gc.collect()
+    gc.freeze()  # what is loaded stays: collections pass it over, and forked workers go on sharing its memory
 
 
 def _work(settings: Settings, place: int, n_workers: int) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from studio.server.service import Studio
 
 POLL_SECONDS = 0.1
+MAX_LOOKS = 250.0  # a second, of all streams together: where more are open, each looks less often
 LOOK_SECONDS = 2.0  # between two looks at the job itself, whose last event tells of its end
 BEAT_SECONDS = 10.0  # a comment line at least so often, which shows that the connection lives
 MAX_STREAMS, MAX_STREAMS_OF_CLIENT = 500, 20
@@ -36,7 +37,7 @@ async def stream(studio: "Studio", id: str, after: int) -> AsyncIterator[str]:
         if time.monotonic() - last_sent > BEAT_SECONDS:
             last_sent = time.monotonic()
             yield ": still here\n\n"
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(max(POLL_SECONDS, studio.streams.of_client.total() / MAX_LOOKS))
 
 
 class OpenStreams:

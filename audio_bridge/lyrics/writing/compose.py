@@ -8,7 +8,7 @@ nearest. Of several candidates the best is the one with the least repetition and
 
 import math
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +26,7 @@ CHOICES = 60  # lines looked at for one place
 MAX_HOOK = 12  # syllables of a chorus line with the title
 _ON_THEME, _OFF_THEME, _STAGE = (0.8, 0.4), 0.5, 0.4  # beside a repeated phrase, which costs 1
 Fit = Callable[[str, int, str], float]  # (kind of section, line in its stanza, text) -> cost
+_Pool = dict[int, list[LyricLine]]  # lines that may be sung, by their syllables
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class _Song:
     brief: Brief
     rng: random.Random
     used: Counter[str] = field(default_factory=Counter)
+    spent: set[str] = field(default_factory=set)  # phrases used as often as they may be
     endings: Counter[str] = field(default_factory=Counter)
     lines: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
@@ -77,8 +79,10 @@ def write(brief: Brief, form: SongForm, *, fit: Fit | None = None, candidates: i
     """Return lyrics by the grammar: the best of `candidates`."""
     brief = _plain(brief)
     themes = phrase_grammar.themes_for(f"{brief.title} {brief.first_line}", brief.language, brief.seed)
-    lines = phrase_grammar.pool(brief.language, brief.phrase_list, brief.seed, themes=themes)
-    drafts = [_draft(brief, form, lines, fit, turn, themes) for turn in range(max(1, candidates))]
+    pool: _Pool = defaultdict(list)
+    for line in phrase_grammar.pool(brief.language, brief.phrase_list, brief.seed, themes=themes):
+        pool[line.n_syllables].append(line)
+    drafts = [_draft(brief, form, dict(pool), fit, turn, themes) for turn in range(max(1, candidates))]
     return min(drafts, key=lambda draft: (len(draft.notes), draft.cost))
 
 
@@ -118,9 +122,7 @@ def _plain(brief: Brief) -> Brief:
     return replace(brief, **fields)  # type: ignore[arg-type]
 
 
-def _draft(
-    brief: Brief, form: SongForm, pool: list[LyricLine], fit: Fit | None, turn: int, themes: tuple[str, str]
-) -> Draft:
+def _draft(brief: Brief, form: SongForm, pool: _Pool, fit: Fit | None, turn: int, themes: tuple[str, str]) -> Draft:
     song = _Song(brief, random.Random(f"{brief.seed}:{turn}"), themes=themes)
     form = form_for(brief, form)
     hooks = []
@@ -165,11 +167,11 @@ def _stage(kinds: Sequence[str], index: int) -> str:
     return "first" if index == verses[0] else "last" if index == verses[-1] else ""
 
 
-def _hook(stanza: Stanza, hooks: list[LyricLine], song: _Song, pool: list[LyricLine]) -> dict[int, LyricLine]:
+def _hook(stanza: Stanza, hooks: list[LyricLine], song: _Song, pool: _Pool) -> dict[int, LyricLine]:
     """Put the title into the chorus's first line, in a form that has its syllables and, if it can be, rhymes."""
     n, letter = stanza.syllables[0], stanza.rhyme[0]
     partners = [c for c, one in zip(stanza.syllables[1:], stanza.rhyme[1:]) if one == letter and letter != "X"]
-    rhymed = {c: Counter(line.ending for line in pool if line.n_syllables == c) for c in partners}
+    rhymed = {c: Counter(line.ending for line in pool.get(c, ())) for c in partners}
     fitting = [one for one in hooks if one.n_syllables == n]
     good = [one for one in fitting if all(rhymed[c][one.ending] > len(partners) for c in partners)]
     if not fitting:
@@ -181,7 +183,7 @@ def _hook(stanza: Stanza, hooks: list[LyricLine], song: _Song, pool: list[LyricL
 
 
 def _stanza(
-    stanza: Stanza, kind: str, pool: list[LyricLine], fixed: dict[int, LyricLine], song: _Song, fit: Fit | None
+    stanza: Stanza, kind: str, pool: _Pool, fixed: dict[int, LyricLine], song: _Song, fit: Fit | None
 ) -> list[str]:
     """Return lines for one stanza, one letter of its scheme after the other."""
     chosen: dict[int, LyricLine] = dict(fixed)
@@ -201,7 +203,7 @@ def _fill(
     places: list[int],
     stanza: Stanza,
     kind: str,
-    pool: list[LyricLine],
+    pool: _Pool,
     chosen: dict[int, LyricLine],
     song: _Song,
     fit: Fit | None,
@@ -222,18 +224,18 @@ def _fill(
         best = _cheapest(able, kind, i, song, fit)
         chosen[i] = best
         song.used.update(best.phrases)
+        song.spent.update(phrase for phrase in best.phrases if song.used[phrase] >= MOST_USES)
         song.endings[best.ending] += 1
         song.lines.add(best.text.lower())
 
 
-def _of_length(pool: list[LyricLine], n: int, song: _Song) -> list[LyricLine]:
+def _of_length(pool: _Pool, n: int, song: _Song) -> list[LyricLine]:
     """Return the lines of n syllables; where there are none, of the nearest number, which is said."""
-    found = [line for line in pool if line.n_syllables == n]
-    if found:
-        return found
-    lengths = sorted({line.n_syllables for line in pool}, key=lambda other: (abs(other - n), other))
-    song.notes.append(f"no line of {n} syllables could be written; one of {lengths[0]} stands in its place.")
-    return [line for line in pool if line.n_syllables == lengths[0]]
+    if n in pool:
+        return pool[n]
+    nearest = min(pool, key=lambda other: (abs(other - n), other))
+    song.notes.append(f"no line of {n} syllables could be written; one of {nearest} stands in its place.")
+    return pool[nearest]
 
 
 def _best_ending(options: dict[int, list[LyricLine]], song: _Song) -> str | None:
@@ -268,7 +270,7 @@ def _off_thread(line: LyricLine, song: _Song) -> float:
 
 
 def _is_new(line: LyricLine, song: _Song) -> bool:
-    return line.text.lower() not in song.lines and all(song.used[p] < MOST_USES for p in line.phrases)
+    return line.text.lower() not in song.lines and song.spent.isdisjoint(line.phrases)
 
 
 def _relaxed(lines: list[LyricLine], partners: list[LyricLine], taken: set[str], song: _Song) -> list[LyricLine]:

@@ -8,7 +8,7 @@ and Spanish; other languages have none.
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -47,13 +47,13 @@ class Grammar:
 
     def themes_of(self, text: str) -> frozenset[str]:
         """Return the themes whose words a text has."""
-        words = frozenset(re.findall(r"[^\W\d_]+", text.lower()))
-        return frozenset(theme for theme, own in self.themes.items() if words & own)
+        words = _plain_words(text)
+        return frozenset(theme for theme, own in self.themes.items() if not words.isdisjoint(own))
 
     def stage_of(self, text: str) -> str:
         """Return `first` or `last` where a text's words tell that of a story, else ''."""
-        words = frozenset(re.findall(r"[^\W\d_]+", text.lower()))
-        found = [stage for stage, own in self.stages.items() if words & own]
+        words = _plain_words(text)
+        found = [stage for stage, own in self.stages.items() if not words.isdisjoint(own)]
         return found[0] if len(found) == 1 else ""
 
 
@@ -102,9 +102,9 @@ def pool(language: str, words: str, seed: int, n: int = POOL_LINES, themes: Sequ
     usable = _usable(grammar, words)
     if themes:
         usable = {name: _weighted(grammar, phrases, themes) for name, phrases in usable.items()}
-    lines = {line.text: line for line in (_drawn(p, usable, language) for p in _phrases(usable))}
+    lines = {text: _line([text], (text,), language) for text in _phrases(usable)}
     for _ in range(n):
-        line = _drawn(_filled(rng.choice(grammar.patterns["LINE"]), usable, rng, language), usable, language)
+        line = _filled(rng.choice(grammar.patterns["LINE"]), usable, rng, language)
         lines[line.text] = line
     singles = [line for line in lines.values() if line.n_syllables >= JOINED_FROM // 2]
     for _ in range(n // 2):
@@ -122,8 +122,8 @@ def hooks(title: str, language: str, words: str, seed: int, n: int = 400) -> lis
     usable = _usable(grammar, words)
     found: dict[str, LyricLine] = {}
     for pattern in grammar.patterns["HOOK"] * max(1, n // len(grammar.patterns["HOOK"])):
-        text, phrases = _filled(pattern, {**usable, _TITLE: (title,)}, rng, language)
-        found[text] = LyricLine(text, count(text, language), ending(last_word(text), language), phrases, "title")
+        line = _filled(pattern, {**usable, _TITLE: (title,)}, rng, language)
+        found[line.text] = replace(line, source="title")
     return list(found.values())
 
 
@@ -142,39 +142,59 @@ def _weighted(grammar: Grammar, phrases: tuple[str, ...], themes: Sequence[str])
     return tuple(phrase for phrase, n in zip(phrases, times) for _ in range(n))
 
 
-def _phrases(usable: dict[str, tuple[str, ...]]) -> list[tuple[str, tuple[str, ...]]]:
-    return [(text, (text,)) for name in ("NP", "PP", "IMP", "I", "WE") for text in dict.fromkeys(usable.get(name, ()))]
+def _phrases(usable: dict[str, tuple[str, ...]]) -> list[str]:
+    return [text for name in ("NP", "PP", "IMP", "I", "WE") for text in dict.fromkeys(usable.get(name, ()))]
 
 
-def _filled(
-    pattern: str, usable: dict[str, tuple[str, ...]], rng: random.Random, language: str
-) -> tuple[str, tuple[str, ...]]:
+def _filled(pattern: str, usable: dict[str, tuple[str, ...]], rng: random.Random, language: str) -> LyricLine:
     """Return a pattern with a phrase for each list that it names."""
-    phrases: list[str] = []
+    while True:
+        parts, phrases = list(_parts(pattern)), []
+        for i in range(1, len(parts), 2):
+            name = parts[i]
+            options = usable.get(name)
+            if options:
+                parts[i] = options[0] if name == _TITLE else rng.choice(options)
+                phrases += [] if name == _TITLE else [parts[i]]
+        if not _says_twice(phrases, language):
+            return _line(parts, tuple(phrases), language)
 
-    def phrase(match: re.Match[str]) -> str:
-        options = usable.get(match[0])
-        if not options:
-            return match[0]
-        if match[0] == _TITLE:
-            return options[0]
-        phrases.append(rng.choice(options))
-        return phrases[-1]
 
-    text = re.sub(r"\b(?:NP|VI|PP|IMP|I|WE|T)\b", phrase, pattern)
-    if _says_twice(phrases, language):
-        return _filled(pattern, usable, rng, language)
-    return text, tuple(phrases)
+@lru_cache(maxsize=256)
+def _parts(pattern: str) -> tuple[str, ...]:
+    """Cut a pattern at the names of lists, which stand at the odd places."""
+    return tuple(re.split(r"\b(NP|VI|PP|IMP|I|WE|T)\b", pattern))
 
 
 def _says_twice(phrases: Sequence[str], language: str) -> bool:
     """Return whether two phrases of a line are one or share a word of content, as in `the sea by the sea`; both may
     begin with it, as in `come with me, come and see`."""
-    words = [frozenset(phrase.lower().split()[1:]) - WEAK_WORDS[language] for phrase in phrases]
-    shared = any(one & other for i, one in enumerate(words) for other in words[:i])
-    return shared or len(set(phrases)) < len(phrases)
+    words = [_content_words(phrase, language) for phrase in phrases]
+    is_shared = len(frozenset().union(*words)) < sum(map(len, words))
+    return is_shared or len(set(phrases)) < len(phrases)
 
 
-def _drawn(found: tuple[str, tuple[str, ...]], usable: dict[str, tuple[str, ...]], language: str) -> LyricLine:
-    text, phrases = found
-    return LyricLine(text, count(text, language), ending(last_word(text), language), phrases)
+@lru_cache(maxsize=1 << 14)
+def _content_words(phrase: str, language: str) -> frozenset[str]:
+    """Return the words of a phrase but its first, without those that every line may have."""
+    return frozenset(phrase.lower().split()[1:]) - WEAK_WORDS[language]
+
+
+@lru_cache(maxsize=1 << 14)
+def _plain_words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[^\W\d_]+", text.lower()))
+
+
+def _line(parts: Sequence[str], phrases: tuple[str, ...], language: str) -> LyricLine:
+    """Return the line of parts that each hold whole words, whose syllables and last words are known from earlier lines."""
+    n_syllables, last = 0, ""
+    for part in parts:
+        n, word = _sound(part, language)
+        n_syllables, last = n_syllables + n, word or last
+    return LyricLine("".join(parts), n_syllables, ending(last, language), phrases)
+
+
+@lru_cache(maxsize=1 << 14)
+def _sound(part: str, language: str) -> tuple[int, str]:
+    """Return syllables and last word of a phrase, or of what a pattern says between two."""
+    return count(part, language), last_word(part)
