@@ -7,8 +7,8 @@
     python -m audio_bridge song --from songs/river/song.json -o songs/again
 
 Everything lies in the folder: words.json, lyrics.txt, melody.json, setting.json, song.abc, .musicxml, .mid, .lrc,
-.enhanced.lrc, .ultrastar.txt, yue2.json, backing.wav, conditioned.wav, guide.wav, song.mp3, karaoke.html; and
-song.json, which has the options, what each stage was made from, and what was left out and why. Called again for the
+.enhanced.lrc, .ultrastar.txt, yue2.json, backing.wav, conditioned.wav, guide.wav, song.wav, song.mp3, karaoke.html;
+and song.json, which has the options, what each stage was made from, and what was left out and why. Called again for the
 same folder, a stage is done only if what it depends on changed; options not given are those of song.json.
 
 Without --lyric-model the words are joined by a grammar from this project's own phrases (offline, labelled so). Without
@@ -387,7 +387,7 @@ def vocal(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str,
 
 
 def mix(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, Any]:
-    """Backing (or conditioned audio) and guide vocal, as MP3."""
+    """Backing (or conditioned audio) and guide vocal, as WAV and MP3."""
     from audio_bridge.sound.audio import read_wav, resampled, write_audio
     from audio_bridge.sound.loudness import normalised
 
@@ -396,7 +396,8 @@ def mix(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str, A
     if (folder / "guide.wav").is_file():
         sound = _with_voice(sound, resampled(read_wav(folder / "guide.wav"), _SOUND_RATE))
     whole, levels = normalised(sound, _MIX_LUFS)
-    write_audio(whole, folder / "song.mp3")
+    for name in ("song.wav", "song.mp3"):
+        write_audio(whole, folder / name)
     return {"seconds": round(whole.seconds, 3), "loudness_lufs": round(levels.loudness_lufs, 2)}
 
 
@@ -423,7 +424,7 @@ STAGES = (
     Stage("backing", backing, ("score",), (), ("backing.wav",), version=3),
     Stage("conditioned", conditioned, ("score",), ("checkpoint", "prompt", "genre", "seed"), ("conditioned.wav",)),
     Stage("vocal", vocal, ("setting", "score"), ("vocal",), ("guide.wav",)),
-    Stage("mix", mix, ("backing", "conditioned", "vocal"), (), ("song.mp3",), version=2),
+    Stage("mix", mix, ("backing", "conditioned", "vocal"), (), ("song.wav", "song.mp3"), version=3),
     Stage("karaoke", karaoke, ("setting", "score", "vocal", "mix"), _SCORE, ("karaoke.html",), version=5),
 )  # fmt: skip
 

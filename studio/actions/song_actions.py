@@ -14,7 +14,7 @@ from symbolic import files
 
 UNTIL = {"words": "words", "score": "score", "song": None}
 _SHOWN = {"words": ("lyrics.txt",), "score": ("song.abc", "song.mid", "song.musicxml", "song.lrc"),
-          "backing": ("backing.wav",), "vocal": ("guide.wav",), "mix": ("song.mp3",),
+          "backing": ("backing.wav",), "vocal": ("guide.wav",), "mix": ("song.mp3", "song.wav"),
           "karaoke": ("karaoke.html",)}  # fmt: skip
 
 

@@ -22,17 +22,18 @@ TYPES = {
 PLAYED = ("mp3", "wav")  # the only ones that a page shows in place; all others are attachments
 _SONG = (
     *("lyrics.txt", "song.abc", "song.mid", "song.musicxml", "song.lrc", "song.enhanced.lrc", "song.ultrastar.txt"),
-    *("song.mp3", "backing.wav", "guide.wav", "conditioned.wav", "karaoke.html", "yue2.json"),
+    *("song.wav", "song.mp3", "backing.wav", "guide.wav", "conditioned.wav", "karaoke.html", "yue2.json"),
     *("song.json", "words.json", "melody.json", "setting.json", "chords.json"),
 )
 _EMOTION = ("given.mid", "given.txt", "story.txt", "story.json", "story.html", "plan.json")
 _OTHER = ("given.abc", "conditioned.mp3", *_EMOTION, RECORD)
 _TUNE = re.compile(r"tune(-([2-9]|1[0-6]))?\.(abc|mid|musicxml|mp3|wav)")
 LABELS = {
-    "song.mp3": "MP3", "backing.wav": "Backing (WAV)", "song.mid": "MIDI", "song.musicxml": "MusicXML",
-    "song.abc": "ABC", "song.lrc": "Lyrics with times (LRC)", "song.enhanced.lrc": "Word times (enhanced LRC)",
-    "song.ultrastar.txt": "UltraStar", "karaoke.html": "Karaoke page", "lyrics.txt": "Words (text)",
-    "guide.wav": "Guide vocal (WAV)", "conditioned.wav": "Conditioned sound (WAV)", "story.txt": "Story (text)",
+    "song.mp3": "MP3", "song.wav": "WAV", "backing.wav": "Backing (WAV)", "song.mid": "MIDI",
+    "song.musicxml": "MusicXML", "song.abc": "ABC", "song.lrc": "Lyrics with times (LRC)",
+    "song.enhanced.lrc": "Word times (enhanced LRC)", "song.ultrastar.txt": "UltraStar",
+    "karaoke.html": "Karaoke page", "lyrics.txt": "Words (text)", "guide.wav": "Guide vocal (WAV)",
+    "conditioned.wav": "Conditioned sound (WAV)", "story.txt": "Story (text)",
     "story.html": "Story page with the sound", "story.json": "Story with its measures (JSON)",
     "plan.json": "Plan of the music (JSON)",
 }  # fmt: skip

@@ -186,7 +186,7 @@ def _plain_words(text: str) -> frozenset[str]:
 
 
 def _line(parts: Sequence[str], phrases: tuple[str, ...], language: str) -> LyricLine:
-    """Return the line of parts that each hold whole words, whose syllables and last words are known from earlier lines."""
+    """Return the line of parts that each hold whole words, whose sounds are known from earlier lines."""
     n_syllables, last = 0, ""
     for part in parts:
         n, word = _sound(part, language)

@@ -104,6 +104,8 @@ def test_a_song_from_a_title_and_another_melody_for_the_same_words(tmp_path: Pat
     sound = read_wav(folder / "song.mp3")
     assert abs(sound.seconds - record["stages"]["mix"]["facts"]["seconds"]) < 0.1
     assert 0.02 < float(np.sqrt(np.mean(sound.samples**2))) < 0.5
+    whole = read_wav(folder / "song.wav")  # the mix before MP3
+    assert whole.samples.shape == sound.samples.shape and np.abs(whole.samples - sound.samples).mean() < 0.01
     assert song.run(parser.parse_args(["-o", str(folder), "--redo", "melody"])) == 0
     assert (folder / "words.json").read_bytes() == words and (folder / "melody.json").read_bytes() != melody
     other = tmp_path / "again"

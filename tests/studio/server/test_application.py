@@ -42,7 +42,7 @@ def test_a_song_goes_on_from_its_words_and_keeps_them(bench: Any) -> None:
 def test_a_whole_song_can_be_heard_and_made_again(bench: Any) -> None:
     job = bench.make("/songs", {"genre": "rock", "lines": 2, "structure": "verse"})
     take = bench.client.get(f"/api/v1/takes/{job['take']}").json()
-    for name in ("song.mp3", "song.mid", "song.musicxml", "song.lrc", "song.ultrastar.txt", "karaoke.html"):
+    for name in ("song.mp3", "song.wav", "song.mid", "song.musicxml", "song.lrc", "song.ultrastar.txt", "karaoke.html"):
         assert take["files"][name] > 80
     sizes = {e["stage"] for _, e in bench.studio.queue.events(job["id"]) if e["kind"] == "stage"}
     assert {"words", "melody", "score", "backing", "mix"} <= sizes
