@@ -139,15 +139,7 @@ class Mamba2HybridConfig(_Mamba2Keys):
 
 
 ModelConfig = GPT2Config | MambaConfig | Mamba2Config | LSTMConfig | GPT2ModernConfig | Mamba2HybridConfig
-FAMILIES: dict[str, type[ModelConfig]] = {
-    "gpt2": GPT2Config,
-    "mamba": MambaConfig,
-    "mamba2": Mamba2Config,
-    "lstm": LSTMConfig,
-    "gpt2-modern": GPT2ModernConfig,
-    "mamba2-hybrid": Mamba2HybridConfig,
-}
-
+FAMILIES: dict[str, type[ModelConfig]] = strict_yaml.families(ModelConfig)
 
 LOGS = ("csv", "tensorboard")  # forms of the metrics beside metrics.jsonl
 MIDI_KINDS = ("remi", "tsd", "midilike", "remi-bytepair", "tsd-bytepair", "midilike-bytepair")

@@ -388,10 +388,9 @@ def _validity(checks: Sequence[validity.Validity]) -> dict[str, Any]:
 def _music(seen: Observations, reference: TuneReference, seed: int) -> dict[str, Any]:
     """Compute the measures that need parsed tunes."""
     values, (low, high) = seen.values, reference.range
-    means = ("key_fit", "ends_on_tonic", "n_sections", "pitch_class_entropy", "scale_consistency")
     n_sections = values["n_sections"].sum()
     found = {
-        **{name: _mean(values[name]) for name in (*means, "groove_consistency", "self_similarity")},
+        **{row.key: _mean(values[row.key]) for row in MEASURES if row.key in values},
         "share_in_range": float(((values["lowest"] >= low) & (values["highest"] <= high)).mean()),
         "bars_per_section": _median(values["bars_per_section"]),
         "share_of_square_sections": float(values["n_square_sections"].sum() / n_sections) if n_sections else None,

@@ -1,18 +1,13 @@
-"""The model families: the class that a configuration stands for. To add a family, name its class here.
+"""The model families: the class that a configuration stands for. To add a family, name its class in CLASSES.
 
 PyTorch is imported by the functions, not by this file: `sizes` and `costs` do without it.
 """
 
-from typing import TYPE_CHECKING, TypeAlias
+import importlib
+import inspect
+from typing import TYPE_CHECKING, TypeAlias, cast
 
-from symbolic.config import (
-    GPT2Config,
-    GPT2ModernConfig,
-    LSTMConfig,
-    Mamba2HybridConfig,
-    MambaConfig,
-    ModelConfig,
-)
+from symbolic.config import ModelConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,32 +24,25 @@ if TYPE_CHECKING:
     State: TypeAlias = GPT2State | RecurrentState | LSTMState | HybridState
 
 
+# By family: a class that takes its configuration, `tied`, and of `attention` and `scan` those that it has.
+CLASSES = {
+    "gpt2": "symbolic.models.gpt2.GPT2",
+    "mamba": "symbolic.models.mamba.Mamba",
+    "mamba2": "symbolic.models.mamba2.Mamba2",
+    "lstm": "symbolic.models.lstm.LSTM",
+    "gpt2-modern": "symbolic.models.variants.gpt2_modern.GPT2Modern",
+    "mamba2-hybrid": "symbolic.models.variants.mamba2_hybrid.Mamba2Hybrid",
+}
+
+
 def build(config: ModelConfig, *, attention: str = "auto", scan: str = "auto", tied: bool = True) -> "Model":
     """Return a model with fresh weights from PyTorch's global generator; `attention` and `scan` name the form to
     compute."""
-    if isinstance(config, GPT2Config):  # each imports its own family only: the others would cost `generate` its start
-        from symbolic.models.gpt2 import GPT2
-
-        return GPT2(config, attention=attention, tied=tied)
-    if isinstance(config, MambaConfig):
-        from symbolic.models.mamba import Mamba
-
-        return Mamba(config, scan=scan, tied=tied)
-    if isinstance(config, LSTMConfig):
-        from symbolic.models.lstm import LSTM
-
-        return LSTM(config, tied=tied)
-    if isinstance(config, GPT2ModernConfig):
-        from symbolic.models.variants.gpt2_modern import GPT2Modern
-
-        return GPT2Modern(config, attention=attention, tied=tied)
-    if isinstance(config, Mamba2HybridConfig):
-        from symbolic.models.variants.mamba2_hybrid import Mamba2Hybrid
-
-        return Mamba2Hybrid(config, scan=scan, attention=attention, tied=tied)
-    from symbolic.models.mamba2 import Mamba2
-
-    return Mamba2(config, scan=scan, tied=tied)
+    module, _, name = CLASSES[config.family].rpartition(".")
+    kind = getattr(importlib.import_module(module), name)  # its own module only: others would cost `generate` its start
+    forms = {"attention": attention, "scan": scan}
+    taken = inspect.signature(kind).parameters
+    return cast("Model", kind(config, tied=tied, **{key: form for key, form in forms.items() if key in taken}))
 
 
 def n_parameters(model: "nn.Module") -> int:

@@ -22,14 +22,10 @@ from safetensors import SafetensorError, deserialize
 from symbolic.config import FAMILIES, GPT2Config, Mamba2Config, MambaConfig, ModelConfig, shape_problems
 from symbolic.errors import UserError
 from symbolic.files import read_json
-from symbolic.models import costs
+from symbolic.models import architectures, costs
 
 CLASSES = {"gpt2": "GPT2LMHeadModel", "mamba": "MambaForCausalLM", "mamba2": "Mamba2ForCausalLM"}
-OURS = {  # classes that the library does not have
-    "lstm": "symbolic.models.lstm.LSTM",
-    "gpt2-modern": "symbolic.models.variants.gpt2_modern.GPT2Modern",
-    "mamba2-hybrid": "symbolic.models.variants.mamba2_hybrid.Mamba2Hybrid",
-}
+OURS = {family: path for family, path in architectures.CLASSES.items() if family not in CLASSES}  # not the library's
 SPECIAL = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 WIDE = ("A_log", "dt_bias", "dt_proj.bias", "mixer.D")  # few numbers that set decay rates: kept in float32
 
