@@ -260,8 +260,8 @@ def _placed(midi: int) -> int:
 def _rendered(parts: "Sequence[Sequence[TimedNote]]", instrument: str) -> list[NDArray[np.float32]]:
     """Mono sounds of SECONDS, all rendered in one go with silence between."""
     from audio_bridge.render import render
-    from symbolic.formats.midi import TICKS_PER_QUARTER
     from symbolic.notation.performance import Sound
+    from symbolic.notation.theory import TICKS_PER_QUARTER
 
     step, rate = SECONDS + GAP_SECONDS, 2 * TICKS_PER_QUARTER  # ticks a second at 120 quarter notes a minute
     sounds = [

@@ -52,14 +52,13 @@ from symbolic.notation import abc_parser
 from symbolic.notation.performance import performance
 from symbolic.notation.play_order import play_order
 from symbolic.notation.score import Bar, Note, Score
-from symbolic.notation.theory import TICKS_PER_WHOLE, NotationError
+from symbolic.notation.theory import TICKS_PER_QUARTER, NotationError
 
 MEASURES = (
     "notes", "onsets", "durations", "heard", "exact", "told", "converted", "key", "metre", "repeats",
 )  # fmt: skip
 PER_NOTE = ("notes", "onsets", "durations", "heard")
 MAX_BYTES = 200_000  # of a file of music21's folders: symphonies and quartets as large are left out
-TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 Part = tuple[int, int]  # (k, n): each n-th piece, from the k-th on
 Sounds = Counter[tuple[int, int, int]]  # onset, pitch, length in ticks
 Faults = (NotationError, UserError, AssertionError)

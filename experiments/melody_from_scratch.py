@@ -277,14 +277,14 @@ def _beginnings(data: Path, split: str, count: int, seed: int) -> list[tuple[str
 
 def _seconds(ticks: int) -> float:
     """At 120 quarter notes a minute."""
-    from symbolic.formats.midi import TICKS_PER_QUARTER
+    from symbolic.notation.theory import TICKS_PER_QUARTER
 
     return ticks / TICKS_PER_QUARTER / 2
 
 
 def _render(parts: Sequence[Any]) -> NDArray[np.float32]:
     from audio_bridge.render import render
-    from symbolic.formats.midi import TICKS_PER_QUARTER
+    from symbolic.notation.theory import TICKS_PER_QUARTER
 
     step = round((SECONDS + GAP_SECONDS) * 2 * TICKS_PER_QUARTER)
     sounds = [replace(s, onset_ticks=s.onset_ticks + i * step) for i, part in enumerate(parts) for s in part]

@@ -55,7 +55,7 @@ MAX_SHOWN = 12  # names of files
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     parser.add_argument("source", metavar="FILE", type=Path, help=".abc, .mid, .midi, .kar, .musicxml, .xml or .mxl")
-    parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=", ".join(WRITTEN))
+    parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=", ".join([".abc", *WRITERS]))
     parser.add_argument("--tune", type=int, metavar="N", help="the tune X:N, else the N-th (default: all)")
     parser.add_argument("--interleave", action="store_true", help="ABC of several voices bar by bar")
     parser.add_argument("--no-repeats", action="store_true", help="MIDI as written, repeats not played")
@@ -112,8 +112,8 @@ def convert(
     kinds, UserError where nothing can be converted.
     """
     source, target = Path(source), Path(target)
-    if target.suffix.lower() not in WRITTEN:
-        raise UsageError(f"-o {target}: its name must end in one of {', '.join(WRITTEN)}.")
+    if target.suffix.lower() not in (endings := [".abc", *WRITERS]):
+        raise UsageError(f"-o {target}: its name must end in one of {', '.join(endings)}.")
     kind_of(source)
     _check_output(source, target)
     if (kind_of(source), target.suffix.lower()) == ("midi", ".mid") and quantize != "on":
@@ -204,7 +204,6 @@ WRITERS: dict[str, tuple[str, Callable[[Score, bool, Counter[str]], str | bytes]
     ".mid": ("MIDI", _midi),
     ".musicxml": ("MusicXML", _musicxml),
 }
-WRITTEN = (".abc", *WRITERS)
 
 
 def to_abc(score: Score, number: int = 1, *, interleave: bool = False) -> str:

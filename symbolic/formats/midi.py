@@ -24,9 +24,8 @@ from symbolic.formats.file_bytes import read_bytes
 from symbolic.formats.smf import DRUM_CHANNEL, n_sequences, read_events, write_events
 from symbolic.notation.performance import Sound, performance, signatures, unroll
 from symbolic.notation.score import Direction, Event, Note, Rest, Score, TempoChange, Voice, bars
-from symbolic.notation.theory import TICKS_PER_WHOLE, Key, Meter, NotationError
+from symbolic.notation.theory import TICKS_PER_QUARTER, Key, Meter, NotationError
 
-TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 PITCHED_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 DEFAULT_VELOCITY = 90
 DYNAMICS = {"pppp": 16, "ppp": 26, "pp": 38, "p": 52, "mp": 66, "mf": 80, "f": 96, "ff": 110, "fff": 120, "ffff": 127}

@@ -29,10 +29,10 @@ from typing import Any, NamedTuple
 from symbolic.formats.smf import MidiSong, read_song
 from symbolic.notation.performance import Sound, performance, signatures
 from symbolic.notation.score import Score
-from symbolic.notation.theory import FIFTHS, TICKS_PER_WHOLE, Key, Meter, NotationError
+from symbolic.notation.theory import FIFTHS, TICKS_PER_QUARTER, Key, Meter, NotationError
 
 GRID = 24  # ticks to a quarter note
-SCORE_TICKS = TICKS_PER_WHOLE // 4 // GRID  # of `symbolic.notation.score` to a tick here
+SCORE_TICKS = TICKS_PER_QUARTER // GRID  # of `symbolic.notation.score` to a tick here
 HEAD = f"MIDI {GRID}"
 DRUMS = -1  # MidiTok's program of the percussion
 TEMPOS = range(20, 261, 5)

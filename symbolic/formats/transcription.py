@@ -19,9 +19,8 @@ from symbolic.formats.midi_text import DRUMS, SCORE_TICKS, MidiPiece, PieceNote,
 from symbolic.formats.quantise import WrittenTimes, written_times
 from symbolic.formats.smf import DEFAULT_TEMPO, MidiSong
 from symbolic.notation.score import Bar, Event, KeyChange, MeterChange, Score, TempoChange, Voice
-from symbolic.notation.theory import TICKS_PER_WHOLE, Key, Meter, NotationError
+from symbolic.notation.theory import TICKS_PER_QUARTER, Key, Meter, NotationError
 
-TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 MAX_SINGLE_LINES = 4  # with more notes at once, those of one onset and length are one chord
 MAX_BARS = 20_000
 NEAR_BAR_LINE = TICKS_PER_QUARTER // 4  # ticks between a change of meter and the bar line that it is meant for

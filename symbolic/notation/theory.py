@@ -12,6 +12,7 @@ from functools import cached_property
 from symbolic.errors import UserError
 
 TICKS_PER_WHOLE = 40320
+TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 UNIT_TICKS = TICKS_PER_WHOLE // 8  # the canonical text is always L:1/8
 LETTERS = "CDEFGAB"
 SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -134,11 +135,11 @@ class Meter:
     def beat_ticks(self) -> int:
         """Length of the unit that beams follow: a dotted quarter in 6/8, a quarter in 4/4, 2/2 and 3/4."""
         if self.is_free:
-            return TICKS_PER_WHOLE // 4
+            return TICKS_PER_QUARTER
         if self.is_compound:
             return 3 * TICKS_PER_WHOLE // self.denominator
         return (
-            max(TICKS_PER_WHOLE // self.denominator, TICKS_PER_WHOLE // 4)
+            max(TICKS_PER_WHOLE // self.denominator, TICKS_PER_QUARTER)
             if self.denominator >= 4
             else TICKS_PER_WHOLE // 2
         )

@@ -16,9 +16,8 @@ from symbolic.affect.hearing.note_table import NoteTable, PlayedNote, table_of
 from symbolic.notation import abc_parser, harmony
 from symbolic.notation.chord_symbols import parse_chord
 from symbolic.notation.score import Bar, ChordSymbol, Note, Rest
-from symbolic.notation.theory import TICKS_PER_WHOLE, NotationError, parse_key
+from symbolic.notation.theory import TICKS_PER_QUARTER, NotationError, parse_key
 
-TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 PATTERNS = ("none", "drone", "block", "broken", "pulse", "march", "dark", "storm", "bells", "tritone", "cluster")
 MODES = {  # ABC's suffix of each, from the brightest to the darkest
     "lydian": "lyd", "major": "", "mixolydian": "mix", "dorian": "dor", "minor": "m", "phrygian": "phr",

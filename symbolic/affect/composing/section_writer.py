@@ -14,10 +14,10 @@ import mido
 
 from symbolic.affect.composing.arrangement import Controls, SectionBar, accompaniment_of, melody_of, section_bars
 from symbolic.affect.composing.score_plan import MoodPlan
-from symbolic.affect.hearing.note_table import TICKS_PER_QUARTER, Played, played_abc
+from symbolic.affect.hearing.note_table import Played, played_abc
 from symbolic.formats.engraving import spelled
 from symbolic.notation import abc_parser
-from symbolic.notation.theory import Key, length_text, pitch_name
+from symbolic.notation.theory import TICKS_PER_QUARTER, Key, length_text, pitch_name
 
 SWELL = 6  # velocity steps up and down in a phrase
 PHRASE_BARS = 4

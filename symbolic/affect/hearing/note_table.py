@@ -26,9 +26,8 @@ from symbolic.formats import documents, midi
 from symbolic.notation import abc_parser
 from symbolic.notation.performance import unroll
 from symbolic.notation.score import Bar, Event, Note, Rest, Score, TempoChange
-from symbolic.notation.theory import TICKS_PER_WHOLE, Meter, NotationError
+from symbolic.notation.theory import TICKS_PER_QUARTER, Meter, NotationError
 
-TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 DEFAULT_VELOCITY = 80
 DYNAMICS = {"pppp": 10, "ppp": 22, "pp": 36, "p": 50, "mp": 64, "mf": 80, "f": 96, "ff": 110, "fff": 120, "ffff": 127}
 _MARK = re.compile(r"!(p{1,4}|f{1,4}|mp|mf)!")

@@ -23,7 +23,7 @@ from symbolic.evaluate.report.palette import FAMILIES, Ink, ink
 from symbolic.evaluate.report.tables import Table, cell_text, is_number
 from symbolic.formats.page.score_page import asset, asset_records, head, module_text, script
 from symbolic.notation.performance import Sound
-from symbolic.notation.theory import TICKS_PER_WHOLE
+from symbolic.notation.theory import TICKS_PER_QUARTER
 
 __all__ = ["Badge", "Curve", "Table", "TuneCard", "write_report"]
 
@@ -114,7 +114,7 @@ def page(
 def sounds_text(sounds: Sequence[Sound], qpm: float) -> str:
     """Return sounds by onset as the page's player reads them: `wait,length,pitch` each, in milliseconds after the one
     before and MIDI numbers, parted by blanks; at most MOST_SOUNDS."""
-    milliseconds = 60_000 / qpm / (TICKS_PER_WHOLE // 4)
+    milliseconds = 60_000 / qpm / TICKS_PER_QUARTER
     parts, before = [], 0
     for sound in sounds[:MOST_SOUNDS]:
         onset = round(sound.onset_ticks * milliseconds)

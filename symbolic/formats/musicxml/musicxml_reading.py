@@ -32,9 +32,8 @@ from symbolic.notation.score import (
     TempoChange,
     Voice,
 )
-from symbolic.notation.theory import TICKS_PER_WHOLE, Key, Meter, NotationError
+from symbolic.notation.theory import TICKS_PER_QUARTER, TICKS_PER_WHOLE, Key, Meter, NotationError
 
-TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 COARSE = TICKS_PER_WHOLE // 128  # grid for lengths that ticks do not hold
 ROUNDED = frozenset([1, *(p for p, _ in ROUNDED_TUPLETS)])  # denominators of what is rounded to a tick
 MAX_MEASURES = 20_000

@@ -50,13 +50,12 @@ from symbolic.notation.score import (
     Tuplet,
     Voice,
 )
-from symbolic.notation.theory import SEMITONES, TICKS_PER_WHOLE, Pitch
+from symbolic.notation.theory import SEMITONES, TICKS_PER_QUARTER, Pitch
 
 HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 '
     'Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">\n'
 )
-TICKS_PER_QUARTER = TICKS_PER_WHOLE // 4
 MAX_ODD = 63  # odd part of the denominator of a length, up to which it is written as a tuplet
 MAX_TUPLET = 64  # notes of a tuplet
 MAX_DIVISIONS = 2_000_000  # to a quarter; programs hold durations in 32 bits

@@ -36,6 +36,19 @@ def test_windows_stay_within_a_voice() -> None:
     assert len(set(found.phrase.tolist())) == 1  # all go up by one and one
 
 
+def test_a_corpus_shorter_than_a_phrase_has_none() -> None:
+    found = phrases([[[1, 2, 3]], [[4]]], length=5)
+    assert (found.phrase.tolist(), found.tune.tolist(), found.n_notes.tolist()) == ([], [], [3, 1])
+    assert families.families(found).tolist() == [0, 1]
+
+
+def test_a_note_in_two_shared_windows_is_covered_once() -> None:
+    found = phrases([[[1, 2, 3, 4, 5]], [[9, 7]], [[1, 2, 3, 9]]], length=3)
+    assert list(zip(found.tune.tolist(), found.start.tolist())) == [(0, 0), (0, 1), (0, 2), (2, 0), (2, 1)]
+    shared = np.array([True, True, False, False, True])
+    assert families.covered_notes(found, shared).tolist() == [4, 0, 3]
+
+
 def test_equal_phrases_have_equal_numbers_and_only_they(real_melodies: list[Melody]) -> None:
     found = phrases(real_melodies)
     assert len(set(found.phrase.tolist())) == len(phrase_set(real_melodies))

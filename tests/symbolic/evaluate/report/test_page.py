@@ -143,7 +143,16 @@ def test_a_thousand_tunes_stay_small(tmp_path: Path) -> None:
 def test_assets_are_what_their_record_says() -> None:
     records = asset_records()
     listed = {name for record in records for name in record["files"]}
-    own = {"assets.json", "report.css", "report.js", "engrave.js", "note_player.js", "transposing.js", "score_page.js", "score_page.css"}
+    own = {
+        "assets.json",
+        "report.css",
+        "report.js",
+        "engrave.js",
+        "note_player.js",
+        "transposing.js",
+        "score_page.js",
+        "score_page.css",
+    }
     assert {path.name for path in ASSETS.iterdir()} == listed | own
     for record in records:
         assert record["licence"] and record["source"] and record["version"] and record["name"]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from symbolic.formats.musicxml.musicxml_reading import TICKS_PER_QUARTER, from_musicxml
+from symbolic.formats.musicxml.musicxml_reading import from_musicxml
 from symbolic.notation import abc_parser
 from symbolic.notation.performance import performance
 from symbolic.notation.score import Annotation, Bar, Direction, Note, PartMark, Rest, Score, TempoChange, bars
-from symbolic.notation.theory import NotationError
+from symbolic.notation.theory import TICKS_PER_QUARTER, NotationError
 from tests.symbolic.formats.musicxml_pages import attributes, document, note, notes
 
 HIDDEN = '<note print-object="no"><rest/><duration>2</duration></note>'

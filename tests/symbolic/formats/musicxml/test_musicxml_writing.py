@@ -15,12 +15,13 @@ import pytest
 
 from symbolic.formats import midi
 from symbolic.formats.musicxml.musicxml_reading import from_musicxml
-from symbolic.formats.musicxml.musicxml_writing import TICKS_PER_QUARTER, to_musicxml
+from symbolic.formats.musicxml.musicxml_writing import to_musicxml
 from symbolic.formats.smf import read_song
 from symbolic.notation import abc_parser
 from symbolic.notation.abc_parser import split_tunes
 from symbolic.notation.harmony import harmonised
 from symbolic.notation.score import Annotation, ChordSymbol, Direction, Note, TempoChange
+from symbolic.notation.theory import TICKS_PER_QUARTER
 
 HARD = (
     "M:6/8\nL:1/8\nK:Dmix\n"
