@@ -145,7 +145,9 @@ def _perform(context: ActionContext, options: dict[str, Any], **asked: Any) -> "
         n=options["n"], seed=options["seed"], sampling=rules, constrain=options["constrain"], **asked
     )
     context.check()
-    return perform(model, request, on_token=_watch(context, model))
+    edit = asked.get("edit")
+    on_bar = _watch_bars(context, 0 if edit.given.has_pickup else 1) if edit else None
+    return perform(model, request, on_token=_watch(context, model), on_bar=on_bar)
 
 
 def _watch(context: ActionContext, model: "LoadedModel") -> Callable[[int, int], None]:
@@ -160,6 +162,17 @@ def _watch(context: ActionContext, model: "LoadedModel") -> Callable[[int, int],
             context.check()
 
     return on_token
+
+
+def _watch_bars(context: ActionContext, shift: int) -> Callable[[int, int, str], None]:
+    """Show the new bars of each way, by the number that people count them with, as their tokens are drawn."""
+    ways: dict[int, dict[str, str]] = {}
+
+    def on_bar(index: int, place: int, text: str) -> None:
+        ways.setdefault(index, {})[str(place + shift)] = text
+        context.show(kind="bars", ways=[ways[number] for number in sorted(ways)])
+
+    return on_bar
 
 
 def _given(context: ActionContext, options: dict[str, Any]) -> GivenTune:

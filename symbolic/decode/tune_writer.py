@@ -198,12 +198,17 @@ def perform(
     on_tune: Callable[[DrawnTune], None] | None = None,
     on_token: Callable[[int, int], bool | None] | None = None,
     *,
+    on_bar: Callable[[int, int, str], None] | None = None,
     show_progress: bool = False,
 ) -> Generation:
-    """Do what is requested with a loaded model (NO_MODEL where none is needed)."""
+    """Do what is requested with a loaded model (NO_MODEL where none is needed).
+
+    on_bar(index, place, text) tells of each token of a bar that is written anew: its tune, its place, both from 0, and
+    its text so far.
+    """
     check_trained(model, request)
     started = time.monotonic()
-    writer = _Writer(model, request, on_tune, on_token, show_progress)
+    writer = _Writer(model, request, on_tune, on_token, on_bar, show_progress)
     tunes = writer.new_tunes() if request.edit is None else writer.edited_tunes(request.edit)
     return Generation(model, request, tunes, writer.n_tokens, time.monotonic() - started, writer.n_again)
 
@@ -248,10 +253,11 @@ class _Writer:
         request: GenerationRequest,
         on_tune: Callable[[DrawnTune], None] | None,
         on_token: Callable[[int, int], bool | None] | None,
+        on_bar: Callable[[int, int, str], None] | None,
         show_progress: bool,
     ) -> None:
         self.model, self.request, self.show_progress = model, request, show_progress
-        self.on_tune, self.on_token = on_tune, on_token
+        self.on_tune, self.on_token, self.on_bar = on_tune, on_token, on_bar
         self.n_tokens = self.n_again = 0
 
     def new_tunes(self) -> list[DrawnTune]:
@@ -370,11 +376,12 @@ class _Writer:
         """Write the bars at these places anew: n times, or once, as tune `index`, where a share was asked for."""
         from symbolic.decode.editing import infilling
 
-        request, tokenizer = self.request, self.model.tokenizer
+        request, tokenizer, on_bar = self.request, self.model.tokenizer, self.on_bar
         made, n_tokens = infilling.fill(
             *(self.model, edit.given.text, places),
             **(self._settings() | ({"n": 1} if edit.share else {})),
             stream=1000 * index,
+            on_bar=on_bar and (lambda row, place, text: on_bar(index + row, place, text)),
             constrain=request.constrain,
             sampling=request.sampling,
             eos=tokenizer.eos,

@@ -66,6 +66,8 @@ function follow(job, take) {
   const on = (kind, action) => source.addEventListener(kind, (event) => action(JSON.parse(event.data)));
   on("stage", stage);
   on("text", (event) => show(text, event.text));
+  on("bars", (event) => show(text, event.ways.map((way, i) =>
+    `${i + 1}   ` + Object.entries(way).map(([bar, notes]) => `${bar}: ${notes}`).join("   ")).join("\n")));
   on("progress", (event) => { counted = true; progress.max = event.of; progress.value = event.done; });
   on("end", finish);
   on("job", finish);

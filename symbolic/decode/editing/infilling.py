@@ -17,6 +17,7 @@ else the length of the metre (`BarMask`).
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -65,13 +66,21 @@ class Filled:
 
 
 def fill(
-    source: Any, text: str, chosen: Sequence[int], *, n: int, constrain: bool, stream: int = 0, **settings: Any
+    source: Any,
+    text: str,
+    chosen: Sequence[int],
+    *,
+    n: int,
+    constrain: bool,
+    stream: int = 0,
+    on_bar: Callable[[int, int, str], None] | None = None,
+    **settings: Any,
 ) -> tuple[list[Filled], int]:
     """Return n tunes with the chosen bars (counted from 0) of a canonical text drawn anew, and the number of tokens
     drawn.
 
-    `settings` go to `engine.generate`: sampling, seed, batch_size, eos, n_tokens. UserError where a bar cannot be taken
-    out.
+    on_bar(index, place, text) is called after each token, with what stands in the bar so far. `settings` go to
+    `engine.generate`: sampling, seed, batch_size, eos, n_tokens. UserError where a bar cannot be taken out.
     """
     framed, old = augmentation.taken_out(text, chosen)
     parts = framed.split(HIDDEN)
@@ -80,7 +89,8 @@ def fill(
     n_drawn = 0
     for number, hole in enumerate(holes(text, chosen)):
         beginnings = [_beginning(source.infill, framed, parts, done) + hole.opening for done in bodies]
-        raw, n_tokens = _draw(source, beginnings, hole, mask, stream + number, settings)
+        show = None if on_bar is None else partial(_show, on_bar, sorted(chosen)[number], hole.opening)
+        raw, n_tokens = _draw(source, beginnings, hole, mask, stream + number, show, settings)
         n_drawn += n_tokens
         for done, body in zip(bodies, raw, strict=True):
             done.append(_mended(hole.opening + body, hole) or hole.opening + body)
@@ -171,8 +181,19 @@ def _beginning(infill: bool, framed: str, parts: Sequence[str], done: Sequence[s
     return augmentation.put_back(HIDDEN.join(parts[: len(done) + 1]), done)
 
 
+def _show(on_bar: Callable[[int, int, str], None], place: int, opening: str, index: int, text: str) -> None:
+    """Tell of a bar under way, without what ends it."""
+    on_bar(index, place, opening + _END.split(text, maxsplit=1)[0])
+
+
 def _draw(
-    source: Any, beginnings: list[str], hole: Hole, mask: "BarMask | None", stream: int, settings: dict[str, Any]
+    source: Any,
+    beginnings: list[str],
+    hole: Hole,
+    mask: "BarMask | None",
+    stream: int,
+    show: Callable[[int, str], None] | None,
+    settings: dict[str, Any],
 ) -> tuple[list[str], int]:
     """Draw the bar of one hole in each row; return the texts without what ended the bar, and the tokens drawn."""
     tokenizer = source.tokenizer
@@ -183,6 +204,8 @@ def _draw(
         nonlocal n_drawn
         n_drawn += 1
         texts[index] += tokenizer.token_text(token)
+        if show is not None:
+            show(index, texts[index])
         return mask.is_at_end if mask else _END.search(texts[index]) is not None
 
     if mask:

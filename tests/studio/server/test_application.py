@@ -93,6 +93,14 @@ def test_tunes_are_shown_as_they_are_drawn(bench: Any) -> None:
     assert "M:6/8" in job["result"]["tunes"][0]["abc"]
 
 
+def test_new_bars_are_shown_as_they_are_drawn(bench: Any) -> None:
+    job = bench.make("/tunes/fill", {"abc": TUNE, "bars": "2-4", "n": 2, "seed": 3})
+    shown = [event["ways"] for _, event in bench.studio.queue.events(job["id"]) if event["kind"] == "bars"]
+    assert shown and all(1 <= len(ways) <= 2 for ways in shown)
+    assert {bar for ways in shown for way in ways for bar in way} <= {"2", "3", "4"} and "2" in shown[0][0]
+    assert all("|" not in text for ways in shown for way in ways for text in way.values())
+
+
 def test_uploads_of_every_kind(bench: Any) -> None:
     made = bench.make("/tunes/import", {"abc": TUNE})
     kinds = {"tune.abc": "text/vnd.abc", "tune.mid": "audio/midi", "tune.musicxml": "application/xml"}
