@@ -44,6 +44,8 @@ from symbolic.errors import UserError
 
 TUNE = "X:1\nT:t\nM:6/8\nL:1/8\nK:D\n|:A|d2f e2d|cBA B2c|d2f e2d|c2A A2:|\n"
 THINK_SECONDS = 8.0  # mean, between two wishes of a user
+KILL_SECONDS = 1.5  # mean, from the moment when everything runs again to the next kill
+MEMORY_SECONDS = 30.0  # between two looks at the web process's memory
 DRAIN_SECONDS = 300.0  # for the jobs that are open at the end
 PATIENCE_SECONDS = 30.0  # of a client with one request
 FAULTS = ("lost", "unknown", "doubled", "unended", "broken_takes")  # counts that must be 0
@@ -84,8 +86,10 @@ class Server:
         self.process = subprocess.Popen(self.words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def workers(self) -> list[int]:
-        """Process ids of the workers: the children of its child."""
-        return [worker for supervisor in _children(self.process.pid) for worker in _children(supervisor)]
+        """Process ids of the workers: the children of its child, without the one that reads training tunes."""
+        found = [worker for supervisor in _children(self.process.pid) for worker in _children(supervisor)]
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        return [worker for worker in found if _niceness(worker) == own]
 
     def rss_mib(self) -> float:
         """Resident memory of the web process, MiB."""
@@ -113,12 +117,12 @@ class LoadUser:
     def __init__(self, port: int, name: str, report: LoadReport, rng: random.Random) -> None:
         self.port, self.name, self.report, self.rng = port, name, report, rng
 
-    async def live(self, until: float) -> None:
-        """Ask for words at once, then for anything, until a moment of the loop's clock."""
+    async def live(self, is_over: Callable[[], bool]) -> None:
+        """Ask for words at once, then for anything, until it is over."""
         started = time.monotonic()
         if await self.wish(*REQUESTS[0]):
             self.report.first_lyrics.append(time.monotonic() - started)
-        while time.monotonic() < until:
+        while not is_over():
             await asyncio.sleep(self.rng.expovariate(1 / THINK_SECONDS))
             await self.wish(*self.rng.choice(REQUESTS))
 
@@ -219,18 +223,19 @@ class LoadUser:
             writer.close()
 
 
-async def kill_at_random(server: Server, n_kills: int, seconds: float, rng: random.Random) -> Counter[str]:
-    """kill -9 a worker (two times of three) or the web server, at random moments; a server is started again."""
+async def kill_at_random(server: Server, n_kills: int, until: float, rng: random.Random) -> Counter[str]:
+    """kill -9 a worker (two times of three) or the web server, at random moments while both run; a server is started
+    again. Ends after n_kills, or at a moment of the monotonic clock."""
     killed: Counter[str] = Counter()
-    started, moments = time.monotonic(), sorted(rng.uniform(0.05, 0.95) * seconds for _ in range(n_kills))
-    for moment in moments:
-        await asyncio.sleep(max(0.0, started + moment - time.monotonic()))
+    probe = LoadUser(server.port, "probe", LoadReport(), rng)
+    while killed.total() < n_kills:
+        await answering(server, probe)
+        await asyncio.sleep(rng.uniform(0.0, 2 * KILL_SECONDS))
+        if time.monotonic() > until:
+            break
         if rng.random() < 2 / 3:
-            until = time.monotonic() + PATIENCE_SECONDS
-            while not (workers := server.workers()) and time.monotonic() < until:  # they are being started
-                await asyncio.sleep(0.05)
-            with contextlib.suppress(ProcessLookupError, IndexError):
-                os.kill(rng.choice(workers), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, IndexError):  # it has just ended
+                os.kill(rng.choice(server.workers()), signal.SIGKILL)
                 killed["worker"] += 1
         else:
             server.process.kill()
@@ -238,6 +243,23 @@ async def kill_at_random(server: Server, n_kills: int, seconds: float, rng: rand
             killed["web"] += 1
             server.start()
     return killed
+
+
+async def answering(server: Server, probe: LoadUser) -> None:
+    """Wait until the server answers and has workers."""
+    while True:
+        with contextlib.suppress(OSError, EOFError, ValueError, TimeoutError):
+            await asyncio.wait_for(probe.send("GET", "/healthz"), PATIENCE_SECONDS)
+            if server.workers():
+                return
+        await asyncio.sleep(0.05)
+
+
+async def memory_series(server: Server, found: list[float]) -> None:
+    """Add the web process's memory (MiB) to `found` every MEMORY_SECONDS, until cancelled."""
+    while True:
+        await asyncio.sleep(MEMORY_SECONDS)
+        found.append(round(server.rss_mib(), 1))
 
 
 async def warm_up(server: Server, report: LoadReport) -> dict[str, float]:
@@ -257,15 +279,22 @@ async def warm_up(server: Server, report: LoadReport) -> dict[str, float]:
 
 
 async def run_load(server: Server, n_users: int, seconds: float, n_kills: int, seed: int) -> dict[str, Any]:
-    """All users at once; returns what they saw."""
+    """All users at once, for so many seconds or until the last kill; returns what they saw."""
     report, rng = LoadReport(), random.Random(seed)
     start_seconds = await warm_up(server, report)
     before, cpu_before = server.rss_mib(), server.cpu_seconds()
     until = time.monotonic() + seconds
     users = [LoadUser(server.port, f"user{i}", report, random.Random(seed + i)) for i in range(n_users)]
-    killer = asyncio.create_task(kill_at_random(server, n_kills, seconds, rng))
-    await asyncio.gather(*(user.live(until) for user in users))
+    killer = asyncio.create_task(kill_at_random(server, n_kills, until, rng))
+    memory: list[float] = []
+    watcher = asyncio.create_task(memory_series(server, memory))
+
+    def is_over() -> bool:
+        return time.monotonic() > until or (n_kills > 0 and killer.done())
+
+    await asyncio.gather(*(user.live(is_over) for user in users))
     killed = await killer
+    watcher.cancel()
     web_cpu = server.cpu_seconds() - (0.0 if killed["web"] else cpu_before)
     return {
         "accepted": report.accepted, "ended": dict(report.ended), "kills": dict(killed),
@@ -274,6 +303,7 @@ async def run_load(server: Server, n_users: int, seconds: float, n_kills: int, s
         "api_ms": {f"p{share}": round(1000 * percentile(report.api_seconds, share), 1) for share in (50, 95, 100)},
         "last_first_lyric_seconds": round(max(report.first_lyrics, default=0.0), 2),
         "web_mib": {"before": round(before, 1), "after": round(server.rss_mib(), 1)},
+        "web_mib_series": memory,
         "web_cpu_seconds": round(web_cpu, 2),
         "start_seconds": start_seconds,
     }  # fmt: skip
@@ -343,6 +373,13 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share / 100))] if ordered else 0.0
 
 
+def _niceness(process: int) -> int | None:
+    try:
+        return os.getpriority(os.PRIO_PROCESS, process)
+    except ProcessLookupError:
+        return None
+
+
 def _children(process: int) -> list[int]:
     try:
         text = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8")
@@ -356,7 +393,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m studio.load", description="Load a studio and kill it.")
     parser.add_argument("--users", type=int, default=100, metavar="N")
     parser.add_argument("--seconds", type=float, default=600.0, metavar="S")
-    parser.add_argument("--kills", type=int, default=0, metavar="N", help="kill -9 at random moments")
+    parser.add_argument("--kills", type=int, default=0, metavar="N", help="kill -9 at random moments, then end")
     parser.add_argument("--songs", type=int, default=0, metavar="N", help="instead: N whole songs, one after another")
     parser.add_argument("--workers", type=int, default=2, metavar="N")
     parser.add_argument("--seed", type=int, default=1)

@@ -28,6 +28,10 @@ CREATE TABLE IF NOT EXISTS event (job TEXT, n INTEGER, body TEXT, PRIMARY KEY (j
 CREATE TABLE IF NOT EXISTS idempotency (client TEXT, key TEXT, digest TEXT, job TEXT, PRIMARY KEY (client, key))
   WITHOUT ROWID;
 """
+_PRAGMAS = (
+    *("journal_mode = WAL", "synchronous = NORMAL", f"busy_timeout = {int(BUSY_SECONDS * 1000)}"),
+    "cache_size = -256",  # KiB; every thread of the server has a connection, and the system keeps the file in memory
+)
 _COLUMNS = ", ".join(field.name for field in fields(StudioJob))
 _STALE = "(lease < ? OR lease > ?)"
 _LOST = "the worker died {tries} times on it."
@@ -50,7 +54,7 @@ class Database:
         if not hasattr(self._local, "connection"):
             made = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             made.row_factory = sqlite3.Row
-            for pragma in ("journal_mode = WAL", "synchronous = NORMAL", f"busy_timeout = {int(BUSY_SECONDS * 1000)}"):
+            for pragma in _PRAGMAS:
                 made.execute(f"PRAGMA {pragma}")
             self._local.connection = made
             self._connections.append(made)
