@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from audio_bridge.lyrics.scraper_residue import without_residue
 from symbolic.errors import UserError
@@ -199,7 +200,8 @@ def _script(letters: str) -> str:
     return "ja" if kana else _SCRIPTS[max(set(foreign), key=foreign.count)]
 
 
-def words_of(line: str) -> list[str]:
+@lru_cache(maxsize=1 << 12)
+def words_of(line: str) -> tuple[str, ...]:
     """Return the words of a line as printed, with the punctuation that clings to them; what has no letter joins the
     word before it."""
     words: list[str] = []
@@ -208,7 +210,7 @@ def words_of(line: str) -> list[str]:
             words.append(piece)
         elif words:
             words[-1] += piece if piece in ",.;:!?" else ""
-    return words
+    return tuple(words)
 
 
 def _is_kept(character: str) -> bool:

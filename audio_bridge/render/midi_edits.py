@@ -139,13 +139,13 @@ def _kept(track: mido.MidiTrack, dropped: set[str]) -> list[mido.Message]:
     for message in track:
         waiting += message.time
         if message.type not in dropped:
-            kept.append(message.copy(time=waiting))
+            kept.append(message if waiting == message.time else message.copy(time=waiting))
             waiting = 0
     return kept
 
 
 def _moved(message: mido.Message, transpose: int) -> mido.Message:
-    if message.type not in ("note_on", "note_off", "polytouch") or message.channel == DRUM_CHANNEL:
+    if not transpose or message.type not in ("note_on", "note_off", "polytouch") or message.channel == DRUM_CHANNEL:
         return message
     if not 0 <= message.note + transpose <= 127:
         raise UserError(f"a transposition by {transpose} moves MIDI pitch {message.note} outside 0 to 127.")

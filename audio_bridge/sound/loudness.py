@@ -10,6 +10,7 @@ measured as one block of its own length.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ OFFSET_LU = -0.691  # so that 0 dBFS of 997 Hz in one channel reads -3.01
 PEAK_LIMIT_DBTP = -1.0
 OVERSAMPLING = 4
 _CHUNK = 1 << 20  # samples filtered at a time, to bound memory
-_BLOCK, _BLOCKS = 512, 256  # samples interpolated together, and how many of these at a time
+_BLOCK, _BLOCKS = 64, 2048  # samples interpolated together, and how many of these at a time
 _REACH = 10  # samples on each side that a value between samples depends on
 
 
@@ -68,12 +69,9 @@ def true_peak_dbtp(audio: Audio) -> float:
     A value between samples is at most `bound` times the largest sample near it, so only blocks that may hold the
     highest value are interpolated, the loudest first.
     """
-    from scipy.signal import firwin, resample_poly
-
-    taps = firwin(2 * _REACH * OVERSAMPLING + 1, 1 / OVERSAMPLING, window=("kaiser", 5.0)).astype(np.float32)
-    bound = OVERSAMPLING * max(float(np.abs(taps[phase::OVERSAMPLING]).sum()) for phase in range(OVERSAMPLING))
+    interpolation = _interpolation()
+    bound = float(np.abs(interpolation).sum(axis=0).max())
     highest = float(np.abs(audio.samples).max(initial=0.0))
-    inside = slice(OVERSAMPLING * _REACH, -OVERSAMPLING * _REACH)
     for channel in audio.samples:
         n_blocks = -(-channel.size // _BLOCK)
         padded = np.pad(channel, (_REACH, _REACH + n_blocks * _BLOCK - channel.size))
@@ -85,9 +83,23 @@ def true_peak_dbtp(audio: Audio) -> float:
             chosen = chosen[bound * loudest[chosen] > highest]
             if not chosen.size:
                 break
-            between = resample_poly(blocks[chosen], OVERSAMPLING, 1, axis=1, window=taps)[:, inside]
-            highest = max(highest, float(np.abs(between).max()))
+            highest = max(highest, float(np.abs(blocks[chosen] @ interpolation).max()))
     return 20 * math.log10(highest) if highest else -math.inf
+
+
+@lru_cache(maxsize=1)
+def _interpolation() -> NDArray[np.float32]:
+    """(_BLOCK + 2 _REACH, OVERSAMPLING _BLOCK): the samples around a block -> the block at OVERSAMPLING times its rate,
+    by a windowed sinc."""
+    from scipy.signal import firwin
+
+    taps = OVERSAMPLING * firwin(2 * _REACH * OVERSAMPLING + 1, 1 / OVERSAMPLING, window=("kaiser", 5.0))
+    matrix = np.zeros((_BLOCK + 2 * _REACH, OVERSAMPLING * _BLOCK), np.float32)
+    for place in range(OVERSAMPLING * _BLOCK):
+        first = -(-place // OVERSAMPLING)  # of the samples that are no further than _REACH before the place
+        own = taps[OVERSAMPLING * _REACH + place - OVERSAMPLING * (first - _REACH) :: -OVERSAMPLING]
+        matrix[first : first + own.size, place] = own
+    return matrix
 
 
 def k_weighting(sample_rate: int) -> NDArray[np.float64]:

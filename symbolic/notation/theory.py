@@ -131,7 +131,7 @@ class Meter:
         """Length of a full bar in ticks; 0 for free metre."""
         return TICKS_PER_WHOLE * self.numerator // self.denominator
 
-    @property
+    @cached_property
     def beat_ticks(self) -> int:
         """Length of the unit that beams follow: a dotted quarter in 6/8, a quarter in 4/4, 2/2 and 3/4."""
         if self.is_free:

@@ -236,7 +236,7 @@ def _track(name: str, channel: int, number: int | None, notes: Sequence[BandNote
         track.append(mido.Message("program_change", channel=channel, program=number))
     last = 0
     for tick, _, message in sorted(events, key=lambda e: (e[0], e[1], e[2].note)):
-        track.append(message.copy(time=tick - last))
+        track.append(message.copy(skip_checks=True, time=tick - last))
         last = tick
     track.append(mido.MetaMessage("end_of_track"))
     return track

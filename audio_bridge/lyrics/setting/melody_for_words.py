@@ -11,7 +11,9 @@ Of several tunes drawn the one is taken that is likeliest under the model and mo
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,9 +108,8 @@ def draw(
     """Return the mask of a song, and the tunes that a model draws under it."""
     from symbolic.decode.engine import engine
     from symbolic.decode.engine.sampling_rules import Sampling
-    from symbolic.decode.loaded_model import load_source
 
-    source = load_source(model, "cpu", "float32", threads=1, step="auto")
+    source = _loaded(model)
     mask = RhythmMask(source, sections, parse_key(key))
     drawn = engine.generate(
         source.model,
@@ -122,6 +123,22 @@ def draw(
         mask=mask,
     )
     return mask, [MelodyDraw(list(d.tokens), d.log_probability, mask.sections_of(d.tokens)) for d in drawn]
+
+
+def _loaded(model: str) -> "LoadedModel":
+    """The model, kept in memory for the next song until a file of its folder changes."""
+    from symbolic import runs
+
+    folder = runs.resolve(model).absolute()
+    stamps = sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
+    return _load(folder, tuple(stamps))
+
+
+@lru_cache(maxsize=1)
+def _load(folder: Path, _stamps: tuple[tuple[str, int], ...]) -> "LoadedModel":
+    from symbolic.decode.loaded_model import load_source
+
+    return load_source(str(folder), "cpu", "float32", threads=1, step="auto")
 
 
 def score(one: MelodyDraw, roles: Sequence[str], n_tokens: int) -> float:

@@ -118,13 +118,13 @@ def _line_plan(
     stress: tuple[float, ...], bars: int, pickup: int, meter: Meter, style: RhythmStyle
 ) -> tuple[float, LinePlan]:
     """Return onsets on the grid by dynamic programming over (syllable, place, last distance)."""
-    unit, length = style.unit_ticks, bars * meter.ticks
+    unit, length, figures = style.unit_ticks, bars * meter.ticks, dict(style.figures)
     fit = {p: strength(p % meter.ticks, meter) for p in range(-pickup, length - pickup, unit)}
     first = {(p, 0): _Path(_place_cost(stress[0], fit[p]) + _start_cost(p, unit), (p,)) for p in fit}
     layers: list[dict[tuple[int, int], _Path]] = [first, *({} for _ in stress[1:])]
     for i in range(len(stress)):
         for (place, gap), path in layers[i].items():
-            for n, following, step, cost, triplets in _moves(stress, i, place, gap, fit, meter, style):
+            for n, following, step, cost, triplets in _moves(stress, i, place, gap, fit, meter, style, figures):
                 state = (following[-1], step)
                 best = layers[i + n].get(state)
                 if best is None or path.cost + cost < best.cost:
@@ -142,11 +142,17 @@ def _line_plan(
 
 
 def _moves(
-    stress: tuple[float, ...], i: int, place: int, gap: int, fit: dict[int, int], meter: Meter, style: RhythmStyle
+    stress: tuple[float, ...],
+    i: int,
+    place: int,
+    gap: int,
+    fit: dict[int, int],
+    meter: Meter,
+    style: RhythmStyle,
+    figures: dict[tuple[int, int], float],
 ) -> Iterator[tuple[int, tuple[int, ...], int, float, tuple[int, ...]]]:
     """Yield (syllables, their onsets, last distance in steps, cost, triplets) of what may follow syllable i at a
     place."""
-    figures = dict(style.figures)
     if i + 1 < len(stress):
         for steps, price in style.gaps:
             q = place + steps * style.unit_ticks
@@ -168,7 +174,7 @@ def _held_cost(place: int, following: int, fit: dict[int, int], meter: Meter, st
         cost += _CROSSING if style.syncopation >= 0 else 0.0
     beat = meter.beat_ticks
     next_beat = (place // beat + 1) * beat
-    if fit[place] == 0 and next_beat < following and strength(next_beat % meter.ticks, meter) >= 1:
+    if fit[place] == 0 and next_beat < following and fit[next_beat] >= 1:
         cost += style.syncopation
     return cost
 
