@@ -45,7 +45,7 @@ from symbolic.errors import UserError
 from symbolic.notation import abc_parser, harmony
 from symbolic.notation.chord_symbols import parse_chord
 from symbolic.notation.score import Score
-from symbolic.notation.theory import TICKS_PER_WHOLE, UNIT_TICKS
+from symbolic.notation.theory import TICKS_PER_WHOLE, UNIT_TICKS, Meter
 
 if TYPE_CHECKING:
     import mido
@@ -56,10 +56,9 @@ TITLES = {
     "es": ("Barco de papel", "Luz de la noche", "El último tren", "Flor de jardín", "Luna llena"),
 }
 LANGUAGES = tuple(TITLES)
-RHYTHM = ("different note lengths", "upbeat", "syncopated notes", "notes of triplets")
+RHYTHM = ("different note lengths", "upbeat", "syncopated notes", "thirds of a beat")
 N_FOLDS = 5
 HUMAN_EVERY, HUMAN_OFFSET, MIN_NOTES = 20, 3, 32  # the norms are of songs 0, 4, 8, ...
-QUARTER = TICKS_PER_WHOLE // 4
 CHOOSER_SONGS = 12  # each genre
 SOUND_SECONDS = 24.0  # of a song's beginning, for telling genres
 _HARMONY = {
@@ -160,7 +159,7 @@ def record_melodies(recorder: result_file.Recorder, made: Sequence[MadeSong]) ->
     rng = random.Random(0)
     sets = {
         "songs": [_pitches(notes) for notes in ours],
-        "people": [_pitches(notes) for notes, _ in human],
+        "people": [_pitches(notes) for notes, _, _ in human],
         "shuffled": [rng.sample(_pitches(notes), len(notes)) for notes in ours],
     }
     for whose, melodies in sets.items():
@@ -170,15 +169,18 @@ def record_melodies(recorder: result_file.Recorder, made: Sequence[MadeSong]) ->
         costs = [melody_chooser.unlikeness(one[: melody_chooser.N_NOTES]) for one in melodies]
         recorder.measured([round(cost, 4) for cost in costs], "nats", of="unlikeness", whose=whose)
     tonics = [score.key.tonic_pitch_class for one in made for _, score in one.sections]
+    meters = [score.meter for one in made for _, score in one.sections]
     mixed = [_reordered(notes, rng) for notes in ours]
-    for whose, all_notes, homes in (
-        ("songs", ours, tonics), ("people", [n for n, _ in human], [t for _, t in human]), ("shuffled", mixed, tonics),
+    for whose, all_notes in (
+        ("songs", list(zip(ours, tonics, meters))), ("people", human), ("shuffled", list(zip(mixed, tonics, meters))),
     ):  # fmt: skip
-        phrased = [phrasing(notes, tonic) for notes, tonic in zip(all_notes, homes, strict=True)]
+        phrased = [phrasing(notes, tonic, meter) for notes, tonic, meter in all_notes]
         for name in phrased[0]:
             recorder.measured([round(one[name], 4) for one in phrased], "a section", of=name, whose=whose)
     for genre in dict.fromkeys(one.genre for one in made):
-        phrased = [phrasing(notes, 0) for one in made if one.genre == genre for notes in one.notes]
+        own = [(notes, score.meter) for one in made if one.genre == genre
+               for notes, (_, score) in zip(one.notes, one.sections)]  # fmt: skip
+        phrased = [phrasing(notes, 0, meter) for notes, meter in own]
         for name in RHYTHM:
             recorder.measured([round(one[name], 4) for one in phrased], "a section", of=name, genre=genre)
     recorder.measured([_rise(one) for one in made], "semitones", of="chorus above verse", whose="songs")
@@ -186,19 +188,19 @@ def record_melodies(recorder: result_file.Recorder, made: Sequence[MadeSong]) ->
     recorder.measured(same, "share", of="chorus begins as the verse", whose="songs")
 
 
-def phrasing(notes: Sequence[SungNote], tonic: int) -> dict[str, float]:
+def phrasing(notes: Sequence[SungNote], tonic: int, meter: Meter) -> dict[str, float]:
     """Rhythm and phrase endings of a melody whose tonic is a pitch class. An upbeat begins before the first beat of a
-    bar; a syncopation begins between beats and is held over the next one; a triplet note has a third of a beat's time
-    or two; phrase ends are those of `sung_melody`."""
+    bar; a syncopation begins between beats and is held over the next one; a third of a beat is a note that lasts
+    one or two of them, of triplets and in 12/8; phrase ends are those of `sung_melody`."""
     gaps = [b.onset_ticks - a.onset_ticks for a, b in pairwise(notes)]
     held = [a.strength == 0 and a.ticks > UNIT_TICKS and b.strength == 0 for a, b in pairwise(notes)]
     ends = [note for note in notes if note.boundary == 1.0]
-    mean = fmean(note.ticks for note in notes)
+    mean, beat = fmean(note.ticks for note in notes), meter.beat_ticks
     return {
         "different note lengths": float(len(set(gaps))),
         "upbeat": float(notes[0].strength < 3),
         "syncopated notes": sum(held) / len(held),
-        "notes of triplets": sum(3 * gap in (QUARTER, 2 * QUARTER) for gap in gaps) / len(gaps),
+        "thirds of a beat": sum(3 * gap in (beat, 2 * beat) for gap in gaps) / len(gaps),
         "last note on the tonic": float(notes[-1].midi % 12 == tonic),
         "phrase ends on the tonic, third or fifth": fmean((n.midi - tonic) % 12 in (0, 3, 4, 7) for n in ends),
         "phrase ends longer than the mean note": fmean(note.ticks + note.rest_after > mean for note in ends),
@@ -211,8 +213,8 @@ def _reordered(notes: Sequence[SungNote], rng: random.Random) -> list[SungNote]:
     return [replace(note, midi=midi) for note, midi in zip(notes, rng.sample(_pitches(notes), len(notes)))]
 
 
-def human_melodies() -> Iterator[tuple[list[SungNote], int]]:
-    """Sung melodies of the Essen collection that are not among the norms, with the pitch class of the tonic."""
+def human_melodies() -> Iterator[tuple[list[SungNote], int, Meter]]:
+    """Songs of the Essen collection that are not among the norms, with the tonic's pitch class and the meter."""
     spec = find_spec("music21")
     if spec is None or spec.origin is None:
         raise UserError("human songs come with music21: pip install music21.")
@@ -228,7 +230,7 @@ def human_melodies() -> Iterator[tuple[list[SungNote], int]]:
             except UserError:
                 continue
             if len(notes) >= MIN_NOTES:
-                yield notes, score.key.tonic_pitch_class
+                yield notes, score.key.tonic_pitch_class, score.meter
 
 
 def chosen_by_rules(number: int, parent: Path) -> dict[str, MelodyDraw]:

@@ -1,5 +1,6 @@
 """What a user gives to be set to music: the words as a text file, the tune as ABC; and how much of both can be sung."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,19 @@ def tune_of(text: str, name: object = "the tune") -> "Score":
         return parse(found[0].text, found[0].line)
     except NotationError as error:
         raise UserError(f"{name}: {error}") from error
+
+
+def tune_text(text: str, number: int | None, name: object = "the tune") -> str:
+    """The tune X:`number` of an ABC text, else its `number`-th, as `--tune N` means it elsewhere; all of it for None.
+    UsageError where there is none."""
+    from symbolic.command_line import choose_tune
+    from symbolic.notation.abc_parser import split_tunes
+
+    texts = [found.text for found in split_tunes(text)]
+    if number is None or not texts:  # of a text without tunes `tune_of` says what is wrong
+        return text
+    marks = [re.search(r"^X:\s*(\d{1,9})", one, re.MULTILINE) for one in texts]
+    return texts[choose_tune([int(mark[1]) if mark else None for mark in marks], number, name, "--number")]
 
 
 def left_out(text: str, tune: "Score") -> list[str]:

@@ -25,7 +25,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audio_bridge.lyrics.inputs import left_out, singable, text_of, tune_of
+from audio_bridge.lyrics.inputs import left_out, singable, text_of, tune_of, tune_text
 from audio_bridge.lyrics.lyric_text import headed, language_code
 from audio_bridge.song import pipeline
 from audio_bridge.song.pipeline import Skipped, Stage
@@ -84,7 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words.add_argument("--lyrics", type=Path, metavar="FILE", help="words that are there already")
     words.add_argument("--lyric-model", metavar="MODEL", help="a run, a folder or a hub name of a causal model")
     tune = parser.add_argument_group("tune")
-    tune.add_argument("--tune", type=Path, metavar="FILE", help="a tune that is there: ABC (its first), MIDI, MusicXML")
+    tune.add_argument("--tune", type=Path, metavar="FILE", help="a tune that is there: ABC, MIDI, MusicXML")
+    tune.add_argument("--number", type=int, metavar="N",
+                      help="of its file the tune X:N, else the N-th (default: the first)")  # fmt: skip
     tune.add_argument("--melody-model", metavar="MODEL", help="ABC model that draws the melody (default gpt2-6m)")
     tune.add_argument("--metre", help="2/4, 3/4, 4/4, 6/8, ... (default: the genre's)")
     tune.add_argument("--key", help="as D, Am, Dmix")
@@ -102,7 +104,9 @@ def run(args: argparse.Namespace) -> int:
     """Make or bring up to date a song."""
     started = time.monotonic()
     given = {name: getattr(args, name) for name in DEFAULTS}
-    record = song(args.output, source=args.source, redo=args.redo, **given)
+    if args.number is not None and args.tune is None:
+        raise UsageError("--number works on a tune that you bring: name it with --tune.")
+    record = song(args.output, source=args.source, redo=args.redo, number=args.number, **given)
     seconds = record["seconds_of_music"]
     print(f"{args.output}: {seconds:.0f} s of music in {time.monotonic() - started:.0f} s; {args.output}/karaoke.html")
     for note in notes_of(record):
@@ -112,17 +116,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def song(folder: Path, *, source: Path | None = None, redo: Sequence[str] = (), **given: Any) -> dict[str, Any]:
+def song(
+    folder: Path, *, source: Path | None = None, redo: Sequence[str] = (), number: int | None = None, **given: Any
+) -> dict[str, Any]:
     """Make a song in a folder, or bring the one that is there up to date; return its record (song.json).
 
     `given` are options of DEFAULTS (`lyrics` and `tune` are paths of files); those left out or None are the song's own,
-    or the defaults. `source` is the song.json of another song to make again; `redo` names stages to vary. Raises
-    UsageError and UserError for what cannot be made.
+    or the defaults. `number` chooses a tune of the file `tune`, as `--number` does. `source` is the song.json of
+    another song to make again; `redo` names stages to vary. Raises UsageError and UserError for what cannot be made.
     """
     unknown = sorted(set(given) - set(DEFAULTS))
     if unknown:
         raise UsageError(f"a song has no option {unknown[0]!r}; it has {', '.join(DEFAULTS)}.")
-    options, before, variations = _resolved(folder, source, given)
+    options, before, variations = _resolved(folder, source, given, number)
     return make(folder, options, before, variations, list(redo))
 
 
@@ -170,7 +176,7 @@ def make(
 
 
 def _resolved(
-    folder: Path, source: Path | None, given: Mapping[str, Any]
+    folder: Path, source: Path | None, given: Mapping[str, Any], number: int | None = None
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, int]]:
     """Options (given, else of song.json, else the defaults), and the record and variations of the last time."""
     if folder.exists() and not folder.is_dir():
@@ -187,6 +193,7 @@ def _resolved(
         named = headed(options["lyrics"])[0]["genre"]
         options["genre"] = named if named and _is_genre(named, options) else options["genre"]
     if "tune" in asked:
+        options["tune"] = tune_text(options["tune"], number, asked["tune"])
         tune_of(options["tune"], asked["tune"])
     return options, known.get("stages", {}), dict(template.get("variations", {}))
 
@@ -332,7 +339,8 @@ def score(folder: Path, options: Mapping[str, Any], variation: int) -> dict[str,
     plain, qpm, style = _setting(folder), _qpm(folder, options), _style(options)
     composer = _composer(options)
     whole = accompaniment.with_chords(plain, _progression(options) if options["tune"] else None)
-    files.write_whole(folder / "song.abc", sheet.abc(whole, fields={"Q": f"1/4={qpm:g}", "C": composer}, parts=True))
+    fields = {"Q": sheet.tempo_field(qpm, whole.score.meter), "C": composer}
+    files.write_whole(folder / "song.abc", sheet.abc(whole, fields=fields, parts=True))
     files.write_whole(folder / "song.musicxml", sheet.musicxml(whole, qpm, style.melody.instrument, composer))
     files.write_whole(
         folder / "song.mid", midi.to_bytes(timing.midi_with_lyrics(whole, qpm, band.arrangement(whole, qpm, style)))
@@ -416,16 +424,16 @@ def karaoke(folder: Path, options: Mapping[str, Any], variation: int) -> dict[st
 
 STAGES = (
     Stage("words", words, (), (*_WRITING, "tune", "tempo"), ("words.json", "lyrics.txt"), version=3),
-    Stage("melody", melody, ("words",), _MELODY, ("melody.json",), version=3),
+    Stage("melody", melody, ("words",), _MELODY, ("melody.json",), version=4),
     Stage("setting", setting, ("words", "melody"), (), ("setting.json",), version=2),
     Stage("score", score, ("setting",), _SCORE, (
         "song.abc", "song.musicxml", "song.mid", "song.lrc", "song.enhanced.lrc", "song.ultrastar.txt", "yue2.json",
-        "chords.json"), version=4),
+        "chords.json"), version=5),
     Stage("backing", backing, ("score",), (), ("backing.wav",), version=3),
     Stage("conditioned", conditioned, ("score",), ("checkpoint", "prompt", "genre", "seed"), ("conditioned.wav",)),
     Stage("vocal", vocal, ("setting", "score"), ("vocal",), ("guide.wav",)),
     Stage("mix", mix, ("backing", "conditioned", "vocal"), (), ("song.wav", "song.mp3"), version=3),
-    Stage("karaoke", karaoke, ("setting", "score", "vocal", "mix"), _SCORE, ("karaoke.html",), version=5),
+    Stage("karaoke", karaoke, ("setting", "score", "vocal", "mix"), _SCORE, ("karaoke.html",), version=6),
 )  # fmt: skip
 
 
@@ -445,16 +453,20 @@ def _composer(options: Mapping[str, Any]) -> str:
 
 
 def _qpm(folder: Path, options: Mapping[str, Any]) -> float:
-    """The tempo asked for, that of the tune's Q: field, or the genre's."""
+    """The tempo asked for, that of the tune's Q: field, or the genre's in whole beats a minute."""
     from symbolic.formats.midi import score_qpm
+    from symbolic.notation.theory import TICKS_PER_WHOLE, parse_meter
 
     if options["tempo"] is not None:
         return float(options["tempo"])
     given = _tune(options)
     if given is not None and given.fields.get("Q"):
         return score_qpm(given)
-    low, high = _style(options).tempo
-    return float(round(low + (high - low) * _share(options, options["seed"], "tempo")))
+    style = _style(options)
+    low, high = style.tempo
+    meter = parse_meter(options["metre"] or style.meter)
+    beat = meter.beat_ticks * 4 / TICKS_PER_WHOLE if meter.is_compound else 1.0  # quarters
+    return beat * round((low + (high - low) * _share(options, options["seed"], "tempo")) / beat)
 
 
 def _style(options: Mapping[str, Any]) -> "GenreStyle":

@@ -115,7 +115,7 @@ def page(
     policy += " ".join(f"'sha256-{script_digest(text)}'" for text in scripts) + "; base-uri 'none'; form-action 'none'"
     sound = base64.b64encode(audio).decode("ascii")
     credits = " · ".join(dict.fromkeys(filter(None, [lyrics.artist, composer, note])))
-    fields = {"Q": f"1/4={qpm:g}", **({"C": composer} if composer else {})}
+    fields = {"Q": sheet.tempo_field(qpm, setting.score.meter), **({"C": composer} if composer else {})}
     data = {**_data(setting, syllables), "narrow": sheet.abc(setting, fields=fields, bars=1, parts=True)}
     return (
         f'<!DOCTYPE html>\n<html lang="{escape(lyrics.language)}">\n<head>\n<meta charset="utf-8">\n'

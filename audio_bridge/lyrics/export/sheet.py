@@ -17,7 +17,7 @@ from symbolic.notation import abc_parser
 from symbolic.notation.layout import laid_out
 from symbolic.notation.play_order import jump_signs
 from symbolic.notation.score import Bar, Event, Note, PartMark, Score
-from symbolic.notation.theory import TICKS_PER_WHOLE
+from symbolic.notation.theory import TICKS_PER_WHOLE, Meter
 
 _NOT_KEPT_FIELDS = "XTMLKVIUPQW"  # of the tune's header: those that the setting has anew
 BARS = 4  # bar lines in a line of music, at least
@@ -129,12 +129,17 @@ def words_line(labels: list[Label | None]) -> str:
     return re.sub(r" +", " ", signs).strip()
 
 
+def tempo_field(qpm: float, meter: Meter) -> str:
+    """The value of a Q: field for a tempo in quarters a minute: in dotted quarters where the meter counts in them."""
+    return f"3/8={qpm * 2 / 3:.10g}" if meter.is_compound and meter.denominator == 8 else f"1/4={qpm:g}"
+
+
 def musicxml(setting: Setting, qpm: float | None = None, instrument: str = "", composer: str = "") -> str:
     """Return MusicXML 4.0 with a lyric under each note where a syllable begins, and tempo, part name and General MIDI
     instrument where they are given."""
     from symbolic.formats.musicxml.musicxml_writing import to_musicxml
 
-    fields = {**setting.score.fields, **({"Q": [f"1/4={qpm:g}"]} if qpm is not None else {})}
+    fields = {**setting.score.fields, **({"Q": [tempo_field(qpm, setting.score.meter)]} if qpm is not None else {})}
     score = replace(setting.score, fields=fields)
     text = to_musicxml(score, title=setting.lyrics.title or "untitled", composer=composer or setting.lyrics.artist)
     head, _, _ = text.partition("<score-partwise")

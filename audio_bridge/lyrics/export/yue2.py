@@ -26,7 +26,7 @@ def build(setting: Setting, qpm: float) -> dict[str, Any]:
 def score(setting: Setting, qpm: float) -> str:
     """Return ABC with the voices Vocal and Ins, the words under Vocal."""
     lines = two_voices(setting).splitlines()
-    head = ["X:1", f"T:{setting.lyrics.title or 'untitled'}", f"Q:1/4={qpm:g}"]
+    head = ["X:1", f"T:{setting.lyrics.title or 'untitled'}", f"Q:{sheet.tempo_field(qpm, setting.score.meter)}"]
     out: list[str] = []
     for line, before in zip(lines, ["", *lines]):
         out.append(line)

@@ -17,12 +17,15 @@ from audio_bridge.lyrics.lyric_text import language_code
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument("words", type=Path, metavar="WORDS.txt")
-    parser.add_argument("tune", type=Path, metavar="TUNE.abc", help="its first tune is taken")
+    parser.add_argument("tune", type=Path, metavar="TUNE.abc", help="ABC, MIDI or MusicXML")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--title", default="")
     parser.add_argument("--artist", default="")
     parser.add_argument(
         "--language", type=language_code, metavar="CODE", help="en, pt, es or another (default: guessed)"
+    )
+    parser.add_argument(
+        "--number", type=int, metavar="N", help="of the tune's file the tune X:N, else the N-th (default: the first)"
     )
     parser.add_argument("--passes", type=int, help="how often the tune is sung (default: as the words need)")
     parser.add_argument("--tempo", type=float, help="quarter notes a minute (default: the tune's)")
@@ -36,14 +39,14 @@ def run(args: argparse.Namespace) -> int:
     from audio_bridge.lyrics import lyric_text, scraper_residue
     from audio_bridge.lyrics.export import karaoke, sheet, timing, yue2
     from audio_bridge.lyrics.export.accompaniment import with_chords
-    from audio_bridge.lyrics.inputs import left_out, singable, text_of, tune_of
+    from audio_bridge.lyrics.inputs import left_out, singable, text_of, tune_of, tune_text
     from audio_bridge.lyrics.setting import setting_metrics
     from audio_bridge.lyrics.setting import word_setting as settings
     from audio_bridge.lyrics.writing import writers
     from symbolic import files
     from symbolic.formats import midi
 
-    abc = text_of(args.tune)
+    abc = tune_text(text_of(args.tune), args.number, args.tune)
     score = tune_of(abc, args.tune)
     fields, words = lyric_text.headed(text_of(args.words))
     lyrics = lyric_text.parse(
@@ -59,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     qpm = midi.score_qpm(score) if args.tempo is None else args.tempo
     midi.microseconds(qpm)
     folder: Path = args.output
-    files.write_whole(folder / "setting.abc", sheet.abc(whole, fields={"Q": f"1/4={qpm:g}"}))
+    files.write_whole(folder / "setting.abc", sheet.abc(whole, fields={"Q": sheet.tempo_field(qpm, score.meter)}))
     files.write_whole(folder / "setting.musicxml", sheet.musicxml(whole, qpm))
     files.write_whole(folder / "setting.mid", midi.to_bytes(timing.midi_with_lyrics(whole, qpm)))
     files.write_whole(folder / "setting.lrc", timing.lrc(whole, qpm))

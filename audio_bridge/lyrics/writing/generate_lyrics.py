@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--syllables", help="a line: 8, or 8,6,8,6")
     form.add_argument("--rhyme", help="ABAB, AABB, XAXA; X is free")
     form.add_argument("--tune", type=Path, metavar="FILE", help="words for this ABC, MIDI, MusicXML: a line a phrase")
+    form.add_argument(
+        "--number", type=int, metavar="N", help="of its file the tune X:N, else the N-th (default: the first)"
+    )
     drawing = parser.add_argument_group("how a model draws")
     drawing.add_argument("--temperature", type=float, default=1.0)
     drawing.add_argument("--top-k", type=int, default=50)
@@ -46,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write, and tell what did not hold."""
     from audio_bridge.lyrics.genre_styles import find_style, nearest_style
-    from audio_bridge.lyrics.inputs import text_of, tune_of
+    from audio_bridge.lyrics.inputs import text_of, tune_of, tune_text
     from audio_bridge.lyrics.writing import compose, neural, song_forms, writers
     from symbolic import files
     from symbolic.decode.engine.sampling import Sampling
@@ -57,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     style = nearest_style(args.genre) if args.model else find_style(args.genre)
     options: dict[str, Any] = {"genre": style.name, "language": args.language, "rhyme": args.rhyme, "tempo": None}
     if args.tune is not None:
-        tune = tune_of(text_of(args.tune), args.tune)
+        tune = tune_of(tune_text(text_of(args.tune), args.number, args.tune), args.tune)
         asked = {name: getattr(args, name) for name in writers.FORM}
         form, fit = writers.tune_form(tune, options | asked)
     else:

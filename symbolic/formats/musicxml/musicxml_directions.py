@@ -59,7 +59,8 @@ def add_clef(attributes: Element, name: str, *, drums: bool = False) -> None:
 
 
 def add_tempo(element: Element, text: str) -> None:
-    """The value of a Q: field: its words, a metronome mark in quarters, and the tempo for playback."""
+    """The value of a Q: field: its words, a metronome mark (in dotted quarters for Q:3/8=, else in quarters), and the
+    tempo for playback."""
     words = " ".join(re.findall(r'"([^"]*)"', text))
     qpm = quarters_a_minute(text)
     direction = SubElement(element, "direction", placement="above")
@@ -68,7 +69,10 @@ def add_tempo(element: Element, text: str) -> None:
     if qpm is not None and (not words or re.search(r"\d", re.sub(r'"[^"]*"', "", text))):
         metronome = SubElement(SubElement(direction, "direction-type"), "metronome")
         SubElement(metronome, "beat-unit").text = "quarter"
-        SubElement(metronome, "per-minute").text = f"{qpm:.10g}"
+        is_dotted = re.match(r'\s*(?:"[^"]*"\s*)?3/8\s*=', text) is not None
+        if is_dotted:
+            SubElement(metronome, "beat-unit-dot")
+        SubElement(metronome, "per-minute").text = f"{qpm / 1.5 if is_dotted else qpm:.10g}"
     if qpm is not None:
         SubElement(direction, "sound", tempo=f"{qpm:.10g}")
     if not len(direction):

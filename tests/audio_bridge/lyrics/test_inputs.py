@@ -3,10 +3,10 @@
 import pytest
 
 from audio_bridge.lyrics import lyric_text
-from audio_bridge.lyrics.inputs import MOST_SYLLABLES, singable
+from audio_bridge.lyrics.inputs import MOST_SYLLABLES, singable, tune_of, tune_text
 from audio_bridge.lyrics.prosody.stress import count
 from audio_bridge.lyrics.writing.writers import unruled
-from symbolic.errors import UserError
+from symbolic.errors import UsageError, UserError
 
 
 def test_emoji_are_not_sung() -> None:
@@ -37,3 +37,11 @@ def test_long_lines_are_parted_and_too_many_words_refused() -> None:
     assert len(lyrics.lines) == 2 and "lines longer than 16 syllables were parted (1)." in notes
     with pytest.raises(UserError, match=f"at most {MOST_SYLLABLES:,} make a song"):
         singable(lyric_text.parse("the sea " * 1000, language="en"))
+
+
+def test_a_number_means_the_tune_that_bears_it() -> None:
+    book = "X:7\nT:Seven\nM:4/4\nL:1/4\nK:C\nCDEF|]\n\nX:2\nT:Two\nM:4/4\nL:1/4\nK:C\nGGGG|]\n"
+    titles = [tune_of(tune_text(book, number)).title for number in (None, 7, 2, 1)]
+    assert titles == ["Seven", "Seven", "Two", "Seven"]  # there is no X:1, so the first
+    with pytest.raises(UsageError, match="--number 3: the tune holds 2 tunes"):
+        tune_text(book, 3)

@@ -6,6 +6,7 @@ from audio_bridge.lyrics import lyric_text
 from audio_bridge.lyrics.export import sheet
 from audio_bridge.lyrics.setting.word_setting import joined, set_words
 from symbolic.notation.abc_parser import parse
+from symbolic.notation.theory import parse_meter
 
 TUNE = """X:1
 T:A Song
@@ -36,3 +37,11 @@ def test_every_section_begins_a_line_of_music_under_its_name() -> None:
     named = {line.removeprefix("P:"): lines[i + 2] for i, line in enumerate(lines) if line.startswith("P:")}
     assert named == {"Verse 1": "w: sail home now", "Chorus": "w: light of mine", "Verse 2": "w: come with me"}
     assert sum(line.startswith("P:") for line in lines) == 4
+
+
+def test_tempo_is_told_in_the_beats_of_the_meter() -> None:
+    assert sheet.tempo_field(90, parse_meter("4/4")) == "1/4=90"
+    assert sheet.tempo_field(97.5, parse_meter("12/8")) == "3/8=65"
+    tune = parse("X:1\nM:12/8\nL:1/8\nK:C\nC3D3E3F3|]")
+    text = sheet.musicxml(set_words(tune, lyric_text.parse("sail home with me", language="en")), 97.5)
+    assert "<beat-unit-dot" in text and "<per-minute>65</per-minute>" in text and 'tempo="97.5"' in text

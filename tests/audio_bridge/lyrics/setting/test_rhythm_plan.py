@@ -66,6 +66,28 @@ def test_triplets_are_three_in_a_beat() -> None:
         assert [b - a for a, b in pairwise(line.onsets[place : place + 4])] == [QUARTER // 3] * 3
 
 
+@pytest.mark.parametrize(
+    ("genre", "text"),
+    [
+        (
+            "rap",
+            [
+                "There is a shooting star over the hill",
+                "I am dreaming till the fiddle is still",
+                "There is the old mill wheel year after year",
+                "I followed the stream and I will be near",
+            ],
+        ),
+        ("ballad", ["Raise up the sail close to the sand", "I sleep by the fire through the night"]),
+        ("reggae", ["Wade through the stream, show me the land", "Let the river run, set me free"]),
+    ],
+)
+def test_dactyls_are_sung_as_triplets_in_genres_that_have_them(genre: str, text: list[str]) -> None:
+    style = find_style(genre)
+    (section,) = plan([[text]], "en", style.meter, style.rhythm)
+    assert 0 < sum(bool(line.triplets) for line in section.lines) < len(text)
+
+
 def test_what_songs_are_not_written_in_is_refused() -> None:
     with pytest.raises(UsageError, match="songs are written in"):
         plan([[VERSE]], "en", "7/8")

@@ -11,7 +11,7 @@ from symbolic.formats.musicxml.musicxml_directions import add_clef, add_jump, ad
     ("text", "words", "per_minute", "tempo"),
     [
         ("1/4=90", None, "90", "90"),
-        ("3/8=60", None, "90", "90"),
+        ("3/8=60", None, "60", "90"),
         ('"Allegro" 1/4=132', "Allegro", "132", "132"),
         ('"Langsam und zart"', "Langsam und zart", None, None),
     ],
