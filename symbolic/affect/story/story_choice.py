@@ -2,8 +2,8 @@
 
 A beam of BEAM stories is kept; the cost of one is the squared distance of each sentence's reading, and of the mean of
 its section so far, from what the section asks, in spreads of the text domain, with something added for a frame that was
-used before, for words that are repeated, and for a sentence that names nobody after one that named nobody. Another
-reader (`text_affect.second`) measures the result: it had no part in the choice.
+used before, for words that are repeated, also as the first of two sentences, and for a sentence that names nobody after
+one that named nobody. Another reader (`text_affect.second`) measures the result: it had no part in the choice.
 """
 
 import random
@@ -31,6 +31,7 @@ OWN_SHARE = 0.4  # of the cost of distance that is the sentence's own, not its s
 USED_FRAME = 4.0  # cost of a frame that the story has, less by how long ago
 REPEATED_WORDS = 1.5  # times the share of content words that the two sentences before had
 NOBODY = 0.3
+SAME_START = 0.4  # cost of the word that the sentence before began with
 _COMMON = frozenset("the and were was had she her his they that all not for with".split())  # noqa: SIM905
 
 
@@ -123,11 +124,12 @@ class _Draft:
 @dataclass(frozen=True)
 class _Past:
     """What the next sentence must not repeat: where each frame was used last, how many sentences there are, the content
-    words of the last two, and whether the last one names nobody."""
+    words of the last two, the word that the last one begins with, and whether it names nobody."""
 
     frames: dict[str, int]
     n: int
     words: frozenset[str]
+    start: str
     named_nobody: bool
 
     @classmethod
@@ -135,7 +137,8 @@ class _Past:
         """Of a draft."""
         words = frozenset[str]().union(*(_content(candidate.text) for candidate in draft.chosen[-2:]))
         frames = {candidate.frame: i for i, candidate in enumerate(draft.chosen)}
-        return cls(frames, len(draft.chosen), words, bool(draft.chosen) and not _names(draft.chosen[-1].text))
+        last = draft.chosen[-1].text if draft.chosen else ""
+        return cls(frames, len(draft.chosen), words, _start(last), bool(last) and not _names(last))
 
 
 def write_story(
@@ -148,11 +151,15 @@ def write_story(
     draw, cast = random.Random(seed), story_grammar.cast_of(seed)
     reader = text_affect.bundled()
     places = [(i, k) for i, section in enumerate(plan.sections) for k in range(section.n_sentences)]
-    beam, readings = [_Draft()], np.zeros((0, 2))
+    moods = [story_plan.quadrant_of(section.target) for section in plan.sections]
+    beam, readings, situation = [_Draft()], np.zeros((0, 2)), "T"
     for number, (i, k) in enumerate(places):
         section = plan.sections[i]
-        part = _part(section, k, is_last=number == len(places) - 1)
-        options = _options(beam[0], section, part, cast, draw, writer, seed + 1000 * number)
+        after, situation = situation, story_grammar.SITUATIONS.get(moods[i], situation)
+        is_turn = number > 0 and k == 0 and (section.part == "turn" or situation != after)
+        part = "turn" if is_turn else _part(section, k, is_last=number == len(places) - 1)
+        options = _written(beam[0], section, part, cast, writer, seed + 1000 * number) if writer else []
+        options = options or story_grammar.candidates(part, moods[i], cast, CANDIDATES, draw, after)
         points = reader.predict([option.text for option in options])
         first = len(readings)
         readings = np.vstack([readings, points])
@@ -176,24 +183,13 @@ def write_story(
 def _part(section: PlotSection, k: int, *, is_last: bool) -> str:
     if is_last and not (section.part == "opening" and k == 0):
         return "ending"
-    return section.part if k == 0 else "middle"
+    return "opening" if section.part == "opening" and k == 0 else "middle"
 
 
-def _options(
-    draft: _Draft,
-    section: PlotSection,
-    part: str,
-    cast: Cast,
-    draw: random.Random,
-    writer: ChatWriter | None,
-    seed: int,
+def _written(
+    draft: _Draft, section: PlotSection, part: str, cast: Cast, writer: ChatWriter, seed: int
 ) -> list[Candidate]:
-    if writer is not None:
-        story = [candidate.text for candidate in draft.chosen]
-        found = writer.candidates(story, section, part, cast, seed)
-        if found:
-            return found
-    return story_grammar.candidates(part, story_plan.quadrant_of(section.target), cast, CANDIDATES, draw)
+    return writer.candidates([candidate.text for candidate in draft.chosen], section, part, cast, seed)
 
 
 def _distance(point: Floats, total: tuple[float, float, int], section: PlotSection) -> float:
@@ -210,7 +206,13 @@ def _repetition(past: _Past, option: Candidate) -> float:
     words = _content(option.text)
     shared = len(words & past.words) / max(1, len(words))
     names_nobody = past.named_nobody and not _names(option.text)
-    return (USED_FRAME * 4 / (3 + ago) if ago else 0.0) + REPEATED_WORDS * shared + NOBODY * names_nobody
+    is_same_start = _start(option.text) == past.start
+    again = USED_FRAME * 4 / (3 + ago) if ago else 0.0
+    return again + REPEATED_WORDS * shared + NOBODY * names_nobody + SAME_START * is_same_start
+
+
+def _start(text: str) -> str:
+    return text.split(maxsplit=1)[0] if text else ""
 
 
 @lru_cache(maxsize=4096)

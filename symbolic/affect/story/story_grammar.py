@@ -1,7 +1,9 @@
 """The writer of stories that needs no model: sentences joined from phrases of this project's own (phrases.txt).
 
-Frames stand by part of the plot and by mood; persons, place and a thing are drawn once and kept. It is a grammar with
-one level and no language model: its sentences are correct and plain, and what it writes is recorded as `grammar`.
+A story keeps to one tale. Its frames stand by part of the plot and by mood, and each mood is one situation of the tale,
+which the turns lead into, so that sections may follow each other in any order of moods. The tale, two persons (she and
+he, so that pronouns are clear), place and a thing are drawn once and kept. It is a grammar with one level and no
+language model: its sentences are correct and plain, and what it writes is recorded as `grammar`.
 """
 
 import random
@@ -9,20 +11,23 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 PHRASES = Path(__file__).parent / "phrases.txt"
-RELATED = {
-    "Q0": ("Q0", "Q1", "Q2", "Q3", "Q4"), "Q1": ("Q1", "Q4", "Q0"), "Q2": ("Q2", "Q3", "Q0"), "Q3": ("Q3", "Q2", "Q0"),
-    "Q4": ("Q4", "Q1", "Q0"),
+PARTS = ("opening", "turn", "middle", "ending")
+RELATED = {  # moods whose sentences may stand among those of a mood
+    "Q0": ("Q0",), "Q1": ("Q1", "Q4"), "Q2": ("Q2",), "Q3": ("Q3", "Q0"), "Q4": ("Q4", "Q0"),
 }  # fmt: skip
+SITUATIONS = {"Q1": "T", "Q2": "D", "Q3": "G", "Q4": "T"}  # the friend is there, in danger, gone; Q0 leaves it open
 _SLOT = re.compile(r"\{(\w+)\}")
 _PRONOUNS = {"she": ("she", "her", "her"), "he": ("he", "his", "him")}
 
 
 @dataclass(frozen=True)
 class Cast:
-    """Who and what a story keeps: names, the hero's pronouns, place and thing."""
+    """What a story keeps: its tale, names, the hero's pronoun (the friend has the other one), place and thing."""
 
+    tale: str
     hero: str
     pronoun: str
     friend: str
@@ -32,19 +37,28 @@ class Cast:
     def words(self) -> dict[str, str]:
         """What stands for the slots of the cast."""
         subject, possessive, object_ = _PRONOUNS[self.pronoun]
-        return {
-            "hero": self.hero, "Hero": self.hero, "friend": self.friend, "Friend": self.friend, "place": self.place,
-            "thing": self.thing, "she": subject, "She": subject.capitalize(), "her": possessive,
-            "him": object_,
-            "Her": possessive.capitalize(),
+        other, others, to_other = _PRONOUNS["he" if self.pronoun == "she" else "she"]
+        small = {
+            "hero": self.hero, "friend": self.friend, "place": self.place, "thing": self.thing, "she": subject,
+            "her": possessive, "him": object_, "friend_he": other, "friend_his": others, "friend_him": to_other,
         }  # fmt: skip
+        return small | {name.capitalize(): word.capitalize() for name, word in small.items() if name != "place"}
+
+
+class StoryFrame(NamedTuple):
+    """A sentence with slots, its mood, and the situations that it may follow."""
+
+    mood: str
+    after: str
+    text: str
 
 
 @dataclass(frozen=True)
 class StoryPhrases:
-    """Frames by part of the plot, as (mood, frame), and the lists that fill their slots."""
+    """Of each tale the frames by part of the plot, and its places; the lists that fill slots."""
 
-    frames: dict[str, tuple[tuple[str, str], ...]]
+    tales: dict[str, dict[str, tuple[StoryFrame, ...]]]
+    places: dict[str, tuple[str, ...]]
     lists: dict[str, tuple[str, ...]]
 
 
@@ -68,25 +82,41 @@ def phrases() -> StoryPhrases:
             blocks[name] = []
         elif line and not line.startswith("#"):
             blocks[name].append(line)
-    parts = ("opening", "turn", "middle", "ending")
-    frames = {part: tuple((line[:2], line[3:]) for line in blocks[part]) for part in parts}
-    return StoryPhrases(frames, {key: tuple(lines) for key, lines in blocks.items() if key not in parts})
+    tales: dict[str, dict[str, tuple[StoryFrame, ...]]] = {}
+    places, lists = dict[str, tuple[str, ...]](), dict[str, tuple[str, ...]]()
+    for key, lines in blocks.items():
+        tale, _, part = key.rpartition(" ")
+        if part in PARTS:
+            tales.setdefault(tale, {})[part] = tuple(map(_frame, lines))
+        elif tale:
+            places[tale] = tuple(lines)
+        else:
+            lists[part] = tuple(lines)
+    return StoryPhrases(tales, places, lists)
+
+
+def _frame(line: str) -> StoryFrame:
+    moods, _, text = line.partition("|")
+    mood, _, after = moods.partition(" ")
+    return StoryFrame(mood, after or "".join(sorted(set(SITUATIONS.values()))), text)
 
 
 def cast_of(seed: int) -> Cast:
-    """Persons, place and thing for a seed."""
-    draw, lists = random.Random(seed), phrases().lists
-    hero, friend = draw.sample(lists["people"], 2)
-    name, pronoun = hero.split("|")
-    return Cast(name, pronoun, friend.split("|")[0], draw.choice(lists["places"]), draw.choice(lists["things"]))
+    """Tale, persons, place and thing for a seed."""
+    draw, known = random.Random(seed), phrases()
+    tale = draw.choice(list(known.tales))
+    people = [person.split("|") for person in known.lists["people"]]
+    hero, pronoun = draw.choice(people)
+    friend = draw.choice([name for name, other in people if other != pronoun])
+    return Cast(tale, hero, pronoun, friend, draw.choice(known.places[tale]), draw.choice(known.lists["things"]))
 
 
-def candidates(part: str, mood: str, cast: Cast, n: int, draw: random.Random) -> list[Candidate]:
-    """n different sentences at most for a part of the plot; two thirds of the mood that is asked, the rest of moods as
-    pleasant or unpleasant as that one."""
-    frames = phrases().frames[part]
-    own = [frame for name, frame in frames if name == mood]
-    every = [frame for name, frame in frames if name in RELATED[mood]]
+def candidates(part: str, mood: str, cast: Cast, n: int, draw: random.Random, after: str = "T") -> list[Candidate]:
+    """n different sentences at most for a part of the plot that follows a situation; two thirds are of the mood that is
+    asked, the rest of moods whose sentences go with it."""
+    frames = [frame for frame in phrases().tales[cast.tale][part] if after in frame.after]
+    own = [frame.text for frame in frames if frame.mood == mood]
+    every = [frame.text for frame in frames if frame.mood in RELATED[mood]]
     found: dict[str, Candidate] = {}
     for number in range(4 * n):
         frame = draw.choice(own if number % 3 else every)

@@ -1,10 +1,12 @@
 """A story whose mood follows a plan."""
 
+import re
+
 import numpy as np
 import pytest
 
 from symbolic.affect import arc_measures
-from symbolic.affect.story import story_choice, story_plan
+from symbolic.affect.story import story_choice, story_grammar, story_plan
 from tests.symbolic.affect.test_story_plan import GLAD_SAD_GLAD
 
 STORY = story_choice.write_story(story_plan.plan_of(GLAD_SAD_GLAD))
@@ -21,6 +23,15 @@ def test_sentences_do_not_repeat_and_keep_the_cast() -> None:
     assert len(set(STORY.sentences)) == len(STORY.sentences)
     assert sum(STORY.cast.hero in text for text in STORY.sentences) >= 2
     assert STORY.text.count("\n\n") == 2 and STORY.text.split()[0] == STORY.sentences[0].split()[0]
+
+
+def test_a_change_of_situation_is_told_as_a_turn() -> None:
+    turns = {frame.text for frame in story_grammar.phrases().tales[STORY.cast.tale]["turn"]}
+    starts = [re.escape(text).replace(r"\{", "{").replace(r"\}", "}") for text in turns]
+    patterns = [re.sub(r"\{\w+\}", ".+", text) for text in starts]
+    for number in (1, 2):
+        first = STORY.of_section(number)[0]
+        assert any(re.fullmatch(pattern, first) for pattern in patterns), first
 
 
 def test_sentences_stand_in_the_music_s_time() -> None:
