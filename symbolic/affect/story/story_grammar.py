@@ -92,6 +92,9 @@ def phrases() -> StoryPhrases:
             places[tale] = tuple(lines)
         else:
             lists[part] = tuple(lines)
+    for part, frames in tales.pop("every").items():
+        for own in tales.values():
+            own[part] += frames
     return StoryPhrases(tales, places, lists)
 
 
@@ -112,11 +115,12 @@ def cast_of(seed: int) -> Cast:
 
 
 def candidates(part: str, mood: str, cast: Cast, n: int, draw: random.Random, after: str = "T") -> list[Candidate]:
-    """n different sentences at most for a part of the plot that follows a situation; two thirds are of the mood that is
-    asked, the rest of moods whose sentences go with it."""
+    """n different sentences at most for a part of the plot that follows a situation. An opening or a turn is of the
+    mood that is asked, since it makes the situation; of other parts a third are of moods whose sentences go with it."""
     frames = [frame for frame in phrases().tales[cast.tale][part] if after in frame.after]
     own = [frame.text for frame in frames if frame.mood == mood]
-    every = [frame.text for frame in frames if frame.mood in RELATED[mood]]
+    related = (mood,) if part in ("opening", "turn") else RELATED[mood]
+    every = [frame.text for frame in frames if frame.mood in related]
     found: dict[str, Candidate] = {}
     for number in range(4 * n):
         frame = draw.choice(own if number % 3 else every)
