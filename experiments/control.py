@@ -109,7 +109,7 @@ def _adherence(
     from symbolic.decode.engine.sampling import Sampling
     from symbolic.evaluate.metrics import control_adherence
 
-    wanted = [control_adherence.found(abc_parser.parse(text)) for text in human]
+    wanted = [control_adherence.find_codes(abc_parser.parse(text)) for text in human]
     asked = [
         {field: one[field] for field in ("metre", "key", "mode", "lowest", "highest", "S", "B", "E")} for one in wanted
     ]
@@ -128,7 +128,7 @@ def _adherence(
     }
     made["shuffled"] = made["asked"]
     for given, texts in made.items():
-        tunes = [None if score is None else control_adherence.found(score) for score in map(_read, texts)]
+        tunes = [None if score is None else control_adherence.find_codes(score) for score in map(_read, texts)]
         measure = control_adherence.chance if given == "shuffled" else control_adherence.adherence
         keys = {"model": source.name, "kind": "adherence", "given": given, "n_tunes": len(texts)}
         parse = sum(tune is not None for tune in tunes) / len(tunes)

@@ -229,7 +229,7 @@ def evaluate(text: str) -> str:
     seen = observe(text)
     sets.canonical_text(text)
     if seen.check.parses:
-        control_adherence.found(parse(text))
+        control_adherence.find_codes(parse(text))
     return seen.check.reason or "measured"
 
 
@@ -238,7 +238,7 @@ def mask_stage() -> Callable[[str], str]:
     from symbolic import tokens
     from symbolic.decode import prompt as prompts
     from symbolic.decode.constraint.automaton import Automaton
-    from symbolic.decode.constraint.token_mask import TokenMask, prompted
+    from symbolic.decode.constraint.token_mask import TokenMask, rules_after_prompt
 
     tokenizer = tokens.build("grammar")
     mask = TokenMask(tokenizer, Automaton(), vocab_size=tokenizer.vocab_size)
@@ -256,7 +256,7 @@ def mask_stage() -> Callable[[str], str]:
             if token == tokenizer.eos:
                 break
             mask.advance(0, token)
-        prompted(prompts.read_prompt(text))
+        rules_after_prompt(prompts.read_prompt(text))
         return "read whole" if n_read == len(text) else "read in part"
 
     return through

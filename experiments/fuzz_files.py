@@ -220,7 +220,7 @@ def _archived(text: bytes) -> bytes:
 
 
 def _yaml_files() -> list[bytes]:
-    return [path.read_bytes() for path in sorted(config.bundled().rglob("*.yaml"))]
+    return [path.read_bytes() for path in sorted(config.bundled_folder().rglob("*.yaml"))]
 
 
 def _sounds() -> list[bytes]:
@@ -309,7 +309,7 @@ def _read_file_of_checkpoint(path: Path) -> str:
     if path.name == "tunes.jsonl":
         assert sum(1 for _ in files.read_jsonl(path)) >= 0
     elif path.name == "corpus.json":
-        assert sum(1 for _ in corpora._read_json("fuzz", path.name, files.decoded(path.read_bytes()), 0, _ignore)) >= 0
+        assert sum(1 for _ in corpora._read_json("fuzz", path.name, files.decode(path.read_bytes()), 0, _ignore)) >= 0
     elif path.name.startswith("tokenizer"):
         tokens.load(folder).encode("M:4/4\nK:C\nCDEF|\n")
     elif path.name == checkpoint.RECORD:

@@ -90,7 +90,7 @@ def is_held_out(tune: Score) -> bool:
 def harmonised_tunes(folder: Path) -> Iterator[Score]:
     """The tunes of a folder's ABC files that carry chord symbols."""
     for path in sorted(folder.rglob("*.abc")):
-        for raw in abc_parser.split_tunes(files.decoded(path.read_bytes())):
+        for raw in abc_parser.split_tunes(files.decode(path.read_bytes())):
             try:
                 score = abc_parser.parse(abc_parser.canonical(abc_parser.parse(raw.text)))
             except UserError:

@@ -220,7 +220,7 @@ def human_melodies() -> Iterator[tuple[list[SungNote], int, Meter]]:
         raise UserError("human songs come with music21: pip install music21.")
     count = 0
     for path in sorted((Path(spec.origin).parent / "corpus" / "essenFolksong").glob("*.abc")):
-        for raw in abc_parser.split_tunes(files.decoded(path.read_bytes())):
+        for raw in abc_parser.split_tunes(files.decode(path.read_bytes())):
             count += 1
             if count % HUMAN_EVERY != HUMAN_OFFSET:
                 continue

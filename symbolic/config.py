@@ -260,7 +260,7 @@ def load_as(kind: Any, path: Path | str, overrides: Sequence[Override] = ()) -> 
     return _parse_as(kind, _text(Path(path)), overrides, str(path))
 
 
-def bundled() -> Path:
+def bundled_folder() -> Path:
     """Return the folder of the configurations that come with the project: in a wheel inside the package, else beside
     it."""
     package = Path(__file__).resolve().parent
@@ -275,7 +275,7 @@ def find(path: Path | str) -> Path:
     if path.exists() or path.is_absolute() or ".." in path.parts:
         return path
     name = path.relative_to("configs") if path.parts[:1] == ("configs",) else path
-    found = bundled() / name
+    found = bundled_folder() / name
     return found if name.suffix and found.is_file() else path
 
 
@@ -303,9 +303,9 @@ def _parse_as(kind: Any, text: str, overrides: Sequence[Override], source: str) 
 
 def _other_configs(path: Path) -> str:
     """Name the nearest YAML beside an absent one."""
-    folder = path.parent if path.parent.is_dir() and any(path.parent.glob("*.yaml")) else bundled()
+    folder = path.parent if path.parent.is_dir() and any(path.parent.glob("*.yaml")) else bundled_folder()
     near = difflib.get_close_matches(path.name, [p.name for p in folder.glob("*.yaml") if p != path], n=1)
-    if folder == bundled() and near:
+    if folder == bundled_folder() and near:
         return f" Did you mean {near[0]}?"
     return f" Did you mean {folder / near[0]}?" if near else ""
 

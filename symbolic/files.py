@@ -89,7 +89,7 @@ def read_jsonl(path: Path | str) -> Iterator[dict[str, Any]]:
         raise UserError(f"{path} is not UTF-8 text ({error}).") from error
 
 
-def decoded(data: bytes) -> str:
+def decode(data: bytes) -> str:
     """Return the text of a file of others."""
     return data.decode("utf-8-sig", _WINDOWS)
 

@@ -31,7 +31,7 @@ def text_of(path: Path) -> str:
         raise UserError(f"cannot read {path}: {error.strerror or error}.") from error
     if b"\0" in data:
         raise UserError(f"{path} is a binary file; give text.")
-    return files.decoded(data)
+    return files.decode(data)
 
 
 def tune_of(text: str, name: object = "the tune") -> "Score":

@@ -61,7 +61,7 @@ def read_upload(kind: str, data: bytes) -> str:
     if kind == "abc":
         if b"\0" in data:
             raise UserError("it is a binary file, not ABC text.")
-        return files.decoded(data).replace("\r\n", "\n")
+        return files.decode(data).replace("\r\n", "\n")
     answer = warm_models.read_guarded(kind, data)
     title = (answer.get("fields", {}).get("T") or ["untitled"])[0]
     left_out = NOT_KEPT_FIELDS + "T"

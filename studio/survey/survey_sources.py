@@ -145,7 +145,7 @@ def _canonical(text: str) -> str:
 
 def _pairs(folder: Path) -> list[SurveyPiece]:
     """Texts with their music, by name."""
-    from symbolic.files import decoded
+    from symbolic.files import decode
 
     if not folder.is_dir():
         raise UsageError(f"pairs:{folder}: no such folder. It holds NAME.txt beside NAME.wav, .mp3, .mid or .abc.")
@@ -154,7 +154,7 @@ def _pairs(folder: Path) -> list[SurveyPiece]:
         music = next((text_file.with_suffix(s) for s in _music_suffixes() if text_file.with_suffix(s).is_file()), None)
         if music is None:
             raise UserError(f"{text_file} has no music beside it: add {text_file.stem}.wav, .mp3, .mid or .abc.")
-        words = decoded(text_file.read_bytes()[: 4 * _TEXT_CHARACTERS])[:_TEXT_CHARACTERS].strip()
+        words = decode(text_file.read_bytes()[: 4 * _TEXT_CHARACTERS])[:_TEXT_CHARACTERS].strip()
         if music.suffix == ".abc":
             pieces.append(SurveyPiece(text_file.stem, abc=_tunes(str(music))[0].abc, text=words))
         else:

@@ -99,7 +99,7 @@ def read_text(source: str) -> str:
         raise UserError(f"cannot read {source}: {error.strerror or error}.") from error
     if b"\0" in data[:4096] and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         raise UserError(f"{source} is no text file: it holds zero bytes.")
-    text = data.decode("utf-16", "replace") if data[:2] in (b"\xff\xfe", b"\xfe\xff") else files.decoded(data)
+    text = data.decode("utf-16", "replace") if data[:2] in (b"\xff\xfe", b"\xfe\xff") else files.decode(data)
     if not text.strip():
         raise UserError(f"{source} is empty.")
     return text

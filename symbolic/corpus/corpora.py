@@ -299,7 +299,7 @@ def _kind(document: Document) -> str:
     return "abc" if f'"{COLUMN}"'.encode() in head or re.search(rb"^X:", head, re.MULTILINE) else ""
 
 
-def measured(record: Corpus, kinds: Collection[str] = ()) -> Corpus:
+def measure_files(record: Corpus, kinds: Collection[str] = ()) -> Corpus:
     """Return the record with the size and SHA-256 of the files as they are on this machine; a hub dataset stays as it
     is."""
     if record.origin.startswith(HUB):

@@ -183,7 +183,7 @@ def prepare(sources: Sequence[str], folder: Path | str, options: PrepareOptions 
         options = replace(options, notation=_notation_of(sources, options))
         kinds = kinds if options.notation == "midi" else ("musicxml",)
     records = corpora.distinctly_named(corpora.resolve(source, options.opt_in) for source in sources)
-    measured = [corpora.measured(record, kinds) for record in records]
+    measured = [corpora.measure_files(record, kinds) for record in records]
     with files.locked(folder, "preparing"):
         return _with_staging(sources, measured, folder, options, kinds)
 

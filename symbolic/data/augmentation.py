@@ -79,7 +79,7 @@ class Arrangement:
         generator = np.random.default_rng([self.seed, zlib.crc32(text.encode())])
         if generator.random() < self.infill:
             hidden = draw_hidden(len(bars(control_codes.music_of(text))), generator)
-            return arranged(text, hidden) if hidden and "\nV:" not in text else text
+            return arrange(text, hidden) if hidden and "\nV:" not in text else text
         if self.control == "style":
             return drawn_style(text, row, generator) + text
         return drawn_codes(text, row, generator) + text if self.control == "codes" else text
@@ -110,7 +110,7 @@ def bars(music: str) -> list[Span]:
     return spans
 
 
-def arranged(text: str, hidden: Collection[int]) -> str:
+def arrange(text: str, hidden: Collection[int]) -> str:
     """Take bars out of a canonical text of one voice and give them at the end; bars are counted from 0."""
     framed, bodies = taken_out(text, hidden)
     return FILL + framed + "".join(ANSWER + body for body in bodies)

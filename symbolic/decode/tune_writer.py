@@ -481,10 +481,10 @@ def form_line(score: Score) -> str:
 def _rules(request: GenerationRequest, is_styled: bool) -> "Automaton | Voices":
     """Return the rules of --constrain for tunes that begin with the prompt; UserError where no right tune does."""
     from symbolic.decode.constraint import line_mask
-    from symbolic.decode.constraint.token_mask import prompted
+    from symbolic.decode.constraint.token_mask import rules_after_prompt
     from symbolic.decode.constraint.voice_mask import Voices
 
-    automaton = prompted(request.prompt)
+    automaton = rules_after_prompt(request.prompt)
     if request.voices:
         return Voices(automaton, request.voices)
     return line_mask.with_codes(automaton) if is_styled or request.prompt.asked.lines else automaton

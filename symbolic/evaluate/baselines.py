@@ -28,7 +28,7 @@ _PITCHES = [
 _HEADER = re.compile(r"(?:[A-Za-z]:[^\n]*\n)*")
 
 
-def shuffled(text: str, rng: random.Random) -> str:
+def shuffle(text: str, rng: random.Random) -> str:
     """Put the characters of the music in random order."""
     header, music = _parts(text)
     characters = list(music)
@@ -36,7 +36,7 @@ def shuffled(text: str, rng: random.Random) -> str:
     return header + "".join(characters) + "\n"
 
 
-def dropped(text: str, rng: random.Random, share: float = 0.05) -> str:
+def drop(text: str, rng: random.Random, share: float = 0.05) -> str:
     """Leave out each character of the music with probability `share`."""
     header, music = _parts(text)
     return header + "".join(c for c in music if rng.random() >= share) + "\n"
@@ -54,7 +54,7 @@ def random_pitches(text: str, rng: random.Random) -> str:
     return header + _NOTE.sub(lambda match: match["skipped"] or rng.choice(_PITCHES), music) + "\n"
 
 
-def repeated(texts: Sequence[str], n: int, rng: random.Random, n_different: int = 10) -> list[str]:
+def repeat(texts: Sequence[str], n: int, rng: random.Random, n_different: int = 10) -> list[str]:
     """Return n texts of which only `n_different` are different: what a collapsed model would write."""
     some = rng.sample(list(texts), min(n_different, len(texts)))
     return [some[number % len(some)] for number in range(n)]

@@ -252,11 +252,11 @@ def comparison_texts(reference: TuneReference, *, seed: int = 0) -> dict[str, li
     return {
         HELD_OUT if reference.human.test else "human": held_out,
         COPY: rng.sample(train, min(len(some), len(train))),
-        DROPPED: [baselines.dropped(text, rng) for text in some],
-        SHUFFLED: [baselines.shuffled(text, rng) for text in some],
+        DROPPED: [baselines.drop(text, rng) for text in some],
+        SHUFFLED: [baselines.shuffle(text, rng) for text in some],
         MARKOV: [chain.draw(rng) for _ in some],
         PITCHES: [baselines.random_pitches(text, rng) for text in some],
-        REPEATED: baselines.repeated(some, len(some), rng),
+        REPEATED: baselines.repeat(some, len(some), rng),
     }
 
 

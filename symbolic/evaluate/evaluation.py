@@ -101,7 +101,7 @@ def evaluate(
         extra["likelihood"] = _likelihood(score, sets_of_texts, reference, columns, seed)
     if n_opinions:
         extra["opinions"] = _opinions(own, result["tunes"], n_opinions, seed)
-    if wanted := control_adherence.asked(asked or _recorded_prompt(tunes)):
+    if wanted := control_adherence.parse_request(asked or _recorded_prompt(tunes)):
         extra["adherence"] = _adherence(texts, wanted)
     shown = [comparison.comparison_table(columns, reference, _title(tunes, against)), *_extra_tables(extra)]
     rows = [{"id": tune.id, "title": tune.title, **row} for tune, row in zip(own, result["tunes"], strict=True)]
@@ -237,7 +237,7 @@ def _likelihood(
 def _opinions(tunes: Sequence[SetTune], rows: Sequence[Mapping[str, Any]], n: int, seed: int) -> dict[str, Any]:
     """Ask the other checkers about some tunes; list where they differ from ours."""
     some = sorted(random.Random(seed).sample(range(len(tunes)), min(n, len(tunes))))
-    return agreement.compared([tunes[i].text for i in some], [rows[i] for i in some], [i + 1 for i in some])
+    return agreement.compare([tunes[i].text for i in some], [rows[i] for i in some], [i + 1 for i in some])
 
 
 def _adherence(texts: Sequence[str], asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,7 +245,7 @@ def _adherence(texts: Sequence[str], asked: Mapping[str, Any]) -> dict[str, Any]
     found: list[Mapping[str, Any] | None] = []
     for text in texts:
         try:
-            found.append(control_adherence.found(parse(text)))
+            found.append(control_adherence.find_codes(parse(text)))
         except NotationError:
             found.append(None)
     return {"asked": dict(asked), "fields": control_adherence.adherence([asked] * len(texts), found)}

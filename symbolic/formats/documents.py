@@ -67,7 +67,7 @@ def read_text(path: Path | str) -> str:
     data = read_bytes(path, "abc")
     if b"\0" in data[:4096] and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         raise UserError(f"{path} is a binary file and no ABC text.")
-    return files.decoded(data).replace("\r\n", "\n")
+    return files.decode(data).replace("\r\n", "\n")
 
 
 def read_tunes(path: Path, tune: int | None = None, quantize: str = "auto") -> Iterator[ReadTune]:

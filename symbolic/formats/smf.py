@@ -177,11 +177,11 @@ def decoded_name(data: bytes) -> str:
     try:
         japanese = data.decode("cp932")
     except UnicodeDecodeError:
-        return files.decoded(data)
+        return files.decode(data)
     is_japanese = any("\u3040" <= sign <= "\u30ff" for sign in japanese) or (
         len(japanese) > 1 and all("\u3000" <= sign <= "\u9fff" for sign in japanese)
     )
-    return japanese if is_japanese else files.decoded(data)
+    return japanese if is_japanese else files.decode(data)
 
 
 # --- SMPTE frames ----------------------------------------------------------------------------------------------------

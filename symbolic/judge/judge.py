@@ -145,25 +145,27 @@ def _questions(args: argparse.Namespace) -> tuple[list[Question], list[str]]:
     human_set = sets.read_human(args.against)
     human = [one.text for one in rng.sample(list(human_set.held_out), min(args.calibration, len(human_set.held_out)))]
     chain = baselines.MarkovChain([one.text for one in human_set.train])
-    spoil = (baselines.dropped, baselines.random_pitches, lambda _, draw: chain.draw(draw))
+    spoil = (baselines.drop, baselines.random_pitches, lambda _, draw: chain.draw(draw))
     damaged = [spoil[number % len(spoil)](text, rng) for number, text in enumerate(human)]
     single, pair = rubric.read(args.rubric), rubric.read(args.pair_rubric)
     if not single.scales or not pair.choices:
         raise UserError("--rubric needs Scores, and --pair-rubric Choices.")
     texts = {"tunes": [tunes[i].text for i in chosen], "human": human, "damaged": damaged}
     asked = [
-        Question(name, number, turn, single, single.messages(tune=shown(text)))
+        Question(name, number, turn, single, single.messages(tune=show_tune(text)))
         for name, own in texts.items()
         for number, text in enumerate(own)
         for turn in range(args.runs)
     ]
     for number, (good, bad) in enumerate(zip(human, damaged)):
         for turn, (first, second) in enumerate(((good, bad), (bad, good))):
-            asked.append(Question("pairs", number, turn, pair, pair.messages(first=shown(first), second=shown(second))))
+            asked.append(
+                Question("pairs", number, turn, pair, pair.messages(first=show_tune(first), second=show_tune(second)))
+            )
     return asked, [tunes[i].title or tunes[i].id for i in chosen]
 
 
-def shown(text: str) -> str:
+def show_tune(text: str) -> str:
     """Return a tune as the judge sees it: in one layout, without title or origin; unchanged where it does not parse."""
     from symbolic.evaluate.sets import canonical_text
     from symbolic.notation.abc_parser import NotationError, canonical, parse, pretty

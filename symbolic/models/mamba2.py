@@ -118,7 +118,7 @@ class Mixer(ResidualMixer):
             if path == "recurrence":
                 y, h = ssd.recurrence(x, delta, self._A(), B, C)
             else:
-                y, h = ssd.chunked(x, delta, self._A(), B, C, self.chunk, products=dt.dtype)
+                y, h = ssd.chunked_scan(x, delta, self._A(), B, C, self.chunk, products=dt.dtype)
             return (y + wide(self.D)[:, None] * x).flatten(-2), h
 
     def _heads_and_maps(self, xBC: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -104,7 +104,7 @@ def selective_scan(
         if path == "native":
             return native_scan(x, dt, A, B, C, D, dt_bias)
         delta = F.softplus(dt + dt_bias)
-        y, h = (recurrence if path == "recurrence" else chunked)(x, delta, A, B, C)
+        y, h = (recurrence if path == "recurrence" else chunked_scan)(x, delta, A, B, C)
         return y + D * x, h
 
 
@@ -123,7 +123,7 @@ def scan_step(h: Tensor, x: Tensor, delta: Tensor, A: Tensor, B: Tensor) -> Tens
     return torch.exp(delta[..., None] * A) * h + (delta * x)[..., None] * B[:, None]
 
 
-def chunked(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+def chunked_scan(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
     """Return the same values and gradients, a chunk of positions at a time; only the steps h <- a h + b stay
     sequential."""
     return _Chunked.apply(x, delta, A, B, C)

@@ -19,7 +19,7 @@ from symbolic.config import (
     Mamba2HybridConfig,
     MambaConfig,
     ModelConfig,
-    bundled,
+    bundled_folder,
     load,
 )
 
@@ -116,7 +116,7 @@ def _mamba2_layer(c: Mamba2Config | Mamba2HybridConfig) -> int:
 
 
 def _all_configs() -> list[Path]:
-    return sorted(bundled().glob("*.yaml"))
+    return sorted(bundled_folder().glob("*.yaml"))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def read_out(h: Tensor, C: Tensor) -> Tensor:
     return (C[..., None, :] @ h).squeeze(-2)
 
 
-def chunked(
+def chunked_scan(
     x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, chunk: int, products: torch.dtype | None = None
 ) -> tuple[Tensor, Tensor]:
     """Compute the same by matrix products: attention-like inside a chunk, one state passed from chunk to chunk.

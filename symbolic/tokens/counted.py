@@ -35,7 +35,7 @@ from tokenizers import models
 from symbolic.notation.canonical import tuplet_time
 from symbolic.notation.theory import UNIT_TICKS, Meter, NotationError, parse_meter
 from symbolic.tokens import grammar
-from symbolic.tokens.tokenizer import Tokenizer, assemble, byte_vocabulary, spelled
+from symbolic.tokens.tokenizer import Tokenizer, assemble, byte_vocabulary, spell
 
 KIND, ROOMS, SECTIONS = "counted", "counted-rooms", "counted-sections"
 KINDS = (KIND, ROOMS, SECTIONS)
@@ -136,7 +136,7 @@ def build(kind: str, vocab_size: int, lines: Iterable[str] = ()) -> CountedToken
     words = [word for name, words in grammar.pieces().items() if name != "inline" for word in words]
     marks = mark_words(kind)
     for word in [*words, *marks, *lines]:
-        vocabulary.setdefault(spelled(word), len(vocabulary))
+        vocabulary.setdefault(spell(word), len(vocabulary))
     model = models.BPE(vocab=vocabulary, merges=[], ignore_merges=True)
     return CountedTokenizer(assemble(model, _pattern(marks)), kind, vocab_size)
 

@@ -19,7 +19,7 @@ from tokenizers import models
 
 from symbolic.notation.canonical import DECORATIONS
 from symbolic.notation.theory import ACCIDENTAL_VALUE, FIFTHS, MODES, Key
-from symbolic.tokens.tokenizer import VOCAB_SIZE, Tokenizer, assemble, byte_vocabulary, spelled
+from symbolic.tokens.tokenizer import VOCAB_SIZE, Tokenizer, assemble, byte_vocabulary, spell
 
 KIND = "grammar"
 
@@ -62,7 +62,7 @@ def build(vocab_size: int = VOCAB_SIZE, lines: Iterable[str] = ()) -> Tokenizer:
     vocabulary = byte_vocabulary()
     for words in [*pieces().values(), list(lines)]:
         for word in words:
-            vocabulary.setdefault(spelled(word), len(vocabulary))  # a word of one byte keeps the byte's id
+            vocabulary.setdefault(spell(word), len(vocabulary))  # a word of one byte keeps the byte's id
     # ignore_merges: a word found in the vocabulary is one id, any other falls back to its bytes
     model = models.BPE(vocab=vocabulary, merges=[], ignore_merges=True)
     return Tokenizer(assemble(model, PATTERN), KIND, vocab_size)

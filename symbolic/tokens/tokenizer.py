@@ -154,7 +154,7 @@ def byte_characters() -> list[str]:
     return [chr(byte if byte in printable else next(stand_ins)) for byte in range(256)]
 
 
-def spelled(text: str) -> str:
+def spell(text: str) -> str:
     """Return `text` as tokenizer.json spells it: one stand-in character per UTF-8 byte."""
     characters = byte_characters()
     return "".join(characters[byte] for byte in text.encode("utf-8"))

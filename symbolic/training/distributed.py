@@ -140,7 +140,7 @@ class Group:
 
 
 @contextlib.contextmanager
-def joined(device: "torch.device") -> Iterator[Group]:
+def join_group(device: "torch.device") -> Iterator[Group]:
     """Join the group that torchrun (or `accelerate launch`) started this process in, by its environment variables."""
     try:
         rank, world, local = (int(os.environ.get(n, d)) for n, d in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0)))

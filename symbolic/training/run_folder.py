@@ -70,7 +70,7 @@ def finish(folder: Path, summary: dict[str, Any], **changes: Any) -> None:
     files.write_json(runs.run_file(folder), {**record, **changes, "summary": summary})
 
 
-def finished(folder: Path, config: Config) -> dict[str, Any] | None:
+def finished_summary(folder: Path, config: Config) -> dict[str, Any] | None:
     """Return the summary of a run that made all its steps and whose model is there."""
     if not runs.run_file(folder).exists() or not runs.is_model(runs.best_folder(folder)):
         return None
@@ -86,7 +86,7 @@ def _may_end_elsewhere(folder: Path, before: Any, config: Any) -> bool:
     if not isinstance(config, Config):
         return False
     if config.train.steps > before.train.steps:
-        return finished(folder, before) is not None
+        return finished_summary(folder, before) is not None
     return config.train.steps > max(step for step, _ in runs.checkpoints(folder))
 
 

@@ -101,12 +101,12 @@ def train(
     option = "--name" if folder is None else "--folder"
     folder = runs.run_folder(config.name) if folder is None else Path(folder)
     with (
-        distributed.joined(machine.pick_device(config.device)) as group,
+        distributed.join_group(machine.pick_device(config.device)) as group,
         files.locked(folder, "training") if group.leads else contextlib.nullcontext(),
     ):
         if group.leads:
             run_folder.check_folder(folder, config, resume, option)
-        summary = group.from_lead(run_folder.finished(folder, config) if group.leads else None)
+        summary = group.from_lead(run_folder.finished_summary(folder, config) if group.leads else None)
         return summary or _trained(config, folder, resume, on_status, group)
 
 

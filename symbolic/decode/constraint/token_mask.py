@@ -424,7 +424,7 @@ class TokenMask(Mask):
         return found
 
 
-def prompted(prompt: Prompt) -> Automaton:
+def rules_after_prompt(prompt: Prompt) -> Automaton:
     """Return the rules for tunes that begin with a prompt and have the form it asks for.
 
     Bars without a meter allow every meter that they fit. UserError if no valid tune begins so.

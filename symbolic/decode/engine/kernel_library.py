@@ -133,7 +133,7 @@ def address(values: np.ndarray) -> int:
     return int(values.ctypes.data)
 
 
-def aligned(n: int) -> np.ndarray:
+def aligned_array(n: int) -> np.ndarray:
     """Return n float32 zeros at an address that is a multiple of 64 bytes."""
     values = np.zeros(n + LANES, np.float32)
     start = -(address(values) // 4) % LANES

@@ -52,7 +52,7 @@ from symbolic.decode.engine.kernel_library import (
     CRules,
     CState,
     address,
-    aligned,
+    aligned_array,
 )
 from symbolic.decode.engine.packing import EXACT, WEIGHTS
 from symbolic.decode.engine.sampling_rules import Sampling
@@ -154,7 +154,7 @@ class NativeModel:
         added = self.padded(bias)
         ids, counts = np.zeros((B, n_steps), np.int32), np.zeros(B, np.int32)
         log_probabilities = np.zeros((B, n_steps), np.float32)
-        rests, scores = np.empty_like(numbers), aligned(B * self._rows)
+        rests, scores = np.empty_like(numbers), aligned_array(B * self._rows)
         with self._lock:
             fault = kernel_library.library().native_run(
                 *(self._team, ctypes.byref(self._c), ctypes.byref(state.c), B, n_steps),
@@ -171,7 +171,7 @@ class NativeModel:
     def read(self, slots: Any, tokens: Any, wanted: Any, state: "NativeState") -> np.ndarray:
         """Read tokens (n) in rows `slots` (n), those of a row in their order; scores after the `wanted` of them."""
         places, ids, asked = (_as(values, np.int32) for values in (slots, tokens, wanted))
-        scores = aligned(len(asked) * self._rows)
+        scores = aligned_array(len(asked) * self._rows)
         with self._lock:
             fault = kernel_library.library().native_read(
                 *(self._team, ctypes.byref(self._c), ctypes.byref(state.c), len(ids), address(places)),
@@ -184,7 +184,7 @@ class NativeModel:
         """Return a bias (V) or (B, V) as the kernel takes it; zeros for None."""
         given = np.zeros(0, np.float32) if bias is None else np.asarray(bias)
         shape = (*given.shape[:-1], self._rows)
-        added = aligned(math.prod(shape)).reshape(shape)
+        added = aligned_array(math.prod(shape)).reshape(shape)
         added[..., : given.shape[-1]] = given
         return added
 
@@ -205,7 +205,7 @@ class _Chooser:
 
     def __init__(self, model: NativeModel, rules: Sampling, bias: Any) -> None:
         self.model, self.rows, self.bias, self.rules = model, int(model._c.vocab), model.padded(bias), rules_of(rules)
-        self.room, self._one, self._rest = aligned(3 * self.rows), np.zeros(1, np.float32), np.zeros(1)
+        self.room, self._one, self._rest = aligned_array(3 * self.rows), np.zeros(1, np.float32), np.zeros(1)
 
     def choose(self, scores: np.ndarray, place: int, number: float, allowed: Any = None) -> tuple[int, float, float]:
         """Draw by the `place`-th row of scores, among the tokens that are allowed (V) bool: the token, its
@@ -233,7 +233,7 @@ class Calls:
         self.limits, self.counts, self.drawn = (np.zeros(n_rows, np.int32) for _ in range(3))
         self.log_probabilities, self.rests = np.zeros(n_rows, np.float32), np.zeros(n_rows)
         self._chooser, rows = _Chooser(model, rules, bias), int(model._c.vocab)
-        self.scores = aligned(n_rows * rows).reshape(n_rows, rows)
+        self.scores = aligned_array(n_rows * rows).reshape(n_rows, rows)
 
     def step(self, state: "NativeState", pending: np.ndarray, uniforms: np.ndarray) -> None:
         """Read pending (B) int32 and put what is drawn in its place; uniforms (B) float64."""
@@ -268,15 +268,15 @@ class Ahead:
         c = model._c
         self._window_size = 0 if state.blocks else math.prod(state.parts[0].shape[1:])
         stride = 0 if state.blocks else _held_numbers(c)
-        self._windows = [aligned(self._window_size) for _ in range(MOST_AHEAD + 1)]
-        self._held = [aligned(c.n_layer * MOST_AHEAD * stride) for _ in range(2)]
+        self._windows = [aligned_array(self._window_size) for _ in range(MOST_AHEAD + 1)]
+        self._held = [aligned_array(c.n_layer * MOST_AHEAD * stride) for _ in range(2)]
         self._c = CAhead(stride=stride)
         self._c.window[:] = [address(window) for window in self._windows]
         self._c.rows[:] = [address(held) for held in self._held]
         self._chooser = _Chooser(model, rules, bias)
         self._tokens, self._drawn = (np.zeros(MOST_AHEAD, np.int32) for _ in range(2))
         self._numbers, self._log_probabilities = np.zeros(MOST_AHEAD), np.zeros(MOST_AHEAD, np.float32)
-        self._scores = aligned(MOST_AHEAD * int(c.vocab))
+        self._scores = aligned_array(MOST_AHEAD * int(c.vocab))
         self._fixed = (
             *(address(self._numbers), address(self._chooser.bias), ctypes.byref(self._chooser.rules)),
             *(address(self._drawn), address(self._log_probabilities), address(self._scores)),
@@ -419,7 +419,7 @@ def instructions() -> str:
 def evaluate(name: str, x: Any) -> Any:
     """Return one of the kernel's own functions of x (n), n a multiple of 16, for tests: exponential, gelu, silu,
     softplus."""
-    given, values = aligned(len(x)), aligned(len(x))
+    given, values = aligned_array(len(x)), aligned_array(len(x))
     given[:] = x
     which = ("exponential", "gelu", "silu", "softplus").index(name)
     kernel_library.library().native_function(which, len(x), address(given), address(values))

@@ -51,7 +51,7 @@ class Opinion:
         return not self.errors and not self.bar_warnings
 
 
-def normalised(text: str, number: int = 1) -> str:
+def normalise(text: str, number: int = 1) -> str:
     """Reduce a tune to what the programs judge: X:, the lines M:, L:, K:, V: and the music, in printable ASCII."""
     lines = [f"X:{number}"]
     for raw in text[:MOST_CHARACTERS].splitlines():
@@ -77,7 +77,7 @@ def abc2midi_opinions(texts: Sequence[str]) -> list[Opinion]:
     binary = abc2midi_path()
     if binary is None:
         raise UserError("abc2midi is not installed: pip install symusic (which carries it), or apt install abcmidi.")
-    tunes = [normalised(text) for text in texts]
+    tunes = [normalise(text) for text in texts]
     said: list[str] = []
     for start in range(0, len(tunes), TUNES_A_CHILD):
         said += _child(binary, tunes[start : start + TUNES_A_CHILD])

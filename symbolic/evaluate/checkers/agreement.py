@@ -24,7 +24,7 @@ from typing import Any
 
 from symbolic import subprocess_limits
 from symbolic.errors import UserError
-from symbolic.evaluate.checkers.abc2midi import Opinion, abc2midi_opinions, normalised
+from symbolic.evaluate.checkers.abc2midi import Opinion, abc2midi_opinions, normalise
 from symbolic.evaluate.report.tables import Cell, Share, Table
 
 CPU_SECONDS, MEMORY_BYTES = 10, 3 * 2**30  # for one tune, of the child
@@ -39,12 +39,12 @@ def music21_opinions(texts: Sequence[str]) -> list[Opinion]:
     found: list[Opinion] = []
     while len(found) < len(texts):
         some = texts[len(found) : len(found) + TUNES_A_CHILD]
-        read = list(_child([normalised(text) for text in some]))
+        read = list(_child([normalise(text) for text in some]))
         found += read if len(read) == len(some) else [*read, _STOPPED]  # it died of the tune after the last answer
     return found
 
 
-def compared(texts: Sequence[str], rows: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> dict[str, Any]:
+def compare(texts: Sequence[str], rows: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> dict[str, Any]:
     """Compare opinions with ours: `rows` are the tunes of `comparison.evaluate_tunes`, `numbers` name the tunes.
 
     Returns {"n_tunes", "programs": {name: {"share_read", "share_right", "share_agreeing"} or {"not_run": why}},

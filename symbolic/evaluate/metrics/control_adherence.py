@@ -31,7 +31,7 @@ FORM = ("S", "B", "E")  # fields with a distance
 Fields = Mapping[str, Any]
 
 
-def asked(text: str) -> dict[str, Any]:
+def parse_request(text: str) -> dict[str, Any]:
     """Parse what a prompt asks for, on one line as `generate` records it: `M:6/8 K:Dmix R:jig I:lowest D S:2 B:8 E:?
     B:8`.
 
@@ -51,7 +51,7 @@ def asked(text: str) -> dict[str, Any]:
     return wanted
 
 
-def found(score: Score) -> dict[str, Any]:
+def find_codes(score: Score) -> dict[str, Any]:
     """Read the fields of a tune from its score; `type` is its R: field, '' where there is none."""
     text = canonical(score)
     sections, written = control_codes.sections(control_codes.music_of(text)), control_codes.written_range(text)
@@ -87,7 +87,7 @@ def chance(asked: Sequence[Fields], tunes: Sequence[Fields | None], seed: int = 
     return adherence(asked, others)
 
 
-def kept(field: str, asked: Any, value: Any) -> float:
+def share_kept(field: str, asked: Any, value: Any) -> float:
     """Return how far a found value is what was asked for, from 0 to 1; None stands for a value that was not found."""
     if value is None:
         return 0.0
@@ -117,7 +117,7 @@ def _spelled(value: Any) -> str:
 
 def _of_field(field: str, pairs: Sequence[tuple[Any, Fields | None]]) -> dict[str, float]:
     values = [(asked, None if tune is None else tune.get(field)) for asked, tune in pairs]
-    result = {"n": len(values), "share": sum(kept(field, *pair) for pair in values) / len(values)}
+    result = {"n": len(values), "share": sum(share_kept(field, *pair) for pair in values) / len(values)}
     if field not in FORM:
         return result
     there = [

@@ -145,14 +145,14 @@ def _decoded(data: bytes, encoding: str) -> str:
     try:
         text = data.decode(encoding)
     except (UnicodeError, LookupError):  # also codecs that are no text encodings
-        text = files.decoded(data)
-    return text if isinstance(text, str) else files.decoded(data)
+        text = files.decode(data)
+    return text if isinstance(text, str) else files.decode(data)
 
 
 def _parse_mislabelled(data: bytes, first: expat.ExpatError) -> Element:
-    """A document that says or implies UTF-8 and is not: read as `files.decoded` reads texts of others."""
+    """A document that says or implies UTF-8 and is not: read as `files.decode` reads texts of others."""
     try:
-        return _Tree("utf-8").parse(files.decoded(data).encode("utf-8"))
+        return _Tree("utf-8").parse(files.decode(data).encode("utf-8"))
     except expat.ExpatError:
         raise _bad(first) from first
 

@@ -36,7 +36,7 @@ def test_bundled_corpora_are_those_of_their_records(name: str) -> None:
     assert len(found) == RECORDS[name].n_tunes
     assert all(isinstance(one, Found) and one.source == name for one in found)
     assert warnings == []
-    assert corpora.measured(RECORDS[name]) == RECORDS[name]
+    assert corpora.measure_files(RECORDS[name]) == RECORDS[name]
 
 
 def test_changed_bundled_files_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

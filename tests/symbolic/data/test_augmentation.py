@@ -22,7 +22,7 @@ def test_bars_lie_between_bar_lines() -> None:
 
 def test_hidden_bars_stand_at_the_end() -> None:
     framed = f"M:6/8\nL:1/8\nK:G\nD|:{HIDDEN}|1c2AAFD:|2[K:D]{HIDDEN}||d6|]\n"
-    assert augmentation.arranged(TUNE, [1, 3]) == f"{FILL}{framed}{ANSWER}GABd2B{ANSWER}GABd2e"
+    assert augmentation.arrange(TUNE, [1, 3]) == f"{FILL}{framed}{ANSWER}GABd2B{ANSWER}GABd2e"
 
 
 def test_taking_out_and_putting_back_is_nothing(some_tunes: list[str]) -> None:
@@ -63,7 +63,7 @@ def test_every_vocabulary_spells_signs_and_codes(kind: str, real_tunes: list[str
     tokenizer = tokens.build(kind, 896, real_tunes[:200], lines)
     assert [len(tokenizer.encode(sign)) for sign in (HIDDEN, ANSWER)] == [1, 1]
     for text in real_tunes[:20]:
-        made = augmentation.arranged(text, [1, 2])
+        made = augmentation.arrange(text, [1, 2])
         assert tokenizer.decode(tokenizer.encode(made)) == made
         before, _, after = made.rpartition(ANSWER)
         assert tokenizer.encode(before) + tokenizer.encode(ANSWER) + tokenizer.encode(after) == tokenizer.encode(made)

@@ -61,8 +61,10 @@ def values() -> dict[str, dict[str, Any]]:
 
 
 def _control_codes() -> dict[str, Any]:
-    tunes = [control_adherence.found(parse(text)) for text in texts("human.abc")[:12]]
-    asked = [control_adherence.asked(line) for line in ("M:6/8 K:D S:2 B:8 E:2 B:8", "M:4/4 K:? S:3", "K:G B:8") * 4]
+    tunes = [control_adherence.find_codes(parse(text)) for text in texts("human.abc")[:12]]
+    asked = [
+        control_adherence.parse_request(line) for line in ("M:6/8 K:D S:2 B:8 E:2 B:8", "M:4/4 K:? S:3", "K:G B:8") * 4
+    ]
     kept, by_chance = control_adherence.adherence(asked, tunes), control_adherence.chance(asked, tunes)
     rows = [("kept", kept), ("chance", by_chance)]
     return {f"{name} {field} {key}": v for name, of in rows for field, one in of.items() for key, v in one.items()}

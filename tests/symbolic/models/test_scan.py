@@ -159,21 +159,21 @@ def mamba2_inputs(length: int, groups: int = 1, scale: float = 1.0) -> list[Tens
 def test_mamba2_forms(dtype: torch.dtype, tolerance: float, groups: int, length: int) -> None:
     inputs = mamba2_inputs(length, groups)
     truth = outputs_and_gradients(ssd.recurrence, inputs, torch.float64)
-    check_forms(outputs_and_gradients(lambda *t: ssd.chunked(*t, chunk=64), inputs, dtype), truth, tolerance)
+    check_forms(outputs_and_gradients(lambda *t: ssd.chunked_scan(*t, chunk=64), inputs, dtype), truth, tolerance)
 
 
 def test_mamba2_does_not_overflow() -> None:
     """Decays whose inverse is far outside float32: to divide by them, or to subtract their float32 sums, would show."""
     inputs = mamba2_inputs(130, scale=300.0)
     truth = outputs_and_gradients(ssd.recurrence, inputs, torch.float64)
-    result = outputs_and_gradients(lambda *t: ssd.chunked(*t, chunk=64), inputs, torch.float32)
+    result = outputs_and_gradients(lambda *t: ssd.chunked_scan(*t, chunk=64), inputs, torch.float32)
     check_forms(result, truth, 2e-6)
 
 
 def test_mamba2_products_in_bfloat16() -> None:
     inputs = [t.float() for t in mamba2_inputs(100)]
-    exact, _ = ssd.chunked(*inputs, chunk=32)
-    rounded, _ = ssd.chunked(*inputs, chunk=32, products=torch.bfloat16)
+    exact, _ = ssd.chunked_scan(*inputs, chunk=32)
+    rounded, _ = ssd.chunked_scan(*inputs, chunk=32, products=torch.bfloat16)
     error = (rounded - exact).abs().max() / exact.abs().max()
     assert 1e-5 < error < 2e-2 and rounded.dtype == torch.float32
 

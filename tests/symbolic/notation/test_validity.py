@@ -131,8 +131,8 @@ def test_controls_fail(real_tunes: list[str]) -> None:
     texts = [text for text in real_tunes if crc32(text.encode()) % 28 == 0]  # a tune more or less changes no sample
     letters = baselines.alphabet(texts)
     spoilt: dict[str, Callable[[str], str]] = {
-        "shuffled": lambda text: baselines.shuffled(text, rng),
-        "dropped": lambda text: baselines.dropped(text, rng),
+        "shuffled": lambda text: baselines.shuffle(text, rng),
+        "dropped": lambda text: baselines.drop(text, rng),
         "random": lambda text: baselines.random_characters(text, rng, letters),
     }
     human = [check(text) for text in texts]

@@ -20,7 +20,7 @@ from symbolic import runs
 from symbolic.corpus import prepare
 from symbolic.errors import UsageError
 from symbolic.training import metrics_log, train
-from symbolic.training.distributed import Group, joined, start_name
+from symbolic.training.distributed import Group, join_group, start_name
 
 ROOT = Path(__file__).parents[3]
 CHANGES = {
@@ -161,7 +161,7 @@ def test_rows_are_dealt_out_evenly() -> None:
 
 def test_alone_nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with joined(torch.device("cpu")) as group:
+    with join_group(torch.device("cpu")) as group:
         assert group == Group()
         assert (group.leads, group.agreed(15), group.from_lead("x"), group.together([1])) == (True, 15, "x", [1])
         assert not torch.distributed.is_initialized()

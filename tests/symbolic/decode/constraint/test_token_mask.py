@@ -8,7 +8,7 @@ import torch
 from symbolic import models, tokens
 from symbolic.config import GPT2Config
 from symbolic.decode.constraint.automaton import Automaton, Place
-from symbolic.decode.constraint.token_mask import TokenMask, prompted
+from symbolic.decode.constraint.token_mask import TokenMask, rules_after_prompt
 from symbolic.decode.engine import engine
 from symbolic.decode.engine.sampling import Sampling
 from symbolic.decode.loaded_model import load_source
@@ -25,7 +25,7 @@ def write(kind: str, texts: list[str], n: int, most_tokens: int, seed: int, begi
     tokenizer = tokens.build(kind, 768, texts)
     torch.manual_seed(seed)
     model = models.build(GPT2Config(n_layer=1, n_embd=16, n_head=1, n_positions=1024)).eval()
-    mask = TokenMask(tokenizer, prompted(read_prompt(beginning)), vocab_size=768)
+    mask = TokenMask(tokenizer, rules_after_prompt(read_prompt(beginning)), vocab_size=768)
     mask.limit(most_tokens, engine.context_limit(model))
     prompt = [tokenizer.bos, *tokenizer.encode(beginning)]
     written = engine.generate(
@@ -53,7 +53,7 @@ def test_a_prompt_is_kept_and_completed(real_tunes: list[str]) -> None:
 
 def test_a_prompt_that_no_right_tune_begins_with_is_refused() -> None:
     with pytest.raises(UserError):
-        prompted(read_prompt("M:2/4 K:G A8A8|B"))
+        rules_after_prompt(read_prompt("M:2/4 K:G A8A8|B"))
 
 
 @pytest.mark.parametrize("plan", [None, (4, 0)])
@@ -130,7 +130,7 @@ def test_a_form_that_is_asked_for_is_kept(bars: tuple[int, ...], real_tunes: lis
     tokenizer = tokens.build("grammar", 768, real_tunes[:300])
     torch.manual_seed(3)
     model = models.build(GPT2Config(n_layer=1, n_embd=16, n_head=1, n_positions=1024)).eval()
-    mask = TokenMask(tokenizer, prompted(Prompt(asked=asked)), vocab_size=768)
+    mask = TokenMask(tokenizer, rules_after_prompt(Prompt(asked=asked)), vocab_size=768)
     mask.limit(240, engine.context_limit(model))
     made = engine.generate(
         model, [[tokenizer.bos]] * 3, max_new_tokens=240, seed=2, eos=tokenizer.eos,
@@ -146,8 +146,8 @@ def test_a_form_that_is_asked_for_is_kept(bars: tuple[int, ...], real_tunes: lis
 
 def test_a_form_that_no_right_tune_has_is_refused() -> None:
     with pytest.raises(UserError, match="3 bars"):
-        prompted(Prompt(asked=control_codes.ask(bars=[1, 1])))
-    automaton = prompted(Prompt(asked=control_codes.ask(bars=[4, 4])))
+        rules_after_prompt(Prompt(asked=control_codes.ask(bars=[1, 1])))
+    automaton = rules_after_prompt(Prompt(asked=control_codes.ask(bars=[4, 4])))
     head = "M:4/4\nL:1/8\nK:C\n"
     assert automaton.accepts(f"{head}C8|C8|C8|C8||C8|C8|C8|C8|]\n")
     assert not automaton.accepts(f"{head}C8|C8|C8||C8|C8|C8|C8|]\n")
@@ -167,4 +167,4 @@ def test_a_bar_is_divided_for_a_pickup_only() -> None:
 
 def test_several_voices_are_refused_with_a_reason() -> None:
     with pytest.raises(UserError, match="second voice"):
-        prompted(read_prompt("M:4/4\nL:1/8\nK:C\n[V:1]"))
+        rules_after_prompt(read_prompt("M:4/4\nL:1/8\nK:C\n[V:1]"))

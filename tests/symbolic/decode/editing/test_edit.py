@@ -118,7 +118,7 @@ def test_a_model_that_knows_both_sides_fills_by_them() -> None:
     answers = ["A2BdBG", "E2FGFE"]
     taught = [tune.replace("A2BdBG", answer) for tune, answer in zip(tunes, answers, strict=True)]
     source = source_of(GPT2)
-    learn(source.model, [augmentation.arranged(text, [4]) for text in taught])
+    learn(source.model, [augmentation.arrange(text, [4]) for text in taught])
     for text, answer in zip(taught, answers, strict=True):
         made = fill(source, text.replace(answer, "z6"), [4], constrain=False, n=1)[0]
         assert (made.bodies, made.fault, made.text) == ((answer,), "", text)

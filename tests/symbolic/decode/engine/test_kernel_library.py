@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from symbolic.decode.engine.kernel_library import Arena, address, aligned
+from symbolic.decode.engine.kernel_library import Arena, address, aligned_array
 
 
 def test_parts_are_aligned_zeros_that_do_not_overlap() -> None:
@@ -23,5 +23,5 @@ def test_what_is_put_lies_where_the_address_says() -> None:
 
 def test_aligned_memory() -> None:
     for n in (1, 16, 1000):
-        values = aligned(n)
+        values = aligned_array(n)
         assert len(values) == n and address(values) % 64 == 0 and not values.any()

@@ -6,7 +6,7 @@ import pytest
 
 from symbolic.errors import UserError
 from symbolic.evaluate.checkers import abc2midi
-from symbolic.evaluate.checkers.abc2midi import Opinion, abc2midi_opinions, normalised, read_abc2midi
+from symbolic.evaluate.checkers.abc2midi import Opinion, abc2midi_opinions, normalise, read_abc2midi
 
 pytestmark = pytest.mark.skipif(abc2midi.abc2midi_path() is None, reason="abc2midi is not installed")
 HEADER = "M:4/4\nL:1/8\nK:G\n"
@@ -44,7 +44,7 @@ def test_only_notation_is_handed_over(tmp_path: Path) -> None:
     text = (
         f"X:9\nT:title\n%%abc-include {secret}\nI:abc-include {secret}\nM:4/4\nK:C\nc8|[I:MIDI program 1]d8|%x\nw:la\n"
     )
-    assert normalised(text) == "X:1\nM:4/4\nK:C\nc8|d8|\n"
+    assert normalise(text) == "X:1\nM:4/4\nK:C\nc8|d8|\n"
 
 
 @pytest.mark.parametrize("text", ["", "\x00\xff", "K:", "M:0/0\nK:C\n" + "(9" * 9000, "é" * 1000, "[" * 100_000])

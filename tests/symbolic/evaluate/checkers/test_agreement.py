@@ -51,7 +51,7 @@ def test_disagreements_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(agreement, "music21_opinions", content)
     monkeypatch.setattr(agreement, "abc2midi_opinions", absent)
-    found = agreement.compared(texts, [row(text) for text in texts], [4, 7, 9])
+    found = agreement.compare(texts, [row(text) for text in texts], [4, 7, 9])
     assert found["programs"]["abc2midi"] == {"not_run": "abc2midi is not installed."}
     assert found["programs"]["music21"]["share_agreeing"] == pytest.approx(1 / 3)
     assert found["disagreements"] == [

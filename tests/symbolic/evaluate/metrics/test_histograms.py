@@ -85,7 +85,7 @@ def test_noise_lies_far_above_the_floor(real_tunes: list[str]) -> None:
     rng = random.Random(2)
     texts = rng.sample(real_tunes, 600)
     real, rest = histograms(parsed(texts[:200])), histograms(parsed(texts[200:]))
-    noise = histograms(parsed([baselines.shuffled(text.replace("[", ""), rng) for text in texts[200:]]))
+    noise = histograms(parsed([baselines.shuffle(text.replace("[", ""), rng) for text in texts[200:]]))
     lowest = floor(rest, 200)
     human = divergences(real, rest)
     spoilt = divergences(noise, rest)

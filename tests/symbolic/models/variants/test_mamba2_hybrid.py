@@ -50,7 +50,7 @@ def test_attention_reaches_back_further_than_the_window() -> None:
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
-    whole = config.load(config.bundled() / "mamba2-hybrid-1m.yaml")
+    whole = config.load(config.bundled_folder() / "mamba2-hybrid-1m.yaml")
     assert list(config.problems(whole)) == []
     text = config.dump(whole)
     for key, value, says in (
