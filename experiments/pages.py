@@ -287,6 +287,26 @@ def _seeds() -> str:
     return _table(["model", "seeds", "bits per byte, mean", "95 % interval", "more than the one above, by seed"], rows)
 
 
+def _mutants() -> str:
+    """Small changes to the code that decides results, by area: how many the tests notice."""
+    rows = result("mutants")["rows"]
+    lines = []
+    for area in dict.fromkeys(row["area"] for row in rows):
+        own = [row for row in rows if row["area"] == area]
+        counts = [
+            int(sum(row["repeats"][0] for row in own if row.get("measure") == name))
+            for name in ("killed", "equivalent", "survived")
+        ]
+        seen = counts[0] + counts[2]
+        share = _percent(counts[0] / seen) if seen else "not run"
+        missing = sum("not_run" in row for row in own)
+        note = f" ({missing} of {len({row['module'] for row in own})} modules not run)" if missing and seen else ""
+        lines.append([area + note, *map(str, counts), share])
+    total = [sum(int(line[place]) for line in lines) for place in (1, 2, 3)]
+    lines.append(["all", *map(str, total), _percent(total[0] / (total[0] + total[2]))])
+    return _table(["area", "noticed", "cannot be seen", "not noticed", "noticed of those that can be seen"], lines)
+
+
 def _streaming() -> str:
     """Memory and processor time of preparing, making shards and opening them, as the corpus grows."""
     rows = result("streaming")["rows"]
@@ -364,6 +384,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "fastest": _bound(_fastest),
     "conversions": _bound(_conversions),
     "seeds": _bound(_seeds),
+    "mutants": _bound(_mutants),
     "streaming": _bound(_streaming),
     "notations": _bound(_notations),
     "curves": _bound(_curves),

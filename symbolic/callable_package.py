@@ -1,4 +1,4 @@
-"""Packages that can be called: `symbolic.evaluate(...)` while `symbolic.evaluate` is also the room of that name.
+"""Packages that can be called: `symbolic.evaluate(...)`, where `symbolic.evaluate` is also a package.
 
     answer_calls_with(__name__, "symbolic.evaluate.evaluation:evaluate")      # in the package's __init__.py
 

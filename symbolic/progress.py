@@ -1,4 +1,4 @@
-"""What a long piece of work says of itself on stderr: messages, and one live line that is rewritten in place.
+"""Progress of long work on stderr: messages, and one status line that is rewritten in place.
 
 On a terminal the live line is redrawn; elsewhere (a log file, a pipe) it is printed as a line of its own, now and then.
 Every verb that shows progress does so through `Console`.

@@ -1,4 +1,4 @@
-"""What there is to know of single tunes, read once: the rows that every measure of a set is computed from.
+"""Features of single tunes, computed once: the rows that every measure of a set is computed from.
 
     seen = observe_all(texts)
     seen.values["key_fit"]          # one number a tune, NaN where a tune has none

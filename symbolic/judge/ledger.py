@@ -1,4 +1,4 @@
-"""Answers that were paid for are kept: a file of JSON lines, one an answer, added to as they come.
+"""Cache of answers that were paid for: a file of JSON lines, one an answer, appended as they come.
 
     {"request": SHA-256, "text": what the model said, "prompt_tokens": n, "answer_tokens": n, "seconds": s}
 

@@ -1,4 +1,4 @@
-"""What a training run tells: `metrics.jsonl` for programs, a status line for people.
+"""Training metrics: `metrics.jsonl` for programs, a status line on the console for people.
 
 The losses of steps stay on the device until a logging moment, when all since the last one are fetched in one transfer:
 the step itself never waits for the host. Rows are listed in `symbolic.runs`; `seconds` count training only, without

@@ -1,4 +1,4 @@
-"""What a training run is made of, checked and built before its first step: nothing is written before all of it fits.
+"""Set-up of a training run: its parts are checked and built before the first step, and nothing is written before.
 
 A run is begun anew, or goes on from its newest whole checkpoint. Of several processes rank 0 looks at the folder,
 encodes the corpus and claims the run directory; every rank has the whole model (`symbolic.training.distributed` spreads

@@ -1,4 +1,4 @@
-"""What a mask is to the engine: a rule, such as full bars, on which token may come next.
+"""The protocol of token masks, as the engine calls them: rules, such as full bars, on which token may come next.
 
 A row of the batch is one tune at a time. `start` begins it with its prompt; then the engine calls `take` for each token
 that was drawn, and `allowed` only when the answer was False (symbolic.decode.engine.rejection), or for every token

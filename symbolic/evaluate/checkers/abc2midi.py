@@ -1,5 +1,4 @@
-"""What other programs say of a tune: a second opinion beside this project's own checker
-(symbolic.notation.validity).
+"""Second opinions on a tune by other programs, beside this project's own checker (symbolic.notation.validity).
 
 Every opinion is of the tune *normalised*: X:, the fields M, L, K and V, and the music, nothing else. Titles, words,
 comments and directives (some of which read other files) are left out, so that a program judges notation alone.
