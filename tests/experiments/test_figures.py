@@ -211,3 +211,16 @@ def test_a_missing_result_is_named_and_left_out(tmp_path: Path, capsys: pytest.C
     assert figures.main(["decoding", "--benchmarks", str(tmp_path), "-o", str(tmp_path)]) == 0
     assert "decoding: left out" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_every_figure_is_that_of_its_result_file(tmp_path: Path) -> None:
+    """`python -m experiments.figures` after a new result; matplotlib of another version may draw otherwise."""
+    matplotlib = pytest.importorskip("matplotlib")
+    if f"matplotlib=={matplotlib.__version__}\n" not in Path("requirements.lock").read_text(encoding="utf-8"):
+        pytest.skip("not the pinned matplotlib")
+    assert figures.main(["-o", str(tmp_path)]) == 0
+    differing = [
+        path.name for path in tmp_path.iterdir() if path.read_bytes() != (figures.FOLDER / path.name).read_bytes()
+    ]
+    assert differing == []
