@@ -20,6 +20,7 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -324,7 +325,8 @@ def setting(folder: Path, options: Mapping[str, Any], variation: int) -> dict[st
     if "tune" in made:
         whole = settings.set_words(parse(made["tune"]), lyrics)
     else:
-        parts = [settings.set_words(parse(made[s.kind]), _only(lyrics, i), passes=1)
+        notes = {kind: _notes_a_line(lyrics, kind) for kind in made}
+        parts = [settings.set_lines(parse(made[s.kind]), _only(lyrics, i), notes[s.kind])
                  for i, s in enumerate(lyrics.sections) if s.lines]  # fmt: skip
         whole = settings.joined(parts, lyrics)
     _write_setting(folder, whole)
@@ -425,7 +427,7 @@ def karaoke(folder: Path, options: Mapping[str, Any], variation: int) -> dict[st
 STAGES = (
     Stage("words", words, (), (*_WRITING, "tune", "tempo"), ("words.json", "lyrics.txt"), version=3),
     Stage("melody", melody, ("words",), _MELODY, ("melody.json",), version=4),
-    Stage("setting", setting, ("words", "melody"), (), ("setting.json",), version=2),
+    Stage("setting", setting, ("words", "melody"), (), ("setting.json",), version=3),
     Stage("score", score, ("setting",), _SCORE, (
         "song.abc", "song.musicxml", "song.mid", "song.lrc", "song.enhanced.lrc", "song.ultrastar.txt", "yue2.json",
         "chords.json"), version=5),
@@ -540,6 +542,15 @@ def _lyrics(folder: Path) -> "Lyrics":
     value = files.read_json(folder / "words.json")
     sections = tuple(Section(s["kind"], s["label"], tuple(s["lines"])) for s in value["sections"])
     return Lyrics(sections, value["language"], value["title"], value["artist"], value["genre"])
+
+
+def _notes_a_line(lyrics: "Lyrics", kind: str) -> list[int]:
+    """Notes of each line of a melody that was written for the sections of a kind: the most syllables of any."""
+    from audio_bridge.lyrics.prosody.stress import sung
+
+    texts = [section.lines for section in lyrics.sections if section.kind == kind and section.lines]
+    counts = [Counter(syllable.line for syllable in sung(lines, lyrics.language)) for lines in texts]
+    return [max(count[line] for count in counts) for line in range(max(map(len, texts)))]
 
 
 def _only(lyrics: "Lyrics", index: int) -> "Lyrics":

@@ -23,6 +23,7 @@ BARS = {"2/4": (4, 8), "4/4": (2, 4), "2/2": (2, 4), "3/4": (2, 4, 6), "6/8": (2
 _OFF = (1.5, 0.4, 0.0, 0.0)  # a stress, by metrical strength
 _ON = (0.0, 0.1, 0.5, 0.9)  # an unstressed syllable
 _CROSSING = 0.8  # a note held over a bar line
+_SILENT_BAR = 1.5  # a line that leaves its first or last bar silent
 _LATE, _EARLY = 0.3, 0.02  # a line that begins after the bar's first beat; each step before it
 PLAIN = RhythmStyle()
 
@@ -120,7 +121,7 @@ def _line_plan(
     """Return onsets on the grid by dynamic programming over (syllable, place, last distance)."""
     unit, length, figures = style.unit_ticks, bars * meter.ticks, dict(style.figures)
     fit = {p: strength(p % meter.ticks, meter) for p in range(-pickup, length - pickup, unit)}
-    first = {(p, 0): _Path(_place_cost(stress[0], fit[p]) + _start_cost(p, unit), (p,)) for p in fit}
+    first = {(p, 0): _Path(_place_cost(stress[0], fit[p]) + _start_cost(p, unit, meter), (p,)) for p in fit}
     layers: list[dict[tuple[int, int], _Path]] = [first, *({} for _ in stress[1:])]
     for i in range(len(stress)):
         for (place, gap), path in layers[i].items():
@@ -134,7 +135,10 @@ def _line_plan(
     if not layers[-1]:
         raise UserError(f"a line of {len(stress)} syllables does not fit into {bars} bars of {meter.text}: shorten it.")
     end = length - pickup
-    costs = {state: path.cost + _end_cost(state[0], end, fit[state[0]]) for state, path in layers[-1].items()}
+    costs = {
+        state: path.cost + _end_cost(state[0], end, fit[state[0]]) + _silence_cost(state[0], end, meter)
+        for state, path in layers[-1].items()
+    }
     best_state = min(costs, key=lambda state: (costs[state], state))
     path, last = layers[-1][best_state], best_state[0]
     bar_end = (last // meter.ticks + 1) * meter.ticks
@@ -183,11 +187,18 @@ def _place_cost(stress: float, level: int) -> float:
     return stress * _OFF[level] + (1 - stress) * _ON[level]
 
 
-def _start_cost(place: int, unit: int) -> float:
-    return (_LATE if place > 0 else 0.0) + _EARLY * abs(place) / unit
+def _start_cost(place: int, unit: int, meter: Meter) -> float:
+    late = _SILENT_BAR if place >= meter.ticks else _LATE if place > 0 else 0.0
+    return late + _EARLY * abs(place) / unit
 
 
 def _end_cost(place: int, end: int, level: int) -> float:
     """Return the cost of the last syllable's place: a strong beat, and time to be held and to breathe, are cheap."""
     room = (end - place) / UNIT_TICKS
     return (0.0, -0.4, -1.0, -1.2)[level] + (2.0 if room < 2 else 0.3 if room < 3 else 0.0)
+
+
+def _silence_cost(place: int, end: int, meter: Meter) -> float:
+    """Return what a last syllable costs after whose bar there is only silence, but for the next line's pick-up."""
+    silent = end - (place // meter.ticks + 1) * meter.ticks
+    return _SILENT_BAR if silent >= meter.ticks - meter.beat_ticks else 0.0

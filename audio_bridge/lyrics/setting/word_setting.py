@@ -15,6 +15,7 @@ from audio_bridge.lyrics.setting.syllable_alignment import DEFAULT, AlignmentCos
 from symbolic.errors import UsageError, UserError
 from symbolic.notation.abc_parser import canonical
 from symbolic.notation.score import Bar, Event, KeyChange, MeterChange, Note, Rest, Score, Voice
+from symbolic.notation.theory import Meter
 
 MOST_PASSES = 64
 MANY_NOTES = 1.8  # a syllable, above which a tune's repeats are left out
@@ -76,6 +77,23 @@ def set_words(score: Score, lyrics: Lyrics, *, passes: int | None = None, weight
     return placed(tune, syllables, placements, lyrics)
 
 
+def set_lines(score: Score, lyrics: Lyrics, notes_a_line: Sequence[int]) -> Setting:
+    """Set words to a tune that was written for them, which has so many notes for each line: a line with as many
+    syllables has one on each note, another is aligned within its notes. A tune with other notes is set as any is."""
+    tune = written_out(score)
+    notes, syllables = sung_notes(tune), sung(lyrics.lines, lyrics.language)
+    if sum(notes_a_line) != len(notes) or len(notes_a_line) < len(lyrics.lines):
+        return set_words(score, lyrics, passes=1)
+    placements: list[Placement] = []
+    start = 0
+    for line, n in enumerate(notes_a_line[: len(lyrics.lines)]):
+        own = [syllable for syllable in syllables if syllable.line == line]
+        found = [Placement(i, i) for i in range(n)] if len(own) == n else aligner.align(own, notes[start : start + n])
+        placements += [replace(one, first=one.first + start, last=one.last + start) for one in found]
+        start += n
+    return placed(tune, syllables, placements, lyrics)
+
+
 def placed(score: Score, syllables: Sequence[Syllable], placements: Sequence[Placement], lyrics: Lyrics) -> Setting:
     """Return a setting from placements on `sung_notes(score)`; notes that several syllables share are divided."""
     notes = sung_notes(score)
@@ -119,6 +137,7 @@ def joined(settings: Sequence[Setting], lyrics: Lyrics) -> Setting:
         line += len(one.lyrics.lines)
         events += one.score.voices[0].events
     whole = written_out(_with_events(settings[0].score, events))
+    whole.voices[0].events = _joined_rests(_without_opening_rests(whole.voices[0].events, whole.meter))
     return Setting(whole, tuple(labels), lyrics, tuple(syllables))
 
 
@@ -158,6 +177,30 @@ def placements_of(setting: Setting) -> list[list[int]]:
         if label is not None:
             found[label.number].append(index)
     return found
+
+
+def _without_opening_rests(events: list[Event], meter: Meter) -> list[Event]:
+    """Return the events without the rests that a short first bar begins with, which stand in the last bar instead."""
+    bar = next((i for i, e in enumerate(events) if isinstance(e, Bar)), len(events))
+    first = next((i for i, e in enumerate(events) if isinstance(e, Note)), len(events))
+    head = events[:bar]
+    if meter.is_free or sum(e.ticks for e in head if isinstance(e, (Note, Rest))) >= meter.ticks:
+        return events
+    silence = sum(e.ticks for e in head[:first] if isinstance(e, Rest))
+    rest = [e for e in events[: min(bar, first)] if not isinstance(e, Rest)] + events[min(bar + 1, first) :]
+    return [*rest[:-1], Rest(silence, silence), rest[-1]] if silence else events
+
+
+def _joined_rests(events: Sequence[Event]) -> list[Event]:
+    """Return the events with rests that follow each other in a bar as one."""
+    out: list[Event] = []
+    for event in events:
+        before = out[-1] if out else None
+        if isinstance(event, Rest) and isinstance(before, Rest):
+            out[-1] = Rest(before.ticks + event.ticks, before.written + event.written)
+        else:
+            out.append(event)
+    return out
 
 
 def _has_endings(score: Score) -> bool:

@@ -91,3 +91,12 @@ def test_dactyls_are_sung_as_triplets_in_genres_that_have_them(genre: str, text:
 def test_what_songs_are_not_written_in_is_refused() -> None:
     with pytest.raises(UsageError, match="songs are written in"):
         plan([[VERSE]], "en", "7/8")
+
+
+@pytest.mark.parametrize("name", styles())
+def test_no_line_leaves_its_first_or_last_bar_silent(name: str) -> None:
+    style = find_style(name)
+    (section,) = plan([[VERSE]], "en", style.meter, style.rhythm)
+    bar = section.meter.ticks
+    assert all(line.onsets[0] < bar for line in section.lines)
+    assert all(line.onsets[-1] >= (line.bars - 1) * bar - section.pickup for line in section.lines)

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import mido
@@ -17,12 +18,12 @@ from audio_bridge.lyrics.prosody.stress import Syllable
 from audio_bridge.lyrics.setting import setting_metrics, syllable_alignment
 from audio_bridge.lyrics.setting.sung_melody import phrase_ends, strength, sung_notes, written_out
 from audio_bridge.lyrics.setting.syllable_alignment import Placement
-from audio_bridge.lyrics.setting.word_setting import Setting, joined, placements_of, set_words, timed
+from audio_bridge.lyrics.setting.word_setting import Setting, joined, placements_of, set_lines, set_words, timed
 from symbolic.command_line import main
 from symbolic.errors import UserError
 from symbolic.notation.abc_parser import bars, canonical, parse, performance
-from symbolic.notation.score import ChordSymbol, Note
-from symbolic.notation.theory import Meter
+from symbolic.notation.score import ChordSymbol, Note, Rest
+from symbolic.notation.theory import UNIT_TICKS, Meter
 
 TWINKLE = "X:1\nM:4/4\nL:1/4\nK:C\nCCGG|AAG2|FFEE|DDC2|GGFF|EED2|GGFF|EED2|CCGG|AAG2|FFEE|DDC2|]\n"
 WORDS = """Silver moon above the hill
@@ -375,3 +376,34 @@ def test_ultrastar_breaks_stand_between_the_notes(strophe: Setting) -> None:
             start, length = map(int, row.split()[1:3])
             assert start >= last_end and (pending is None or pending < start), row
             last_end, pending = start + length, None
+
+
+PLANNED = "X:1\nM:4/4\nL:1/8\nK:C\nzA2A2B cA-|AB3 G4|cc Bc2c2G|E6 z2|]\n"  # two lines of seven notes, one tied
+
+
+def test_each_line_is_sung_on_the_notes_that_were_written_for_it() -> None:
+    even = parse_lyrics("En el mar, en el suelo\nYo voy en el coraz\u00f3n", language="es")
+    assert placements_of(set_lines(parse(PLANNED), even, [7, 7])) == [
+        [0],
+        [1],
+        [2],
+        [3],
+        [4, 5],
+        *([i] for i in range(6, 15)),
+    ]
+    shorter = set_lines(
+        parse(PLANNED), parse_lyrics("En el mar, el suelo\nYo voy en el coraz\u00f3n", language="es"), [7, 7]
+    )
+    assert placements_of(shorter)[6:] == [[i] for i in range(8, 15)] and max(map(max, placements_of(shorter)[:6])) == 7
+    other = set_lines(parse(PLANNED), even, [9, 9])  # not this tune's notes
+    assert len(placements_of(other)) == 14
+
+
+def test_sections_join_without_rests_in_pieces() -> None:
+    """A pick-up that nobody sings: its rest ends the bar before it, at the song's beginning the last one."""
+    words = parse_lyrics("[Verse]\nsail home now\n\n[Chorus]\nlight of mine\n", language="en")
+    tune = parse("X:1\nM:4/4\nL:1/8\nK:C\nz|C2E2G2z|]")
+    parts = [set_words(tune, replace(words, sections=(one,)), passes=1) for one in words.sections]
+    whole = joined(parts, words)
+    rests = [event.ticks for event in whole.score.voices[0].events if isinstance(event, Rest)]
+    assert rests == [2 * UNIT_TICKS] * 2 and re.sub(r"\W", "", whole.text.splitlines()[-1]) == "C2E2G2z2" * 2
