@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import result_file
 from experiments import affect_composing
-from tests.symbolic.affect.test_melody_pool import TUNE
+from tests.symbolic.affect.composing.test_melody_pool import TUNE
 
 
 def test_controls_are_drawn_alike_for_the_same_target() -> None:

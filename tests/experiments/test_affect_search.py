@@ -5,7 +5,7 @@ import pytest
 
 from experiments import affect_search
 from symbolic.affect.composing import melody_pool
-from tests.symbolic.affect.test_melody_pool import TUNE
+from tests.symbolic.affect.composing.test_melody_pool import TUNE
 
 POOL = melody_pool.of_tunes([TUNE], bars=4)
 

@@ -12,7 +12,7 @@ from audio_bridge.lyrics.export import guide_vocal
 from audio_bridge.sound.audio import Audio
 from symbolic.affect.composing import composer
 from symbolic.errors import UserError
-from tests.symbolic.affect.test_melody_pool import TUNE
+from tests.symbolic.affect.composing.test_melody_pool import TUNE
 
 TEXT = "They were happy and sang all day. Then the terrible storm killed two men, and everyone screamed in panic!"
 MADE = composer.compose(TEXT, tunes=[TUNE], bars=2)

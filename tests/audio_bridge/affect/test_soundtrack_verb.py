@@ -9,7 +9,7 @@ from audio_bridge.__main__ import VERBS
 from audio_bridge.sound.audio import read_wav
 from symbolic.command_line import main
 from tests.audio_bridge.affect.test_soundtrack import TEXT
-from tests.symbolic.affect.test_melody_pool import TUNE
+from tests.symbolic.affect.composing.test_melody_pool import TUNE
 
 
 def _soundtrack(*arguments: str) -> int:

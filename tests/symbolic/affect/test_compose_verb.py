@@ -8,8 +8,8 @@ import pytest
 
 from symbolic.__main__ import VERBS
 from symbolic.command_line import main
-from tests.symbolic.affect.test_melody_pool import TUNE
-from tests.symbolic.affect.test_story_targets import STORY
+from tests.symbolic.affect.composing.test_melody_pool import TUNE
+from tests.symbolic.affect.composing.test_story_targets import STORY
 
 
 def _compose(*arguments: str) -> int:

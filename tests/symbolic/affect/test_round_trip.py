@@ -5,9 +5,9 @@ import pytest
 
 from symbolic.affect import round_trip
 from symbolic.affect.round_trip import StepArc
-from tests.symbolic.affect.test_melody_pool import TUNE
-from tests.symbolic.affect.test_story_plan import GLAD_SAD_GLAD
-from tests.symbolic.affect.test_story_targets import STORY
+from tests.symbolic.affect.composing.test_melody_pool import TUNE
+from tests.symbolic.affect.composing.test_story_targets import STORY
+from tests.symbolic.affect.story.test_story_plan import GLAD_SAD_GLAD
 
 
 def test_an_arc_agrees_with_itself_and_not_with_its_reverse() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from symbolic.__main__ import VERBS
 from symbolic.command_line import main
-from tests.symbolic.affect.test_melody_pool import TUNE
-from tests.symbolic.affect.test_story_targets import STORY
+from tests.symbolic.affect.composing.test_melody_pool import TUNE
+from tests.symbolic.affect.composing.test_story_targets import STORY
 
 
 def test_a_story_s_round_trip_is_told_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from symbolic.affect.hearing import note_table
 from symbolic.affect.story import story_page
 from symbolic.formats.page.score_page import script_digest
 from tests.symbolic.affect.affect_files import HAPPY
-from tests.symbolic.affect.test_story_choice import STORY
+from tests.symbolic.affect.story.test_story_choice import STORY
 
 TABLE = note_table.of_abc(HAPPY)
 PAGE = story_page.page(STORY, "A <title>", TABLE)

@@ -9,7 +9,7 @@ from symbolic.affect.composing import score_plan, section_writer
 from symbolic.affect.composing.arrangement import section_table
 from symbolic.affect.hearing import note_table
 from symbolic.notation import abc_parser
-from tests.symbolic.affect.test_score_plan import POOL
+from tests.symbolic.affect.composing.test_score_plan import POOL
 
 PLANS = score_plan.planned([(-0.25, -0.35), (0.45, 0.4)], POOL)
 TEXT = section_writer.piece_text(PLANS, 'A "story"', ["It rained.", 'He said "no".'])

@@ -5,8 +5,8 @@ import pytest
 from symbolic.affect.composing import composer
 from symbolic.errors import UserError
 from symbolic.notation import abc_parser
-from tests.symbolic.affect.test_melody_pool import TUNE
-from tests.symbolic.affect.test_story_targets import STORY
+from tests.symbolic.affect.composing.test_melody_pool import TUNE
+from tests.symbolic.affect.composing.test_story_targets import STORY
 
 
 def test_a_story_becomes_a_piece_with_a_section_for_each_mood() -> None:

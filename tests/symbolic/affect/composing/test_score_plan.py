@@ -6,7 +6,7 @@ import pytest
 from symbolic.affect.composing import melody_pool, mood_scorer, score_plan
 from symbolic.affect.composing.arrangement import MODES, Controls, SectionMelody
 from symbolic.affect.composing.score_plan import MoodPlan
-from tests.symbolic.affect.test_melody_pool import TUNE
+from tests.symbolic.affect.composing.test_melody_pool import TUNE
 
 POOL = melody_pool.of_tunes([TUNE, TUNE.replace("d2fd", "D2F2")], bars=4)
 

@@ -13,7 +13,7 @@ from symbolic.errors import UserError
 from symbolic.judge import chat
 from symbolic.judge.chat import ChatError, Endpoint, Messages, Reply
 from tests.symbolic.affect.affect_files import HAPPY
-from tests.symbolic.affect.test_story_plan import GLAD_SAD_GLAD
+from tests.symbolic.affect.story.test_story_plan import GLAD_SAD_GLAD
 from tests.symbolic.judge.conftest import Server, answer, said
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from symbolic.affect import arc_measures
 from symbolic.affect.story import story_choice, story_grammar, story_plan
-from tests.symbolic.affect.test_story_plan import GLAD_SAD_GLAD
+from tests.symbolic.affect.story.test_story_plan import GLAD_SAD_GLAD
 
 STORY = story_choice.write_story(story_plan.plan_of(GLAD_SAD_GLAD))
 
