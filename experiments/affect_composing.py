@@ -90,7 +90,7 @@ def heard_point(plan: MoodPlan) -> Floats:
     midi = mido.MidiFile(file=io.BytesIO(section_writer.piece_midi(section_writer.piece_text([plan], ""))))
     sound = recordings.mono(render(midi, sample_rate=sound_features.RATE), sound_features.RATE)
     features = sound_features.whole(sound_features.Spectra(sound.samples[0]))
-    return sound_affect.bundled().level.predict(features)[0]
+    return sound_affect.bundled().level.predict_known(features)[0]
 
 
 def record_way(

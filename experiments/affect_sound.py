@@ -129,7 +129,7 @@ def heard_by_strangers(sounds: Sequence[HeardSound], played: Sequence[HeardSound
         rows = [i for i, s in enumerate(played) if s.item.group in tested]
         if rows:
             model = sound_training.train([sounds[i] for i in train_rows], {}).level
-            predicted[rows] = model.predict(np.stack([played[i].features for i in rows]))
+            predicted[rows] = model.predict_known(np.stack([played[i].features for i in rows]))
     return predicted
 
 

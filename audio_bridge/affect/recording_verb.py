@@ -127,10 +127,11 @@ def rows_of(sounds: Sequence["HeardSound"], model: "SoundModel | None") -> list[
     else:
         levels = {
             "mean of this set": np.repeat(targets.mean(axis=0, keepdims=True), len(sounds), axis=0),
-            "as it is": model.level.predict(np.stack([sound.features for sound in sounds])),
+            "as it is": model.level.predict_known(np.stack([sound.features for sound in sounds])),
         }
         arcs = [
-            model.deviation.predict(s.rows - s.rows.mean(axis=0)) if len(s.rows) else np.zeros((0, 2)) for s in sounds
+            model.deviation.predict_known(s.rows - s.rows.mean(axis=0)) if len(s.rows) else np.zeros((0, 2))
+            for s in sounds
         ]
     rows = []
     for name, predicted in levels.items():

@@ -2,7 +2,8 @@
 scores.
 
 The bundled weights learnt from VGMIDI's pieces played by this project's synthesiser (piano, one SoundFont): recordings
-of other sound are judged outside what was rated, and that is said. `affect train --data deam:FOLDER` makes others.
+of other sound are judged outside what was rated, and that is said; features of theirs that no rated recording has are
+left out. `affect train --data deam:FOLDER` makes others.
 """
 
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ def sound_arc(samples: NDArray[np.float32], model: SoundModel | None = None) -> 
     model = model or bundled()
     features = sound_features.whole(spectra)
     starts, rows = sound_features.windows(spectra)
-    level = model.level.predict(features)[0]
+    level = model.level.predict_known(features)[0]
     points = level + departures(rows, model.deviation)
     share = float(model.level.distance(features)[0] / model.level.farthest)
     record = {
@@ -66,7 +67,7 @@ def sound_arc(samples: NDArray[np.float32], model: SoundModel | None = None) -> 
 def departures(rows: Floats, model: Ridge) -> Floats:
     """(n, 2) by which windows depart from the recording's level; their mean is 0."""
     features = integrated(rows, TIME_CONSTANT)
-    found = model.predict(features - features.mean(axis=0))
+    found = model.predict_known(features - features.mean(axis=0))
     return found - found.mean(axis=0)
 
 

@@ -158,7 +158,7 @@ def level_out_of_fold(sounds: Sequence[HeardSound], columns: Sequence[int] | Non
     predicted = np.zeros_like(targets)
     for train_rows, test_rows in ridge.folds([sound.item.group for sound in sounds], 10):
         model = ridge.fit(features[train_rows], targets[train_rows], names, LEVEL_PENALTY)
-        predicted[test_rows] = model.predict(features[test_rows])
+        predicted[test_rows] = model.predict_known(features[test_rows])
     return predicted
 
 
@@ -191,7 +191,7 @@ def deviations_out_of_fold(sounds: Sequence[HeardSound]) -> list[Floats]:
         model = deviation_model([sounds[i] for i in train_rows])
         for i in test_rows:
             if len(sounds[i].rows):
-                found[i] = model.predict(sounds[i].rows - sounds[i].rows.mean(axis=0))
+                found[i] = model.predict_known(sounds[i].rows - sounds[i].rows.mean(axis=0))
     return found
 
 

@@ -20,6 +20,7 @@ from symbolic.errors import UserError
 from symbolic.files import sha256, write_whole
 
 Floats = NDArray[np.float64]
+FAR, STRANGE = 3.0, 5.0  # spreads of a feature in the training data
 PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 
@@ -39,6 +40,12 @@ class Ridge:
     def predict(self, features: Floats) -> Floats:
         """(n, outputs) of features (n, d)."""
         return (np.atleast_2d(features) - self.mean) / self.sd @ self.weights + self.bias
+
+    def predict_known(self, features: Floats) -> Floats:
+        """(n, outputs) of features (n, d) without those that lie far outside of the training data, where a straight line
+        would lead anywhere: from FAR spreads on a feature counts less, from STRANGE on not at all."""
+        z = (np.atleast_2d(features) - self.mean) / self.sd
+        return z * np.clip((STRANGE - np.abs(z)) / (STRANGE - FAR), 0, 1) @ self.weights + self.bias
 
     def distance(self, features: Floats) -> Floats:
         """(n,) Mahalanobis distances from the training data; zeros where no covariance was kept."""

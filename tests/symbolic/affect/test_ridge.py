@@ -72,3 +72,13 @@ def test_out_of_fold_finds_what_generalises() -> None:
     groups = [str(i % 9) for i in range(90)]
     predicted = ridge.out_of_fold(features, targets, groups, "abc")
     assert np.corrcoef(predicted[:, 0], targets[:, 0])[0, 1] > 0.9
+
+
+def test_a_feature_far_outside_of_what_was_learnt_is_left_out() -> None:
+    features = np.random.default_rng(0).normal(size=(200, 2))
+    model = ridge.fit(features, features @ np.array([[1.0, 0.0], [1.0, 2.0]]), ("a", "b"), 1.0)
+    near = np.array([[0.5, -1.0]])
+    assert model.predict_known(near) == pytest.approx(model.predict(near))
+    strange = np.array([[0.5, 30.0]])
+    assert model.predict_known(strange) == pytest.approx(model.predict_known(np.array([[0.5, model.mean[1]]])))
+    assert abs(model.predict(strange)).max() > 10 > abs(model.predict_known(strange)).max()
