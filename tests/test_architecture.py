@@ -181,6 +181,17 @@ def without_test(root: Path) -> list[str]:
     ]
 
 
+def tests_elsewhere(root: Path) -> list[str]:
+    """Test files of a module's name that do not stand in the module's place below tests/ (of one package)."""
+    places = {path.stem: path.parent.relative_to(root) for path in modules(root).values()}
+    found = []
+    for path in sorted((root / "tests").rglob("test_*.py")):
+        here = path.parent.relative_to(root / "tests")
+        place = places.get(path.stem.removeprefix("test_"), here)
+        found += [str(path.relative_to(root))] if place != here and place.parts[:1] == here.parts[:1] else []
+    return found
+
+
 def _has_functions(path: Path) -> bool:
     return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(tree_of(path)))
 
@@ -231,6 +242,10 @@ def test_every_module_with_logic_has_a_test() -> None:
     """Those that have none yet stand in a list, which is to shrink."""
     known = (ROOT / "tests" / "without_test.txt").read_text(encoding="utf-8").split()
     assert [path for path in without_test(ROOT) if path not in known] == []
+
+
+def test_tests_stand_in_the_place_of_their_module() -> None:
+    assert tests_elsewhere(ROOT) == []
 
 
 def test_folders_stay_small() -> None:
@@ -363,3 +378,8 @@ def test_a_module_without_a_test_is_found(tmp_path: Path) -> None:
     assert without_test(tmp_path) == ["symbolic/notation/pitch.py"]
     _plant(tmp_path, tests__symbolic__notation__test_pitch="")
     assert without_test(tmp_path) == []
+
+
+def test_a_test_in_another_place_is_found(tmp_path: Path) -> None:
+    _plant(tmp_path, symbolic__notation__pitch="def step(): ...\n", tests__symbolic__test_pitch="")
+    assert tests_elsewhere(tmp_path) == ["tests/symbolic/test_pitch.py"]
