@@ -82,7 +82,7 @@ __all__ = [
     "transpose",
 ]
 
-MAX_TUNE_BYTES = 200_000
+MAX_TUNE_BYTES = 2_000_000  # as long as the longest MIDI file that is read becomes
 LYRICS, WORDS = "w", "W"
 _FIELD_LINE = re.compile(r"[ \t]*([A-Zmrsw]|\+|d(?=:[^A-Ga-gz]*$)):(?![|:])(.*)", re.DOTALL)  # d: is an older s:
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,16}")

@@ -31,7 +31,7 @@ from symbolic.notation.score import (
 )
 from symbolic.notation.theory import Key, Meter, NotationError
 
-MAX_EVENTS = 200_000  # a guard against repeats that multiply
+MAX_EVENTS = 1_000_000  # a guard against repeats that multiply
 MAX_PASSES = 16  # of one section; endings with a higher number count as this one
 CLOSING_SHARE = 1.5  # a last ending at most so much longer than the first one is closed by its :|
 _SIGNS = {
