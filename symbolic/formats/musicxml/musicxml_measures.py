@@ -147,7 +147,7 @@ class SheetMeasure:
     number: str = ""
     is_implicit: bool = False
     extent: Fraction = Fraction(0)
-    keys: list[tuple[Fraction, Key]] = field(default_factory=list)
+    keys: list[tuple[Fraction, Key, int]] = field(default_factory=list)  # with the staff, 0 for all
     meter: Meter | None = None
     clefs: dict[int, str] = field(default_factory=dict)
     chords: list[SheetChord] = field(default_factory=list)
@@ -169,6 +169,7 @@ class PartReader:
         self.chromatic = self.diatonic = 0
         self.meter: Meter | None = None
         self.graces: dict[tuple[int, str], list[Spelled]] = {}
+        self.grace_before: tuple[int, str] | None = None  # staff and voice of a grace that was just read
         self.wedges: dict[str, str] = {}  # number -> type of the hairpins that are open
 
     def read(self, element: Element) -> SheetMeasure:
@@ -191,7 +192,7 @@ class PartReader:
         for transpose in element.findall("transpose"):
             self.set_transposition(transpose)
         for key in element.findall("key"):
-            self.measure.keys.append((self.cursor, self.key(key)))
+            self.measure.keys.append((self.cursor, self.key(key), int(_number(key.get("number")))))
         times = element.findall("time")
         if times and (self.measure.meter is None or not self.cursor):
             self.measure.meter = self.meter = _meter(times[0])
@@ -208,13 +209,17 @@ class PartReader:
 
     def key(self, element: Element) -> Key:
         """The sounding key of a `<key>`; one without fifths has C major's signature."""
-        sharps = int(_number(element.findtext("fifths"))) + 7 * self.chromatic - 12 * self.diatonic
+        written = int(_number(element.findtext("fifths")))
+        if abs(written) > 7 or element.find("key-step") is not None:
+            self.losses["key signatures that ABC does not have, their accidentals written at the notes"] += 1
+        sharps = written + 7 * self.chromatic - 12 * self.diatonic
         while abs(sharps) > 7:
             sharps -= 12 if sharps > 0 else -12
         return key_of(sharps, _MODE_OF.get((element.findtext("mode") or "major").strip().lower(), ""))
 
     def read_backup(self, element: Element) -> None:
         """Go back; what was rounded is found again by the place in the file's own durations."""
+        self.grace_before = None
         self.counted = max(Fraction(0), self.counted - self.duration(element))
         self.cursor = self.exact.get(self.counted, self.counted)
 
@@ -239,6 +244,8 @@ class PartReader:
         if element.find("grace") is not None:
             self.add_grace(element, staff, voice)
             return
+        if element.find("chord") is None and element.find("rest") is not None:
+            self.drop_graces(self.graces.pop((staff, voice), []))
         counted = self.duration(element)
         length = _exact_length(element, counted, self.divisions)
         rest = element.find("rest")
@@ -263,7 +270,7 @@ class PartReader:
         chord = SheetChord(onset, length, staff, voice, [])
         if element.find("rest") is None and element.find("cue") is None:
             self.decorate(chord, element)
-            chord.graces = self.graces.pop((staff, voice), []) or self.graces.pop((0, voice), [])
+            chord.graces = self.take_graces(staff, voice)
             self.add_pitch(chord, element)
         elif element.find("cue") is not None and element.find("rest") is None:
             self.losses["cue notes, which are silent"] += 1
@@ -274,6 +281,8 @@ class PartReader:
         last = self.last
         assert last is not None
         if length == last.length or counted == self.last_counted:
+            if last.notes:
+                self.decorate(last, element)
             self.add_pitch(last, element)
             return
         chord = self.chord(element, last.onset, length, last.staff, last.voice)
@@ -314,7 +323,25 @@ class PartReader:
         """Keep a grace note for the next chord of its staff and voice."""
         pitch = element.find("pitch")
         if pitch is not None and element.find("cue") is None:
-            self.graces.setdefault((staff, voice), []).append(self.sounding(pitch)[0])
+            self.grace_before = staff, voice
+            self.graces.setdefault(self.grace_before, []).append(self.sounding(pitch)[0])
+
+    def take_graces(self, staff: int, voice: str) -> list[Spelled]:
+        """The graces that wait for a chord: those of its staff and voice, or right before it on another staff."""
+        before, self.grace_before = self.grace_before, None
+        key = (staff, voice) if (staff, voice) in self.graces or before is None or before[1] != voice else before
+        return self.graces.pop(key, [])
+
+    def drop_graces(self, graces: list[Spelled]) -> None:
+        """Count graces that no note follows."""
+        if graces:
+            self.losses["grace notes that no note follows, which are not kept"] += len(graces)
+
+    def finish(self) -> None:
+        """Count what still waits where the part ends."""
+        for graces in self.graces.values():
+            self.drop_graces(graces)
+        self.graces = {}
 
     def sounding(self, pitch: Element) -> tuple[Spelled, int]:
         """Spelling and MIDI number as the instrument sounds; quarter tones are rounded and counted."""
@@ -331,17 +358,30 @@ class PartReader:
         return (letter, octave, midi - 12 * (octave + 1) - SEMITONES[letter]), midi
 
     def decorate(self, chord: SheetChord, element: Element) -> None:
-        """Marks, slurs and words of a chord's first note."""
+        """Marks, slurs and words of a note of a chord: what several of its notes have, the chord has once."""
         for notations in element.findall("notations"):
             for one in notations:
-                if one.tag == "slur" and one.get("type") in ("start", "stop"):
-                    chord.slurs.append((one.get("number", "1"), one.get("type", "")))
-                for name in (n.tag for n in one if one.tag == "dynamics" and n.tag in DYNAMICS):
-                    self.measure.dynamics.append((chord.onset, chord.staff, name))
+                slur = one.get("number", "1"), one.get("type", "")
+                if one.tag == "slur" and slur[1] in ("start", "stop") and slur not in chord.slurs:
+                    chord.slurs.append(slur)
+                if one.tag == "dynamics":
+                    self.add_dynamics(chord.onset, chord.staff, one)
                 group = one if one.tag in ("articulations", "technical", "ornaments") else [one]
                 for sign in group:
                     self.add_mark(chord, one.tag if group is one else "notations", sign.tag)
-        chord.lyrics = [lyric for one in element.findall("lyric") if (lyric := _lyric(one)) is not None]
+        verses = {lyric.verse for lyric in chord.lyrics}
+        found = (lyric for one in element.findall("lyric") if (lyric := _lyric(one)) is not None)
+        chord.lyrics += [lyric for lyric in found if lyric.verse not in verses]
+
+    def add_dynamics(self, place: Fraction, staff: int, dynamics: Element) -> None:
+        """Dynamic marks; one that ABC does not name (sfp, rfz) is kept as words."""
+        for one in dynamics:
+            text = " ".join((one.text or "").split()) if one.tag == "other-dynamics" else one.tag
+            mark, words = (place, staff, text), (place, Annotation("_" + text))
+            if text in DYNAMICS and mark not in self.measure.dynamics:
+                self.measure.dynamics.append(mark)
+            elif text and text not in DYNAMICS and words not in self.measure.written:
+                self.measure.written.append(words)
 
     def add_mark(self, chord: SheetChord, group: str, name: str) -> None:
         """A decoration of a note; one that ABC does not name is counted."""
@@ -361,7 +401,9 @@ class PartReader:
             self.measure.tempos.append((place, float(tempo)))
         staff = int(_number(element.findtext("staff"), 1))
         for dynamics in element.iter("dynamics"):
-            self.measure.dynamics += [(place, staff, one.tag) for one in dynamics if one.tag in DYNAMICS]
+            self.add_dynamics(place, staff, dynamics)
+        if tempo <= 0 and element.find("direction-type/metronome") is not None:
+            self.losses["metronome marks without a number, which are not kept"] += 1
         jumps = list(_jumps(element))
         self.measure.jumps += [(self.cursor, jump) for jump in jumps]
         for kind in (one for types in element.findall("direction-type") for one in types):
@@ -401,6 +443,12 @@ class PartReader:
         """A chord symbol, spelled by `musicxml_harmony`."""
         place = self.cursor + _number(element.findtext("offset")) / self.divisions
         self.measure.symbols.append((max(Fraction(0), place), element))
+        if element.find("frame") is not None:
+            self.losses["fretboard diagrams, which are not kept"] += 1
+
+    def read_figured_bass(self, element: Element) -> None:
+        """Figures under the notes, which ABC does not have."""
+        self.losses["figured bass marks, which are not kept"] += 1
 
     def read_barline(self, element: Element) -> None:
         """Repeats and endings."""

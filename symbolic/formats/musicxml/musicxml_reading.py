@@ -108,6 +108,7 @@ class _Sheet:
             drums[""] = next(iter(drums.values()))
         reader = PartReader(drums, self.losses)
         measures = [reader.read(element) for element in elements]
+        reader.finish()
         channels = {(one.text or "").strip() for one in listed.iter("midi-channel")}
         programs = {
             one.get("id", ""): min(max(int(number) - 1, 0), 127)
@@ -168,13 +169,16 @@ class _Sheet:
 
     def fields(self) -> dict[str, list[str]]:
         """Title, composer and tempo as header fields."""
-        found = {
-            "T": self.root.findtext("work/work-title") or self.root.findtext("movement-title") or "",
-            "C": next((one.text or "" for one in self.root.iter("creator") if one.get("type") == "composer"), ""),
-        }
+        titles = [self.root.findtext(path) or "" for path in ("work/work-title", "movement-title")]
         tempo = next((tempo for part in self.parts for m in part.measures for tempo in m.tempos), None)
-        found["Q"] = f"1/4={tempo[1]:g}" if tempo is not None else ""
-        fields = {letter: [" ".join(text.split())] for letter, text in found.items() if text.strip()}
+        found = {
+            "T": titles,
+            "C": list(_creators(self.root)),
+            "Q": [f"1/4={tempo[1]:g}"] if tempo is not None else [],
+            "Z": [f"abc-copyright {one.text}" for one in self.root.iter("rights") if (one.text or "").strip()],
+        }
+        tidied = {letter: [" ".join(text.split()) for text in texts] for letter, texts in found.items()}
+        fields = {letter: list(dict.fromkeys(filter(None, texts))) for letter, texts in tidied.items() if any(texts)}
         for one in self.root.iter("miscellaneous-field"):
             letter, line = one.get("name", "").removeprefix("abc-"), " ".join((one.text or "").split())
             if one.get("name", "").startswith("abc-") and re.fullmatch("[A-Z]", letter) and line:
@@ -317,13 +321,15 @@ class _VoiceWriter:
         measure, start = self.part.measures[index], self.sheet.starts[index]
         found: list[tuple[int, Event]] = []
         key = self.key
-        for place, new in measure.keys:
-            if new != key:
+        for place, new, staff in measure.keys:
+            if new != key and staff in (0, self.staff):
                 key = new
                 found.append((start + self.sheet.ticks(place), KeyChange(new)))
         if self.has_symbols:
             for place, element in measure.symbols:
                 text = chord_text(element, self.part.reader.diatonic, self.part.reader.chromatic)
+                if any((one.text or "").strip() == "subtract" for one in element.iter("degree-type")):
+                    self.sheet.losses["chord symbols without the degrees that they leave out"] += 1
                 if text:
                     found.append((start + self.sheet.ticks(place), ChordSymbol(text)))
                 elif (element.findtext("kind") or "").strip() != "none":
@@ -358,6 +364,13 @@ class _VoiceWriter:
             tuple(untied) if is_tied else (),
             self.syllables.get(id(placed), ()),
         )
+
+
+def _creators(root: Element) -> Iterator[str]:
+    """Composers, then the others with what they did: `A. Writer (lyricist)`."""
+    named = [(one.get("type", "composer"), (one.text or "").strip()) for one in root.iter("creator")]
+    yield from (name for kind, name in named if kind == "composer" and name)
+    yield from (f"{name} ({kind})" for kind, name in named if kind != "composer" and name)
 
 
 # --- parts and voices ------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from xml.etree.ElementTree import fromstring
 import pytest
 
 from symbolic.formats.musicxml.musicxml_measures import PartReader, SheetMeasure, key_of
+from symbolic.notation.score import Annotation
 from symbolic.notation.theory import MODES, Meter
 from tests.symbolic.formats.musicxml_pages import attributes, note, notes
 
@@ -113,3 +114,61 @@ def test_a_rest_for_the_whole_measure_is_no_longer_than_it() -> None:
     time = "<time><beats>3</beats><beat-type>4</beat-type></time>"
     measures = read(f"<attributes><divisions>1</divisions>{time}</attributes>{rest}", rest)
     assert [measure.extent for measure in measures] == [3, 3]
+
+
+def lost(*contents: str) -> Counter[str]:
+    losses: Counter[str] = Counter()
+    reader = PartReader({}, losses)
+    for one in contents:
+        reader.read(fromstring(f"<measure>{one}</measure>"))
+    reader.finish()
+    return losses
+
+
+GRACE = note("D5", 0, before="<grace/>", extra="<voice>1</voice><staff>2</staff>")
+
+
+def test_graces_stand_before_the_next_note_of_their_voice_also_on_another_staff() -> None:
+    on_staff_1, other_voice = "<voice>1</voice><staff>1</staff>", "<voice>2</voice><staff>2</staff>"
+    [measure] = read(attributes() + GRACE + note("C5", extra=on_staff_1) + note("C5", extra=on_staff_1))
+    assert [chord.graces for chord in measure.chords] == [[("D", 5, 0)], []]
+    back = "<backup><duration>2</duration></backup>"
+    [measure] = read(attributes() + note("C5", extra=on_staff_1) + GRACE + back + note("C5", extra=on_staff_1))
+    assert not any(chord.graces for chord in measure.chords)
+    assert lost(attributes() + GRACE + note("C5", extra=other_voice)).total() == 1
+    assert lost(attributes() + GRACE + note("r", extra="<voice>1</voice><staff>2</staff>")).total() == 1
+
+
+def test_all_notes_of_a_chord_bring_their_words_marks_and_slurs() -> None:
+    def notations(number: int) -> str:
+        words = f'<lyric number="{number}"><text>w{number}</text></lyric>'
+        return f'<notations><slur type="start"/><articulations><accent/></articulations></notations>{words}'
+
+    [measure] = read(attributes() + note("C4", 2, notations(1)) + note("E4", 2, notations(2), before="<chord/>"))
+    [chord] = measure.chords
+    assert [lyric.text for lyric in chord.lyrics] == ["w1", "w2"]
+    assert chord.marks == "L" and chord.slurs == [("1", "start")]
+
+
+def test_dynamics_that_abc_does_not_name_are_words() -> None:
+    marks = (
+        "<dynamics><sfp/></dynamics><dynamics><p/></dynamics><dynamics><other-dynamics>fz p</other-dynamics></dynamics>"
+    )
+    [measure] = read(attributes() + f"<direction><direction-type>{marks}</direction-type></direction>" + note())
+    assert [name for _, _, name in measure.dynamics] == ["p"]
+    assert [event.text for _, event in measure.written if isinstance(event, Annotation)] == ["_sfp", "_fz p"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<attributes><key><fifths>-9</fifths></key></attributes>",
+        "<attributes><key><key-step>F</key-step><key-alter>1</key-alter></key></attributes>",
+        "<figured-bass><figure><figure-number>6</figure-number></figure></figured-bass>",
+        "<harmony><root><root-step>C</root-step></root><kind>major</kind><frame/></harmony>",
+        "<direction><direction-type><metronome><beat-unit>half</beat-unit><beat-unit>quarter</beat-unit></metronome>"
+        "</direction-type></direction>",
+    ],
+)
+def test_what_abc_has_no_place_for_is_told(content: str) -> None:
+    assert lost(attributes() + content + note()).total() == 1

@@ -8,7 +8,18 @@ import pytest
 from symbolic.formats.musicxml.musicxml_reading import from_musicxml
 from symbolic.notation import abc_parser
 from symbolic.notation.performance import performance
-from symbolic.notation.score import Annotation, Bar, Direction, Note, PartMark, Rest, Score, TempoChange, bars
+from symbolic.notation.score import (
+    Annotation,
+    Bar,
+    Direction,
+    KeyChange,
+    Note,
+    PartMark,
+    Rest,
+    Score,
+    TempoChange,
+    bars,
+)
 from symbolic.notation.theory import TICKS_PER_QUARTER, NotationError
 from tests.symbolic.formats.musicxml_pages import attributes, document, note, notes
 
@@ -261,3 +272,25 @@ def test_words_that_are_a_sign_hold_for_all_parts() -> None:
     score = from_musicxml(document(first, second))
     lengths = [sum(s.ticks for s in performance(score) if s.voice == voice) for voice in (0, 1)]
     assert lengths == [5 * 4 * TICKS_PER_QUARTER] * 2
+
+
+def test_each_staff_has_its_own_key() -> None:
+    keys = "<key number='1'><fifths>0</fifths></key><key number='2'><fifths>2</fifths></key>"
+    first = f"<attributes><divisions>2</divisions>{keys}<staves>2</staves></attributes>"
+    staves = [note(pitch, 8, f"<staff>{staff}</staff>") for staff, pitch in ((1, "F4"), (2, "F#3"))]
+    score = from_musicxml(document([first + staves[0] + "<backup><duration>8</duration></backup>" + staves[1]]))
+    assert score.key.text == "C"
+    keys_of = [[event.key.text for event in voice.events if isinstance(event, KeyChange)] for voice in score.voices]
+    assert keys_of == [[], ["D"]]
+
+
+def test_titles_makers_and_rights() -> None:
+    head = (
+        "<work><work-title>Work</work-title></work><movement-title>Part</movement-title><identification>"
+        "<creator type='composer'>A</creator><creator type='lyricist'>B</creator><rights>2020 C</rights>"
+        "</identification>"
+    )
+    data = document([attributes() + note()]).replace(b"<part-list>", head.encode() + b"<part-list>", 1)
+    fields = from_musicxml(data).fields
+    assert fields["T"] == ["Work", "Part"] and fields["C"] == ["A", "B (lyricist)"]
+    assert fields["Z"] == ["abc-copyright 2020 C"]
