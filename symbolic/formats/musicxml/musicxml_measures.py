@@ -98,7 +98,8 @@ class SheetNote:
 
 @dataclass(slots=True, eq=False)
 class Lyric:
-    """A syllable of one verse: `syllabic` is single, begin, middle or end."""
+    """A syllable of one verse: `syllabic` is single, begin, middle or end, or "stop" for the end of a line under the
+    notes, which has no text."""
 
     verse: int
     syllabic: str
@@ -178,6 +179,7 @@ class PartReader:
         self.cursor, self.counted = Fraction(0), Fraction(0)  # exactly, and in the file's rounded durations
         self.exact: dict[Fraction, Fraction] = {Fraction(0): Fraction(0)}
         self.last: SheetChord | None = None
+        self.ratios = {_ratio(one) for one in element.iter("time-modification")}
         for child in element:
             reader = getattr(self, "read_" + child.tag.replace("-", "_"), None)
             if reader is not None:
@@ -247,7 +249,7 @@ class PartReader:
         if element.find("chord") is None and element.find("rest") is not None:
             self.drop_graces(self.graces.pop((staff, voice), []))
         counted = self.duration(element)
-        length = _exact_length(element, counted, self.divisions)
+        length = _exact_length(element, counted, self.divisions, self.ratios)
         rest = element.find("rest")
         if rest is not None and rest.get("measure") == "yes" and not self.cursor:
             length = self.within_measure(length)
@@ -294,8 +296,8 @@ class PartReader:
         """Add one note's sounding pitch and ties to a chord; a doubled pitch is counted as a loss."""
         if element.find("rest") is not None or element.find("cue") is not None:
             return
-        ties = {tie.get("type") for tie in element.findall("tie")}
-        ties |= {tie.get("type") for tie in element.findall("notations/tied")}
+        sounded, drawn = element.findall("tie"), element.findall("notations/tied")
+        ties = {tie.get("type") for tie in sounded or drawn}
         instrument = element.find("instrument")
         chord.instrument = (instrument.get("id", "") if instrument is not None else "") or chord.instrument
         pitch = element.find("pitch")
@@ -481,17 +483,25 @@ def _number(text: str | None, default: int = 0) -> Fraction:
     return Fraction(match[1]) if match else Fraction(default)
 
 
-def _exact_length(element: Element, counted: Fraction, divisions: Fraction) -> Fraction:
+def _ratio(modification: Element) -> Fraction:
+    """By how much a time modification shortens notes; 1 where it names no numbers."""
+    actual, normal = (_number(modification.findtext(name)) for name in ("actual-notes", "normal-notes"))
+    return normal / actual if actual > 0 and normal > 0 else Fraction(1)
+
+
+def _exact_length(element: Element, counted: Fraction, divisions: Fraction, ratios: set[Fraction]) -> Fraction:
     """The length by type, dots and time modification where the duration is that, rounded; else the duration. The last
-    note of a tuplet may make up for the rounding of the others."""
+    note of a tuplet may make up for the rounding of the others; one that does not say that it belongs to a tuplet of
+    its measure (`ratios`) has the duration that fits there."""
     nearness = Fraction(1)  # divisions
     nominal = TYPES.get((element.findtext("type") or "").strip(), Fraction(0))
     nominal = nominal * (2 - Fraction(1, 2 ** min(len(element.findall("dot")), 8)))
     modification = element.find("time-modification")
     if modification is not None:
-        actual, normal = (_number(modification.findtext(name)) for name in ("actual-notes", "normal-notes"))
-        nominal = nominal * normal / actual if actual > 0 and normal > 0 else nominal
-        nearness = max(nearness, min(actual, nominal * divisions / 8))
+        nominal *= _ratio(modification)
+        nearness = max(nearness, min(_number(modification.findtext("actual-notes")), nominal * divisions / 8))
+    elif any(nominal * ratio == counted for ratio in ratios):
+        return counted
     if element.find("duration") is None:
         return nominal
     return nominal if nominal and abs(nominal - counted) * divisions < nearness else counted
@@ -530,13 +540,15 @@ def _lyric(element: Element) -> Lyric | None:
     """A syllable; several texts joined by an elision are one."""
     text = " ".join((one.text or "").strip() for one in element if one.tag in ("text", "elision")).strip()
     text = re.sub(r"\s*[‿_]\s*", "‿", text)
-    if not text:
-        return None
     verse = _number(element.get("number"), 1)
+    extend = element.find("extend")
+    if not text:
+        is_end = extend is not None and extend.get("type") == "stop"
+        return Lyric(max(1, int(verse)), "stop", "") if is_end else None
     syllabic = [(one.text or "").strip() for one in element.findall("syllabic")] or ["single"]
     begins, ends = syllabic[0] in ("single", "begin"), syllabic[-1] in ("single", "end")
     kind = {(True, True): "single", (True, False): "begin", (False, True): "end", (False, False): "middle"}
-    return Lyric(max(1, int(verse)), kind[begins, ends], text, element.find("extend") is not None)
+    return Lyric(max(1, int(verse)), kind[begins, ends], text, extend is not None)
 
 
 def _metronome(element: Element) -> Fraction:

@@ -559,7 +559,10 @@ def _syllables(line: list[PlacedChord]) -> dict[int, tuple[str, ...]]:
     for placed in line if verses else ():
         by_verse = {lyric.verse: lyric for lyric in placed.chord.lyrics}
         held = held if placed.onset == end else set()
-        texts = [_syllable(by_verse[verse]) if verse in by_verse else "_" if verse in held else "" for verse in verses]
+        texts = [
+            _syllable(by_verse[verse]) if verse in by_verse and by_verse[verse].text else "_" if verse in held else ""
+            for verse in verses
+        ]
         held = {lyric.verse for lyric in by_verse.values() if lyric.extends} | (held - set(by_verse))
         end = placed.end
         if any(texts):

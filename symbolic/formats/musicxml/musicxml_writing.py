@@ -464,15 +464,22 @@ def _ties(voice: Voice) -> Iterator[tuple[int, list[tuple[bool, bool]]]]:
 
 
 def _lyrics(voice: Voice) -> Iterator[tuple[int, list[Element]]]:
-    """(identity, `<lyric>` elements) of each note that has a syllable; `_` lengthens the one before."""
+    """(identity, `<lyric>` elements) of each note that has a syllable; `_` lengthens the one before, by a line that has
+    an end of its own where a note without a syllable (`*`) follows."""
     notes = [event for event in voice.events if isinstance(event, Note)]
     found: dict[int, list[Element]] = {}
     for verse in range(max((len(note.syllables) for note in notes), default=0)):
-        last, goes_on = Element("lyric"), False
-        for note in notes:
-            syllable = note.syllables[verse] if verse < len(note.syllables) else ""
-            if syllable == "_" and last.find("text") is not None and last.find("extend") is None:
-                SubElement(last, "extend")
+        last, goes_on, ended = Element("lyric"), False, True
+        texts = [note.syllables[verse] if verse < len(note.syllables) else "" for note in notes]
+        for note, syllable, following in zip(notes, texts, [*texts[1:], ""]):
+            holds = syllable == "_" and not ended and last.find("text") is not None
+            ended = not syllable or (syllable == "_" and ended)
+            if holds and last.find("extend") is None:
+                SubElement(last, "extend", type="start")
+            if holds and not following:
+                end = Element("lyric", number=str(verse + 1))
+                SubElement(end, "extend", type="stop")
+                found.setdefault(id(note), []).append(end)
             if syllable in ("", "_"):
                 continue
             begins, ends = not goes_on, not syllable.endswith("-")

@@ -172,3 +172,17 @@ def test_dynamics_that_abc_does_not_name_are_words() -> None:
 )
 def test_what_abc_has_no_place_for_is_told(content: str) -> None:
     assert lost(attributes() + content + note()).total() == 1
+
+
+def test_a_note_of_a_tuplet_that_does_not_say_so() -> None:
+    ratio = "<time-modification><actual-notes>3</actual-notes><normal-notes>2</normal-notes></time-modification>"
+    eighth = "<type>eighth</type>"
+    [measure] = read(attributes(3) + note("r", 1, eighth) + 2 * note("C4", 1, eighth + ratio) + note("D4", 3))
+    assert [chord.onset for chord in measure.chords] == [Fraction(1, 3), Fraction(2, 3), 1]
+
+
+def test_the_tie_that_sounds_counts_where_there_is_one() -> None:
+    drawn = '<tie type="stop"/><notations><tied type="stop"/><tied type="start"/></notations>'
+    [measure] = read(attributes() + note("C4", 2, drawn) + note("C4", 2, '<notations><tied type="start"/></notations>'))
+    first, second = (chord.notes[0] for chord in measure.chords)
+    assert (first.tie_stops, first.tie_starts, second.tie_starts) == (True, False, True)

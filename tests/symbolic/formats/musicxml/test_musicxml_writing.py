@@ -322,3 +322,14 @@ def test_many_odd_tuplets_keep_durations_small() -> None:
     text = to_musicxml(score)
     assert max(map(int, re.findall("<duration>(.*?)<", text))) < 2**31
     assert abc_parser.performance(from_musicxml(text.encode())) == abc_parser.performance(score)
+
+
+@pytest.mark.parametrize("words", ["La_ * la", "La__ la_", "hap-_ py * the", "* La_ * *", "a_ b_ * c"])
+def test_a_held_syllable_ends_where_a_note_without_one_follows(words: str) -> None:
+    score = abc_parser.parse(f"X:1\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\nw: {words}\n")
+    again = from_musicxml(to_musicxml(score).encode())
+    texts = [
+        [note.syllables[0] if note.syllables else "" for note in one.voices[0].events if isinstance(note, Note)]
+        for one in (score, again)
+    ]
+    assert [text for text in texts[1] if text] == [text for text in texts[0] if text] and texts[0][:3] == texts[1][:3]
