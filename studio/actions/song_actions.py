@@ -89,7 +89,7 @@ def _result(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     """What of song.json a page shows."""
     stages = record["stages"]
     notes = [note for stage in stages.values() for note in stage.get("facts", {}).get("notes", [])]
-    notes += [stage["skipped"] for stage in stages.values() if "skipped" in stage]
+    notes += [stage["skipped"] for name, stage in stages.items() if "skipped" in stage and name != "conditioned"]
     facts = stages.get("score", {}).get("facts", {})
     words = (folder / "lyrics.txt").read_text(encoding="utf-8")
     writer = stages["words"]["facts"]["writer"]

@@ -71,12 +71,14 @@ def transpose(context: ActionContext, options: dict[str, Any]) -> dict[str, Any]
 
 
 def bring(context: ActionContext, options: dict[str, Any]) -> dict[str, Any]:
-    """A tune of one's own: as text, or a file that was sent in."""
+    """A tune of one's own, or several: as text, or a file that was sent in."""
     if options.get("upload"):
         data = (context.data / "uploads" / options["upload"]).read_bytes()
         options = {**options, "abc": tune_files.read_upload(options["kind"], data)}
-    given = _given(context, options)
-    return _written(context, [tune_files.made(given, given.text)])
+    files.write_whole(context.folder / "given.abc", options["abc"])
+    tunes, n_left_out = tune_files.book_of(options["abc"])
+    notes = [f"The first {len(tunes)} tunes are here, {n_left_out} more are not."] if n_left_out else []
+    return _written(context, tunes, notes=notes)
 
 
 def play(context: ActionContext, options: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # it imports numpy, which the server's start does not wait fo
     from symbolic.decode.editing.edit import GivenTune
 
 KINDS = {"mid": "midi", "midi": "midi", "musicxml": "musicxml", "xml": "musicxml", "mxl": "musicxml", "abc": "abc"}
+MAX_TUNES = 16  # of a book
 MAX_UPLOAD = {"abc": 1 << 20, "midi": 5 << 20, "musicxml": 5 << 20}
 
 
@@ -35,6 +36,31 @@ def given_of(text: str) -> "GivenTune":
     from symbolic.decode.editing.edit import pick_tune
 
     return pick_tune(text, where="the tune")
+
+
+def book_of(text: str) -> tuple[list[StudioTune], int]:
+    """The tunes of an ABC text, MAX_TUNES at most, and how many more it has; one that cannot be read has its fault.
+
+    Raises UserError where there is none that can.
+    """
+    from symbolic.notation import abc_parser
+
+    raw = abc_parser.split_tunes(text)
+    if len(raw) < 2:
+        given = given_of(text)
+        return [made(given, given.text)], 0
+    tunes = [_own_tune(one.text) for one in raw[:MAX_TUNES]]
+    if all(tune.fault for tune in tunes):
+        raise UserError(tunes[0].fault)
+    return tunes, len(raw) - len(tunes)
+
+
+def _own_tune(text: str) -> StudioTune:
+    try:
+        given = given_of(text)
+    except UserError as error:
+        return StudioTune(text, text, "", str(error))
+    return made(given, given.text)
 
 
 def made(given: "GivenTune", text: str, fault: str = "") -> StudioTune:

@@ -39,6 +39,21 @@ LABELS = {
 }  # fmt: skip
 
 
+_ENDINGS = ("mp3", "wav", "mid", "musicxml", "abc", "html", "txt", "lrc", "json")  # as people ask for them
+
+
+def in_order(present: dict[str, int]) -> list[tuple[str, int]]:
+    """Names and bytes as a page lists them: what the take is about first, in the order of _ENDINGS, then the rest."""
+
+    def place(item: tuple[str, int]) -> tuple[bool, int, int, str]:
+        stem, _, ending = item[0].partition(".")
+        rank = _ENDINGS.index(ending) if ending in _ENDINGS else len(_ENDINGS)
+        name, _, number = stem.partition("-")
+        return name not in ("song", "tune", "conditioned"), int(number or 1), rank, item[0]
+
+    return sorted(present.items(), key=place)
+
+
 def is_known(name: str) -> bool:
     """Whether a take may have a file of this name."""
     return name in _SONG or name in _OTHER or _TUNE.fullmatch(name) is not None

@@ -194,7 +194,8 @@ def take_page(request: Request, studio: Service, id: Id, n: int = 1) -> Response
     common: dict[str, Any] = {"take": view, "siblings": siblings, "form": FORMS[_kind(take.verb)][0]}
     if view["record"] is None:
         job_view = studio.job_json(job) if job else None
-        return rendering.respond(request, "working.html", job=job_view, **common)
+        sent = str(job.options.get("abc") or "") if job and take.verb == "import" else ""
+        return rendering.respond(request, "working.html", job=job_view, sent=sent, **common)
     record = view["record"]
     common |= {"record": record, "result": record["result"], "again": _address(record)}
     if take.verb in SONG_VERBS:

@@ -32,7 +32,7 @@ def _environment() -> Any:
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    made.globals.update(label=take_files.label)
+    made.globals.update(label=take_files.label, in_order=take_files.in_order)
     made.filters["size"] = _size
     return made
 

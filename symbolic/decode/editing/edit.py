@@ -99,7 +99,7 @@ class TuneEdit:
 
 def continue_edit(given: GivenTune, n_bars: int = ALL_BARS) -> TuneEdit:
     """Return the edit that goes on after the first `n_bars` bars of a tune, or after its last bar."""
-    _check_single_voice(given, "--continue")
+    _check_single_voice(given, "going on (--continue)")
     places = tuple(range(_n_kept(given, n_bars)))
     where = "its last bar" if n_bars == ALL_BARS else f"bar {n_bars}"
     return TuneEdit(given, "continue", places, description=f"continued after {where}")
@@ -107,13 +107,13 @@ def continue_edit(given: GivenTune, n_bars: int = ALL_BARS) -> TuneEdit:
 
 def fill_edit(given: GivenTune, bars: str) -> TuneEdit:
     """Return the edit that writes some bars anew, given as `5-8,12`."""
-    _check_single_voice(given, "--fill")
+    _check_single_voice(given, "filling bars (--fill)")
     return TuneEdit(given, "fill", parse_bars(bars, given), description=f"bars {bars} filled")
 
 
 def vary_edit(given: GivenTune, bars_or_share: str) -> TuneEdit:
     """Return the edit that writes some bars anew, or a share of all bars: `0.25`."""
-    _check_single_voice(given, "--vary")
+    _check_single_voice(given, "varying (--vary)")
     if not re.fullmatch(r"[-+]?(\d+\.\d*|\.\d+)(e[-+]?\d+)?|-?0+", bars_or_share):
         return TuneEdit(given, "fill", parse_bars(bars_or_share, given), description=f"bars {bars_or_share} varied")
     share = float(bars_or_share)
@@ -124,9 +124,9 @@ def vary_edit(given: GivenTune, bars_or_share: str) -> TuneEdit:
     return TuneEdit(given, "fill", share=share, description=f"{_n_varied(share, n)} of {n} bars varied")
 
 
-def _check_single_voice(given: GivenTune, option: str) -> None:
+def _check_single_voice(given: GivenTune, what: str) -> None:
     if "\nV:" in given.text:
-        raise UserError(f"{given.where}: {option} works on tunes of one voice, and this one has several.")
+        raise UserError(f"{given.where}: {what} works on tunes of one voice, and this one has several.")
 
 
 def _n_varied(share: float, n_bars: int) -> int:

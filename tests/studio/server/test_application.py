@@ -217,3 +217,23 @@ def test_a_database_that_cannot_be_written_is_told(
     monkeypatch.setattr(bench.studio.queue, "submit", refuse)
     answer = bench.client.post("/api/v1/songs", json={"until": "words"})
     assert (answer.status_code, answer.json()["status"]) == (status, status) and "database" in answer.json()["detail"]
+
+
+def test_a_book_of_tunes_is_opened_whole(bench: Any) -> None:
+    second = "X:2\nT:Second\nM:4/4\nL:1/8\nK:G\nGABc d2d2|e2c2 d4|]\n"
+    broken = "X:3\nT:Broken\nM:4/4\nL:1/8\nK:C\n[CEG\n"
+    job = bench.make("/tunes/import", {"abc": f"{TUNE}\n{second}\n{broken}"})
+    tunes = job["result"]["tunes"]
+    assert [tune["title"] for tune in tunes] == ["t", "Second", ""] and [bool(t["fault"]) for t in tunes] == [0, 0, 1]
+    assert b"T:Second" in bench.file(job["take"], "tune-2.abc")
+    page = bench.client.get(f"/takes/{job['take']}?n=2").text
+    assert "3 tunes" in page and "Open 1" in page and "GABc" in page
+    job = bench.make("/tunes/import", {"abc": "\n".join([TUNE] * 18)})
+    assert len(job["result"]["tunes"]) == 16 and "2 more are not" in job["result"]["notes"][0]
+
+
+def test_a_tune_that_cannot_be_read_is_shown_again(bench: Any) -> None:
+    job = bench.make("/tunes/import", {"abc": "my <b>tune</b>"})
+    assert job["state"] == "failed"
+    page = bench.client.get(f"/takes/{job['take']}").text
+    assert "my &lt;b&gt;tune&lt;/b&gt;</textarea>" in page and "Open in the editor" in page
