@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from symbolic import models
 from symbolic.config import GPT2Config, Mamba2Config, MambaConfig, ModelConfig
+from symbolic.tokens import tokenizer
 from symbolic.training import likelihood
 
 BOS, EOS, V = likelihood.BOS, likelihood.EOS, 8
@@ -36,6 +37,12 @@ def by_hand(model: Bigram, ids: list[int]) -> float:
 
 TUNES = [[3, 4, 5], [6], [], [3, 3, 7, 4, 5, 6, 7, 3, 4]]
 BYTES = [5, 2, 1, 14]
+
+
+def test_special_ids_are_those_of_every_tokenizer() -> None:
+    assert (
+        (likelihood.PAD, likelihood.BOS, likelihood.EOS) == (tokenizer.PAD, tokenizer.BOS, tokenizer.EOS) == (0, 1, 2)
+    )
 
 
 def test_each_tune_is_scored_from_bos_to_eos_in_the_order_given() -> None:

@@ -130,3 +130,11 @@ def test_greedy_takes_the_lowest_of_equals() -> None:
 def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(settings)).replace("_", "-")):
         Sampling(**settings)  # type: ignore[arg-type]
+
+
+def test_the_rest_is_the_place_in_the_tokens_own_share() -> None:
+    """With shares 0.25 and 0.75 the number 0.625 lies half way through the second."""
+    numbers = torch.tensor([0.0, 0.125, 0.25, 0.625, 0.9999])
+    tokens, rests = sampling.sample_and_rest(logits_of(0.25, 0.75).expand(5, 2), numbers)
+    assert tokens.tolist() == [0, 0, 1, 1, 1]
+    assert rests.tolist() == pytest.approx([0.0, 0.5, 0.0, 0.5, 0.99987], abs=1e-4)
