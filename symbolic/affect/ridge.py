@@ -42,8 +42,8 @@ class Ridge:
         return (np.atleast_2d(features) - self.mean) / self.sd @ self.weights + self.bias
 
     def predict_known(self, features: Floats) -> Floats:
-        """(n, outputs) of features (n, d) without those that lie far outside of the training data, where a straight line
-        would lead anywhere: from FAR spreads on a feature counts less, from STRANGE on not at all."""
+        """(n, outputs) of features (n, d) without those that lie far outside of the training data, where a straight
+        line would lead anywhere: from FAR spreads on a feature counts less, from STRANGE on not at all."""
         z = (np.atleast_2d(features) - self.mean) / self.sd
         return z * np.clip((STRANGE - np.abs(z)) / (STRANGE - FAR), 0, 1) @ self.weights + self.bias
 

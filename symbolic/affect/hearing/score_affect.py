@@ -138,8 +138,8 @@ def check(table: NoteTable) -> None:
     """UserError where a score holds too little to judge."""
     if len(table.onset) < LEAST_NOTES or table.seconds < LEAST_SECONDS:
         raise UserError(
-            f"the score has {len(table.onset)} notes in {table.seconds:.1f} s; "
-            f"{LEAST_NOTES} notes and {LEAST_SECONDS:g} s are the least that valence and arousal can be told from."
+            f"valence and arousal can be told from {LEAST_NOTES} notes and {LEAST_SECONDS:g} s or more; "
+            f"notes in the score: {len(table.onset)}, seconds: {table.seconds:.1f}."
         )
 
 

@@ -144,7 +144,8 @@ def _read(text: str, model: TextModel) -> tuple[list[str], float]:
     counts = Counter(word for line in lines for word in words(line))
     n_words = counts.total()
     if n_words < LEAST_WORDS:
-        raise UserError(f"the text has {n_words} words; {LEAST_WORDS} are the least that a feeling can be read from.")
+        counted = "1 word" if n_words == 1 else f"{n_words} words"
+        raise UserError(f"the text has {counted}; {LEAST_WORDS} are the least that a feeling can be read from.")
     if len(lines) > MOST_SENTENCES:
         raise UserError(f"the text has {len(lines):,} sentences; at most {MOST_SENTENCES:,} are read.")
     share = model.known_share_of(counts)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 PHRASES = Path(__file__).parent / "phrases.txt"
 PARTS = ("opening", "turn", "middle", "ending")
 RELATED = {  # moods whose sentences may stand among those of a mood
-    "Q0": ("Q0",), "Q1": ("Q1", "Q4"), "Q2": ("Q2",), "Q3": ("Q3", "Q0"), "Q4": ("Q4", "Q0"),
+    "Q0": ("Q0",), "Q1": ("Q1", "Q4"), "Q2": ("Q2",), "Q3": ("Q3", "Q0"), "Q4": ("Q4",),
 }  # fmt: skip
 SITUATIONS = {"Q1": "T", "Q2": "D", "Q3": "G", "Q4": "T"}  # the friend is there, in danger, gone; Q0 leaves it open
 _SLOT = re.compile(r"\{(\w+)\}")

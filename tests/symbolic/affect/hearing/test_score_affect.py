@@ -49,7 +49,7 @@ def test_strange_music_is_said_to_be_strange() -> None:
 
 
 def test_one_note_is_refused() -> None:
-    with pytest.raises(UserError, match=r"1 notes in .* 8 notes"):
+    with pytest.raises(UserError, match=r"8 notes and .* in the score: 1,"):
         score_affect.score_arc(of_abc("X:1\nM:4/4\nL:1/4\nK:C\nC4|\n"))
 
 
