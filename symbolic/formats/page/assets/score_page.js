@@ -80,7 +80,7 @@ class TunePage {
     this.files = moved;
     for (const button of this.article.querySelectorAll("button[data-file]")) button.disabled = moved[button.dataset.file] === null;
     this.$("details.abc pre").textContent = moved.abc ?? this.data.abc;
-    this.$(".moved").textContent = semitones ? `moved ${semitones > 0 ? "up" : "down"} by ${Math.abs(semitones)}` : "";
+    this.$(".moved").textContent = semitones ? `all moved ${semitones > 0 ? "up" : "down"} by ${Math.abs(semitones)} semitones` : "";
   }
 
   tempoText(percent) { return `${Math.round(this.data.qpm * percent / 100)} (${percent} %)`; }
