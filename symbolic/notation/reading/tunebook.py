@@ -84,11 +84,12 @@ def tune_lines(text: str, first_line: int, losses: Counter[str]) -> Iterator[tup
 
 
 def is_prose(line: str) -> bool:
-    """True for a line of words: no bar line, and most of its words hold letters that no music has."""
-    if "|" in line:
+    """True for a line of words: no bar line, no decoration (!trill!), and most of its words hold letters that no music
+    has; a small letter before a note (tD) may be a sign of U:."""
+    if "|" in line or re.search(r"!\(?[a-z]{3,20}[()]?!", line):
         return False
     words = re.findall(r"[A-Za-z]{2,}", re.sub(r'"[^"]*"|![^!]*!|\+[a-z]+\+|\[[A-Za-z]:[^\]]*\]', " ", line))
-    foreign = [sum(letter in _NOT_NOTATION for letter in word) for word in words]
+    foreign = [sum(letter in _NOT_NOTATION for letter in word) for word in words if not re.fullmatch("[h-w][A-G]", word)]
     n_words = sum(count > 0 for count in foreign)
     return 2 * n_words >= len(words) and (n_words > 1 or max(foreign, default=0) > 2)
 

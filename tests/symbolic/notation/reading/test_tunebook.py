@@ -58,3 +58,13 @@ def test_lines_are_numbered_as_in_the_file() -> None:
     with pytest.raises(NotationError) as caught:
         parse("X:1\nK:C\n%%begintext\nx\n%%endtext\n[ce\n")
     assert caught.value.line == 6
+
+
+@pytest.mark.parametrize("line", ["tD tE tF !trillh!G !trillh!A", "tDtE nF mG", "uA vB kC", "!mordent!the"])
+def test_signs_before_notes_are_no_words(line: str) -> None:
+    assert not is_prose(line)
+
+
+@pytest.mark.parametrize("line", ["Play it twice!", "the tune of the week! yes!", "not so fast, Tom"])
+def test_words_are_words(line: str) -> None:
+    assert is_prose(line)
