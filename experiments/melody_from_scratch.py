@@ -34,7 +34,7 @@ INSTRUMENT = "ocarina"  # nearly a sine: what a small codec can hold
 SLOWER = (0.6, 0.9)  # of the tune's own tempo, drawn at random: notes of two frames and more
 TUNES_A_RENDERING = 70
 REPEATS = 20  # crops of a clip in an epoch
-READY = result_file.ROOT / "audio_bridge" / "ready"
+READY = result_file.ROOT / "audio_bridge" / "musicgen" / "ready"  # where `condition` looks
 CONDITION_WORDS = INSTRUMENT
 CARD = """# {name}
 
