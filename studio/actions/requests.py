@@ -5,6 +5,7 @@ Text is NFC-normalised; control characters are refused. A seed that is left out 
 
 import secrets
 import unicodedata
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -14,6 +15,16 @@ MAX_WORDS = 20_000
 MAX_SEED = 2**31 - 1
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
 _LINES = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+_BARS = r"^[0-9,. -]+$"
+_METER, _PLAIN_METER = r"^[0-9C|/+a-z]*$", r"^[0-9]{1,2}/[0-9]{1,2}$"
+_KEY, _MAJOR_KEY = r"^[A-Ga-zA-Z#b ]*$", r"^[A-G][#b]?$"
+_MODEL = r"^[A-Za-z0-9][A-Za-z0-9._/-]*$"
+_HOW = {  # what a text that does not fit is told
+    _PLAIN: "control characters are not taken", _LINES: "control characters are not taken",
+    _BARS: "write bars as 5, 5-8 or 5-8,12", _METER: "write a meter as 6/8 or C|", _PLAIN_METER: "write a meter as 6/8",
+    _KEY: "write a key as D, Am or Dmix", _MAJOR_KEY: "write a major key as C, G or Bb",
+    _MODEL: "name one of the models of GET /api/v1/models",
+}  # fmt: skip
 
 
 def _normalise(text: str) -> str:
@@ -25,6 +36,11 @@ def draw_seed() -> int:
     return secrets.randbelow(MAX_SEED + 1)
 
 
+def fault_text(fault: Mapping[str, Any]) -> str:
+    """What is wrong with a value, for people, from an entry of pydantic's errors(); never the value itself."""
+    return _HOW.get(fault.get("ctx", {}).get("pattern", ""), "") or str(fault["msg"])
+
+
 Short = Annotated[str, StringConstraints(max_length=200, pattern=_PLAIN), AfterValidator(_normalise)]
 Line = Annotated[str, StringConstraints(max_length=400, pattern=_PLAIN), AfterValidator(_normalise)]
 Words = Annotated[str, StringConstraints(max_length=MAX_WORDS, pattern=_LINES), AfterValidator(_normalise)]
@@ -32,12 +48,12 @@ Story = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_WORDS, pattern=_LINES), AfterValidator(_normalise)
 ]
 Abc = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ABC, pattern=_LINES)]
-Bars = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[0-9,. -]+$")]
-Meter = Annotated[str, StringConstraints(max_length=12, pattern=r"^[0-9C|/+a-z]*$")]
-PlainMeter = Annotated[str, StringConstraints(max_length=5, pattern=r"^[0-9]{1,2}/[0-9]{1,2}$")]
-KeyName = Annotated[str, StringConstraints(max_length=12, pattern=r"^[A-Ga-zA-Z#b ]*$")]
-MajorKey = Annotated[str, StringConstraints(pattern=r"^[A-G][#b]?$")]
-ModelName = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+Bars = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_BARS)]
+Meter = Annotated[str, StringConstraints(max_length=12, pattern=_METER)]
+PlainMeter = Annotated[str, StringConstraints(max_length=5, pattern=_PLAIN_METER)]
+KeyName = Annotated[str, StringConstraints(max_length=12, pattern=_KEY)]
+MajorKey = Annotated[str, StringConstraints(pattern=_MAJOR_KEY)]
+ModelName = Annotated[str, StringConstraints(max_length=100, pattern=_MODEL)]
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 

@@ -271,7 +271,7 @@ def _request(model: type[Asked], form: dict[str, str]) -> Asked:
         return model.model_validate(values, strict=False)
     except ValidationError as error:
         fault = error.errors()[0]
-        raise ProblemError(422, f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}.") from error
+        raise ProblemError(422, f"{'.'.join(map(str, fault['loc']))}: {requests.fault_text(fault)}.") from error
 
 
 def _to_take(studio: Studio, job: Any) -> Response:

@@ -140,7 +140,7 @@ def make_again(studio: Service, client: Client, record: Annotated[dict[str, Any]
         return accepted(studio, studio.again(record, client, key))
     except ValidationError as error:
         fault = error.errors()[0]
-        raise ProblemError(422, f"options.{'.'.join(map(str, fault['loc']))}: {fault['msg']}.") from error
+        raise ProblemError(422, f"options.{'.'.join(map(str, fault['loc']))}: {requests.fault_text(fault)}.") from error
 
 
 @router.post("/score/check")

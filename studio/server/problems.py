@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from studio.actions.requests import fault_text
 from studio.jobs.job_queue import KeyReused, QueueFull
 from symbolic.errors import UserError
 
@@ -104,5 +105,5 @@ def _validation_text(error: RequestValidationError) -> str:
     parts = []
     for fault in error.errors()[:4]:
         place = ".".join(str(part) for part in fault["loc"][1:])
-        parts.append(f"{place or 'the body'}: {fault['msg']}")
+        parts.append(f"{place or 'the body'}: {fault_text(fault)}")
     return "; ".join(parts) + "."
