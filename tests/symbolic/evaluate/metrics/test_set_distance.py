@@ -98,3 +98,9 @@ def test_neighbours_are_those_of_the_definition() -> None:
         }
     )
     assert 0 < found["precision"] < 1 and 0 < found["recall"] < 1 and 0 < found["coverage"] < 1
+
+
+def test_classes_of_intervals() -> None:
+    """Semitones by nine classes: repeated notes alone, then steps, thirds, up to a fifth and wider, down and up."""
+    classes = [*[0] * 5, *[1] * 3, 2, 2, 3, 3, 4, 5, 5, 6, 6, *[7] * 3, *[8] * 5]
+    assert set_distance._STEPS.tolist() == classes and len(classes) == 25
