@@ -181,7 +181,7 @@ def without_test(root: Path) -> list[str]:
     ]
 
 
-def tests_elsewhere(root: Path) -> list[str]:
+def misplaced_tests(root: Path) -> list[str]:
     """Test files of a module's name that do not stand in the module's place below tests/ (of one package)."""
     places = {path.stem: path.parent.relative_to(root) for path in modules(root).values()}
     found = []
@@ -245,7 +245,7 @@ def test_every_module_with_logic_has_a_test() -> None:
 
 
 def test_tests_stand_in_the_place_of_their_module() -> None:
-    assert tests_elsewhere(ROOT) == []
+    assert misplaced_tests(ROOT) == []
 
 
 def test_folders_stay_small() -> None:
@@ -382,4 +382,4 @@ def test_a_module_without_a_test_is_found(tmp_path: Path) -> None:
 
 def test_a_test_in_another_place_is_found(tmp_path: Path) -> None:
     _plant(tmp_path, symbolic__notation__pitch="def step(): ...\n", tests__symbolic__test_pitch="")
-    assert tests_elsewhere(tmp_path) == ["tests/symbolic/test_pitch.py"]
+    assert misplaced_tests(tmp_path) == ["tests/symbolic/test_pitch.py"]
