@@ -48,8 +48,8 @@ def tune_of(text: str, name: object = "the tune") -> "Score":
 
 
 def tune_text(text: str, number: int | None, name: object = "the tune") -> str:
-    """The tune X:`number` of an ABC text, else its `number`-th, as `--tune N` means it elsewhere; all of it for None.
-    UsageError where there is none."""
+    """Return the tune X:`number` of an ABC text, else its `number`-th, as `--tune N` means it elsewhere; all of it for
+    None. Raises UsageError where there is none."""
     from symbolic.command_line import choose_tune
     from symbolic.notation.abc_parser import split_tunes
 

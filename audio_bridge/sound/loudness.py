@@ -89,8 +89,8 @@ def true_peak_dbtp(audio: Audio) -> float:
 
 @lru_cache(maxsize=1)
 def _interpolation() -> NDArray[np.float32]:
-    """(_BLOCK + 2 _REACH, OVERSAMPLING _BLOCK): the samples around a block -> the block at OVERSAMPLING times its rate,
-    by a windowed sinc."""
+    """Return the matrix (_BLOCK + 2 _REACH, OVERSAMPLING _BLOCK) that takes the samples around a block to the block at
+    OVERSAMPLING times its rate, by a windowed sinc."""
     from scipy.signal import firwin
 
     taps = OVERSAMPLING * firwin(2 * _REACH * OVERSAMPLING + 1, 1 / OVERSAMPLING, window=("kaiser", 5.0))

@@ -130,7 +130,7 @@ def words_line(labels: list[Label | None]) -> str:
 
 
 def tempo_field(qpm: float, meter: Meter) -> str:
-    """The value of a Q: field for a tempo in quarters a minute: in dotted quarters where the meter counts in them."""
+    """Return the value of a Q: field for a tempo in quarters a minute: in dotted quarters where the meter has them."""
     return f"3/8={qpm * 2 / 3:.10g}" if meter.is_compound and meter.denominator == 8 else f"1/4={qpm:g}"
 
 

@@ -126,7 +126,7 @@ def draw(
 
 
 def _loaded(model: str) -> "LoadedModel":
-    """The model, kept in memory for the next song until a file of its folder changes."""
+    """Load the model, which is kept in memory for the next song until a file of its folder changes."""
     from symbolic import runs
 
     folder = runs.resolve(model).absolute()
