@@ -545,7 +545,7 @@ def _lyrics(folder: Path) -> "Lyrics":
 
 
 def _notes_a_line(lyrics: "Lyrics", kind: str) -> list[int]:
-    """Count the notes of each line of a melody written for the sections of a kind: the most syllables of any of them."""
+    """Count the notes of each line of a melody written for sections of a kind: the most syllables of any of them."""
     from audio_bridge.lyrics.prosody.stress import sung
 
     texts = [section.lines for section in lyrics.sections if section.kind == kind and section.lines]
