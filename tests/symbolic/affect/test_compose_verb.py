@@ -30,7 +30,7 @@ def test_a_story_is_written_with_its_plan_and_midi(tmp_path: Path, capsys: pytes
 
 @pytest.mark.parametrize(
     ("story", "tunes", "message"),
-    [("b.abc", "b.abc", "is music"), ("a.txt", "empty.abc", "holds no tune"), ("short.txt", "b.abc", "has 1 words")],
+    [("b.abc", "b.abc", "is music"), ("a.txt", "empty.abc", "holds no tune"), ("short.txt", "b.abc", "has 1 word;")],
 )
 def test_wrong_files_write_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], story: str, tunes: str, message: str
