@@ -289,21 +289,21 @@ def _seeds() -> str:
 
 def _mutants() -> str:
     """Small changes to the code that decides results, by area: how many the tests notice."""
-    rows = result("mutants")["rows"]
-    lines = []
-    for area in dict.fromkeys(row["area"] for row in rows):
+    from experiments import mutants
+
+    rows, lines = result("mutants")["rows"], list[list[str]]()
+    for area, modules in mutants.AREAS.items():
         own = [row for row in rows if row["area"] == area]
         counts = [
             int(sum(row["repeats"][0] for row in own if row.get("measure") == name))
             for name in ("killed", "equivalent", "survived")
         ]
         seen = counts[0] + counts[2]
-        share = _percent(counts[0] / seen) if seen else "not run"
-        missing = sum("not_run" in row for row in own)
-        note = f" ({missing} of {len({row['module'] for row in own})} modules not run)" if missing and seen else ""
-        lines.append([area + note, *map(str, counts), share])
-    total = [sum(int(line[place]) for line in lines) for place in (1, 2, 3)]
-    lines.append(["all", *map(str, total), _percent(total[0] / (total[0] + total[2]))])
+        n_left = len(modules) - len({row["module"] for row in own if "repeats" in row})
+        title = f"{area} ({n_left} of {len(modules)} modules not run)" if n_left and seen else area
+        lines.append([title, *map(str, counts), _percent(counts[0] / seen)] if seen else [area, *["not run"] * 4])
+    total = [sum(int(line[place]) for line in lines if line[1] != "not run") for place in (1, 2, 3)]
+    lines.append(["all that were run", *map(str, total), _percent(total[0] / (total[0] + total[2]))])
     return _table(["area", "noticed", "cannot be seen", "not noticed", "noticed of those that can be seen"], lines)
 
 
