@@ -70,9 +70,9 @@ def test_wrong_values_name_their_place(bench: Any, path: str, body: dict[str, An
 
 def test_what_cannot_be_read_fails_with_a_reason(bench: Any) -> None:
     for path, body, reason in (
-        ("/stories", {"abc": "X:1\nT:t\nM:4/4\nK:C\nC|\n"}, "least"),
+        ("/stories", {"abc": "X:1\nT:t\nM:4/4\nK:C\nC|\n"}, "notes in the score"),
         ("/soundtracks", {"story": "xqzt wvbb kkrr zzpp qqtt mmnn bbvv ccxx"}, "English"),
-        ("/soundtracks", {"story": "Sad."}, "words"),
+        ("/soundtracks", {"story": "Sad."}, "1 word"),
     ):
         job = bench.make(path, body)
         assert job["state"] == "failed" and reason in job["error"]
