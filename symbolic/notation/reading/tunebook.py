@@ -89,7 +89,9 @@ def is_prose(line: str) -> bool:
     if "|" in line or re.search(r"!\(?[a-z]{3,20}[()]?!", line):
         return False
     words = re.findall(r"[A-Za-z]{2,}", re.sub(r'"[^"]*"|![^!]*!|\+[a-z]+\+|\[[A-Za-z]:[^\]]*\]', " ", line))
-    foreign = [sum(letter in _NOT_NOTATION for letter in word) for word in words if not re.fullmatch("[h-w][A-G]", word)]
+    foreign = [
+        sum(letter in _NOT_NOTATION for letter in word) for word in words if not re.fullmatch("[h-w][A-G]", word)
+    ]
     n_words = sum(count > 0 for count in foreign)
     return 2 * n_words >= len(words) and (n_words > 1 or max(foreign, default=0) > 2)
 
