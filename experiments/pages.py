@@ -42,7 +42,7 @@ OTHERS = re.compile(r"^<!-- numbers here: [^>]{10,} -->$", re.MULTILINE)
 LICENCE = re.compile(r"CC[ -]BY[A-Z-]*\s+\d\.\d")  # a version is no measurement
 MEASURED = re.compile(r"(?<![\d.])\d+\.\d+(?!\.?\d)|\d+(?: ?%)|\d{1,3}(?:,\d{3})+")
 SUMMARIES: dict[str, Callable[[list[Any]], float]] = {  # of a list
-    "mean": statistics.fmean, "median": statistics.median, "min": min, "max": max, "n": len,
+    "mean": statistics.fmean, "median": statistics.median, "min": min, "max": max, "n": len, "sum": sum,
 }  # fmt: skip
 
 

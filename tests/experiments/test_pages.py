@@ -101,6 +101,7 @@ def test_filling_writes_value_factor_and_format(monkeypatch: pytest.MonkeyPatch)
     assert pages.shown("r", "rows[x=2].repeats[0]", "*1e-6 ", ".1f") == "5.0"
     assert pages.shown("r", "rows[0].repeats.mean", None, ".2f") == "3.00"
     assert pages.shown("r", "rows[x=1].repeats.median", None, ".2f") == "2.00"
+    assert pages.shown("r", "rows[x=1].repeats.sum", None, ".2f") == "9.00"
     assert pages.filled("7<!-- =r rows[x=1].repeats.n .0f --> runs") == "3<!-- =r rows[x=1].repeats.n .0f --> runs"
 
 
