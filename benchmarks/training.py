@@ -45,6 +45,7 @@ class Method:
     seconds: float = 0.6
     compiling: float = 0.0
     needs: str = ""  # the option that it takes
+    on_cuda: bool = False  # on a GPU it takes none: there launches are what compiling removes
     large: bool = True  # also at 60M
 
     @property
@@ -60,7 +61,7 @@ WAYS = (
     Method(
         "ours without native kernels", "ours", plain=True, families=("mamba",), seconds=2.2, needs="full", large=False,
     ),
-    Method("ours, compiled", "ours", compiled=True, seconds=0.3, compiling=15, needs="full", large=False),
+    Method("ours, compiled", "ours", compiled=True, seconds=0.3, compiling=15, needs="full", on_cuda=True, large=False),
     Method("ours, float32", "ours", precision="float32", seconds=0.8, needs="full", large=False),
     Method("library, plain loop", "loop", families=("gpt2", "mamba2"), seconds=1.2),
     Method(
@@ -150,7 +151,7 @@ def ways(name: str, family: str, args: argparse.Namespace) -> Iterator[tuple[Met
     """Each way of training a configuration, with the reason where it is left out."""
     for way in WAYS:
         if family in way.families and (way.large or not is_large(name)):
-            left_out = way.needs and not getattr(args, way.needs)
+            left_out = way.needs and not getattr(args, way.needs) and not (way.on_cuda and args.device == "cuda")
             yield way, f"run with --{way.needs}" if left_out else ""
 
 

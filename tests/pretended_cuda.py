@@ -19,6 +19,7 @@ import contextlib
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -31,6 +32,9 @@ from torch.utils._pytree import tree_leaves
 
 ROOT = str(Path(__file__).resolve().parents[1])
 CUDA = torch.device("cuda", 0)
+PROPERTIES = SimpleNamespace(
+    name="pretended H200", major=9, minor=0, total_memory=139 << 30, multi_processor_count=132, is_integrated=0
+)
 aten: Any = torch.ops.aten
 WAITING = {
     aten._local_scalar_dense.default, aten.nonzero.default, aten.masked_select.default, aten.equal.default,
@@ -291,7 +295,7 @@ def pretended_cuda() -> Iterator[PretendedDevice]:
     graph_type = type("CUDAGraph", (_Graph,), {"device": device})
     with contextlib.ExitStack() as stack:
         for name, value in _answers(device, record, graph_type).items():
-            stack.enter_context(mock.patch.object(torch.cuda, name, value))
+            stack.enter_context(mock.patch.object(torch.cuda, name, value, create=True))
         for target, name, value in _grouping(device):
             stack.enter_context(mock.patch.object(target, name, value))
         stack.enter_context(_Operations(device))
@@ -308,6 +312,8 @@ def _answers(device: PretendedDevice, record: Any, graph_type: type) -> dict[str
         "current_device": lambda: 0,
         "get_device_name": lambda *_: "pretended H200",
         "get_device_capability": lambda *_: (9, 0),
+        "_get_device_properties": lambda *_: PROPERTIES,
+        "get_device_properties": lambda *_: PROPERTIES,
         "mem_get_info": lambda *_: (139 << 30, 139 << 30),
         "get_rng_state_all": lambda: [torch.zeros(16, dtype=torch.uint8)],
         "set_rng_state_all": lambda _: None,
