@@ -14,6 +14,8 @@ from symbolic.notation.theory import FIFTHS, LETTERS, SEMITONES, TICKS_PER_WHOLE
 Spelled = tuple[str, int, int]  # letter, octave (4 holds middle C), alteration -2..2
 TUPLETS = ((3, 2), (5, 4), (7, 4), (6, 4), (9, 8), (15, 8))  # p notes in the time of q
 SHORTEST = TICKS_PER_WHOLE // 128
+_SHORTEST_PIECE = TICKS_PER_WHOLE // 32  # of a note that is cut where the tempo changes
+MOVED_TEMPO = "changes of tempo inside a note that cannot be cut there, moved to its beginning"
 ROUNDED_TUPLETS = ((11, 8), (13, 8), (17, 16), (19, 16))  # whose notes are no whole number of ticks
 
 
@@ -35,6 +37,16 @@ class Sign:
     after: tuple[Event, ...] = ()
     untied: tuple[int, ...] = ()
     syllables: tuple[str, ...] = ()
+
+
+def divided(start: int, end: int, places: Iterable[int]) -> list[tuple[int, int]]:
+    """(start, end) of the pieces of a note or rest, cut at each of `places` (ticks, ascending) that stands a whole
+    number of 32nds from its beginning and its end."""
+    cuts = [start]
+    for place in places:
+        if cuts[-1] < place < end and not ((place - start) % _SHORTEST_PIECE or (end - place) % _SHORTEST_PIECE):
+            cuts.append(place)
+    return list(zip(cuts, [*cuts[1:], end]))
 
 
 def measure_events(signs: Sequence[Sign], key: Key) -> list[Event]:

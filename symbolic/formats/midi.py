@@ -155,8 +155,8 @@ def to_bytes(midi: mido.MidiFile) -> bytes:
 def score_qpm(score: Score) -> float:
     """Quarter notes a minute: the first readable Q: field, else by rhythm (R:), else by metre.
 
-    Read are `1/4=120`, `3/8=120`, `1/4 3/8=40` (the sum), `"Allegro" 1/4=96`, `"Allegro"`, and `120` alone, which is
-    taken as quarter notes.
+    Read are `1/4=120`, `3/8=120`, `1/4 3/8=40` (the sum), `"Allegro" 1/4=96`, `"Allegro"`, and `120` alone as
+    quarter notes (the reader of ABC has made unit notes of it a note value).
     Raises NotationError `bad_tempo` when the number is absurd.
     """
     stated = stated_qpm(score)

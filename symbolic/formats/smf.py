@@ -350,14 +350,16 @@ def _framed(event: RawEvent) -> bytes:
 
 
 def _first_programs(tracks: Iterable[list[RawEvent]]) -> dict[int, int]:
-    """The program that each channel has first, whichever track says so."""
-    changes = (event for track in tracks for event in track if event.meta == -1 and event.data[0] & 0xF0 == 0xC0)
+    """The program that each channel has before it sounds, whichever track says so."""
     found: dict[int, tuple[int, int]] = {}
-    for event in changes:
-        channel = event.data[0] & 0x0F
-        if channel not in found or event.tick < found[channel][0]:
+    struck: dict[int, int] = {}  # the tick at which a channel sounds first
+    for event in (event for track in tracks for event in track if event.meta == -1):
+        kind, channel = event.data[0] & 0xF0, event.data[0] & 0x0F
+        if kind == 0xC0 and (channel not in found or event.tick < found[channel][0]):
             found[channel] = (event.tick, event.data[1])
-    return {channel: program for channel, (_, program) in found.items()}
+        elif kind == 0x90 and event.data[2]:
+            struck[channel] = min(event.tick, struck.get(channel, event.tick))
+    return {channel: program for channel, (tick, program) in found.items() if tick <= struck.get(channel, tick)}
 
 
 def _parts(track: list[RawEvent], first_programs: dict[int, int], losses: Counter[str]) -> Iterator[SongPart]:

@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import takewhile
 from operator import itemgetter
 from typing import TypeVar
 
-from symbolic.formats.engraving import Sign, measure_events, spelled
+from symbolic.formats.engraving import MOVED_TEMPO, Sign, Spelled, divided, measure_events, spelled
 from symbolic.formats.midi_text import DRUMS, SCORE_TICKS, MidiPiece, PieceNote, signature_key
 from symbolic.formats.quantise import WrittenTimes, written_times
 from symbolic.formats.smf import DEFAULT_TEMPO, MidiSong
@@ -105,14 +106,15 @@ def engraved(timeline: Timeline) -> Score:
     voices = []
     for number, (part, line) in enumerate(voiced, start=1):
         tempos = timeline.tempos[1:] if number == 1 else []
-        events = _LineWriter(line, bars, keys, tempos, timeline.syllables if line is sung else {}).events(meter)
+        syllables = timeline.syllables if line is sung else {}
+        events = _LineWriter(line, bars, keys, tempos, syllables, timeline.losses).events(meter)
         name = str(number) if len(voiced) > 1 else ""
         clef = ("perc" if part.is_drums else _clef(line)) if name else ""
         voices.append(Voice(name, clef, events, title=part.name, program=part.program, drums=part.is_drums))
     fields = {"T": [timeline.title]} if timeline.title else {}
     if timeline.tempos:
         fields["Q"] = [timeline.tempos[0][1]]
-    return Score(fields, meter, keys[0][1], voices, timeline.losses)
+    return Score(fields, meter, keys[0][1], voices, +timeline.losses)
 
 
 def estimated_key(timeline: Timeline) -> Key:
@@ -315,7 +317,7 @@ def _bars(timeline: Timeline) -> Iterator[Span]:
 
 
 class _LineWriter:
-    """Writes one line as the events of a voice, its notes cut at bar lines and tied."""
+    """Writes one line as the events of a voice, its notes cut at bar lines and changes of tempo and tied."""
 
     def __init__(
         self,
@@ -324,12 +326,14 @@ class _LineWriter:
         keys: Sequence[tuple[int, Key]],
         tempos: Sequence[tuple[int, str]],
         syllables: dict[int, str],
+        losses: Counter[str],
     ) -> None:
         self.line = line
         self.bars = bars
         self.keys = keys
         self.tempos = list(tempos)
         self.syllables = syllables
+        self.losses = losses
         self.place = 0
 
     def events(self, meter: Meter) -> list[Event]:
@@ -355,26 +359,32 @@ class _LineWriter:
             chord = self.line[self.place]
             begin, stop = max(chord[0].onset, start), chord[0].onset + chord[0].length
             if begin > tick:
-                yield Sign(begin - tick, before=self.changes(begin))
+                yield from self.pieces(tick, begin)
             pitches = tuple(spelled(note.pitch, key) for note in chord)
             text = self.syllables.get(begin, "") if begin == chord[0].onset else ""
-            yield Sign(
-                min(stop, end) - begin,
-                pitches,
-                stop > end,
-                self.changes(min(stop, end)),
-                syllables=(text,) if text else (),
-            )
+            yield from self.pieces(begin, min(stop, end), pitches, is_tied=stop > end, text=text)
             tick = min(stop, end)
             if stop > end:
                 return
             self.place += 1
         if tick < end:
-            yield Sign(end - tick, before=self.changes(end))
+            yield from self.pieces(tick, end)
 
-    def changes(self, end: int) -> tuple[Event, ...]:
+    def pieces(
+        self, begin: int, end: int, pitches: tuple[Spelled, ...] = (), *, is_tied: bool = False, text: str = ""
+    ) -> Iterator[Sign]:
+        """A chord or rest, cut where the tempo changes inside it."""
+        inside = list(takewhile(lambda tick: tick < end, map(itemgetter(0), self.tempos)))
+        for start, stop in divided(begin, end, inside):
+            syllables = (text,) if text and start == begin else ()
+            tie = bool(pitches) and (stop < end or is_tied)
+            yield Sign(stop - start, pitches, tie, self.changes(start, stop), syllables=syllables)
+
+    def changes(self, start: int, end: int) -> tuple[Event, ...]:
         """The changes of tempo before `end` that are not written yet; of several the last."""
         found = []
         while self.tempos and self.tempos[0][0] < end:
-            found = [TempoChange(self.tempos.pop(0)[1])]
+            tick, text = self.tempos.pop(0)
+            self.losses[MOVED_TEMPO] += tick > start
+            found = [TempoChange(text)]
         return tuple(found)

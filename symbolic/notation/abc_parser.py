@@ -25,6 +25,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from symbolic.notation.canonical import canonical
 from symbolic.notation.layout import laid_out
@@ -88,6 +89,7 @@ _FIELD_LINE = re.compile(r"[ \t]*([A-Zmrsw]|\+|d(?=:[^A-Ga-gz]*$)):(?![|:])(.*)"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,16}")
 _TONIC = re.compile(r"\s*[A-G][#b♯♭]?(?![#b♯♭])")
 _DIRECTIVE = re.compile(r"\s*([A-Za-z][\w-]*)\s*(.*)")
+_OLD_TEMPO = re.compile(r'("[^"]*"|)\s*(?:C(\d{0,3})(?:/(\d{1,3}))?\s*=)?\s*(\d{1,12}(?:\.\d{1,6})?)\s*("[^"]*"|)')
 _NOT_LOST = ("abc", "encoding", "abc-charset", "abc-version", "abc-creator", "linebreak", "decoration")
 
 
@@ -201,10 +203,9 @@ class _TuneReader:
                   "I": self.read_directive, "U": self.set_symbol, LYRICS: self.add_lyrics}.get(letter)  # fmt: skip
         if reader is not None:
             reader(value, number)
-        elif letter in "QP" and self.has_music:
-            events = self.voice().voice.events
-            events.append(TempoChange(value) if letter == "Q" else PartMark(value))
-        elif letter in "QP" and self.key is not None and letter == "P":
+        elif letter == "Q" and self.key is not None:
+            self.set_tempo(value)
+        elif letter == "P" and self.key is not None:
             self.voice().voice.events.append(PartMark(value))
         elif letter in "ds" or (letter == "m" and not self.macros.add(value)):
             self.losses["line of symbols (s:)" if letter in "ds" else "macro that is none (m:)"] += 1
@@ -212,6 +213,13 @@ class _TuneReader:
             pass  # its music is written out
         else:
             self.fields.setdefault(letter, []).append(value)
+
+    def set_tempo(self, value: str) -> None:
+        """Q: in the body. At the first note a number takes the place of the header's; words alone stand beside it."""
+        if self.has_music or (self.fields.get("Q") and not re.search(r"\d", re.sub(r'"[^"]*"', "", value))):
+            self.voice().voice.events.append(TempoChange(_tempo_in_note_values(value, self.voice().unit)))
+        else:
+            self.fields["Q"] = [value]
 
     def continue_field(self, value: str) -> None:
         """+: goes on with the field before it."""
@@ -421,6 +429,9 @@ class _TuneReader:
             raise NotationError("no_notes", "the tune has no notes.", line)
         name_voices(voices)
         share_marks(voices)
+        if "Q" in self.fields:
+            unit = self.unit or _default_unit(self.meter)
+            self.fields["Q"] = [_tempo_in_note_values(value, unit) for value in self.fields["Q"]]
         order = part_order(self.fields.get("P", [""])[0], voices)
         for voice in voices:
             voice.part_order = order
@@ -475,6 +486,19 @@ class _TuneReader:
 def _merged(first: StaffProperties, second: StaffProperties) -> StaffProperties:
     """The properties of two fields; those of the second win."""
     return replace(first, **{name: value for name, value in vars(second).items() if value is not None})
+
+
+def _tempo_in_note_values(value: str, unit: int) -> str:
+    """A Q: field with a note value in place of the outdated forms 240, C=240 and C3=80, which count unit notes (ABC
+    2.1, section 10.1); `unit` in ticks. Any other as it is."""
+    match = _OLD_TEMPO.fullmatch(value.strip())
+    if match is None:
+        return value
+    before, times, parts, number, after = match.groups()
+    if parts and not int(parts):
+        return value
+    length = Fraction(unit, TICKS_PER_WHOLE) * Fraction(int(times or 1), int(parts or 1))
+    return f"{before} {length.numerator}/{length.denominator}={number} {after}".strip()
 
 
 def _default_unit(meter: Meter) -> int:

@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import accumulate
 from xml.etree.ElementTree import Element
 
-from symbolic.formats.engraving import ROUNDED_TUPLETS, Sign, measure_events
+from symbolic.formats.engraving import MOVED_TEMPO, ROUNDED_TUPLETS, Sign, divided, measure_events
 from symbolic.formats.musicxml.musicxml_harmony import chord_text
 from symbolic.formats.musicxml.musicxml_measures import Lyric, PartReader, SheetChord, SheetMeasure, SheetNote, Spelled
 from symbolic.formats.musicxml.xml_reading import score_root
@@ -168,13 +168,14 @@ class _Sheet:
         return Score(self.fields(), self.meters[0], key, voices, +self.losses)
 
     def fields(self) -> dict[str, list[str]]:
-        """Title, composer and tempo as header fields."""
+        """Title, composer and the tempo of the beginning as header fields."""
         titles = [self.root.findtext(path) or "" for path in ("work/work-title", "movement-title")]
-        tempo = next((tempo for part in self.parts for m in part.measures for tempo in m.tempos), None)
+        first = (tempo for part in self.parts for measure in part.measures[:1] for tempo in measure.tempos)
+        tempo = next((qpm for place, qpm in first if not place), None)
         found = {
             "T": titles,
             "C": list(_creators(self.root)),
-            "Q": [f"1/4={tempo[1]:g}"] if tempo is not None else [],
+            "Q": [f"1/4={tempo:g}"] if tempo is not None else [],
             "Z": [f"abc-copyright {one.text}" for one in self.root.iter("rights") if (one.text or "").strip()],
         }
         tidied = {letter: [" ".join(text.split()) for text in texts] for letter, texts in found.items()}
@@ -291,26 +292,34 @@ class _VoiceWriter:
                 events.append(MeterChange(meter))
             _open_bar(events, self.bars(index))
             changes = self.changes(index)
-            events += measure_events(list(self.signs(index, changes)), self.key)
+            signs = list(self.signs(index, changes))
+            self.count_moved(index, signs, changes)
+            events += measure_events(signs, self.key)
             events += [event for place, event in changes if place >= self.sheet.starts[index + 1]]
             self.key = next((event.key for _, event in reversed(changes) if isinstance(event, KeyChange)), self.key)
             times = max(one.bars.times for one in self.bars(index))
             events.append(Bar(_right_bar(self.bars(index)), times=times))
         return tidy(events)
 
+    def count_moved(self, index: int, signs: list[Sign], changes: list[tuple[int, Event]]) -> None:
+        """Count the changes of tempo of a measure that stand where no sign begins."""
+        starts = set(accumulate((sign.ticks for sign in signs), initial=self.sheet.starts[index]))
+        moved = [event for place, event in changes if isinstance(event, TempoChange) and place not in starts]
+        self.sheet.losses[MOVED_TEMPO] += len(moved)
+
     def bars(self, index: int) -> list[SheetMeasure]:
         return [part.measures[index] for part in self.sheet.parts]
 
     def signs(self, index: int, changes: list[tuple[int, Event]]) -> Iterator[Sign]:
-        """The chords of a measure with rests between, cut where a symbol or a change of key stands in a rest."""
+        """The chords of a measure with rests between, cut where a symbol or a change of key stands in a rest, or
+        the tempo changes."""
         start, end = self.sheet.starts[index], self.sheet.starts[index + 1]
         tick = start
         for placed in self.by_measure.get(index, []):
             if placed.onset > tick:
                 yield from _rests(tick, placed.onset, changes)
             stop = min(placed.end, end)
-            before = [event for place, event in changes if placed.onset <= place < stop]
-            yield self.sign(placed, stop - placed.onset, before)
+            yield from self.pieces(placed, stop, changes)
             tick = stop
         if tick < end:
             yield from _rests(tick, end, changes)
@@ -347,6 +356,16 @@ class _VoiceWriter:
         for place, staff, name in measure.dynamics:
             if staff == self.staff or len(staves) == 1:
                 yield place, name
+
+    def pieces(self, placed: PlacedChord, end: int, changes: list[tuple[int, Event]]) -> Iterator[Sign]:
+        """A chord as one sign, or as several tied ones where the tempo changes inside it."""
+        tempos = [place for place, event in changes if isinstance(event, TempoChange)]
+        for start, stop in divided(placed.onset, end, tempos):
+            before = [event for place, event in changes if start <= place < stop]
+            sign = self.sign(placed, stop - start, before)
+            if start > placed.onset:
+                sign = replace(sign, before=tuple(before), graces=(), marks="", syllables=())
+            yield sign if stop == end else replace(sign, tie=True, untied=(), after=())
 
     def sign(self, placed: PlacedChord, ticks: int, before: list[Event]) -> Sign:
         chord = placed.chord

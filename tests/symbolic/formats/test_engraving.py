@@ -64,3 +64,9 @@ def test_a_length_that_only_comes_near_a_tuplet_stays_as_it_is() -> None:
     )
     assert [e.ticks for e in events if isinstance(e, Note)] == [1833, 1836]
     assert not any(isinstance(e, Tuplet) and e.count > 1 for e in events)
+
+
+def test_a_note_is_divided_at_whole_32nds() -> None:
+    assert engraving.divided(0, 40_320, [20_160]) == [(0, 20_160), (20_160, 40_320)]
+    assert engraving.divided(1_000, 41_320, [1_000, 11_080, 12_000, 41_320]) == [(1_000, 11_080), (11_080, 41_320)]
+    assert engraving.divided(0, 6_720, [3_360]) == [(0, 6_720)]  # a triplet

@@ -113,7 +113,7 @@ def test_a_repeated_note_sounds_twice_and_a_unison_once(tmp_path: Path) -> None:
         ("1/4=120", 120),
         ("3/8=120", 180),
         ("1/2 = 104", 208),
-        ("120", 120),
+        ("120", 60),  # unit notes of 1/8
         ('"Allegro" 1/4=96', 96),
         ('3/8=50 "Slowly"', 75),
         ("1/4 3/8 1/4 3/8=40", 200),
@@ -252,3 +252,8 @@ def test_damaged_files_raise_nothing_but_user_errors(tmp_path: Path) -> None:
         except UserError:
             refused += 1
     assert 50 < refused < 200
+
+
+def test_a_tempo_at_the_first_note_takes_the_place_of_the_header() -> None:
+    score = parse("X:1\nT:x\nM:4/4\nL:1/4\nQ:1/4=120\nK:C\n[Q:1/4=60]CDEF|]\n")
+    assert [(tick, message.tempo) for tick, message in meta(midi.build(score), "set_tempo")] == [(0, 1_000_000)]

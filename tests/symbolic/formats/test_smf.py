@@ -191,3 +191,11 @@ def test_type_2_holds_a_piece_a_track() -> None:
     assert n_sequences(data) == 2 and n_sequences(PLAIN) == 1
     assert [read_song(data, place).parts[0].notes[0].pitch for place in (0, 1)] == [60, 72]
     assert read_song(data, 1).title == "Two"
+
+
+def test_a_program_holds_from_where_it_is_chosen() -> None:
+    change = b"\x00\xc0\x28"
+    late = read_song(header() + track(NOTE, change, HIGH, END))
+    assert [(part.program, [note.pitch for note in part.notes]) for part in late.parts] == [(0, [60]), (40, [72])]
+    early = read_song(header(n_tracks=2) + track(NOTE, END) + track(change, END))
+    assert [part.program for part in early.parts] == [40]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symbolic.formats import midi, midi_text, transcription
+from symbolic.formats import engraving, midi, midi_text, transcription
 from symbolic.formats.midi_text import PieceNote
 from symbolic.formats.smf import MidiSong, SongNote, SongPart, read_song
 from symbolic.notation import abc_parser
@@ -169,3 +169,20 @@ def test_a_change_of_meter_inside_a_bar_ends_it() -> None:
     assert lengths(384, 672) == [4, 3, 2, 2]
     assert lengths(576, 864) == [4, 2, 3, 2]
     assert lengths(390, 670) == [4, 3, 2, 2]  # near a bar line, so meant for it
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "n_moved"),
+    [
+        ([(960, 1_000_000)], "C4-[Q:1/4=60]C4|D8|]", 0),
+        ([(480, 1_000_000), (960, 400_000)], "C2-[Q:1/4=60]C2-[Q:1/4=150]C4|D8|]", 0),
+        ([(477, 1_000_000), (481, 400_000)], "[Q:1/4=150]C8|D8|]", 2),
+    ],
+)
+def test_a_tempo_changes_inside_a_note(changes: list[tuple[int, int]], expected: str, n_moved: int) -> None:
+    part = SongPart("", 0, 0, (SongNote(0, 1920, 60, 80), SongNote(1920, 3840, 62, 80)))
+    song = MidiSong(480, [part], tempos=[(0, 500_000), *changes], meters=[], keys=[(0, (0, False))])
+    score = transcription.score_of_song(song, "off")
+    text = abc_parser.laid_out(score, number=1, title="", fields={})
+    assert text.splitlines()[-1].replace(" ", "") == expected
+    assert score.losses == ({engraving.MOVED_TEMPO: n_moved} if n_moved else {})

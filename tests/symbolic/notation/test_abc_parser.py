@@ -14,6 +14,7 @@ from symbolic.notation.abc_parser import (
     split_tunes,
     transpose,
 )
+from symbolic.notation.score import TempoChange
 from symbolic.notation.theory import TICKS_PER_WHOLE, Key, parse_key, parse_meter
 
 EIGHTH = TICKS_PER_WHOLE // 8
@@ -243,3 +244,27 @@ def test_a_key_whose_mode_is_not_known_is_told() -> None:
     assert score.key.text == "B" and score.losses["key whose mode is not known, read as major (K:)"] == 1
     with pytest.raises(NotationError, match="not a mode"):
         parse("X:1\nM:4/4\nK:Bn\nBcd|", strict=True)
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "expected"),
+    [
+        ("Q:1/4=120\n", "[Q:1/4=60]CDEF|]", ["1/4=60"]),
+        ("Q:1/4=120\n", "Q:1/4=60\nCDEF|]", ["1/4=60"]),
+        ("Q:1/4=120\n", '[Q:"Ancora"]CDEF|]', ["1/4=120"]),  # words stand beside it
+        ("", '[Q:"Largo"]CDEF|]', ['"Largo"']),
+        ("Q:C=240\n", "CDEF|]", ["1/4=240"]),
+        ("Q:C3=80\n", "CDEF|]", ["3/4=80"]),
+        ("Q:C/2=80\n", "CDEF|]", ["1/8=80"]),
+        ("Q:240\nL:1/8\n", "CDEF|]", ["1/8=240"]),
+        ('Q:"Allegro" 240\n', "CDEF|]", ['"Allegro" 1/4=240']),
+        ("Q:C/0=80\n", "CDEF|]", ["C/0=80"]),
+    ],
+)
+def test_tempo_of_the_beginning(header: str, body: str, expected: list[str]) -> None:
+    assert parse(f"X:1\nT:x\nM:4/4\nL:1/4\n{header}K:C\n{body}\n").fields["Q"] == expected
+
+
+def test_outdated_tempo_inside_the_tune_counts_its_unit_notes() -> None:
+    events = parse("X:1\nM:4/4\nL:1/4\nK:C\nCD[L:1/16][Q:C2=90]E4F4|]\n").voices[0].events
+    assert [event.text for event in events if isinstance(event, TempoChange)] == ["1/8=90"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from symbolic.formats.engraving import MOVED_TEMPO
 from symbolic.formats.musicxml.musicxml_reading import from_musicxml
 from symbolic.notation import abc_parser
 from symbolic.notation.performance import performance
@@ -294,3 +295,28 @@ def test_titles_makers_and_rights() -> None:
     fields = from_musicxml(data).fields
     assert fields["T"] == ["Work", "Part"] and fields["C"] == ["A", "B (lyricist)"]
     assert fields["Z"] == ["abc-copyright 2020 C"]
+
+
+def test_the_tempo_of_the_beginning_is_that_of_the_first_note() -> None:
+    slow = '<direction><offset>4</offset><sound tempo="60"/></direction>'
+    later = from_musicxml(document([attributes() + slow + FOUR, FOUR]))
+    assert "Q" not in later.fields
+    assert later.voices[0].events[2:3] == [TempoChange("1/4=60")]
+    assert from_musicxml(document([attributes() + '<sound tempo="60"/>' + FOUR])).fields["Q"] == ["1/4=60"]
+
+
+def test_a_tempo_changes_inside_a_note() -> None:
+    change = '<direction><offset>{}</offset><sound tempo="{}"/></direction>'
+    score = from_musicxml(document([attributes() + change.format(2, 60) + change.format(4, 90) + note("C4", 8)]))
+    events = [(e.ticks, e.tie) if isinstance(e, Note) else e for e in score.voices[0].events[:-1]]
+    quarter = TICKS_PER_QUARTER
+    assert events == [
+        (quarter, True),
+        TempoChange("1/4=60"),
+        (quarter, True),
+        TempoChange("1/4=90"),
+        (2 * quarter, False),
+    ]
+    assert not score.losses and sounds(score) == [(0, 4, 60)]
+    odd = from_musicxml(document([attributes() + change.format("0.3", 60) + note("C4", 8)]))
+    assert odd.losses == {MOVED_TEMPO: 1}
