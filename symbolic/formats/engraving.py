@@ -25,7 +25,7 @@ class Sign:
 
     `tie` leads to the next sign; `before` are events that stand before its graces (chord symbols, changes of key, slurs
     that open), `after` those that stand behind it (slurs that close); `marks` are decorations in canonical ABC;
-    `untied` and `syllables` are those of `notation.score.Note`.
+    `untied` and `syllables` are those of `notation.score.Note`, `has_slash` is that of its graces.
     """
 
     ticks: int
@@ -37,6 +37,7 @@ class Sign:
     after: tuple[Event, ...] = ()
     untied: tuple[int, ...] = ()
     syllables: tuple[str, ...] = ()
+    has_slash: bool = False
 
 
 def divided(start: int, end: int, places: Iterable[int]) -> list[tuple[int, int]]:
@@ -60,7 +61,7 @@ def measure_events(signs: Sequence[Sign], key: Key) -> list[Event]:
             events += sign.before
             speller.see(sign.before)
             if sign.graces:
-                events.append(Grace(tuple(map(speller.pitch, sign.graces))))
+                events.append(Grace(tuple(map(speller.pitch, sign.graces)), sign.has_slash))
             if p != q and not place:
                 events.append(Tuplet(p, q, len(group)))
             events.append(_timed(sign, written[place], speller))

@@ -33,7 +33,16 @@ _EXPRESSION = {  # kind of message -> what a score leaves out
     0xD0: "aftertouch messages",
     0xE0: "pitch bends",
 }
+_NOT_IN_SCORES = {  # type of a meta event or system exclusive message -> what a score leaves out
+    0x01: "text events",
+    0x02: "copyright notices",
+    0x06: "markers",
+    0x07: "cue points",
+    0xF0: "system exclusive messages",
+    0xF7: "system exclusive messages",
+}
 _NOTES_OFF = frozenset([120, *range(123, 128)])  # controllers that end the notes of their channel
+_LINE_SIGNS = ("\\", "/")  # what begins a line of karaoke words
 TEXT, NAME, LYRIC, TEMPO, METER, KEY, END = 0x01, 0x03, 0x05, 0x51, 0x58, 0x59, 0x2F
 
 
@@ -72,7 +81,7 @@ class SongPart:
 @dataclass
 class MidiSong:
     """The music of a MIDI file. Tempos are microseconds a quarter note, keys (sharps, is minor). `expression` counts
-    what shapes the sound of the notes and is in none of them: pedals, bends, volume."""
+    what shapes the sound of the notes and is in none of them (pedals, bends, volume), and texts beside the music."""
 
     ticks_per_quarter: int
     parts: list[SongPart]
@@ -112,6 +121,7 @@ def read_song(data: bytes, sequence: int = 0) -> MidiSong:
     for track in file.tracks:
         song.parts += _parts(track, programs, song.losses)
         song.expression.update(_EXPRESSION[e.data[0] & 0xF0] for e in track if _is_expression(e))
+        song.expression.update(_NOT_IN_SCORES[e.meta] for e in track if e.meta in _NOT_IN_SCORES and e.data.strip())
         _read_conductor(song, track)
     if not song.parts and file.losses:
         raise NotationError("bad_midi", "its events cannot be read, and it has no notes before the damage.")
@@ -120,6 +130,8 @@ def read_song(data: bytes, sequence: int = 0) -> MidiSong:
     if song.n_notes > MAX_NOTES:
         raise NotationError("too_long", f"it has {song.n_notes:,} notes; at most {MAX_NOTES:,} are read.")
     song.title = _title(file.tracks, [part.name for part in song.parts])
+    if not song.lyrics:
+        _read_karaoke(song, file.tracks)
     for changes in (song.tempos, song.meters, song.keys, song.lyrics):
         changes.sort(key=lambda change: change[0])
     return song
@@ -396,10 +408,10 @@ def _parts(track: list[RawEvent], first_programs: dict[int, int], losses: Counte
 
 
 def _is_expression(event: RawEvent) -> bool:
-    """True for pedals, volume, bends and aftertouch; not for the resets and bank choices that programs write first."""
+    """True for pedals, volume, bends and aftertouch; not for controllers that end notes, which are read."""
     if event.meta != -1 or event.data[0] & 0xF0 not in _EXPRESSION:
         return False
-    return event.data[0] & 0xF0 != 0xB0 or (event.tick > 0 and event.data[1] < 120)
+    return event.data[0] & 0xF0 != 0xB0 or event.data[1] not in _NOTES_OFF
 
 
 def _matched(
@@ -432,6 +444,27 @@ def _read_conductor(song: MidiSong, track: list[RawEvent]) -> None:
             song.keys.append((tick, (int.from_bytes(data[:1], "big", signed=True), data[1] == 1)))
         elif meta == LYRIC:
             song.lyrics.append((tick, decoded_name(data)))
+
+
+def _read_karaoke(song: MidiSong, tracks: list[list[RawEvent]]) -> None:
+    """Add the words and the title of a karaoke file (.kar), whose words are text events: `\\` or `/` begins a line,
+    `@T` is the title. The words are those of the first track with such lines, and no texts beside the music."""
+    for track in tracks:
+        texts = [(event.tick, decoded_name(event.data)) for event in track if event.meta == TEXT]
+        words = [(tick, text) for tick, text in texts if text.strip() and not text.startswith("@")]
+        if any(text.startswith(_LINE_SIGNS) for _, text in words) and len({tick for tick, _ in words}) > 1:
+            break
+    else:
+        return
+    following = [text for _, text in words[1:]] + [_LINE_SIGNS[0]]
+    for (tick, text), after in zip(words, following, strict=True):
+        ends_word = after.startswith((*_LINE_SIGNS, " "))
+        song.lyrics.append((tick, text.lstrip("".join(_LINE_SIGNS)) + (" " if ends_word else "")))
+    all_texts = (decoded_name(event.data) for track in tracks for event in track if event.meta == TEXT)
+    title = next((_one_line(text[2:]) for text in all_texts if text.startswith("@T")), "")
+    song.title = title or song.title
+    song.expression[_NOT_IN_SCORES[TEXT]] -= len(words) + bool(title)
+    song.expression = +song.expression
 
 
 def _title(tracks: list[list[RawEvent]], parts: list[str]) -> str:

@@ -103,13 +103,17 @@ def engraved(timeline: Timeline) -> Score:
     voiced = [(part, line) for part in timeline.parts for line in _lines_of(part)]
     bars, meter = _bars_with_pickup(timeline)
     sung = _sung_line(timeline.syllables, [line for part, line in voiced if not part.is_drums])
+    n_unsung = len(timeline.syllables.keys() - {chord[0].onset for chord in sung or ()})
+    if n_unsung:
+        timeline.losses["syllables of lyrics at no note of the line that is sung"] += n_unsung
     voices = []
     for number, (part, line) in enumerate(voiced, start=1):
         tempos = timeline.tempos[1:] if number == 1 else []
         syllables = timeline.syllables if line is sung else {}
         events = _LineWriter(line, bars, keys, tempos, syllables, timeline.losses).events(meter)
         name = str(number) if len(voiced) > 1 else ""
-        clef = ("perc" if part.is_drums else _clef(line)) if name else ""
+        clef = "perc" if part.is_drums else _clef(line)
+        clef = clef if name or clef != "treble" else ""
         voices.append(Voice(name, clef, events, title=part.name, program=part.program, drums=part.is_drums))
     fields = {"T": [timeline.title]} if timeline.title else {}
     if timeline.tempos:

@@ -45,9 +45,9 @@ def add_time(attributes: Element, meter: Meter) -> None:
 
 
 def add_clef(attributes: Element, name: str, *, drums: bool = False) -> None:
-    """A `<clef>` by its name in ABC; that of percussion for drums."""
+    """A `<clef>` by its name in ABC; that of percussion for drums, too."""
     clef = SubElement(attributes, "clef")
-    if drums:
+    if drums or name.startswith("perc"):
         SubElement(clef, "sign").text = "percussion"
         return
     base, _, octave = re.sub(r"([+-])8", r" \g<1>1", name or "treble").partition(" ")

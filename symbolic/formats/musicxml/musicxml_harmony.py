@@ -5,9 +5,11 @@ symbol out. Roots are moved with the notes of a transposing part.
 """
 
 import re
+from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from symbolic.notation.abc_parser import CHORD_SYMBOL
+from symbolic.notation.score import Annotation
 from symbolic.notation.theory import FIFTHS
 
 KINDS = {
@@ -57,6 +59,14 @@ def chord_text(element: Element, letters: int, semitones: int) -> str:
             if re.fullmatch(CHORD_SYMBOL, text):
                 return text
     return ""
+
+
+def no_chord(element: Element) -> Iterator[Annotation]:
+    """The words of a `<harmony>` that says that no chord is played, N.C. unless it has its own."""
+    kind = element.find("kind")
+    words = " ".join((kind.get("text", "N.C.") if kind is not None else "").replace('"', "\u201d").split())
+    if words:
+        yield Annotation("^" + words)
 
 
 def _name(element: Element, part: str, letters: int, semitones: int) -> str:

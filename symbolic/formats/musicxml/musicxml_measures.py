@@ -117,6 +117,7 @@ class SheetChord:
     voice: str
     notes: list[SheetNote]
     graces: list[Spelled] = field(default_factory=list)
+    has_slash: bool = False  # its first grace is an acciaccatura
     marks: str = ""
     lyrics: list[Lyric] = field(default_factory=list)
     slurs: list[tuple[str, str]] = field(default_factory=list)  # (number, "start" or "stop")
@@ -170,6 +171,7 @@ class PartReader:
         self.chromatic = self.diatonic = 0
         self.meter: Meter | None = None
         self.graces: dict[tuple[int, str], list[Spelled]] = {}
+        self.has_slash: dict[tuple[int, str], bool] = {}  # whether the first of these graces has a slash
         self.grace_before: tuple[int, str] | None = None  # staff and voice of a grace that was just read
         self.wedges: dict[str, str] = {}  # number -> type of the hairpins that are open
 
@@ -272,7 +274,7 @@ class PartReader:
         chord = SheetChord(onset, length, staff, voice, [])
         if element.find("rest") is None and element.find("cue") is None:
             self.decorate(chord, element)
-            chord.graces = self.take_graces(staff, voice)
+            self.take_graces(chord, staff, voice)
             self.add_pitch(chord, element)
         elif element.find("cue") is not None and element.find("rest") is None:
             self.losses["cue notes, which are silent"] += 1
@@ -326,13 +328,16 @@ class PartReader:
         pitch = element.find("pitch")
         if pitch is not None and element.find("cue") is None:
             self.grace_before = staff, voice
+            if self.grace_before not in self.graces:
+                self.has_slash[self.grace_before] = element.find("grace[@slash='yes']") is not None
             self.graces.setdefault(self.grace_before, []).append(self.sounding(pitch)[0])
 
-    def take_graces(self, staff: int, voice: str) -> list[Spelled]:
-        """The graces that wait for a chord: those of its staff and voice, or right before it on another staff."""
+    def take_graces(self, chord: SheetChord, staff: int, voice: str) -> None:
+        """Give a chord the graces that wait for it: those of its staff and voice, or right before it on another
+        staff."""
         before, self.grace_before = self.grace_before, None
         key = (staff, voice) if (staff, voice) in self.graces or before is None or before[1] != voice else before
-        return self.graces.pop(key, [])
+        chord.graces, chord.has_slash = self.graces.pop(key, []), self.has_slash.pop(key, False)
 
     def drop_graces(self, graces: list[Spelled]) -> None:
         """Count graces that no note follows."""
@@ -524,6 +529,8 @@ def _meter(element: Element) -> Meter:
 def _clef(element: Element) -> str:
     """The clef's name in ABC."""
     sign, line = (element.findtext("sign") or "G").strip(), int(_number(element.findtext("line")))
+    if sign == "percussion":
+        return "perc"
     octave = {1: "+8", -1: "-8"}.get(int(_number(element.findtext("clef-octave-change"))), "")
     named = {("F", 0): "bass", ("F", 4): "bass", ("F", 3): "bass", ("C", 3): "alto", ("C", 4): "tenor"}
     return named.get((sign, line), "bass" if sign == "F" else "alto" if sign == "C" else "treble") + octave

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
+from typing import TypeGuard
 from xml.etree.ElementTree import Element
 
 from symbolic.formats.engraving import MOVED_TEMPO, ROUNDED_TUPLETS, Sign, divided, measure_events
-from symbolic.formats.musicxml.musicxml_harmony import chord_text
+from symbolic.formats.musicxml.musicxml_harmony import chord_text, no_chord
 from symbolic.formats.musicxml.musicxml_measures import Lyric, PartReader, SheetChord, SheetMeasure, SheetNote, Spelled
 from symbolic.formats.musicxml.xml_reading import score_root
 from symbolic.notation.reading.finishing import tidy
@@ -40,6 +41,7 @@ MAX_MEASURES = 20_000
 MAX_NOTES = 200_000
 MAX_VERSES = 12
 DRUM_CHANNEL = "10"
+AIMS = {"segno": "S", "coda": "O"}  # signs that jumps go to -> decorations of the first voice's note there
 TIED_VOICE = (99, 0, "tied")  # where chains of ties stand that cross voices: after all staves
 
 
@@ -164,7 +166,7 @@ class _Sheet:
             raise NotationError("no_notes", "it has no notes.")
         for number, voice in enumerate(voices, start=1):
             voice.name = str(number) if len(voices) > 1 else ""
-            voice.clef = voice.clef if len(voices) > 1 else ""
+            voice.clef = voice.clef if len(voices) > 1 or voice.clef != "treble" else ""
         return Score(self.fields(), self.meters[0], key, voices, +self.losses)
 
     def fields(self) -> dict[str, list[str]]:
@@ -298,7 +300,8 @@ class _VoiceWriter:
             events += [event for place, event in changes if place >= self.sheet.starts[index + 1]]
             self.key = next((event.key for _, event in reversed(changes) if isinstance(event, KeyChange)), self.key)
             times = max(one.bars.times for one in self.bars(index))
-            events.append(Bar(_right_bar(self.bars(index)), times=times))
+            beyond = self.bars(index + 1) if index + 1 < self.sheet.n_measures else []
+            events.append(Bar(_right_bar(self.bars(index), beyond), times=times))
         return tidy(events)
 
     def count_moved(self, index: int, signs: list[Sign], changes: list[tuple[int, Event]]) -> None:
@@ -341,7 +344,9 @@ class _VoiceWriter:
                     self.sheet.losses["chord symbols without the degrees that they leave out"] += 1
                 if text:
                     found.append((start + self.sheet.ticks(place), ChordSymbol(text)))
-                elif (element.findtext("kind") or "").strip() != "none":
+                elif (element.findtext("kind") or "").strip() == "none":
+                    found += [(start + self.sheet.ticks(place), event) for event in no_chord(element)]
+                else:
                     self.sheet.losses["chord symbols of a kind that ABC does not name"] += 1
             found += [(start + self.sheet.ticks(place), event) for place, event in measure.written]
         found += [(start + self.sheet.ticks(place), Direction(name)) for place, name in self.dynamics(measure)]
@@ -360,14 +365,21 @@ class _VoiceWriter:
     def pieces(self, placed: PlacedChord, end: int, changes: list[tuple[int, Event]]) -> Iterator[Sign]:
         """A chord as one sign, or as several tied ones where the tempo changes inside it."""
         tempos = [place for place, event in changes if isinstance(event, TempoChange)]
+        aims = [event.name for place, event in changes if place == placed.onset and self.is_aim(event)]
+        changes = [(place, event) for place, event in changes if place != placed.onset or not self.is_aim(event)]
         for start, stop in divided(placed.onset, end, tempos):
             before = [event for place, event in changes if start <= place < stop]
-            sign = self.sign(placed, stop - start, before)
+            sign = self.sign(placed, stop - start, before, "".join(map(AIMS.__getitem__, aims)))
             if start > placed.onset:
                 sign = replace(sign, before=tuple(before), graces=(), marks="", syllables=())
             yield sign if stop == end else replace(sign, tie=True, untied=(), after=())
 
-    def sign(self, placed: PlacedChord, ticks: int, before: list[Event]) -> Sign:
+    def is_aim(self, event: Event) -> TypeGuard[Direction]:
+        """Whether a jump goes to an event that this voice has as a decoration, where a note begins there."""
+        return self.is_first and isinstance(event, Direction) and event.name in AIMS
+
+    def sign(self, placed: PlacedChord, ticks: int, before: list[Event], aims: str) -> Sign:
+        """A chord with the events that stand before it; `aims` are the signs of jumps that are decorations of it."""
         chord = placed.chord
         opens, closes = self.slurs.get(id(placed), (0, 0))
         is_tied = any(note.follower is not None for note in chord.notes)
@@ -378,10 +390,11 @@ class _VoiceWriter:
             is_tied,
             (*before, *(Slur(True) for _ in range(opens))),
             tuple(map(_checked, chord.graces)),
-            chord.marks,
+            chord.marks + aims,
             tuple(Slur(False) for _ in range(closes)),
             tuple(untied) if is_tied else (),
             self.syllables.get(id(placed), ()),
+            chord.has_slash,
         )
 
 
@@ -654,13 +667,17 @@ def _opened(before: Bar | None, starts: bool, ending: str) -> Bar:
     return Bar(before.kind, ending, before.times)
 
 
-def _right_bar(measures: Iterable[SheetMeasure]) -> str:
-    """The bar line that closes a measure: a repeat of any part, else the style of the first that has one."""
+def _right_bar(measures: Iterable[SheetMeasure], beyond: Iterable[SheetMeasure]) -> str:
+    """The bar line that closes a measure: a repeat of any part, else the style of the first that has one. An ending
+    that stops where neither a repeat nor another ending follows needs a double bar line in ABC."""
     bars = [measure.bars for measure in measures]
     if any(one.ends_repeat for one in bars):
         return ":|"
     style = next((one.style for one in bars if one.style), "")
-    return {"light-heavy": "|]", "light-light": "||"}.get(style, "|")
+    followed = [one.bars for one in beyond]
+    goes_on = bool(followed) and not any(one.starts_repeat or one.ending for one in followed)
+    plain = "||" if goes_on and any(one.ending_stops for one in bars) else "|"
+    return {"light-heavy": "|]", "light-light": "||"}.get(style, plain)
 
 
 def _checked(pitch: Spelled) -> Spelled:

@@ -27,10 +27,11 @@ def tidy(events: list[Event]) -> list[Event]:
 
 
 def name_voices(voices: list[Voice]) -> None:
-    """Give each voice a name that canonical text can hold: its own or a free number. A single voice has none."""
+    """Give each voice a name that canonical text can hold: its own or a free number. A single voice has none, and no
+    treble clef, which it has where nothing is said."""
     if len(voices) == 1:
         voices[0].name = ""
-        voices[0].clef = voices[0].clef if voices[0].clef[-2:] in ("-8", "+8") else ""
+        voices[0].clef = voices[0].clef if voices[0].clef != "treble" else ""
         return
     taken = {voice.name for voice in voices if _SAFE_NAME.fullmatch(voice.name)}
     seen: set[str] = set()

@@ -199,3 +199,30 @@ def test_a_program_holds_from_where_it_is_chosen() -> None:
     assert [(part.program, [note.pitch for note in part.notes]) for part in late.parts] == [(0, [60]), (40, [72])]
     early = read_song(header(n_tracks=2) + track(NOTE, END) + track(change, END))
     assert [part.program for part in early.parts] == [40]
+
+
+def test_what_stands_beside_the_music_is_counted_by_kind() -> None:
+    texts = meta(2, b"(c) me") + meta(1, b"text") + meta(6, b"A") + meta(6, b"B") + meta(7, b"curtain")
+    pedals = b"\x00\xb0\x07\x64\x00\xb0\x40\x7f", NOTE, b"\x00\xb0\x40\x00"
+    song = read_song(header() + track(texts, b"\x00\xf0\x03\x7e\x09\xf7", *pedals, END))
+    assert song.expression == {
+        **{"copyright notices": 1, "text events": 1, "markers": 2, "cue points": 1, "system exclusive messages": 1},
+        "controller messages (pedal, volume and the like)": 3,
+    }
+
+
+def test_words_of_karaoke_are_lyrics() -> None:
+    """Text events, of which a backslash or a slash begins a line; a space before or after ends a word."""
+    head = meta(3, b"Words") + meta(1, b"@TMy Song") + meta(1, b"@T by nobody")
+    words = meta(1, b"\\Hel") + meta(1, b"lo ", b"\x30") + meta(1, b"big", b"\x30") + meta(1, b"/world", b"\x30")
+    song = read_song(header(2) + track(head, words, END) + track(NOTE, END))
+    assert song.title == "My Song"
+    assert [(tick, text.rstrip()) for tick, text in song.lyrics] == [
+        (0, "Hel"),
+        (48, "lo"),
+        (96, "big"),
+        (144, "world"),
+    ]
+    assert [text.endswith(" ") for _, text in song.lyrics] == [False, True, True, True]
+    assert song.expression == {"text events": 1}
+    assert not read_song(header() + track(meta(1, b"/a/path"), NOTE, END)).lyrics

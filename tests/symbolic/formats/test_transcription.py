@@ -13,7 +13,7 @@ from symbolic.formats import engraving, midi, midi_text, transcription
 from symbolic.formats.midi_text import PieceNote
 from symbolic.formats.smf import MidiSong, SongNote, SongPart, read_song
 from symbolic.notation import abc_parser
-from symbolic.notation.score import bars
+from symbolic.notation.score import Note, bars
 from symbolic.notation.theory import TICKS_PER_WHOLE
 
 
@@ -186,3 +186,23 @@ def test_a_tempo_changes_inside_a_note(changes: list[tuple[int, int]], expected:
     text = abc_parser.laid_out(score, number=1, title="", fields={})
     assert text.splitlines()[-1].replace(" ", "") == expected
     assert score.losses == ({engraving.MOVED_TEMPO: n_moved} if n_moved else {})
+
+
+def test_karaoke_is_sung_and_what_has_no_note_is_counted() -> None:
+    song = MidiSong(
+        480, [SongPart("", 0, 0, tuple(SongNote(480 * n, 480 * n + 480, 60, 80) for n in range(4)))], [], [], []
+    )
+    song.lyrics = [(0, "Hel"), (480, "lo "), (960, "world "), (1200, "late ")]
+    score = transcription.score_of_song(song)
+    assert [note.syllables for note in score.voices[0].events if isinstance(note, Note)][:3] == [
+        ("Hel-",),
+        ("lo",),
+        ("world",),
+    ]
+    assert score.losses == {"syllables of lyrics at no note of the line that is sung": 1}
+
+
+@pytest.mark.parametrize(("channel", "pitch", "clef"), [(9, 38, "perc"), (0, 40, "bass"), (0, 72, "")])
+def test_the_clef_of_a_single_voice(channel: int, pitch: int, clef: str) -> None:
+    song = MidiSong(480, [SongPart("", channel, 0, (SongNote(0, 480, pitch, 80),))], [], [], [])
+    assert [voice.clef for voice in transcription.score_of_song(song).voices] == [clef]

@@ -4,7 +4,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from symbolic.formats.musicxml.musicxml_harmony import chord_text
+from symbolic.formats.musicxml.musicxml_harmony import chord_text, no_chord
 
 
 def harmony(root: str, kind: str, more: str = "", text: str = "") -> str:
@@ -36,3 +36,9 @@ BASS = "<bass><bass-step>G</bass-step></bass>"
 )
 def test_chord_symbols(xml: str, letters: int, semitones: int, text: str) -> None:
     assert chord_text(fromstring(xml), letters, semitones) == text
+
+
+def test_where_no_chord_is_played_it_is_said() -> None:
+    assert [event.text for event in no_chord(fromstring(harmony("C", "none")))] == ["^N.C."]
+    assert [event.text for event in no_chord(fromstring(harmony("C", "none", text="tacet")))] == ["^tacet"]
+    assert not list(no_chord(fromstring('<harmony><kind text="">none</kind></harmony>')))

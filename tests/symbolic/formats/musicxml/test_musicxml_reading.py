@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from symbolic.formats.convert import to_abc
 from symbolic.formats.engraving import MOVED_TEMPO
 from symbolic.formats.musicxml.musicxml_reading import from_musicxml
+from symbolic.formats.musicxml.musicxml_writing import to_musicxml
 from symbolic.notation import abc_parser
 from symbolic.notation.performance import performance
 from symbolic.notation.score import (
@@ -320,3 +322,33 @@ def test_a_tempo_changes_inside_a_note() -> None:
     assert not score.losses and sounds(score) == [(0, 4, 60)]
     odd = from_musicxml(document([attributes() + change.format("0.3", 60) + note("C4", 8)]))
     assert odd.losses == {MOVED_TEMPO: 1}
+
+
+@pytest.mark.parametrize("sign", ["bass", "alto", "perc", "treble-8"])
+def test_the_clef_of_a_single_voice_goes_there_and_back(sign: str) -> None:
+    score = abc_parser.parse(f"X:1\nM:4/4\nL:1/4\nK:C {sign}\nCDEF|\n")
+    assert [voice.clef for voice in from_musicxml(to_musicxml(score).encode()).voices] == [sign]
+
+
+def test_aims_of_jumps_slashed_graces_and_no_chord() -> None:
+    aim = "<direction><direction-type><{}/></direction-type></direction>"
+    grace = note("D5", 0, before='<grace slash="yes"/>')
+    none = '<harmony><root><root-step>C</root-step></root><kind text="N.C.">none</kind></harmony>'
+    bars = [attributes() + aim.format("segno") + FOUR, grace + FOUR, none + FOUR + aim.format("coda"), FOUR]
+    first = 'SC2 D2 E2 F2| {/d}C2 D2 E2 F2| "^N.C."C2 D2 E2 F2 !coda!| C2 D2 E2 F2|'
+    bars = [bar.replace(FOUR, notes("C4 D4 E4 F4")) for bar in bars]
+    assert to_abc(from_musicxml(document(bars))).splitlines()[-1] == first
+
+
+def test_the_end_of_the_last_ending_is_a_bar_line() -> None:
+    """Endings 1, 2 and 3, the third without a repeat, then bars that belong to none."""
+
+    def ending(number: int, pitch: str, kind: str, repeat: str = "") -> str:
+        left = f'<barline location="left"><ending number="{number}" type="start"/></barline>'
+        right = f'<barline location="right"><ending number="{number}" type="{kind}"/>{repeat}</barline>'
+        return left + note(pitch, 8) + right
+
+    back = '<repeat direction="backward"/>'
+    endings = [ending(1, "A4", "stop", back), ending(2, "B4", "stop", back), ending(3, "C5", "discontinue")]
+    bars = [attributes() + note("G4", 8), *endings, note("D5", 8), note("E5", 8)]
+    assert music(document(bars)) == "G8|1A8:|2B8:|3c8||d8|e8|\n"

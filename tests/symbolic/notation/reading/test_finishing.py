@@ -60,3 +60,13 @@ def test_a_jump_stays_on_its_side_of_a_bar_line() -> None:
         score = parse(header + body)
         ends = [max(s.onset_ticks + s.ticks for s in performance(score) if s.voice == voice) for voice in (0, 1)]
         assert ends[0] == ends[1] == 6 * TICKS_PER_WHOLE
+
+
+@pytest.mark.parametrize(
+    ("head", "clef"),
+    [("K:C clef=bass", "bass"), ("K:C alto", "alto"), ("K:C perc", "perc"), ("K:C treble-8", "treble-8")]
+    + [("V:1 clef=bass\nK:C", "bass"), ("K:C clef=treble", ""), ("K:C", "")],
+)
+def test_a_single_voice_keeps_its_clef(head: str, clef: str) -> None:
+    (voice,) = parse(f"X:1\nM:4/4\nL:1/4\n{head}\nCDEF|\n").voices
+    assert (voice.name, voice.clef) == ("", clef)
