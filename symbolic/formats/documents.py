@@ -26,6 +26,15 @@ from symbolic.notation.abc_parser import RawTune
 from symbolic.notation.score import Score
 from symbolic.notation.theory import NotationError
 
+# Of the name of a loss: what is counted, without the s of the plural, up to what is said of it; and words that agree.
+_HEAD = re.compile(
+    r"^((?!of )[A-Za-z][A-Za-z -]*?)s?"
+    r"(?=$|,| \(| (?:of|over|with|without|that|which|whose|beside|inside|after|shorter|moved|read|not)\b)"
+)
+_AGREEING = (
+    *(("that is", "that are"), ("which is", "which are"), ("as it is", "as they are"), ("as it goes", "as they go")),
+    *(("that doubles", "that double"), ("it leaves", "they leave"), ("its", "their")),
+)
 MAX_SHOWN = 5  # tunes that a note about a loss names
 KINDS = {
     ".abc": "abc",
@@ -131,8 +140,9 @@ def read_scores(path: Path | str, tune: int | None = None) -> list[Score]:
 
 def told(number: int, what: str) -> str:
     """A loss with its number: `1 line of text inside the tune`, `3 lines of text inside the tune`."""
-    counted = r"\1" if number == 1 else r"\1s"
-    what = re.sub(r"^([a-z]+?)s?(?= of | over | without )", counted, what)
+    what = _HEAD.sub(r"\1" if number == 1 else r"\1s", what, count=1)
+    for singular, plural in _AGREEING:
+        what = re.sub(rf"\b{plural}\b", singular, what) if number == 1 else re.sub(rf"\b{singular}\b", plural, what)
     return f"{number:,} {what}"
 
 

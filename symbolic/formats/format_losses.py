@@ -75,5 +75,5 @@ def lost_in_bars(score: Score) -> Counter[str]:
             losses["syllables of lyrics"] += sum(text not in ("", "_") for text in event.syllables)
         elif isinstance(event, (Annotation, Direction, TempoChange, PartMark)):
             losses[names.get(type(event), "part marks")] += 1
-    losses["names and sounds of voices"] += sum(bool(v.title or v.program or v.drums) for v in score.voices)
+    losses["settings of voices (names and sounds)"] += sum(bool(v.title or v.program or v.drums) for v in score.voices)
     return +losses

@@ -298,7 +298,7 @@ class _Track:
             content = self.content()
             if _is_sound(kind & 0x7F, content):
                 return status, RawEvent(tick, kind & 0x7F, content)
-            self.losses["tempo, meter or key that MIDI does not know, left out"] += 1
+            self.losses["setting of tempo, meter or key that MIDI does not know, left out"] += 1
             return status, None
         if byte in (0xF0, 0xF7):
             return status, RawEvent(tick, byte, self.content())

@@ -35,8 +35,9 @@ from symbolic.notation.reading.lexer import CHORD_SYMBOL, Token, lex, matches, p
 from symbolic.notation.reading.lyric_lines import set_lyrics
 from symbolic.notation.reading.macros import Macros
 from symbolic.notation.reading.overlays import overlay_voices
-from symbolic.notation.reading.respelling import respell, transpose_events
+from symbolic.notation.reading.respelling import StaffMove, respell, transpose_events
 from symbolic.notation.reading.staff_fields import KeyField, StaffProperties, read_key_field, read_voice_field
+from symbolic.notation.reading.text_strings import decoded
 from symbolic.notation.reading.tunebook import AFTER_TUNE, INSIDE_TUNE, RawTune, split_tunes, tune_lines
 from symbolic.notation.reading.voice_reader import ReadingRules, VoiceReader
 from symbolic.notation.score import (
@@ -85,6 +86,7 @@ __all__ = [
 
 MAX_TUNE_BYTES = 2_000_000  # as long as the longest MIDI file that is read becomes
 LYRICS, WORDS = "w", "W"
+_TEXT_FIELDS = frozenset("TCOABDGHNRSZW")  # text for people, whose mnemonics are decoded
 _FIELD_LINE = re.compile(r"[ \t]*([A-Zmrsw]|\+|d(?=:[^A-Ga-gz]*$)):(?![|:])(.*)", re.DOTALL)  # d: is an older s:
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,16}")
 _TONIC = re.compile(r"\s*[A-G][#b♯♭]?(?![#b♯♭])")
@@ -205,14 +207,16 @@ class _TuneReader:
             reader(value, number)
         elif letter == "Q" and self.key is not None:
             self.set_tempo(value)
+            self.last_field = ""
         elif letter == "P" and self.key is not None:
             self.voice().voice.events.append(PartMark(value))
+            self.last_field = ""
         elif letter in "ds" or (letter == "m" and not self.macros.add(value)):
             self.losses["line of symbols (s:)" if letter in "ds" else "macro that is none (m:)"] += 1
         elif letter == "m":
             pass  # its music is written out
         else:
-            self.fields.setdefault(letter, []).append(value)
+            self.fields.setdefault(letter, []).append(decoded(value) if letter in _TEXT_FIELDS else value)
 
     def set_tempo(self, value: str) -> None:
         """Q: in the body. At the first note a number takes the place of the header's; words alone stand beside it."""
@@ -226,7 +230,7 @@ class _TuneReader:
         if self.last_field == LYRICS and self.lyrics:
             self.lyrics[-1].text += " " + value
         elif self.fields.get(self.last_field):
-            self.fields[self.last_field][-1] += " " + value
+            self.fields[self.last_field][-1] += " " + (decoded(value) if self.last_field in _TEXT_FIELDS else value)
 
     def read_directive(self, text: str, number: int) -> None:
         """%%propagate-accidentals, %%MIDI program, channel and transpose; others are page layout."""
@@ -252,7 +256,8 @@ class _TuneReader:
         elif name == "channel":
             self.drums |= {voice} if value == 10 else set()
         elif name == "transpose" and abs(value) <= 48:
-            self.merge_staff(voice, StaffProperties(semitones=value))
+            staff = StaffProperties(semitones=value)
+            self.change_staff(self.current, staff) if self.current else self.merge_staff(voice, staff)
         else:
             return False
         return True
@@ -372,18 +377,25 @@ class _TuneReader:
         self.staves[name] = _merged(self.staves.get(name, StaffProperties()), staff)
 
     def place_on_staff(self, reader: VoiceReader) -> None:
-        """Octaves of the clef and of octave=."""
+        """Octaves of the clef and of octave=, and transpose=, as they are before the first note."""
         staff = _merged(self.staff, self.staves.get(reader.voice.name, StaffProperties()))
-        reader.octaves = staff.octaves or 0
+        reader.octaves, reader.semitones = staff.octaves or 0, staff.semitones or 0
 
     def change_staff(self, reader: VoiceReader, staff: StaffProperties) -> None:
-        """A change inside the music: the octave holds from here, clef and transposition are those of the beginning."""
+        """A change inside the music: octave and transposition hold from here, the clef is that of the beginning."""
+        if not reader.has_notes:
+            self.merge_staff(reader.voice.name, staff)
+            self.place_on_staff(reader)
+            return
         if staff.octaves is not None:
             reader.octaves = staff.octaves
-        if staff.clef is not None and reader.has_notes:
+        if staff.semitones is not None and staff.semitones != reader.semitones:
+            reader.semitones = staff.semitones
+            reader.voice.events.append(StaffMove("", staff.semitones))
+        if staff.clef is not None:
             self.losses["change of clef"] += 1
-        elif staff != StaffProperties():
-            self.merge_staff(reader.voice.name, staff)
+        else:
+            self.merge_staff(reader.voice.name, replace(staff, octaves=None, semitones=None))
 
     def voice(self, name: str | None = None) -> VoiceReader:
         """The reader of the named voice, or of the one that is being read; made when first asked for."""
@@ -421,7 +433,7 @@ class _TuneReader:
             self.check_strictly(line)
         for lyrics in self.lyrics:
             own = lyrics.reader.voice.events[lyrics.start : lyrics.end]
-            self.losses["syllable without a note (w:)"] += set_lyrics(own, lyrics.text, lyrics.verse)
+            self.losses["syllable without a note (w:)"] += set_lyrics(own, decoded(lyrics.text), lyrics.verse)
         readers = [reader for reader in self.voices.values() if reader.has_notes or reader.overlays]
         key = self.moved_key(readers)
         voices = [voice for reader in readers for voice in self.finished(reader, key)]
@@ -464,10 +476,11 @@ class _TuneReader:
         has_own_rules = reader.needs_respelling or self.key_accidentals or self.rules.propagation != "pitch"
         for voice in voices:
             voice.events = tidy(voice.events)
-            if semitones:
+            is_moved = semitones != 0 or any(isinstance(event, StaffMove) for event in voice.events)
+            if is_moved:
                 moved = transpose_events(voice.events, self.key, semitones)
                 voice.events[:0] = [KeyChange(moved)] if moved != key else []
-            if semitones or has_own_rules or len(voices) > 1:
+            if is_moved or has_own_rules or len(voices) > 1:
                 respell(voice.events, key)
         return [voice for voice in voices if any(isinstance(event, Note) for event in voice.events)]
 
@@ -476,8 +489,8 @@ class _TuneReader:
         voice, name = reader.voice, reader.voice.name
         staff = _merged(self.staff, self.staves.get(name, StaffProperties()))
         voice.clef = staff.clef or ""
-        voice.title = staff.title or ("" if _SAFE_NAME.fullmatch(name) else name)
-        voice.short_title = staff.short_title or ""
+        voice.title = decoded(staff.title or ("" if _SAFE_NAME.fullmatch(name) else name))
+        voice.short_title = decoded(staff.short_title or "")
         voice.transposition = (staff.semitones or 0) + 12 * (staff.octaves or 0)
         voice.program = self.programs.get(name, self.programs.get(""))
         voice.drums = name in self.drums

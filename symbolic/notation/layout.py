@@ -15,6 +15,7 @@ from symbolic.notation.performance import DYNAMICS
 from symbolic.notation.play_order import jump_signs
 from symbolic.notation.reading.lexer import CHORD_SYMBOL
 from symbolic.notation.reading.lyric_lines import lyric_text
+from symbolic.notation.reading.text_strings import encoded
 from symbolic.notation.score import (
     Annotation,
     Bar,
@@ -52,7 +53,7 @@ def laid_out(score: Score, *, number: int, title: str, fields: Mapping[str, str 
         lines += [f"V:{voice.name}"] if several else []
         lines += _Layout(voice, score.meter, place > 0 and _is_marked(score.voices[0])).lines()
     words = fields.get(_AFTER_MUSIC, ())
-    lines += [f"{_AFTER_MUSIC}:{_one_line(value)}" for value in ([words] if isinstance(words, str) else words)]
+    lines += [f"{_AFTER_MUSIC}:{_text_string(value)}" for value in ([words] if isinstance(words, str) else words)]
     return "\n".join(lines) + "\n"
 
 
@@ -66,16 +67,22 @@ def has_own_beams(events: Sequence[Event]) -> bool:
 
 def information(number: int, title: str, fields: Mapping[str, str | Sequence[str]]) -> list[str]:
     """The lines X:, T: and those of `fields`, each of one value or several; the letter % makes a comment."""
-    lines = [f"X:{number}", f"T:{_one_line(title) or 'untitled'}"]
+    lines = [f"X:{number}", f"T:{_text_string(title) or 'untitled'}"]
     for letter, values in fields.items():
         begin = "% " if letter == "%" else f"{letter}:"
-        lines += [begin + _one_line(value) for value in ([values] if isinstance(values, str) else values)]
+        as_line = _one_line if letter in "%F" else _text_string
+        lines += [begin + as_line(value) for value in ([values] if isinstance(values, str) else values)]
     return lines
 
 
 def _one_line(text: str) -> str:
     """Free text that cannot end its field: no line ends, and no comment's beginning."""
     return re.sub(r"\s+", " ", re.sub(r"[\x00-\x1f\x7f]", " ", text)).strip().replace("%", r"\%")
+
+
+def _text_string(text: str) -> str:
+    """Free text that cannot end its field and is read back as it is."""
+    return _one_line(encoded(text))
 
 
 def _voice_lines(voice: Voice, several: bool) -> list[str]:
@@ -89,7 +96,7 @@ def _voice_lines(voice: Voice, several: bool) -> list[str]:
 
 
 def _quotable(text: str) -> str:
-    return _one_line(text).replace('"', "'")
+    return _text_string(text.replace('"', "'"))
 
 
 def _is_marked(voice: Voice) -> bool:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from symbolic.notation.reading.text_strings import decoded, without_quoted_umlauts
 from symbolic.notation.theory import NotationError
 
 CHORD_SYMBOL = r"[A-G][#b]?(?:maj|min|m|M|dim|aug|sus|add|\+|-|\d|\(|\)|#|b)*(?:/[A-G][#b]?)?"
@@ -98,22 +99,29 @@ def matches(line: str, line_number: int | None = None) -> Iterator[tuple[str, re
 
 
 def prepared(line: str, line_number: int | None = None) -> str:
-    """A line of music in plain signs: HTML entities and the accidental signs of Unicode replaced, quotes left alone.
+    """A line of music in plain signs: HTML entities and the accidental signs of Unicode replaced, quotes decoded.
 
     Raises NotationError `unknown_symbol` for an entity that is no sign of music.
     """
-    if line.isascii() and "&" not in line:
+    if line.isascii() and "&" not in line and "\\" not in line:
         return line
+    line = without_quoted_umlauts(line)
     line = _ENTITY.sub(lambda match: _sign_of(match, line_number), line).translate({0xA0: " "})
     pieces = _OUTSIDE_QUOTES.findall(line)
-    return "".join(piece if piece[0] == '"' else piece.translate(_ACCIDENTAL_SIGNS) for piece in pieces)
+    return "".join(_decoded(piece) if piece[0] == '"' else piece.translate(_ACCIDENTAL_SIGNS) for piece in pieces)
+
+
+def _decoded(quoted: str) -> str:
+    """What stands in quotation marks, with its mnemonics as the signs they mean."""
+    return '"' + decoded(quoted[1:-1]).replace('"', "'") + '"' if len(quoted) > 1 else quoted
 
 
 def _sign_of(entity: re.Match[str], line_number: int | None) -> str:
     """The sign that an HTML entity stands for; what is none is left alone."""
     sign = html.unescape(entity[0])
-    in_quotes = entity.string[: entity.start()].count('"') % 2 == 1
-    if sign == entity[0] or in_quotes or sign.isascii() or ord(sign[0]) in _ACCIDENTAL_SIGNS:
+    if entity.string[: entity.start()].count('"') % 2 == 1:
+        return sign if sign == '"' else entity[0]  # in quotation marks
+    if sign == entity[0] or sign.isascii() or ord(sign[0]) in _ACCIDENTAL_SIGNS:
         return sign
     raise NotationError(
         "unknown_symbol",

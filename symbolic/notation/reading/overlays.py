@@ -1,7 +1,9 @@
 """Voice overlays (`&`, ABC 2.1, section 7.4) as voices of their own: rests where a bar has none, the same bar lines."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from symbolic.notation.reading.respelling import StaffMove
 from symbolic.notation.reading.voice_reader import VoiceReader
 from symbolic.notation.score import Bar, Event, KeyChange, MeterChange, Note, PartMark, Rest, Voice
 
@@ -23,8 +25,8 @@ def _filled(main: list[Event], fragments: dict[int, list[Event]]) -> Iterator[Ev
             bar, ticks = bar + 1, 0
         if isinstance(event, Bar):
             yield Bar(event.kind, event.ending, event.times)
-        elif isinstance(event, (KeyChange, MeterChange, PartMark)):
-            yield event
+        elif isinstance(event, (KeyChange, MeterChange, PartMark, StaffMove)):
+            yield replace(event)  # its own, which transposition changes
         elif isinstance(event, (Note, Rest)):
             ticks += event.ticks
 

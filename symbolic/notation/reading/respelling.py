@@ -4,9 +4,21 @@ Where a tune had other rules (accidentals in its key, %%propagate-accidentals, a
 gets the accidental that makes it sound as it did.
 """
 
-from symbolic.notation.score import Bar, ChordSymbol, Event, Grace, KeyChange, Note, Rest
+from dataclasses import dataclass
+
+from symbolic.notation.score import Bar, ChordSymbol, Direction, Event, Grace, KeyChange, Note, Rest
 from symbolic.notation.theory import LETTERS, SEMITONES, Key, Pitch
 from symbolic.notation.transposition import moved_chord, moved_pitch, transposed_key
+
+
+@dataclass(slots=True)
+class StaffMove(Direction):
+    """transpose= inside the music: the notes after it sound `semitones` higher than written.
+
+    It stands among the events of a voice only while its tune is read; `transpose_events` takes it out.
+    """
+
+    semitones: int = 0
 
 
 def respell(events: list[Event], key: Key) -> None:
@@ -27,18 +39,38 @@ def respell(events: list[Event], key: Key) -> None:
 def transpose_events(events: list[Event], key: Key, semitones: int) -> Key:
     """Move the notes, keys and chord symbols of a voice, in place; `key` is its first key. Returns that key moved.
 
-    Call `respell` afterwards.
+    From a `StaffMove` on, its semitones hold, and the key as it sounds is written. Call `respell` afterwards.
     """
-    first = transposed_key(key, semitones)
+    first = sounding = _moved_key(key, semitones)
+    found: list[Event] = []
     for event in events:
+        if isinstance(event, StaffMove):
+            semitones = event.semitones
+            if _moved_key(key, semitones) == sounding:
+                continue
+            event = KeyChange(key)
+        found.append(event)
         if isinstance(event, KeyChange):
             key = event.key
-            event.key = transposed_key(key, semitones)
+            event.key = sounding = _moved_key(key, semitones)
+        elif not semitones:
+            continue
         elif isinstance(event, ChordSymbol):
             event.text = moved_chord(event.text, key, semitones)
         elif isinstance(event, (Note, Grace)):
             event.pitches = tuple(moved_pitch(pitch, key, semitones) for pitch in event.pitches)
+    events[:] = _without_doubled_keys(found)
     return first
+
+
+def _moved_key(key: Key, semitones: int) -> Key:
+    return transposed_key(key, semitones) if semitones else key
+
+
+def _without_doubled_keys(events: list[Event]) -> list[Event]:
+    """The events without changes of key that another follows at once."""
+    followed = zip(events, [*events[1:], None])
+    return [event for event, after in followed if not (isinstance(event, KeyChange) and isinstance(after, KeyChange))]
 
 
 def _spelled(pitch: Pitch, key: Key, in_bar: dict[str, int], tied: dict[tuple[str, int], int]) -> Pitch:

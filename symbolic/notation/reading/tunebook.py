@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _INVISIBLE = re.compile("[\ufeff\x00\x1a\u200b]")  # byte order marks of joined files, DOS ends of files
-_FIELD = re.compile(r"[ \t]*([A-Za-z]):(?![|:])")
+_FIELD = re.compile(r"[ \t]*([A-Za-z+]):(?![|:])")  # `+:` goes on with the field before it
 _HEADER_FIELDS = "MLQRZCOBSDFGHNIUm"
 _HTML_END = re.compile(r"</\s*[A-Za-z]+[^>]*>|<(?:pre|html|body|head|table|div|hr|script)\b[^>]*>", re.IGNORECASE)
 _HTML_BREAK = re.compile(r"<(?:br|p)\s*/?>|</(?:p|b|i|font|span|a|br|tt|em|strong)\s*>", re.IGNORECASE)
@@ -54,7 +54,7 @@ def tune_lines(text: str, first_line: int, losses: Counter[str]) -> Iterator[tup
     An empty string is yielded for nothing; what is left out is counted in `losses`.
     """
     block, has_music, ended = "", False, False
-    has_key = False
+    has_key = goes_on = False  # goes_on: the words below the tune may have a line `+:`
     lines = _INVISIBLE.sub("", text).splitlines()
     if _SOFT_BREAK.search(text):
         lines = _without_soft_breaks(lines)
@@ -66,7 +66,8 @@ def tune_lines(text: str, first_line: int, losses: Counter[str]) -> Iterator[tup
         line, ends_here = _without_html(line.rstrip())
         is_field = _FIELD.match(line) is not None
         if ended:
-            if line and line[0] == "W" and is_field:
+            goes_on = is_field and (line[0] == "W" or (line[0] == "+" and goes_on))
+            if goes_on:
                 yield number, line
             elif line.strip() and not line.startswith("%%"):
                 losses[AFTER_TUNE] += 1

@@ -48,6 +48,7 @@ _NAMED = {"trill": "T", "fermata": "H", "roll": "~", "staccato": ".", "upbow": "
 _ENDING_NUMBERS = re.compile(r"[ \t]*\[?\d.*")
 _NUMBERS = re.compile(r"\d+(?:[,.\-]\s*\d+)*")  # of an ending, before words such as "1st time"
 NO_LENGTH = "note of no length (C0)"
+OTHER_LENGTH = "note of a chord with another length than the first, given that one's"
 _AT_BAR_LINES = {"H": "fermata", "O": "coda", "S": "segno"}  # decorations that may stand at a bar line
 
 
@@ -72,6 +73,7 @@ class VoiceReader:
     rules: ReadingRules
     key_accidentals: dict[str, int] = field(default_factory=dict)  # beside the key's own
     octaves: int = 0  # added to what is written
+    semitones: int = 0  # of transpose=, applied when the tune is finished
     bar_accidentals: dict[tuple[str, int | None], int] = field(default_factory=dict)
     tied: dict[tuple[str, int], Pitch] = field(default_factory=dict)
     tied_into_endings: dict[tuple[str, int], Pitch] = field(default_factory=dict)
@@ -181,6 +183,7 @@ def _read_note(state: VoiceReader, match: re.Match[str], number: int) -> None:
         _add_timed(state, Note((pitch,), written, written), number)
         return
     state.chord_length = state.chord_length or written
+    state.rules.losses[OTHER_LENGTH] += written != state.chord_length
     if pitch not in state.chord:
         state.chord.append(pitch)
 

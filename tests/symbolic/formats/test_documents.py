@@ -26,6 +26,32 @@ def test_losses_are_counted_in_words_whatever_number_their_name_has(kind: str) -
     assert told(2, "grace notes") == "2 grace notes"
 
 
+@pytest.mark.parametrize(
+    ("kind", "one", "two"),
+    [
+        ("information fields", "1 information field", "2 information fields"),
+        ("pitch bends", "1 pitch bend", "2 pitch bends"),
+        ("accidental without a note", "1 accidental without a note", "2 accidentals without a note"),
+        ("meter that is not known", "1 meter that is not known", "2 meters that are not known"),
+        ("cue notes, which are silent", "1 cue note, which is silent", "2 cue notes, which are silent"),
+        ("macro that is none (m:)", "1 macro that is none (m:)", "2 macros that are none (m:)"),
+        ("of 9 onsets moved", "1 of 9 onsets moved", "2 of 9 onsets moved"),
+        (
+            "notes that double another of their chord, written once",
+            "1 note that doubles another of its chord, written once",
+            "2 notes that double another of their chord, written once",
+        ),
+        (
+            "decoration that MusicXML has no sign for",
+            "1 decoration that MusicXML has no sign for",
+            "2 decorations that MusicXML has no sign for",
+        ),
+    ],
+)
+def test_what_is_said_of_a_loss_agrees_with_its_number(kind: str, one: str, two: str) -> None:
+    assert (told(1, kind), told(2, kind)) == (one, two)
+
+
 def test_tunes_of_a_book(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "book.abc"
     path.write_bytes(b"\xef\xbb\xbf" + BOOK.replace("\n", "\r\n").encode())

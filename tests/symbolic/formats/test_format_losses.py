@@ -45,7 +45,7 @@ def test_bar_by_bar_holds_notes_only() -> None:
         "decorations beside the notes": 2,  # a D.C. holds for all voices
         "tempo changes": 1,
         "syllables of lyrics": 2,
-        "names and sounds of voices": 1,
+        "settings of voices (names and sounds)": 1,
     }
 
 

@@ -46,3 +46,18 @@ def test_a_field_goes_on() -> None:
         ("c",),
         ("d",),
     ]
+
+
+def test_a_field_of_words_alone_goes_on() -> None:
+    """Words after `+:` are no prose, also below the tune."""
+    head = "X:1\nT:A title\n+:of two lines\nM:4/4\nL:1/4\nK:C\n"
+    body = "CDEF|GABc|]\nw: one two three\n+: four five\nN:A note\n+:that goes on\n\nW:words below\n+:the tune\n"
+    score = parse(head + body)
+    syllables_of = [event.syllables for event in score.voices[0].events if isinstance(event, Note)]
+    assert syllables_of == [("one",), ("two",), ("three",), ("four",), ("five",), (), (), ()]
+    assert [score.fields[letter] for letter in "TNW"] == [
+        ["A title of two lines"],
+        ["A note that goes on"],
+        ["words below the tune"],
+    ]
+    assert not score.losses

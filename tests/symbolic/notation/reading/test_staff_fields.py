@@ -69,3 +69,36 @@ def test_words_of_a_voice_are_its_name_and_no_clef() -> None:
     assert (name, words, staff.clef, staff.octaves) == ("T", "Tenor und Bass merge", None, 1)
     assert staff.title == "T Tenor und Bass merge"
     assert read_voice_field("2 bass up") == ("2", "", read_voice_field("2 clef=bass")[2])
+
+
+@pytest.mark.parametrize(
+    ("change", "semitones"),
+    [
+        ("[K:C transpose=2]", 2),
+        ("[V:1 transpose=3]", 3),
+        ("[K:transpose=-12]", -12),
+        ("[K:C octave=1]", 12),
+        ("[K:C clef=treble+8]", 12),
+        ("\nK:C octave=-1\n", -12),
+        ("\n%%MIDI transpose 5\n", 5),
+    ],
+)
+def test_a_change_inside_the_tune_holds_from_there(change: str, semitones: int) -> None:
+    text = f"X:1\nM:4/4\nL:1/4\nK:C\nC D E F|{change} C D E F|[K:G]C D E F|\n"
+    bars = ([60, 62, 64, 65], [60, 62, 64, 65], [60, 62, 64, 66])
+    expected = [*bars[0], *(midi + semitones for bar in bars[1:] for midi in bar)]
+    score = parse(text)
+    assert [sound.midi for sound in performance(score)] == expected
+    again = canonical(score)
+    assert [sound.midi for sound in performance(parse(again))] == expected
+    assert canonical(parse(again)) == again
+
+
+def test_a_transposition_ends_and_holds_for_its_voice_and_overlays() -> None:
+    head = "X:1\nM:4/4\nL:1/4\nV:1 transpose=-2\nV:2\nK:D\n"
+    score = parse(head + "[V:1] D4|[V:1 transpose=0] F4&A4|[K:C]F4|\n[V:2]D4|F4|F4|\n")
+    assert sorted((sound.onset_ticks, sound.midi) for sound in performance(score)) == [
+        *((0, 60), (0, 62)),
+        *((40320, 66), (40320, 66), (40320, 69)),
+        *((80640, 65), (80640, 66)),
+    ]

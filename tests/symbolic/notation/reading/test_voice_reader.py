@@ -3,7 +3,7 @@
 import pytest
 
 from symbolic.notation.abc_parser import TICKS_PER_WHOLE, NotationError, canonical, parse, performance
-from symbolic.notation.reading.voice_reader import NO_LENGTH
+from symbolic.notation.reading.voice_reader import NO_LENGTH, OTHER_LENGTH
 from symbolic.notation.score import Bar, Direction, Note, Rest
 
 EIGHTH = TICKS_PER_WHOLE // 8
@@ -116,3 +116,9 @@ def test_an_accidental_before_no_note_is_passed_over_and_told() -> None:
     assert score.losses == {"accidental without a note": 3}
     with pytest.raises(NotationError, match="before no note"):
         parse("X:1\nM:4/4\nL:1/8\nK:C\nA=>B", strict=True)
+
+
+def test_a_chord_has_the_length_of_its_first_note_and_others_are_told() -> None:
+    score = parse("X:1\nM:4/4\nL:1/4\nK:C\n[C2E4] F2|[C2E2]4|\n")
+    assert [(sound.midi, sound.ticks / EIGHTH) for sound in performance(score)][:3] == [(60, 4), (64, 4), (65, 4)]
+    assert score.losses == {OTHER_LENGTH: 1}
