@@ -42,7 +42,7 @@ from symbolic.formats.file_bytes import read_bytes
 from symbolic.formats.format_losses import lost_in_bars, lost_in_midi
 from symbolic.formats.midi import to_midi
 from symbolic.formats.musicxml.musicxml_writing import to_musicxml
-from symbolic.formats.smf import n_sequences, read_events, read_song, write_events
+from symbolic.formats.smf import read_events, read_song, sequences, write_events
 from symbolic.notation.canonical import interleaved
 from symbolic.notation.layout import information, laid_out
 from symbolic.notation.score import Score
@@ -135,13 +135,13 @@ def _rewrite(source: Path, target: Path, tune: int | None) -> Conversion:
     """MIDI to MIDI: all events as they are, what was damaged in order again; of type 2 a file for each sequence."""
     data = read_bytes(source, "midi")
     try:
-        pieces = n_sequences(data)
-        places = range(pieces) if tune is None else [choose_tune([None] * pieces, tune, source)]
+        pieces = sequences(data)
+        places = range(len(pieces)) if tune is None else [choose_tune([None] * len(pieces), tune, source)]
         written, tunes = [], []
         for place in places:
-            losses = read_song(data, place).losses if len(places) == 1 else Counter[str]()
+            losses = read_song(pieces[place]).losses if len(places) == 1 else Counter[str]()
             written.append(_numbered(target, place + 1) if len(places) > 1 else target)
-            files.write_whole(written[-1], write_events(read_events(data, place)))
+            files.write_whole(written[-1], write_events(read_events(pieces[place])))
             tunes.append(ReadTune(place + 1, Score({}, Meter(4, 4), Key("C"), [], losses)))
     except NotationError as error:
         raise UserError(f"{source}: {error.reason}: {error}") from error

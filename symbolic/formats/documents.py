@@ -20,7 +20,7 @@ from symbolic.command_line import choose_tune
 from symbolic.errors import UsageError, UserError
 from symbolic.formats.file_bytes import read_bytes
 from symbolic.formats.sandbox import Guard
-from symbolic.formats.smf import n_sequences
+from symbolic.formats.smf import sequences
 from symbolic.notation import abc_parser
 from symbolic.notation.abc_parser import RawTune
 from symbolic.notation.score import Score
@@ -103,24 +103,22 @@ def _guarded(guard: Guard, path: Path, kind: str, tune: int | None, quantize: st
     """The pieces of a MIDI or MusicXML file; of several, those without notes are left out."""
     data = read_bytes(path, kind)
     try:
-        n_pieces = n_sequences(data) if kind == "midi" else 1
-        places = range(n_pieces) if tune is None else [choose_tune([None] * n_pieces, tune, path)]
+        pieces = sequences(data) if kind == "midi" else [data]
+        places = range(len(pieces)) if tune is None else [choose_tune([None] * len(pieces), tune, path)]
         if len(places) == 1:
-            yield ReadTune(1, guard.score(kind, data, quantize, places[0]))
+            yield ReadTune(1, guard.score(kind, pieces[places[0]], quantize))
             return
     except NotationError as error:
         raise UserError(f"{path}: {error.reason}: {error}") from error
-    found = [ReadTune(place + 1, *_score_or_fault(guard, kind, data, quantize, place)) for place in places]
+    found = [ReadTune(number, *_score_or_fault(guard, kind, piece, quantize)) for number, piece in enumerate(pieces, 1)]
     if all(one.score is None for one in found):
-        raise UserError(f"{path}: no_notes: none of its {n_pieces} sequences can be read.")
+        raise UserError(f"{path}: no_notes: none of its {len(pieces)} sequences can be read.")
     yield from (one for one in found if one.fault is None or one.fault.reason != "no_notes")
 
 
-def _score_or_fault(
-    guard: Guard, kind: str, data: bytes, quantize: str, sequence: int
-) -> tuple[Score | None, NotationError | None]:
+def _score_or_fault(guard: Guard, kind: str, data: bytes, quantize: str) -> tuple[Score | None, NotationError | None]:
     try:
-        return guard.score(kind, data, quantize, sequence), None
+        return guard.score(kind, data, quantize), None
     except NotationError as error:
         return None, error
 

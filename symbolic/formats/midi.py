@@ -21,7 +21,7 @@ import mido
 from symbolic.errors import UserError
 from symbolic.files import write_whole
 from symbolic.formats.file_bytes import read_bytes
-from symbolic.formats.smf import DRUM_CHANNEL, n_sequences, read_events, write_events
+from symbolic.formats.smf import DRUM_CHANNEL, read_events, sequences, write_events
 from symbolic.notation.performance import Sound, performance, signatures, unroll
 from symbolic.notation.score import Direction, Event, Note, Rest, Score, TempoChange, Voice, bars
 from symbolic.notation.theory import TICKS_PER_QUARTER, Key, Meter, NotationError
@@ -204,16 +204,16 @@ def read_midi(path: Path | str) -> mido.MidiFile:
     """
     data = read_bytes(path, "midi")
     try:
-        pieces, events = n_sequences(data), read_events(data)
+        n_pieces, events = len(sequences(data)), read_events(data)
         midi = mido.MidiFile(file=io.BytesIO(write_events(events)), clip=True)
     except NotationError as error:
         raise UserError(f"{path} is not a readable MIDI file: {error} Export it again.") from error
     except Exception as error:  # mido lets whatever its parser meets through: EOFError, KeyError, ValueError, ...
         raise UserError(f"{path} is not a readable MIDI file: it is damaged. Export it again.") from error
-    if pieces > 1:
+    if n_pieces > 1:
         raise UserError(
-            f"{path} is type 2 MIDI of {pieces} sequences, each a piece of its own; write them to files with symbolic "
-            f"convert {path} -o PIECE.mid."
+            f"{path} is type 2 MIDI of {n_pieces} sequences, each a piece of its own; write them to files with "
+            f"symbolic convert {path} -o PIECE.mid."
         )
     fault = _fault(midi)
     if fault:

@@ -7,7 +7,7 @@ from typing import Any
 
 from symbolic.formats import midi_text, score_json
 from symbolic.formats.musicxml.musicxml_reading import from_musicxml
-from symbolic.formats.smf import n_sequences, read_song
+from symbolic.formats.smf import read_song, sequences
 from symbolic.formats.transcription import score_of_song
 from symbolic.notation import abc_parser
 from symbolic.notation.canonical import interleaved
@@ -16,17 +16,17 @@ from symbolic.notation.score import Score
 NOTATIONS = ("abc", "interleaved", "midi", "score")
 
 
-def read(kind: str, data: bytes, notation: str, quantize: str = "auto", sequence: int | None = None) -> dict[str, Any]:
+def read(kind: str, data: bytes, notation: str, quantize: str = "auto") -> dict[str, Any]:
     """A file of `kind` ("midi", "musicxml") in `notation`: {"text" or "score", "fields", "losses"}.
 
     `quantize` ("auto", "on", "off") says whether MIDI is put on a written grid (`symbolic.formats.quantise`).
-    `sequence` is that of a type 2 MIDI file, counted from 0; where None it is the first, and the others are losses.
+    Of type 2 MIDI it is the first sequence, and the others are losses.
 
     Raises NotationError.
     """
     if kind == "midi":
-        song = read_song(data, sequence or 0)
-        if sequence is None and (others := n_sequences(data) - 1):
+        song = read_song(data)
+        if others := len(sequences(data)) - 1:
             song.losses["sequence of a type 2 MIDI file, beside the first"] += others
         if notation == "midi":
             piece = midi_text.from_song(song)

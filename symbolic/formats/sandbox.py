@@ -7,8 +7,8 @@ MusicXML is parsed by expat (compiled) and MIDI may hold anything, on bytes from
 memory there costs the one file that was being read: it is a NotationError `fault`, `over_time` or `over_memory`, and a
 fresh child goes on with the next file. A child serves many files, since starting it takes longer than reading one.
 
-The child is this module: a request on its standard input is a line of JSON {"kind", "notation", "quantize",
-"sequence", "size"} and `size` bytes; an answer on its standard output is one line of JSON.
+The child is this module: a request on its standard input is a line of JSON {"kind", "notation", "quantize", "size"} and
+`size` bytes; an answer on its standard output is one line of JSON.
 """
 
 import json
@@ -49,23 +49,20 @@ class Guard:
     ) -> None:
         self.close()
 
-    def read(
-        self, kind: str, data: bytes, notation: str, quantize: str = "auto", sequence: int | None = None
-    ) -> dict[str, Any]:
+    def read(self, kind: str, data: bytes, notation: str, quantize: str = "auto") -> dict[str, Any]:
         """What `symbolic.formats.readers.read` answers for a file's bytes. Raises NotationError."""
         if len(data) > MAX_BYTES[kind]:
             limit = MAX_BYTES[kind] // 2**20
             raise NotationError("too_large", f"it has {len(data):,} bytes; {limit} MiB is the most that is read.")
-        request = {"kind": kind, "notation": notation, "quantize": quantize, "sequence": sequence, "size": len(data)}
+        request = {"kind": kind, "notation": notation, "quantize": quantize, "size": len(data)}
         answer = self._ask(request, data)
         if "reason" in answer:
             raise NotationError(answer["reason"], answer["message"])
         return answer
 
-    def score(self, kind: str, data: bytes, quantize: str = "auto", sequence: int = 0) -> Score:
-        """The score in a file's bytes, of `kind` "midi" or "musicxml"; `sequence` is that of type 2 MIDI, counted from
-        0. Raises NotationError."""
-        return cast(Score, score_json.decode(self.read(kind, data, "score", quantize, sequence)["score"]))
+    def score(self, kind: str, data: bytes, quantize: str = "auto") -> Score:
+        """The score in a file's bytes, of `kind` "midi" or "musicxml". Raises NotationError."""
+        return cast(Score, score_json.decode(self.read(kind, data, "score", quantize)["score"]))
 
     def close(self) -> None:
         """End the child, which is idle or was given up."""
@@ -143,19 +140,17 @@ def main() -> int:
         request = json.loads(line)
         data = requests.read(request["size"])
         subprocess_limits.grant(CPU_SECONDS)
-        answer = _handled(request["kind"], data, request["notation"], request["quantize"], request["sequence"])
+        answer = _handled(request["kind"], data, request["notation"], request["quantize"])
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
     return 0
 
 
-def _handled(
-    kind: str, data: bytes, notation: str, quantize: str = "auto", sequence: int | None = None
-) -> dict[str, Any]:
+def _handled(kind: str, data: bytes, notation: str, quantize: str = "auto") -> dict[str, Any]:
     from symbolic.formats import readers
 
     try:
-        return readers.read(kind, data, notation, quantize, sequence)
+        return readers.read(kind, data, notation, quantize)
     except NotationError as error:
         return {"reason": error.reason, "message": str(error)}
     except MemoryError:

@@ -113,9 +113,9 @@ class EventFile:
     losses: Counter[str]
 
 
-def read_song(data: bytes, sequence: int = 0) -> MidiSong:
+def read_song(data: bytes) -> MidiSong:
     """The music in a MIDI file's bytes. Raises NotationError: those of `read_events`, no_notes, too_long."""
-    file = read_events(data, sequence)
+    file = read_events(data)
     song = MidiSong(file.ticks_per_quarter, [], [], [], [], losses=file.losses)
     programs = _first_programs(file.tracks)
     for track in file.tracks:
@@ -137,25 +137,26 @@ def read_song(data: bytes, sequence: int = 0) -> MidiSong:
     return song
 
 
-def n_sequences(data: bytes) -> int:
-    """The pieces in a MIDI file's bytes: the tracks of type 2, else 1. Raises NotationError not_midi."""
+def sequences(data: bytes) -> list[bytes]:
+    """The pieces in a MIDI file's bytes, each a file: the tracks of type 2, else the one. Raises NotationError
+    not_midi."""
     data = _unwrapped(data)
-    length, kind = int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:10], "big")
-    return max(1, sum(1 for _ in _chunks(data, 8 + max(6, length), Counter()))) if kind == 2 else 1
+    if data[8:10] != b"\0\2":
+        return [data]
+    header = data[:8] + b"\0\1" + data[10 : _header_end(data)]
+    return [header + data[start - 8 : end] for start, end in _chunks(data, len(header), Counter())] or [data]
 
 
-def read_events(data: bytes, sequence: int = 0) -> EventFile:
-    """All events of a MIDI file's bytes; of a type 2 file those of one `sequence`, counted from 0.
+def read_events(data: bytes) -> EventFile:
+    """All events of a MIDI file's bytes; of a type 2 file those of the first of its `sequences`.
 
     Raises NotationError: not_midi, bad_division, too_long, bad_midi.
     """
-    data = _unwrapped(data)
-    length, kind, division = (int.from_bytes(data[a:b], "big") for a, b in ((4, 8), (8, 10), (12, 14)))
+    data = sequences(data)[0]
+    division = int.from_bytes(data[12:14], "big")
     rate = _frame_rate(division)
     losses: Counter[str] = Counter()
-    tracks = [_Track(data, start, end, losses).events() for start, end in _chunks(data, 8 + max(6, length), losses)]
-    if kind == 2:
-        tracks = tracks[sequence : sequence + 1]
+    tracks = [_Track(data, start, end, losses).events() for start, end in _chunks(data, _header_end(data), losses)]
     if sum(map(len, tracks)) > MAX_EVENTS:
         raise NotationError("too_long", f"it has more than {MAX_EVENTS:,} events.")
     if not any(tracks):
@@ -229,6 +230,10 @@ def _unwrapped(data: bytes) -> bytes:
     if len(data) < place + 14:
         raise NotationError("not_midi", "it is cut or damaged.")
     return data[place:]
+
+
+def _header_end(data: bytes) -> int:
+    return 8 + max(6, int.from_bytes(data[4:8], "big"))
 
 
 def _chunks(data: bytes, place: int, losses: Counter[str]) -> Iterator[tuple[int, int]]:

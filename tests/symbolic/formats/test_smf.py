@@ -12,9 +12,9 @@ from symbolic.formats.smf import (
     RawEvent,
     SongNote,
     decoded_name,
-    n_sequences,
     read_events,
     read_song,
+    sequences,
     write_events,
 )
 from symbolic.notation.performance import Sound
@@ -188,9 +188,14 @@ def test_time_in_frames_becomes_quarter_notes(division: int, per_second: int, qp
 
 def test_type_2_holds_a_piece_a_track() -> None:
     data = header(kind=2, n_tracks=2) + track(NOTE, END) + track(meta(3, b"Two"), HIGH, END)
-    assert n_sequences(data) == 2 and n_sequences(PLAIN) == 1
-    assert [read_song(data, place).parts[0].notes[0].pitch for place in (0, 1)] == [60, 72]
-    assert read_song(data, 1).title == "Two"
+    assert len(sequences(data)) == 2 and sequences(PLAIN) == [PLAIN]
+    assert [read_song(one).parts[0].notes[0].pitch for one in sequences(data)] == [60, 72]
+    assert read_song(sequences(data)[1]).title == "Two" and read_song(data).parts[0].notes[0].pitch == 60
+
+
+def test_a_damaged_track_of_type_2_is_a_loss_of_its_own_piece() -> None:
+    data = header(kind=2, n_tracks=2) + track(NOTE, END) + track(HIGH, END)[:-1]
+    assert [read_song(one).losses.total() > 0 for one in sequences(data)] == [False, True]
 
 
 def test_a_program_holds_from_where_it_is_chosen() -> None:
