@@ -96,6 +96,7 @@ AREAS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
 }  # fmt: skip
+TESTS = {path: tests for modules in AREAS.values() for path, tests in modules.items()}
 
 
 @dataclass(frozen=True)
@@ -172,18 +173,16 @@ def _known(recorder: Any, output: Path, areas: Sequence[str]) -> dict[Key, str]:
     """Return what killed each change that the result file has, '' for nothing, where that is still so; keep its rows
     of other areas."""
     recorder.keep(output, lambda row: row["area"] in areas)
-    tests = {path: tests for modules in AREAS.values() for path, tests in modules.items()}
     return {
         (path, module, operator, occurrence): by
         for path, module, operator, occurrence, by, tested in recorder.settings.pop("tried", [])
-        if path in tests and module == _digest(path) and (by or tested == _digest(*tests[path]))
+        if path in TESTS and module == _digest(path) and (by or tested == _digest(*TESTS[path]))
     }
 
 
 def _as_rows(known: dict[Key, str]) -> list[list[Any]]:
     """Return what was tried as JSON: the change, what killed it, and the digest of the tests that it survived."""
-    tests = {path: tests for modules in AREAS.values() for path, tests in modules.items()}
-    return [[*key, by, "" if by else _digest(*tests[key[0]])] for key, by in sorted(known.items())]
+    return [[*key, by, "" if by else _digest(*TESTS[key[0]])] for key, by in sorted(known.items())]
 
 
 def _record(recorder: Any, area: str, counts: dict[str, Counter[str]]) -> None:

@@ -457,7 +457,7 @@ def _composer(options: Mapping[str, Any]) -> str:
 def _qpm(folder: Path, options: Mapping[str, Any]) -> float:
     """The tempo asked for, that of the tune's Q: field, or the genre's in whole beats a minute."""
     from symbolic.formats.midi import score_qpm
-    from symbolic.notation.theory import TICKS_PER_WHOLE, parse_meter
+    from symbolic.notation.theory import TICKS_PER_QUARTER, parse_meter
 
     if options["tempo"] is not None:
         return float(options["tempo"])
@@ -467,7 +467,7 @@ def _qpm(folder: Path, options: Mapping[str, Any]) -> float:
     style = _style(options)
     low, high = style.tempo
     meter = parse_meter(options["metre"] or style.meter)
-    beat = meter.beat_ticks * 4 / TICKS_PER_WHOLE if meter.is_compound else 1.0  # quarters
+    beat = meter.beat_ticks / TICKS_PER_QUARTER if meter.is_compound else 1.0  # quarters
     return beat * round((low + (high - low) * _share(options, options["seed"], "tempo")) / beat)
 
 

@@ -37,7 +37,7 @@ from symbolic.notation.reading.macros import Macros
 from symbolic.notation.reading.overlays import overlay_voices
 from symbolic.notation.reading.respelling import StaffMove, respell, transpose_events
 from symbolic.notation.reading.staff_fields import KeyField, StaffProperties, read_key_field, read_voice_field
-from symbolic.notation.reading.text_strings import decoded
+from symbolic.notation.reading.text_strings import decode
 from symbolic.notation.reading.tunebook import AFTER_TUNE, INSIDE_TUNE, RawTune, split_tunes, tune_lines
 from symbolic.notation.reading.voice_reader import ReadingRules, VoiceReader
 from symbolic.notation.score import (
@@ -216,7 +216,7 @@ class _TuneReader:
         elif letter == "m":
             pass  # its music is written out
         else:
-            self.fields.setdefault(letter, []).append(decoded(value) if letter in _TEXT_FIELDS else value)
+            self.fields.setdefault(letter, []).append(decode(value) if letter in _TEXT_FIELDS else value)
 
     def set_tempo(self, value: str) -> None:
         """Q: in the body. At the first note a number takes the place of the header's; words alone stand beside it."""
@@ -230,7 +230,7 @@ class _TuneReader:
         if self.last_field == LYRICS and self.lyrics:
             self.lyrics[-1].text += " " + value
         elif self.fields.get(self.last_field):
-            self.fields[self.last_field][-1] += " " + (decoded(value) if self.last_field in _TEXT_FIELDS else value)
+            self.fields[self.last_field][-1] += " " + (decode(value) if self.last_field in _TEXT_FIELDS else value)
 
     def read_directive(self, text: str, number: int) -> None:
         """%%propagate-accidentals, %%MIDI program, channel and transpose; others are page layout."""
@@ -397,6 +397,10 @@ class _TuneReader:
         else:
             self.merge_staff(reader.voice.name, replace(staff, octaves=None, semitones=None))
 
+    def first_unit(self) -> int:
+        """The length of a letter without a number, in ticks: of L:, or by the meter."""
+        return self.unit or _default_unit(self.meter)
+
     def voice(self, name: str | None = None) -> VoiceReader:
         """The reader of the named voice, or of the one that is being read; made when first asked for."""
         if name is None and self.current is not None:
@@ -405,8 +409,7 @@ class _TuneReader:
             name = next(iter(self.staves), "")
         if name not in self.voices:
             assert self.key is not None
-            unit = self.unit or _default_unit(self.meter)
-            reader = VoiceReader(Voice(name), self.key, self.meter, unit, self.rules, self.key_accidentals)
+            reader = VoiceReader(Voice(name), self.key, self.meter, self.first_unit(), self.rules, self.key_accidentals)
             self.voices[name] = reader
             self.place_on_staff(reader)
         self.current = self.voices[name]
@@ -433,7 +436,7 @@ class _TuneReader:
             self.check_strictly(line)
         for lyrics in self.lyrics:
             own = lyrics.reader.voice.events[lyrics.start : lyrics.end]
-            self.losses["syllable without a note (w:)"] += set_lyrics(own, decoded(lyrics.text), lyrics.verse)
+            self.losses["syllable without a note (w:)"] += set_lyrics(own, decode(lyrics.text), lyrics.verse)
         readers = [reader for reader in self.voices.values() if reader.has_notes or reader.overlays]
         key = self.moved_key(readers)
         voices = [voice for reader in readers for voice in self.finished(reader, key)]
@@ -442,8 +445,7 @@ class _TuneReader:
         name_voices(voices)
         share_marks(voices)
         if "Q" in self.fields:
-            unit = self.unit or _default_unit(self.meter)
-            self.fields["Q"] = [_tempo_in_note_values(value, unit) for value in self.fields["Q"]]
+            self.fields["Q"] = [_tempo_in_note_values(value, self.first_unit()) for value in self.fields["Q"]]
         order = part_order(self.fields.get("P", [""])[0], voices)
         for voice in voices:
             voice.part_order = order
@@ -489,8 +491,8 @@ class _TuneReader:
         voice, name = reader.voice, reader.voice.name
         staff = _merged(self.staff, self.staves.get(name, StaffProperties()))
         voice.clef = staff.clef or ""
-        voice.title = decoded(staff.title or ("" if _SAFE_NAME.fullmatch(name) else name))
-        voice.short_title = decoded(staff.short_title or "")
+        voice.title = decode(staff.title or ("" if _SAFE_NAME.fullmatch(name) else name))
+        voice.short_title = decode(staff.short_title or "")
         voice.transposition = (staff.semitones or 0) + 12 * (staff.octaves or 0)
         voice.program = self.programs.get(name, self.programs.get(""))
         voice.drums = name in self.drums

@@ -15,7 +15,7 @@ from symbolic.notation.performance import DYNAMICS
 from symbolic.notation.play_order import jump_signs
 from symbolic.notation.reading.lexer import CHORD_SYMBOL
 from symbolic.notation.reading.lyric_lines import lyric_text
-from symbolic.notation.reading.text_strings import encoded
+from symbolic.notation.reading.text_strings import encode
 from symbolic.notation.score import (
     Annotation,
     Bar,
@@ -82,7 +82,7 @@ def _one_line(text: str) -> str:
 
 def _text_string(text: str) -> str:
     """Free text that cannot end its field and is read back as it is."""
-    return _one_line(encoded(text))
+    return _one_line(encode(text))
 
 
 def _voice_lines(voice: Voice, several: bool) -> list[str]:

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audio_bridge.lyrics.setting import melody_chooser
-from audio_bridge.lyrics.setting.rhythm_plan import QUARTER, LinePlan, SectionPlan
+from audio_bridge.lyrics.setting.rhythm_plan import LinePlan, SectionPlan
 from audio_bridge.lyrics.setting.sung_melody import strength
 from symbolic.decode.engine.mask import Mask
 from symbolic.errors import UserError
 from symbolic.notation.chord_symbols import parse_chord
-from symbolic.notation.theory import SEMITONES, Key, Meter, length_text, parse_key, pitch_name
+from symbolic.notation.theory import SEMITONES, TICKS_PER_QUARTER, Key, Meter, length_text, parse_key, pitch_name
 
 if TYPE_CHECKING:
     from symbolic.decode.loaded_model import LoadedModel
@@ -34,7 +34,7 @@ CANDIDATES = 8
 LOWEST, HIGHEST = 59, 76  # B below middle C to the E an octave above it: most voices have these
 MAX_LEAP = 9
 LAST_LEAP, APPROACH = 5, 4  # largest leap into a section's last note; what each note before it may add
-LONG = QUARTER  # from this length on a note is of the chord
+LONG = TICKS_PER_QUARTER  # from this length on a note is of the chord
 HUMAN_WEIGHT = 1.0  # of unlikeness against the log-probability of a token
 Progression = Sequence[Sequence[str]]  # chord symbols of each bar
 
@@ -300,7 +300,7 @@ def _slots(section: MelodySection, key: Key) -> list[Slot]:
                 slots.append(Slot("(3"))
             slots.append(_pitch_slot(section, key, offset + onset, end, is_last, is_final, copy))
             own.append(n_pitches)
-            in_triplet = any(start <= onset < start + QUARTER for start in line.triplets)
+            in_triplet = any(start <= onset < start + TICKS_PER_QUARTER for start in line.triplets)
             written, added = _held(offset + onset, end, bar, n_pitches, 3 if in_triplet else 2)
             slots += written
             n_pitches += 1 + added

@@ -15,10 +15,9 @@ from audio_bridge.lyrics.genre_styles import RhythmStyle
 from audio_bridge.lyrics.prosody.stress import line_language, line_syllables
 from audio_bridge.lyrics.setting.sung_melody import strength
 from symbolic.errors import UsageError, UserError
-from symbolic.notation.theory import TICKS_PER_WHOLE, UNIT_TICKS, Meter, parse_meter
+from symbolic.notation.theory import TICKS_PER_QUARTER, UNIT_TICKS, Meter, parse_meter
 
 MAX_HELD = 6 * UNIT_TICKS  # of a line's last note
-QUARTER = TICKS_PER_WHOLE // 4
 BARS = {"2/4": (4, 8), "4/4": (2, 4), "2/2": (2, 4), "3/4": (2, 4, 6), "6/8": (2, 4), "9/8": (2, 3), "12/8": (1, 2)}
 _OFF = (1.5, 0.4, 0.0, 0.0)  # a stress, by metrical strength
 _ON = (0.0, 0.1, 0.5, 0.9)  # an unstressed syllable
@@ -163,12 +162,12 @@ def _moves(
             if q in fit:
                 cost = price + figures.get((gap, steps), 0.0) + _held_cost(place, q, fit, meter, style)
                 yield 1, (q,), steps, cost + _place_cost(stress[i + 1], fit[q]), ()
-    on_beat = place % QUARTER == 0 and not meter.is_compound
-    if style.triplets is not None and on_beat and i + 3 < len(stress) and place + QUARTER in fit:
-        third = QUARTER // 3
+    on_beat = place % TICKS_PER_QUARTER == 0 and not meter.is_compound
+    if style.triplets is not None and on_beat and i + 3 < len(stress) and place + TICKS_PER_QUARTER in fit:
+        third = TICKS_PER_QUARTER // 3
         cost = style.triplets + sum(_place_cost(stress[i + k], 0) for k in (1, 2))
-        cost += _place_cost(stress[i + 3], fit[place + QUARTER])
-        yield 3, (place + third, place + 2 * third, place + QUARTER), 0, cost, (place,)
+        cost += _place_cost(stress[i + 3], fit[place + TICKS_PER_QUARTER])
+        yield 3, (place + third, place + 2 * third, place + TICKS_PER_QUARTER), 0, cost, (place,)
 
 
 def _held_cost(place: int, following: int, fit: dict[int, int], meter: Meter, style: RhythmStyle) -> float:

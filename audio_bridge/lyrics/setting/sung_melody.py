@@ -16,7 +16,7 @@ from itertools import pairwise
 from symbolic.notation.abc_parser import canonical, parse
 from symbolic.notation.performance import unroll
 from symbolic.notation.score import Bar, Event, KeyChange, MeterChange, Note, Rest, Score, Slur, Voice
-from symbolic.notation.theory import SEMITONES, TICKS_PER_WHOLE, Meter, Pitch
+from symbolic.notation.theory import SEMITONES, TICKS_PER_QUARTER, Meter, Pitch
 
 IDEAL_NOTES = 8  # of a phrase: a line of verse has six to ten syllables
 _LENGTH_PENALTY = 1.6  # for each factor of two that a phrase is off the ideal duration
@@ -257,4 +257,4 @@ def _phrase_cost(notes: list[SungNote], gaps: list[float], start: int, end: int,
 
 def seconds_per_tick(qpm: float) -> float:
     """Return seconds per tick at `qpm` quarter notes a minute."""
-    return 60.0 / qpm / (TICKS_PER_WHOLE / 4)
+    return 60.0 / qpm / TICKS_PER_QUARTER

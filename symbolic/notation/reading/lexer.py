@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from symbolic.notation.reading.text_strings import decoded, without_quoted_umlauts
+from symbolic.notation.reading.text_strings import decode, without_quoted_umlauts
 from symbolic.notation.theory import NotationError
 
 CHORD_SYMBOL = r"[A-G][#b]?(?:maj|min|m|M|dim|aug|sus|add|\+|-|\d|\(|\)|#|b)*(?:/[A-G][#b]?)?"
@@ -113,7 +113,7 @@ def prepared(line: str, line_number: int | None = None) -> str:
 
 def _decoded(quoted: str) -> str:
     """What stands in quotation marks, with its mnemonics as the signs they mean."""
-    return '"' + decoded(quoted[1:-1]).replace('"', "'") + '"' if len(quoted) > 1 else quoted
+    return '"' + decode(quoted[1:-1]).replace('"', "'") + '"' if len(quoted) > 1 else quoted
 
 
 def _sign_of(entity: re.Match[str], line_number: int | None) -> str:

@@ -7,7 +7,7 @@ leaves a note without one, `~` joins two words under a note, `|` goes on to the 
 import re
 from collections.abc import Sequence
 
-from symbolic.notation.reading.text_strings import encoded
+from symbolic.notation.reading.text_strings import encode
 from symbolic.notation.score import Bar, Event, Note
 
 HARD_HYPHEN = "\N{NON-BREAKING HYPHEN}"  # \- of the source: a hyphen that belongs to the word
@@ -79,5 +79,5 @@ def lyric_text(notes: Sequence[Note], verse: int) -> str:
 def _written(syllable: str) -> str:
     """A syllable with the signs of w: fields that it holds itself out of the way."""
     inner, hyphen = (syllable[:-1], "-") if syllable.endswith("-") else (syllable, "")
-    inner = encoded(re.sub(r"[*|_\\]", "", inner)).replace("-", HARD_HYPHEN)
+    inner = encode(re.sub(r"[*|_\\]", "", inner)).replace("-", HARD_HYPHEN)
     return (inner.replace(" ", "~").replace(HARD_HYPHEN, "\\-") or "*") + hyphen

@@ -1,6 +1,6 @@
 r"""Text strings of ABC (ABC 2.1, section 8.2): \'e, \"u, \vr, \AE, \u00e9, &eacute; as the signs they mean.
 
-What means no sign, a lone backslash among it, stays as it is. `encoded` guards text that would be read as another.
+What means no sign, a lone backslash among it, stays as it is. `encode` guards text that would be read as another.
 """
 
 import html
@@ -20,14 +20,14 @@ _MNEMONIC = re.compile(
 _UMLAUT = re.compile(r'\\"[AEIOUYaeiouy]')
 
 
-def decoded(text: str) -> str:
+def decode(text: str) -> str:
     """The text with every mnemonic, Unicode number and named entity as the sign it means."""
     return _MNEMONIC.sub(_sign, text) if "\\" in text or "&" in text else text
 
 
-def encoded(text: str) -> str:
-    r"""The text as `decoded` gives it back: `\\` and `\&` where it holds what would be read as a sign."""
-    return text if decoded(text) == text else re.sub(r"[\\&]", r"\\\g<0>", text)
+def encode(text: str) -> str:
+    r"""The text as `decode` gives it back: `\\` and `\&` where it holds what would be read as a sign."""
+    return text if decode(text) == text else re.sub(r"[\\&]", r"\\\g<0>", text)
 
 
 def without_quoted_umlauts(line: str) -> str:
@@ -45,7 +45,7 @@ def without_quoted_umlauts(line: str) -> str:
 
 
 def _accented(match: re.Match[str]) -> str:
-    return decoded(match[0])
+    return decode(match[0])
 
 
 def _sign(match: re.Match[str]) -> str:

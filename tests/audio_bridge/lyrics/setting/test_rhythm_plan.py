@@ -6,10 +6,10 @@ import pytest
 
 from audio_bridge.lyrics.genre_styles import find_style, styles
 from audio_bridge.lyrics.prosody.stress import count
-from audio_bridge.lyrics.setting.rhythm_plan import BARS, QUARTER, plan
+from audio_bridge.lyrics.setting.rhythm_plan import BARS, plan
 from audio_bridge.lyrics.setting.sung_melody import strength
 from symbolic.errors import UsageError
-from symbolic.notation.theory import parse_meter
+from symbolic.notation.theory import TICKS_PER_QUARTER, parse_meter
 
 VERSE = ["The ferry leaves at half past five", "The rope is wet with rain",
          "And every lamp along the quay", "Is burning down again"]  # fmt: skip
@@ -63,7 +63,7 @@ def test_triplets_are_three_in_a_beat() -> None:
     assert line.triplets
     for start in line.triplets:
         place = line.onsets.index(start)
-        assert [b - a for a, b in pairwise(line.onsets[place : place + 4])] == [QUARTER // 3] * 3
+        assert [b - a for a, b in pairwise(line.onsets[place : place + 4])] == [TICKS_PER_QUARTER // 3] * 3
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from symbolic.notation.abc_parser import parse
 from symbolic.notation.layout import laid_out
-from symbolic.notation.reading.text_strings import decoded, encoded
+from symbolic.notation.reading.text_strings import decode, encode
 from symbolic.notation.score import Annotation, Note, Score
 
 
@@ -20,8 +20,8 @@ from symbolic.notation.score import Annotation, Note, Score
     ],
 )
 def test_signs(text: str, expected: str) -> None:
-    assert decoded(text) == expected
-    assert decoded(encoded(expected)) == expected
+    assert decode(text) == expected
+    assert decode(encode(expected)) == expected
 
 
 def test_a_tune_is_decoded_once_and_written_so_that_it_reads_back() -> None:
